@@ -1,0 +1,1 @@
+"""The accrual engine: who is due, what to do, how much, which rows. Pure where it can be; asks no vendor anything."""

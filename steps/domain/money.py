@@ -1,0 +1,36 @@
+"""Money is a `Decimal` in cents; rounding is half up; a float never comes near it."""
+
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any
+
+CENT = Decimal("0.01")
+ZERO = Decimal("0.00")
+LARGEST = Decimal("999999999999.99")
+
+
+def to_cents(exact: Fraction | Decimal) -> Decimal:
+    """Rounded once, half away from zero, to the cent."""
+    if isinstance(exact, Decimal):
+        return exact.quantize(CENT, ROUND_HALF_UP)
+    cents, rest = divmod(abs(exact) * 100, 1)
+    whole = int(cents) + (1 if rest * 2 >= 1 else 0)
+    return Decimal(whole if exact >= 0 else -whole).scaleb(-2)
+
+
+def parse_amount(value: Any) -> Decimal:
+    """A vendor's amount (a JSON number or a numeric string) in cents.
+
+    Raises:
+        ValueError: not a finite decimal number, or more than `NUMERIC(14,2)` holds. `"1.234,56"` is refused:
+            guessing which mark is the decimal one could be wrong by a factor of a thousand.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError(f"{value!r} is not an amount")
+    try:
+        amount = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise ValueError(f"{value!r} is not an amount; a number such as 1234.56 is expected") from None
+    if not amount.is_finite() or abs(amount) > LARGEST:
+        raise ValueError(f"{value!r} is not an amount between -{LARGEST} and {LARGEST}")
+    return to_cents(amount)

@@ -1,0 +1,75 @@
+"""Service periods: one enrollment of a contract in a cohort."""
+
+from datetime import date
+from enum import StrEnum
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from steps.domain.service import ServiceType
+
+
+class PeriodStatus(StrEnum):
+    """What the accruals know of an enrollment (accruals.md, Words)."""
+
+    ACTIVE = "ACTIVE"
+    POSTPONED = "POSTPONED"
+    DROPPED = "DROPPED"
+    ENDED = "ENDED"
+
+
+class ServicePeriod(SQLModel, table=True):
+    """Keyed by contract and cohort slug (`external_id`). `end_date` is the last day, included."""
+
+    __tablename__ = "service_period"
+    __table_args__ = (UniqueConstraint("contract_id", "external_id", name="uq_service_period"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    contract_id: int = Field(foreign_key="service_contract.id")
+    external_id: str
+    name: str = ""
+    start_date: date
+    end_date: date
+    status: str = PeriodStatus.ACTIVE
+    status_change_date: date | None = None
+
+
+_STATUS_OF_EDUCATIONAL_STATUS = {
+    "ACTIVE": PeriodStatus.ACTIVE,
+    "POSTPONED": PeriodStatus.POSTPONED,
+    "EARLY_POSTPONED": PeriodStatus.POSTPONED,
+    "DROPPED": PeriodStatus.DROPPED,
+    "EARLY_DROPPED": PeriodStatus.DROPPED,
+    "SUSPENDED": PeriodStatus.DROPPED,
+    "GRADUATED": PeriodStatus.ENDED,
+    "NOT_COMPLETING": PeriodStatus.ENDED,
+}
+
+_TYPE_OF_SLUG_PARTS = (
+    (ServiceType.FS, ("fs",)),
+    (ServiceType.FS, ("full", "stack")),
+    (ServiceType.AIE, ("aie",)),
+    (ServiceType.AIE, ("ai", "engineering")),
+    (ServiceType.DS, ("ds",)),
+    (ServiceType.DS, ("ml",)),
+    (ServiceType.DS, ("ai",)),
+    (ServiceType.DS, ("data", "science")),
+    (ServiceType.CS, ("cs",)),
+    (ServiceType.CS, ("cybersecurity",)),
+    (ServiceType.CS, ("ciberseguridad",)),
+)
+"""`AIE` before `DS`: `ai-engineering` also has the part `ai`, and says more."""
+
+
+def period_status(educational_status: str | None) -> PeriodStatus | None:
+    """The period status of a 4Geeks `educational_status`; None for one that accruals.md does not know."""
+    return _STATUS_OF_EDUCATIONAL_STATUS.get((educational_status or "").strip().upper())
+
+
+def service_type_of_slug(slug: str) -> ServiceType:
+    """The type that a cohort's slug says in its parts between hyphens, neighbouring parts taken together."""
+    parts = tuple(slug.lower().split("-"))
+    for kind, wanted in _TYPE_OF_SLUG_PARTS:
+        if any(parts[at : at + len(wanted)] == wanted for at in range(len(parts))):
+            return kind
+    return ServiceType.UNKNOWN

@@ -1,0 +1,85 @@
+"""Every error of the steps, grouped by what the caller should do.
+
+    SyncError
+    ├─ UsageError                  what was asked for makes no sense          -> refuse before anything starts
+    ├─ ConfigError                 a setting is missing or wrong              -> fail the step, name the variable
+    ├─ VendorError                 says vendor, request and verdict
+    │  ├─ VendorUnavailableError   timeout, connection, 408, 429, 5xx         -> the only one that is retried
+    │  ├─ VendorRejectedError      any other status                           -> fail the window
+    │  │  ├─ VendorAuthError       401, 403                                   -> fail the window, name the variable
+    │  │  └─ VendorNotFoundError   404 (and Holded's 400 for an unknown id)
+    │  └─ VendorPayloadError       the answer is not what the sheet says      -> fail the window
+    │     └─ SuspiciousEmptyError  a list lost most of what it had            -> fail the window
+    ├─ RecordRejectedError         one record cannot be applied               -> integration_error, the step goes on
+    └─ AccrualError                an accounting promise would break          -> roll the month back
+"""
+
+from typing import Any
+
+from tracking.redaction import redact, redact_json
+
+
+class SyncError(Exception):
+    """Root of the tree. The message is for people, and never holds a secret."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
+
+
+class UsageError(SyncError):
+    """What was asked for makes no sense; one line says what was given and what is allowed."""
+
+
+class ConfigError(SyncError):
+    """A setting is missing or wrong; the message names the variable, never its value."""
+
+
+class VendorError(SyncError):
+    """A vendor did not answer as it should."""
+
+    def __init__(self, vendor: str, request: str, verdict: str, *, status: int | None = None) -> None:
+        """Args: `request` is method and path without query, `verdict` what went wrong and what to do about it."""
+        self.vendor, self.request, self.status = vendor, request, status
+        super().__init__(f"{vendor}: {request}: {verdict}")
+
+
+class VendorUnavailableError(VendorError):
+    """Timeout, refused connection, 408, 429 or 5xx, after the retries."""
+
+
+class VendorRejectedError(VendorError):
+    """A status that a second try would not change."""
+
+
+class VendorAuthError(VendorRejectedError):
+    """401 or 403: the credential is refused, or may not do this."""
+
+
+class VendorNotFoundError(VendorRejectedError):
+    """The vendor has no such record."""
+
+
+class VendorPayloadError(VendorError):
+    """A 200 that is not what the vendor sheet says: no JSON, cut short, another shape, a page that repeats."""
+
+
+class SuspiciousEmptyError(VendorPayloadError):
+    """A list that lost most of its records since the last run: more likely a fault than the truth."""
+
+
+class RecordRejectedError(SyncError):
+    """One record cannot be applied; it becomes an `integration_error` and the step goes on."""
+
+    def __init__(self, entity_type: str, external_id: str, message: str, record: Any = None) -> None:
+        self.entity_type, self.external_id = entity_type, external_id
+        self.record = redact_json(record)
+        super().__init__(message)
+
+
+class AccrualError(SyncError):
+    """An accounting promise (accruals.md, Promises) would break."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again later may help."""
+    return isinstance(error, VendorUnavailableError)

@@ -1,0 +1,174 @@
+"""What the environment says (interfaces.md, Environment): one small class a concern, read when a step opens.
+
+Nothing is read at import. A secret is a `SecretStr`, and is registered with `tracking.redaction` as soon as it is read.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from steps.errors import ConfigError
+from tracking.redaction import register_secret
+
+CommaList = Annotated[tuple[str, ...], NoDecode]
+"""`a,b` in the environment, `("a", "b")` here."""
+
+
+class _Settings(BaseSettings):
+    """Blank variables count as not set; secrets are known to the redaction from the moment they are read."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
+
+    def model_post_init(self, _: Any) -> None:
+        """Nobody may forget to register a secret."""
+        for name in type(self).model_fields:
+            if isinstance(value := getattr(self, name), SecretStr):
+                register_secret(value.get_secret_value())
+
+    @classmethod
+    def load(cls) -> "Any":
+        """The settings, or a `ConfigError` whose one line names each wrong variable and never its value."""
+        try:
+            return cls()
+        except ValidationError as error:
+            prefix = cls.model_config.get("env_prefix", "")
+            wrong = (f"{prefix}{'_'.join(map(str, e['loc'][:1]))}".upper() + f": {e['msg']}" for e in error.errors())
+            raise ConfigError("; ".join(wrong)) from None
+
+
+def required(variable: str, value: SecretStr | str | None, vendor: str) -> str:
+    """The value of a credential.
+
+    Raises:
+        ConfigError: it is not set; the line names the variable.
+    """
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not text:
+        raise ConfigError(f"{variable} is not set: {vendor} needs it (see .env.example, or try --sandbox)")
+    return text
+
+
+class HoldedSettings(_Settings):
+    """Holded, and which of its income accounts are services."""
+
+    model_config = SettingsConfigDict(env_prefix="HOLDED_")
+
+    api_key: SecretStr | None = None
+    base_url: str = "https://api.holded.com/api/invoicing/v1"
+    rate: float = Field(default=4.0, gt=0, le=1000)
+    """Requests a second. Holded publishes no quota; clients up to 10 a second were seen (vendors/holded.md)."""
+
+
+class FourgeeksSettings(_Settings):
+    """The 4Geeks CRM."""
+
+    model_config = SettingsConfigDict(env_prefix="FOURGEEKS_")
+
+    username: str | None = None
+    password: SecretStr | None = None
+    academy_id: CommaList = ("6",)
+    base_url: str = "https://breathecode.herokuapp.com/v1"
+    rate: float = Field(default=5.0, gt=0, le=1000)
+    page_size: int = Field(default=200, ge=1, le=1000)
+    """Rows asked for at once; halved by itself when the server runs out of time."""
+
+    @field_validator("academy_id", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return _split_commas(value)
+
+    @field_validator("academy_id")
+    @classmethod
+    def _are_numbers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not all(item.isdigit() for item in value):
+            raise ValueError("one academy id or several with commas, each a whole number")
+        return value
+
+
+class NotionSettings(_Settings):
+    """Notion, and the names of the properties that are read."""
+
+    model_config = SettingsConfigDict(env_prefix="NOTION_")
+
+    token: SecretStr | None = None
+    database_id: str | None = None
+    base_url: str = "https://api.notion.com/v1"
+    rate: float = Field(default=3.0, gt=0, le=1000)
+    email_property: str = "Email"
+    status_property: str = "Educational Status"
+    drop_date_property: str = "Drop Date"
+    certified_property: str = "Certificated At"
+
+
+class AccrualBasis(StrEnum):
+    """What a document counts in its contract."""
+
+    NET = "net"
+    TOTAL = "total"
+
+
+class SyncSettings(_Settings):
+    """What is the academy's own to say."""
+
+    model_config = SettingsConfigDict(env_prefix="SYNC_")
+
+    default_year: int = Field(default=2024, ge=2000, le=2100)
+    timezone: str = "Europe/Madrid"
+    backend_url: str | None = None
+    api_token: SecretStr | None = None
+    service_account_prefix: CommaList = ("7050",)
+    service_name_prefixes: CommaList = ()
+    accrual_basis: AccrualBasis = AccrualBasis.NET
+    recent_days: int = Field(default=15, ge=0)
+    postponed_months: int = Field(default=3, ge=1)
+    holidays_country: str | None = None
+    prework_days: CommaList = ()
+    """Such as `FS=14,DS=14`."""
+    ignored_cohorts: CommaList = ("yomequedoencasa", "*-pt-general")
+    accept_loss: bool = False
+    """Believe a vendor's list that lost most of what it had (see `SuspiciousEmptyError`)."""
+
+    @field_validator("service_account_prefix", "service_name_prefixes", "prework_days", "ignored_cohorts", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return _split_commas(value)
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("a time zone name such as Europe/Madrid is expected") from None
+        return value
+
+    @field_validator("prework_days")
+    @classmethod
+    def _are_days_by_type(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            kind, _, days = item.partition("=")
+            if not kind or not days.isdigit():
+                raise ValueError("days by service type such as FS=14,DS=14 are expected")
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which vendor dates and monthly schedules are read."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def prework_days_by_type(self) -> dict[str, int]:
+        """Service type -> days before the kickoff."""
+        return {kind.strip().upper(): int(days) for kind, _, days in (i.partition("=") for i in self.prework_days)}
+
+    def amount_counted(self, *, total: Decimal, net: Decimal) -> Decimal:
+        """What a document counts, by `SYNC_ACCRUAL_BASIS`."""
+        return net if self.accrual_basis is AccrualBasis.NET else total
+
+
+def _split_commas(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -1,0 +1,49 @@
+"""The `sync_execution` table: one row per step and month window that was planned, whatever became of it."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, Column
+from sqlmodel import Field, SQLModel
+
+from tracking.columns import UtcDateTime, utc_now
+
+
+class ExecutionStatus(StrEnum):
+    """The four statuses of sync-management.md; a crashed or cancelled execution is `failed` with the reason."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+OPEN_STATUSES = (ExecutionStatus.PENDING, ExecutionStatus.RUNNING)
+
+
+class SyncExecution(SQLModel, table=True):
+    """One planned or executed (step, window). Times are aware UTC; the window is null for once-per-run steps."""
+
+    __tablename__ = "sync_execution"
+
+    id: int | None = Field(default=None, primary_key=True)
+    step_name: str = Field(index=True)
+    status: str = Field(default=ExecutionStatus.PENDING, index=True)
+    window_start: date | None = None
+    window_end: date | None = None
+    """Exclusive."""
+    flow_run_id: str | None = Field(default=None, index=True)
+    task_run_id: str | None = Field(default=None, unique=True)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    completed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    error_message: str | None = None
+    details: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", JSON, nullable=False))
+    """Column `metadata` (SQLAlchemy reserves that attribute name): `result`, `attempts`."""
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What the step answered, once it completed."""
+        return self.details.get("result")
