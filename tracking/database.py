@@ -1,0 +1,140 @@
+"""The database: engine, sessions, and how writers take turns. SQLite for one machine, PostgreSQL for many.
+
+Readers open `read_session()`, writers `write_session()`: one transaction that commits at the end of its block and rolls
+back on any exception. Writers of the ledger take turns on both databases, so that what a writer has read is still true
+when it writes; their transactions are short, because vendors are read before they open.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError
+from sqlmodel import Session
+
+from tracking.redaction import redact
+from tracking.settings import DatabaseSettings
+
+LOCK_WAIT_SECONDS = 60
+_WRITER = {"writer": True}
+_LEDGER_LOCK = 0x53594E43
+"""Key of the PostgreSQL advisory lock that ledger writers take turns with ("SYNC")."""
+
+
+class DatabaseUnusableError(Exception):
+    """The database cannot be used as it is; one line says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
+
+
+def parse_database_url(text_url: str) -> URL:
+    """The URL with the driver this project uses.
+
+    Raises:
+        DatabaseUnusableError: it is neither SQLite nor PostgreSQL.
+    """
+    try:
+        url = make_url(text_url)
+    except ArgumentError:
+        url = None
+    backend = url.get_backend_name() if url is not None else ""
+    if url is None or backend not in {"sqlite", "postgresql", "postgres"}:
+        raise DatabaseUnusableError(
+            f"SYNC_DATABASE_URL is {text_url!r}; sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME is expected"
+        )
+    return url.set(drivername="sqlite" if backend == "sqlite" else "postgresql+psycopg")
+
+
+def make_engine(url: URL) -> Engine:
+    """An engine whose connections follow this project's rules; nothing is connected or created yet."""
+    if url.get_backend_name() == "sqlite":
+        return _make_sqlite_engine(url)
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        hide_parameters=True,  # rows hold personal data, and an error message must not
+        connect_args={
+            "connect_timeout": 10,
+            "options": f"-c timezone=UTC -c lock_timeout={LOCK_WAIT_SECONDS}s",
+            "application_name": "sync-management",
+        },
+    )
+
+
+def _make_sqlite_engine(url: URL) -> Engine:
+    if url.database not in {None, "", ":memory:"}:
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_WAIT_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # transactions begin below, not in the driver
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")  # with WAL: never corrupt; a power cut may undo the last commit
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer that starts as a reader could find its snapshot stale and fail at its first write.
+        writer = connection.get_execution_options().get("writer")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine
+
+
+@cache
+def _engine_of(url: URL) -> Engine:
+    """One engine per database and process, its schema brought up to date at the first use."""
+    from tracking.migrate import upgrade_database  # here, because the migrations need an engine themselves
+
+    engine = make_engine(url)
+    upgrade_database(engine)
+    return engine
+
+
+def get_engine() -> Engine:
+    """The engine of `SYNC_DATABASE_URL`.
+
+    Raises:
+        DatabaseUnusableError: a wrong URL, or a database made by a newer version.
+    """
+    return _engine_of(parse_database_url(DatabaseSettings().database_url))
+
+
+def dispose_engines() -> None:
+    """Close every pooled connection; the next use opens new ones."""
+    _engine_of.cache_clear()
+
+
+@contextmanager
+def read_session() -> Iterator[Session]:
+    """A session for reading; it never commits."""
+    with Session(get_engine()) as session:
+        yield session
+
+
+@contextmanager
+def write_session() -> Iterator[Session]:
+    """One ledger transaction: it commits at the end of the block, and rolls back on any exception."""
+    with _transaction() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LEDGER_LOCK})
+        yield session
+
+
+@contextmanager
+def tracking_session() -> Iterator[Session]:
+    """One transaction on the tracking tables alone; it never waits for a ledger writer on PostgreSQL."""
+    with _transaction() as session:
+        yield session
+
+
+@contextmanager
+def _transaction() -> Iterator[Session]:
+    with get_engine().connect().execution_options(**_WRITER) as connection, Session(connection) as session:
+        with session.begin():
+            yield session

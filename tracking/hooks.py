@@ -1,0 +1,58 @@
+"""The mirror: each Prefect task state into its `sync_execution` row. Prefect is known to this file of the package only.
+
+Prefect swallows what a hook raises and fires `on_running` again on each retry; the recorder is written for both.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from prefect import Task
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+
+from tracking.recorder import (
+    PlannedExecution,
+    RunningTask,
+    complete_execution,
+    fail_execution,
+    start_execution,
+)
+
+
+def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
+    """Hook for running, completion and failure of every step's task."""
+    task_run_id = str(task_run.id)
+    if state.is_running():
+        context = TaskRunContext.get()
+        parameters: Mapping[str, Any] = context.parameters if context else {}
+        running = RunningTask(
+            task_run_id=task_run_id,
+            flow_run_id=str(task_run.flow_run_id) if task_run.flow_run_id else None,
+            attempt=task_run.run_count,
+            cell=_cell(task.name, parameters),
+        )
+        start_execution(parameters.get("execution_id"), running)
+    elif state.is_completed():
+        result = state.result(raise_on_failure=False)
+        complete_execution(task_run_id, result if isinstance(result, dict) else {})
+    else:
+        fail_execution(task_run_id, describe_failure(state))
+
+
+def describe_failure(state: State[Any]) -> str:
+    """What a person should read: our own errors speak for themselves, others are named by their type."""
+    error = state.result(raise_on_failure=False)
+    if not isinstance(error, BaseException):
+        return state.message or f"the task run ended {state.name}"
+    text = str(error).strip()
+    ours = any(kind.__module__.startswith(("steps.", "tracking.")) for kind in type(error).__mro__)
+    return text if ours and text else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+def _cell(step_name: str, parameters: Mapping[str, Any]) -> PlannedExecution:
+    window = parameters.get("window")
+    start, end = getattr(window, "start", None), getattr(window, "end", None)
+    if isinstance(start, date) and isinstance(end, date):
+        return PlannedExecution(step_name, start, end)
+    return PlannedExecution(step_name)

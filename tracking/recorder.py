@@ -1,0 +1,127 @@
+"""Writes what happened to executions. Plain functions with a short transaction each; they know no Prefect.
+
+An execution only moves forward: pending -> running -> completed or failed. Each change is one conditional update, so
+that a late or repeated call never reopens or overwrites an ended row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, update
+from sqlmodel import Session, col, select
+
+from tracking.columns import utc_now
+from tracking.database import tracking_session
+from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
+from tracking.redaction import redact, redact_json
+
+
+@dataclass(frozen=True)
+class PlannedExecution:
+    """One cell of a run's plan: a step, and its month window if it has one."""
+
+    step_name: str
+    window_start: date | None = None
+    window_end: date | None = None
+
+
+def plan_executions(flow_run_id: str, cells: Sequence[PlannedExecution]) -> list[int]:
+    """Write the whole plan as `pending` rows, so that the history shows at once what is coming. Returns their ids."""
+    rows = [
+        SyncExecution(
+            step_name=cell.step_name,
+            window_start=cell.window_start,
+            window_end=cell.window_end,
+            flow_run_id=flow_run_id,
+        )
+        for cell in cells
+    ]
+    with tracking_session() as session:
+        session.add_all(rows)
+        session.flush()
+        return [row.id for row in rows if row.id is not None]
+
+
+@dataclass(frozen=True)
+class RunningTask:
+    """What a task run says of itself when it starts."""
+
+    task_run_id: str
+    flow_run_id: str | None
+    attempt: int
+    cell: PlannedExecution
+
+
+def start_execution(execution_id: int | None, task: RunningTask) -> None:
+    """The task runs: its planned row becomes `running`; a task nobody planned gets a row of its own.
+
+    Called again on each retry: `started_at` stays that of the first attempt, `attempts` is the task's own count.
+    """
+    now = utc_now()
+    with tracking_session() as session:
+        row = _open_row(session, execution_id, task.task_run_id)
+        if row is None:
+            if _ended_or_foreign(session, execution_id, task.task_run_id):
+                return
+            row = SyncExecution(
+                step_name=task.cell.step_name,
+                window_start=task.cell.window_start,
+                window_end=task.cell.window_end,
+                flow_run_id=task.flow_run_id,
+            )
+        row.task_run_id = task.task_run_id
+        row.status = ExecutionStatus.RUNNING
+        row.started_at = row.started_at or now
+        row.details = {**row.details, "attempts": task.attempt}
+        row.updated_at = now
+        session.add(row)
+
+
+def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
+    """The task completed with this result. False when its row was not open."""
+    with tracking_session() as session:
+        row = _open_row(session, None, task_run_id)
+        details = {**(row.details if row else {}), "result": redact_json(result)}
+        return _end(session, _of_task(task_run_id), ExecutionStatus.COMPLETED, metadata=details) > 0
+
+
+def fail_execution(task_run_id: str, message: str) -> bool:
+    """The task failed, for this reason. False when its row was not open."""
+    with tracking_session() as session:
+        return _end(session, _of_task(task_run_id), ExecutionStatus.FAILED, error_message=redact(message)) > 0
+
+
+def end_open_executions(flow_run_id: str, reason: str) -> int:
+    """End what a run planned or began and will never finish, as `failed` for this reason. Returns how many."""
+    with tracking_session() as session:
+        of_run = col(SyncExecution.flow_run_id) == flow_run_id
+        return _end(session, of_run, ExecutionStatus.FAILED, error_message=redact(reason))
+
+
+def _of_task(task_run_id: str) -> ColumnElement[bool]:
+    return col(SyncExecution.task_run_id) == task_run_id
+
+
+def _open_row(session: Session, execution_id: int | None, task_run_id: str) -> SyncExecution | None:
+    which = _of_task(task_run_id) if execution_id is None else col(SyncExecution.id) == execution_id
+    return session.exec(select(SyncExecution).where(which, col(SyncExecution.status).in_(OPEN_STATUSES))).first()
+
+
+def _ended_or_foreign(session: Session, execution_id: int | None, task_run_id: str) -> bool:
+    """Whether this task's row exists but has ended: a late start must not make a second one."""
+    known = _of_task(task_run_id)
+    if execution_id is not None:
+        known = known | (col(SyncExecution.id) == execution_id)
+    return session.exec(select(SyncExecution.id).where(known)).first() is not None
+
+
+def _end(session: Session, which: ColumnElement[bool], status: ExecutionStatus, **values: Any) -> int:
+    now = utc_now()
+    statement = (
+        update(SyncExecution)
+        .where(which, col(SyncExecution.status).in_(OPEN_STATUSES))
+        .values({"status": status, "completed_at": now, "updated_at": now, **values})
+    )
+    return int(session.connection().execute(statement).rowcount)
