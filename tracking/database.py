@@ -7,8 +7,8 @@ when it writes; their transactions are short, because vendors are read before th
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -86,14 +86,24 @@ def _make_sqlite_engine(url: URL) -> Engine:
     return engine
 
 
-@cache
+_engines: dict[URL, Engine] = {}
+_opening = Lock()
+
+
 def _engine_of(url: URL) -> Engine:
     """One engine per database and process, its schema brought up to date at the first use."""
-    from tracking.migrate import upgrade_database  # here, because the migrations need an engine themselves
+    from tracking.migrate import upgrade_database  # here, because the migrations need this module themselves
 
-    engine = make_engine(url)
-    upgrade_database(engine)
-    return engine
+    with _opening:
+        if url not in _engines:
+            engine = make_engine(url)
+            try:
+                upgrade_database(engine)
+            except BaseException:
+                engine.dispose()
+                raise
+            _engines[url] = engine
+        return _engines[url]
 
 
 def get_engine() -> Engine:
@@ -107,7 +117,9 @@ def get_engine() -> Engine:
 
 def dispose_engines() -> None:
     """Close every pooled connection; the next use opens new ones."""
-    _engine_of.cache_clear()
+    with _opening:
+        while _engines:
+            _engines.popitem()[1].dispose()
 
 
 @contextmanager

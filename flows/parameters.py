@@ -1,0 +1,130 @@
+"""What a person may ask for -> a range of months. One rule set for command line, API, form and schedule.
+
+Explicit dates win over `period`, `period` over `year`, and the default year is for those who say nothing
+(sync-management.md, Options; interfaces.md, Command line and Prefect).
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from steps.catalog import STEPS
+from steps.domain.months import MonthWindow, first_of_month, next_month
+from steps.errors import UsageError
+from steps.settings import SyncSettings
+
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+MONTHS_A_QUARTER = 3
+
+MonthDate = Annotated[date, Field(json_schema_extra={"pattern": r"^(20\d{2}|2100|2101)-(0[1-9]|1[0-2])-01$"})]
+"""A first of a month; Prefect refuses another day by the pattern, before a run exists."""
+Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
+
+
+class Period(StrEnum):
+    """A range that is relative to the moment a run was scheduled for."""
+
+    previous_month = "previous-month"
+    current_month = "current-month"
+    previous_quarter = "previous-quarter"
+    year_to_date = "year-to-date"
+
+
+@dataclass(frozen=True)
+class AskedRange:
+    """What was asked for, as far as anything was."""
+
+    year: int | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+    """Exclusive."""
+    period: Period | None = None
+
+
+def resolve_range(asked: AskedRange, scheduled: datetime, settings: SyncSettings) -> MonthWindow:
+    """The months to work on.
+
+    Args:
+        asked: Dates, period, year or nothing.
+        scheduled: When the run was meant to start (aware), so that a late or backfilled one still works on its month.
+        settings: For the default year and the zone that `scheduled` is read in.
+
+    Raises:
+        UsageError: one line that says what was given and what is allowed.
+    """
+    if asked.start_date is not None or asked.end_date is not None:
+        return _range_of_dates(asked.start_date, asked.end_date)
+    if asked.period is not None:
+        return _range_of_period(asked.period, scheduled.astimezone(settings.zone).date())
+    year = settings.default_year if asked.year is None else asked.year
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise UsageError(f"year {year} is not allowed: a year from {FIRST_YEAR} to {LAST_YEAR} is expected")
+    return MonthWindow(date(year, 1, 1), date(year + 1, 1, 1))
+
+
+def _range_of_dates(start: date | None, end: date | None) -> MonthWindow:
+    if start is None or end is None:
+        given, missing = ("end date", "start date") if start is None else ("start date", "end date")
+        raise UsageError(f"a {given} without a {missing}: give both (the end is exclusive), or a year instead")
+    for name, day in (("start date", start), ("end date", end)):
+        if day.day != 1:
+            raise UsageError(f"{name} {day} is not the first day of a month: {first_of_month(day)} is")
+    if end <= start:
+        raise UsageError(f"end date {end} is not after start date {start}: the end is exclusive, so {next_month(start)} or later is expected")
+    if start.year < FIRST_YEAR or end > date(LAST_YEAR + 1, 1, 1):
+        raise UsageError(f"{start} to {end} is not allowed: dates from {FIRST_YEAR}-01-01 to {LAST_YEAR + 1}-01-01 are expected")
+    return MonthWindow(start, end)
+
+
+def _range_of_period(period: Period, today: date) -> MonthWindow:
+    month = first_of_month(today)
+    match period:
+        case Period.previous_month:
+            return MonthWindow(next_month(month, -1), month)
+        case Period.current_month:
+            return MonthWindow(month, next_month(month))
+        case Period.previous_quarter:
+            quarter = date(month.year, (month.month - 1) // MONTHS_A_QUARTER * MONTHS_A_QUARTER + 1, 1)
+            return MonthWindow(next_month(quarter, -MONTHS_A_QUARTER), quarter)
+        case Period.year_to_date:
+            return MonthWindow(date(month.year, 1, 1), next_month(month))
+
+
+def parse_month_date(name: str, text: str) -> date:
+    """A date as `YYYY-MM-01`.
+
+    Raises:
+        UsageError: it is no date of that form; that the day is the first is `resolve_range`'s to check.
+    """
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            pass
+    raise UsageError(f"{name} {text!r} is no date: YYYY-MM-01 is expected, such as 2024-03-01")
+
+
+def parse_year(text: str) -> int:
+    """A year as four digits.
+
+    Raises:
+        UsageError: it is no year; that it is in range is `resolve_range`'s to check.
+    """
+    if not re.fullmatch(r"\d{1,6}", text):
+        raise UsageError(f"year {text!r} is not allowed: a year from {FIRST_YEAR} to {LAST_YEAR} is expected")
+    return int(text)
+
+
+def parse_step(text: str) -> str:
+    """One of the six step ids.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    if text not in STEPS:
+        raise UsageError(f"step {text!r} is not known: one of {', '.join(STEPS)} is expected")
+    return text

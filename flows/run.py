@@ -1,0 +1,123 @@
+"""One run of a plan: every cell is written down first, then done one after the other, then summed up.
+
+A cell is a step and, if the step works by month, one month window. A cell that fails does not stop the others; at the
+end the run is `Failed` if any did, and says which and why.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from prefect import Task, runtime
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+from prefect.states import Completed, Failed
+
+from flows.summary import ProgressBar, leave_summary
+from steps.catalog import CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, Step
+from steps.domain.months import MonthWindow
+from steps.progress import News, conclude, listening, say
+from steps.report import describe_result
+from steps.sync_crm_clients import sync_crm_clients
+from steps.sync_invoices import sync_invoices
+from steps.sync_notion_external_ids import sync_notion_external_ids
+from steps.sync_service_periods import sync_service_periods
+from steps.sync_services import sync_services
+from steps.task import StepResult, run_name
+from steps.vendor_reads import shared_reads
+from tracking.history import executions_of_run
+from tracking.hooks import describe_failure
+from tracking.recorder import PlannedExecution, end_open_executions, plan_executions
+
+TASKS: dict[str, Task[..., StepResult]] = {
+    SERVICES.id: sync_services,
+    INVOICES.id: sync_invoices,
+    CRM_CLIENTS.id: sync_crm_clients,
+    SERVICE_PERIODS.id: sync_service_periods,
+    NOTION_EXTERNAL_ID.id: sync_notion_external_ids,
+}
+FAILURES_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One task run to come."""
+
+    step: Step
+    window: MonthWindow | None = None
+
+    @property
+    def name(self) -> str:
+        """As the task run is called."""
+        return run_name(self.step.id, self.window)
+
+
+def cells_of(steps: Sequence[Step], span: MonthWindow) -> list[Cell]:
+    """The plan of a run: each step in order, each month of the range for those that work by month."""
+    return [
+        Cell(step, window)
+        for step in steps
+        for window in (span.months() if step.by_month else (None,))
+    ]
+
+
+def run_cells(cells: Sequence[Cell], span: MonthWindow) -> State[Any]:
+    """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
+    flow_run_id = str(runtime.flow_run.id)
+    planned = [
+        PlannedExecution(cell.step.id, cell.window and cell.window.start, cell.window and cell.window.end)
+        for cell in cells
+    ]
+    execution_ids = plan_executions(flow_run_id, planned)
+    failures: list[str] = []
+    with _telling_prefect(), ProgressBar(len(cells)) as bar, _ending_the_rest(flow_run_id), shared_reads(span):
+        for cell, execution_id in zip(cells, execution_ids, strict=True):
+            if failure := _run_cell(cell, execution_id):
+                failures.append(f"{cell.name}: {failure}")
+            bar.advance()
+    leave_summary(executions_of_run(flow_run_id))
+    return _final_state(failures, len(cells))
+
+
+def _run_cell(cell: Cell, execution_id: int) -> str | None:
+    """Do one cell; why it failed, or None."""
+    say(f"{cell.name}: started")
+    began = monotonic()
+    parameters = {"execution_id": execution_id} | ({"window": cell.window} if cell.window else {})
+    state: State[StepResult] = TASKS[cell.step.id](**parameters, return_state=True)
+    took = f"{monotonic() - began:.1f} s"
+    if state.is_completed():
+        result = state.result(raise_on_failure=False)
+        conclude(f"{cell.name}: {describe_result(result)} ({took})")
+        return None
+    failure = describe_failure(state)
+    conclude(f"{cell.name}: FAILED: {failure} ({took})")
+    return failure
+
+
+def _final_state(failures: Sequence[str], cells: int) -> State[Any]:
+    if not failures:
+        return Completed(message=f"{cells} of {cells} executions completed")
+    named = "; ".join(failures[:FAILURES_NAMED])
+    more = f"; and {len(failures) - FAILURES_NAMED} more" if len(failures) > FAILURES_NAMED else ""
+    return Failed(message=f"{len(failures)} of {cells} executions failed: {named}{more}")
+
+
+@contextmanager
+def _ending_the_rest(flow_run_id: str) -> Iterator[None]:
+    """However the run ends, no execution of it stays open."""
+    try:
+        yield
+    except BaseException as interruption:
+        end_open_executions(flow_run_id, f"never finished: the run was interrupted ({type(interruption).__name__})")
+        raise
+
+
+@contextmanager
+def _telling_prefect() -> Iterator[None]:
+    """What is said while working also goes to the flow run's log."""
+    logger = get_run_logger()
+    with listening(lambda news, message: logger.log(20 if news is News.LASTING else 10, message)):
+        yield

