@@ -1,0 +1,70 @@
+"""What the 4Geeks CRM sends, as the steps read it (vendors/fourgeeks.md)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from steps.connectors.fields import child, identifier, moment, text
+from steps.connectors.json_value import plain
+from steps.domain.client import normalize_email
+
+
+@dataclass(frozen=True)
+class Student:
+    """A person's profile in one academy."""
+
+    profile_id: str
+    user_id: str | None
+    """None while the person is only invited."""
+    email: str | None
+    """The user's, else the row's own: an invited person has only the latter."""
+    status: str
+    """`INVITED`, `ACTIVE` or `DELETED`, which the list does not leave out."""
+    raw: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Enrollment:
+    """One person in one cohort; a person has several over time."""
+
+    id: str
+    user_id: str | None
+    email: str | None
+    cohort_slug: str | None
+    cohort_name: str
+    kickoff: datetime | None
+    ending: datetime | None
+    """None for cohorts that never end."""
+    educational_status: str | None
+    updated_at: datetime | None
+    """Moves on any save of the row: no date of the status."""
+    raw: dict[str, Any]
+
+
+def parse_student(row: dict[str, Any]) -> Student:
+    """One row of the student list."""
+    user = child(row, "user")
+    return Student(
+        profile_id=identifier(row),
+        user_id=text(user, "id") or None,
+        email=normalize_email(text(user, "email")) or normalize_email(text(row, "email")),
+        status=text(row, "status").upper(),
+        raw=plain(row),
+    )
+
+
+def parse_enrollment(row: dict[str, Any]) -> Enrollment:
+    """One row of the cohort users: user and cohort are inside it."""
+    user, cohort = child(row, "user"), child(row, "cohort")
+    return Enrollment(
+        id=identifier(row),
+        user_id=text(user, "id") or None,
+        email=normalize_email(text(user, "email")) or normalize_email(text(child(row, "profile_academy"), "email")),
+        cohort_slug=text(cohort, "slug") or None,
+        cohort_name=text(cohort, "name"),
+        kickoff=moment(cohort, "kickoff_date"),
+        ending=moment(cohort, "ending_date"),
+        educational_status=text(row, "educational_status").upper() or None,
+        updated_at=moment(row, "updated_at"),
+        raw=plain(row),
+    )

@@ -1,0 +1,225 @@
+"""The one way to ask a vendor: credential, rate limit, retries, limits of time and size, JSON, our errors.
+
+Only reads go through it, and the remote backend's calls, which are safe to repeat: whole exchanges are retried.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Self
+
+import httpx
+import stamina
+
+from steps.connectors.answers import TRANSIENT, Answer, CutShortError, error_of
+from steps.connectors.json_value import Json
+from steps.connectors.rate_limit import limiter_of, wait_for_throttle
+from steps.errors import VendorError, VendorPayloadError, VendorUnavailableError
+from steps.progress import say
+
+logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are told through `say`, not on stderr
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how patiently a transient failure is tried again. Times in seconds."""
+
+    attempts: int = 4
+    first_wait: float = 0.5
+    longest_wait: float = 8.0
+    jitter: float = 0.5
+    longest_retry_after: float = 120.0
+    """Notion's waits of 40-49 s were seen, and its workspace limit may exceed a minute (vendors/notion.md)."""
+    total: float = 600.0
+    """No new attempt begins later than this after the first."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """No request may hang, or fill the memory. Times in seconds."""
+
+    connect: float = 10.0
+    read: float = 60.0
+    whole: float = 120.0
+    """For one answer from the request to its last byte, so that a server that drips cannot hold a run."""
+    body_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class HttpRules:
+    """How patient a connector is; tests give less."""
+
+    retry: RetryPolicy = RetryPolicy()
+    limits: Limits = Limits()
+
+
+USUAL = HttpRules()
+
+
+@dataclass(frozen=True)
+class Site:
+    """One vendor as it is to be asked."""
+
+    vendor: str
+    base_url: str
+    rate: float
+    advice: Mapping[int, str]
+    """By status, what a person should look at when it is answered."""
+    transient: frozenset[int] = TRANSIENT
+    rules: HttpRules = USUAL
+    retry_timeouts: bool = True
+    explain: Callable[[Answer], VendorError | None] = lambda _: None
+    """The vendor's own reading of an error answer; None leaves it to the status."""
+    parse_float: Callable[[str], Json] = Decimal
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request. Its text, used in every message, is method and path, never the query."""
+
+    method: str
+    path: str
+    query: Mapping[str, str | int] = field(default_factory=dict)
+    body: Json = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attempts: int | None = None
+    """Fewer than the policy's, for a caller who has a better answer to failure than asking again."""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class VendorTimeoutError(VendorUnavailableError):
+    """The vendor took too long: a caller may ask for less at once."""
+
+
+class _TryAgainError(Exception):
+    """Carries a failure that another attempt may mend through the retry loop."""
+
+    def __init__(self, failure: VendorError, retry_after: float | None = None) -> None:
+        self.failure, self.retry_after = failure, retry_after
+        super().__init__(str(failure))
+
+
+class VendorHttp:
+    """Asks one vendor. Close it, or use it in a `with`."""
+
+    def __init__(self, site: Site, auth: httpx.Auth | None = None, headers: Mapping[str, str] | None = None) -> None:
+        self._site = site
+        self._limiter = limiter_of(site.vendor, site.base_url, site.rate)
+        limits = site.rules.limits
+        self._client = httpx.Client(
+            base_url=site.base_url,
+            auth=auth,
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate", **(headers or {})},
+            timeout=httpx.Timeout(limits.read, connect=limits.connect),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._client.close()
+
+    def ask(self, request: Ask) -> Json:
+        """The JSON of the answer, after as many attempts as the policy allows.
+
+        Raises:
+            VendorError: see `steps.errors`; the message says what was asked, the verdict, and what to do.
+        """
+        policy, began = self._site.rules.retry, time.monotonic()
+
+        def patience(error: Exception) -> bool | float:
+            if not isinstance(error, _TryAgainError):
+                return False
+            wait = 0.0 if error.retry_after is None else min(error.retry_after, policy.longest_retry_after)
+            if time.monotonic() + wait - began > policy.total:
+                return False
+            return True if error.retry_after is None else wait
+
+        try:
+            for attempt in stamina.retry_context(
+                on=patience,
+                attempts=request.attempts or policy.attempts,
+                timeout=policy.total,
+                wait_initial=policy.first_wait,
+                wait_max=policy.longest_wait,
+                wait_jitter=policy.jitter,
+            ):
+                if attempt.num > 1:
+                    say(f"{self._site.vendor}: {request}: attempt {attempt.num}")
+                with attempt:
+                    return self._attempt(request)
+        except _TryAgainError as last:
+            raise last.failure from last.__cause__
+        raise AssertionError("stamina ends with an answer or an error")
+
+    def _attempt(self, request: Ask) -> Json:
+        """One whole exchange, parsed. What may pass by itself leaves as `_TryAgainError`."""
+        wait_for_throttle(self._site.vendor)
+        self._limiter.wait()
+        try:
+            answer = self._exchange(request)
+            return self._verdict(answer)
+        except (VendorTimeoutError, CutShortError) as failure:
+            if isinstance(failure, CutShortError) or self._site.retry_timeouts:
+                raise _TryAgainError(failure) from failure.__cause__
+            raise
+
+    def _verdict(self, answer: Answer) -> Json:
+        if httpx.codes.is_success(answer.status):
+            return answer.json(self._site.parse_float)
+        failure = self._site.explain(answer) or error_of(answer, self._site.advice, self._site.transient)
+        if isinstance(failure, VendorUnavailableError):
+            raise _TryAgainError(failure, answer.retry_after())
+        raise failure
+
+    def _exchange(self, request: Ask) -> Answer:
+        """Send and read to the last byte, within the limits.
+
+        Raises:
+            _TryAgainError: the connection was refused or dropped.
+            VendorTimeoutError: it took too long.
+            VendorPayloadError: the answer is too large, or cannot be a vendor's.
+        """
+        vendor, deadline = self._site.vendor, time.monotonic() + self._site.rules.limits.whole
+        try:
+            with self._client.stream(
+                request.method,
+                request.path,
+                params=dict(request.query) or None,
+                json=request.body,
+                headers=dict(request.headers),
+            ) as response:
+                body = self._read(request, response, deadline)
+                return Answer(vendor, str(request), response.status_code, response.headers, body)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            failure = VendorUnavailableError(vendor, str(request), f"no connection ({error}); is the base URL right?")
+            raise _TryAgainError(failure) from error
+        except httpx.TimeoutException as error:
+            raise VendorTimeoutError(vendor, str(request), f"no answer in time ({type(error).__name__})") from error
+        except httpx.DecodingError as error:
+            raise CutShortError(vendor, str(request), "the compressed answer is cut short or damaged") from error
+        except httpx.LocalProtocolError:  # its text may hold the header that cannot be sent, and one is the credential
+            raise VendorPayloadError(vendor, str(request), "the request holds what HTTP cannot carry") from None
+        except httpx.TransportError as error:
+            failure = VendorUnavailableError(vendor, str(request), f"the connection was dropped ({error})")
+            raise _TryAgainError(failure) from error
+
+    def _read(self, request: Ask, response: httpx.Response, deadline: float) -> bytes:
+        limits, body = self._site.rules.limits, bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > limits.body_bytes:
+                verdict = f"the answer is larger than {limits.body_bytes} bytes"
+                raise VendorPayloadError(self._site.vendor, str(request), verdict, status=response.status_code)
+            if time.monotonic() > deadline:
+                verdict = f"the answer did not end within {limits.whole:g} s"
+                raise VendorTimeoutError(self._site.vendor, str(request), verdict)
+        return bytes(body)

@@ -1,0 +1,197 @@
+"""Notion, public API (vendors/notion.md)."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
+
+import httpx
+
+from steps.connectors.answers import TRANSIENT
+from steps.connectors.credentials import address, credential
+from steps.connectors.http import USUAL, Ask, HttpRules, Site, VendorHttp
+from steps.connectors.json_value import Json
+from steps.connectors.listing import Listing
+from steps.connectors.notion_errors import CursorExpiredError, MultipleDataSourcesError, explain
+from steps.connectors.notion_payloads import StudentPage, has_property, parse_student_page
+from steps.connectors.rows import Rows
+from steps.errors import ConfigError, VendorPayloadError
+from steps.progress import say
+from steps.settings import NotionSettings, SyncSettings, required
+
+__all__ = ["NotionConnector", "StudentPage", "open_notion"]
+
+VENDOR = "notion"
+PAGE_SIZE = 100
+_VERSION, _SOURCES_VERSION = "2022-06-28", "2025-09-03"
+"""The older one needs no schema request; the newer one is for databases of several data sources."""
+_SHARE = "share the database with the integration, and check NOTION_DATABASE_ID"
+_ADVICE = {401: "check NOTION_TOKEN", 403: "the integration lacks a capability: see NOTION_TOKEN", 404: _SHARE}
+_OLDEST_FIRST = [{"timestamp": "created_time", "direction": "ascending"}]
+_TRASH = ("in_trash", "archived")
+
+
+class _BearerAuth(httpx.Auth):
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
+@dataclass
+class _Scan:
+    """Where the reading of one query is."""
+
+    request: Ask
+    rows: Rows
+    cursor: str | None = None
+    since: str | None = None
+    """Creation time from which the query goes on after Notion's limit of 10,000 rows."""
+
+    def next_request(self) -> Ask:
+        """`start_cursor` is left out at first: null is refused."""
+        body: dict[str, Any] = {"page_size": PAGE_SIZE, "sorts": _OLDEST_FIRST}
+        if self.cursor is not None:
+            body["start_cursor"] = self.cursor
+        if self.since is not None:
+            body["filter"] = {"timestamp": "created_time", "created_time": {"on_or_after": self.since}}
+        return replace(self.request, body=body)
+
+
+class NotionConnector:
+    """Reads the students' database. Use it in a `with`, or close it."""
+
+    def __init__(self, settings: NotionSettings, rules: HttpRules = USUAL) -> None:
+        """Only keeps what it needs; nothing is asked here.
+
+        Raises:
+            ConfigError: `NOTION_TOKEN` or `NOTION_DATABASE_ID` is not set.
+        """
+        token = credential("NOTION_TOKEN", settings.token, "Notion")
+        self._database = required("NOTION_DATABASE_ID", settings.database_id, "Notion").strip()
+        if not self._database.replace("-", "").isalnum():
+            raise ConfigError("NOTION_DATABASE_ID is no id: it is the 32 letters and digits in the database's address")
+        self._names, self._zone = settings, SyncSettings.load().zone
+        base_url = address("NOTION_BASE_URL", settings.base_url)
+        site = Site(VENDOR, base_url, settings.rate, _ADVICE, TRANSIENT | {409}, rules, explain=explain)
+        self._http = VendorHttp(site, _BearerAuth(token))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._http.close()
+
+    def student_pages(self) -> Listing[StudentPage]:
+        """Every page of the database that is not in the trash: a full scan solves letter case and duplicates.
+
+        Raises:
+            VendorPayloadError: no page has the email property, which was probably renamed.
+        """
+        rows = Rows("page", stamp="last_edited_time")
+        try:
+            rows.take(self._scan(_query(f"/databases/{self._database}/query", _VERSION)))
+        except MultipleDataSourcesError as several:
+            for source in several.data_source_ids:
+                rows.take(self._scan(_query(f"/data_sources/{source}/query", _SOURCES_VERSION)))
+        self._check_names(rows)
+        return rows.parse(partial(parse_student_page, self._names, self._zone))
+
+    def _scan(self, request: Ask) -> Rows:
+        """One query to its end; from its beginning once more when its cursor expired."""
+        try:
+            return self._read(_Scan(request, Rows("page", stamp="last_edited_time")))
+        except CursorExpiredError:
+            say(f"{VENDOR}: the cursor expired: the scan begins again")
+            return self._read(_Scan(request, Rows("page", stamp="last_edited_time")))
+
+    def _read(self, scan: _Scan) -> Rows:
+        """Follow `next_cursor`, never the number of rows: a page may be short while more follow."""
+        cursors: set[str] = set()
+        while True:
+            answer = self._http.ask(scan.next_request())
+            results = _results(scan.request, answer)
+            new = scan.rows.add(row for row in results if _is_living_page(row))
+            say(f"{VENDOR}: {len(scan.rows)} pages read")
+            scan.cursor = _next_cursor(scan.request, answer)
+            if scan.cursor is None:
+                if not _is_incomplete(answer):
+                    return scan.rows
+                scan.since = _created_after(scan, results, new)
+            elif scan.cursor in cursors:
+                raise VendorPayloadError(VENDOR, str(scan.request), "a cursor repeats: the list would never end")
+            else:
+                cursors.add(scan.cursor)
+
+    def _check_names(self, rows: Rows) -> None:
+        """Names can be changed by any editor: absent everywhere is a renamed property, not an empty one."""
+        variables = {
+            "NOTION_STATUS_PROPERTY": self._names.status_property,
+            "NOTION_DROP_DATE_PROPERTY": self._names.drop_date_property,
+            "NOTION_CERTIFIED_PROPERTY": self._names.certified_property,
+        }
+        if not len(rows):
+            return
+        email = self._names.email_property
+        if not rows.any(partial(has_property, name=email)):
+            verdict = f"no page has the property {email!r}: was it renamed? set NOTION_EMAIL_PROPERTY to its new name"
+            raise VendorPayloadError(VENDOR, f"POST /databases/{self._database}/query", verdict)
+        for variable, name in variables.items():
+            if not rows.any(partial(has_property, name=name)):
+                say(f"{VENDOR}: no page has the property {name!r}; if it was renamed, set {variable}")
+
+
+def open_notion(settings: NotionSettings | None = None, rules: HttpRules = USUAL) -> NotionConnector:
+    """The connector of the environment's settings, to be used in a `with`.
+
+    Raises:
+        ConfigError: a setting is missing or wrong.
+    """
+    return NotionConnector(settings or NotionSettings.load(), rules)
+
+
+def _query(path: str, version: str) -> Ask:
+    return Ask("POST", path, headers={"Notion-Version": version})
+
+
+def _is_living_page(row: Json) -> bool:
+    """A query may also list data sources; trashed pages are left out by Notion, and here in any case."""
+    if not isinstance(row, dict):
+        return True  # is rejected when it is parsed
+    return row.get("object", "page") == "page" and not any(row.get(flag) is True for flag in _TRASH)
+
+
+def _results(request: Ask, answer: Json) -> list[Json]:
+    if isinstance(answer, dict) and isinstance(answer.get("results"), list):
+        return list(answer["results"])
+    raise VendorPayloadError(VENDOR, str(request), "no list `results` in the answer")
+
+
+def _next_cursor(request: Ask, answer: dict[str, Json]) -> str | None:
+    cursor = answer.get("next_cursor")
+    if not answer.get("has_more"):
+        return None
+    if not isinstance(cursor, str) or not cursor:
+        raise VendorPayloadError(VENDOR, str(request), "`has_more` without `next_cursor`: the list is not whole")
+    return cursor
+
+
+def _is_incomplete(answer: dict[str, Json]) -> bool:
+    """Notion ends a query after 10,000 rows and says so here."""
+    status = answer.get("request_status")
+    return isinstance(status, dict) and status.get("type") == "incomplete"
+
+
+def _created_after(scan: _Scan, results: list[Json], new: int) -> str:
+    """The creation time to go on from: that of the last row, included, for times are rounded to the minute."""
+    last = results[-1].get("created_time") if results and isinstance(results[-1], dict) else None
+    if not isinstance(last, str) or last == scan.since or not new:
+        verdict = "more rows than one query gives, and no later creation time to go on from"
+        raise VendorPayloadError(VENDOR, str(scan.request), verdict)
+    return last
