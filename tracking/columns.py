@@ -67,7 +67,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         """PostgreSQL has the type; SQLite stores text that sorts by time."""
         if dialect.name == "sqlite":
             return dialect.type_descriptor(
-                SQLITE_DATETIME(
+                SQLITE_DATETIME(  # type: ignore[no-untyped-call]
                     storage_format=(
                         "%(year)04d-%(month)02d-%(day)02d %(hour)02d:%(minute)02d:%(second)02d.%(microsecond)06d+00:00"
                     ),

@@ -147,6 +147,9 @@ def tracking_session() -> Iterator[Session]:
 
 @contextmanager
 def _transaction() -> Iterator[Session]:
-    with get_engine().connect().execution_options(**_WRITER) as connection, Session(connection) as session:
-        with session.begin():
-            yield session
+    with (
+        get_engine().connect().execution_options(**_WRITER) as connection,
+        Session(connection) as session,
+        session.begin(),
+    ):
+        yield session

@@ -89,8 +89,7 @@ def _stamp(session: Session, row: IntegrationError, execution_id: int | None) ->
 def _rows(session: Session, operation: str, external_ids: Iterable[str]) -> dict[RecordKey, IntegrationError]:
     """The rows that may change: those still pending, and those of the records that were met."""
     rows = _select(session, operation, col(IntegrationError.status), [ErrorStatus.PENDING])
-    known = {row.entity_external_id for row in rows}
-    rows += _select(session, operation, col(IntegrationError.entity_external_id), set(external_ids) - known)
+    rows += _select(session, operation, col(IntegrationError.entity_external_id), set(external_ids))
     return {(row.entity_type, row.entity_external_id): row for row in rows}
 
 

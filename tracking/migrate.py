@@ -1,11 +1,11 @@
 """Schema migrations (Alembic), applied on first use; a database of a newer version is refused."""
 
+from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from alembic import command
 from tracking.database import DatabaseUnusableError
 
 _MIGRATION_LOCK = 0x53594D49
@@ -53,7 +53,7 @@ def _known(revision: str | None) -> str | None:
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if revision is not None and revision not in known:
         raise DatabaseUnusableError(
-            f"The database is at schema {revision!r}, which a newer version of this program made; "
-            f"this version knows up to {schema_head()!r}. Update the program, or set SYNC_DATABASE_URL to another database."
+            f"The database is at schema {revision!r}, which a newer version of this program made; this version "
+            f"knows up to {schema_head()!r}. Update the program, or set SYNC_DATABASE_URL to another database."
         )
     return revision

@@ -7,14 +7,14 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class DatabaseSettings(BaseSettings):
-    """`SYNC_DATABASE_URL`: SQLite or PostgreSQL (psycopg 3)."""
-
-    model_config = SettingsConfigDict(env_prefix="SYNC_", env_file=".env", extra="ignore")
-
-    database_url: str = Field(default_factory=lambda: default_database_url())
-
-
 def default_database_url(name: str = "sync") -> str:
     """A SQLite file in the platform's user data folder."""
     return f"sqlite:///{Path(user_data_dir('sync-management', appauthor=False)) / f'{name}.db'}"
+
+
+class DatabaseSettings(BaseSettings):
+    """`SYNC_DATABASE_URL`: SQLite or PostgreSQL (psycopg 3)."""
+
+    model_config = SettingsConfigDict(env_prefix="SYNC_", env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    database_url: str = Field(default_factory=default_database_url)

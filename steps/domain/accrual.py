@@ -26,9 +26,9 @@ class ContractAccrual(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     contract_id: int = Field(foreign_key="service_contract.id", unique=True)
-    total_to_accrue: Decimal = Field(default=ZERO, sa_type=money())  # type: ignore[call-overload]
-    accrued_amount: Decimal = Field(default=ZERO, sa_type=money())  # type: ignore[call-overload]
-    remaining_amount_to_accrue: Decimal = Field(default=ZERO, sa_type=money())  # type: ignore[call-overload]
+    total_to_accrue: Decimal = Field(default=ZERO, sa_type=money())
+    accrued_amount: Decimal = Field(default=ZERO, sa_type=money())
+    remaining_amount_to_accrue: Decimal = Field(default=ZERO, sa_type=money())
     total_sessions_to_accrue: int = 0
     sessions_accrued: int = 0
     remaining_sessions_to_accrue: int = 0
@@ -57,8 +57,8 @@ class AccruedPeriod(SQLModel, table=True):
     service_period_id: int | None = Field(default=None, foreign_key="service_period.id")
     accrual_date: date
     """First of the month."""
-    accrued_amount: Decimal = Field(sa_type=money())  # type: ignore[call-overload]
-    accrual_portion: Decimal = Field(sa_type=ExactNumeric(9, 6))  # type: ignore[call-overload]
+    accrued_amount: Decimal = Field(sa_type=money())
+    accrual_portion: Decimal = Field(sa_type=ExactNumeric(9, 6))
     """Kept for people to read, never calculated with."""
     sessions_accrued: int = 0
     rule: str

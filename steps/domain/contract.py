@@ -32,6 +32,6 @@ class ServiceContract(SQLModel, table=True):
     service_id: int = Field(foreign_key="service.id")
     client_id: int = Field(foreign_key="client.id")
     contract_date: date
-    contract_amount: Decimal = Field(default=ZERO, sa_type=money())  # type: ignore[call-overload]
+    contract_amount: Decimal = Field(default=ZERO, sa_type=money())
     contract_currency: str
     status: str = ContractStatus.ACTIVE

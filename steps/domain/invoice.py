@@ -38,8 +38,8 @@ class Invoice(SQLModel, table=True):
     invoice_number: str | None = None
     invoice_date: date
     due_date: date | None = None
-    total_amount: Decimal = Field(sa_type=money())  # type: ignore[call-overload]
-    net_amount: Decimal = Field(sa_type=money())  # type: ignore[call-overload]
+    total_amount: Decimal = Field(sa_type=money())
+    net_amount: Decimal = Field(sa_type=money())
     """Total less tax; credit notes negative in both."""
     currency: str
     """Upper case, such as `EUR`."""

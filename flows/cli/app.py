@@ -1,0 +1,96 @@
+"""`sync-actions`: what may be typed, and which exit status and one clear line answers what should not have been."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from flows.cli.look_back import show_errors, show_history, show_steps
+from flows.cli.run import ExitStatus, Request, run
+from flows.cli.screen import error_line
+from steps.catalog import STEPS
+from steps.errors import SyncError, UsageError
+from tracking.database import DatabaseUnusableError, dispose_engines
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("steps")(show_steps)
+app.command("history")(show_history)
+app.command("errors")(show_errors)
+
+
+@app.callback(invoke_without_command=True)
+def sync_actions(
+    context: typer.Context,
+    from_step: Annotated[
+        str | None,
+        typer.Option(metavar="STEP", help=f"First step to run: {', '.join(STEPS)}. Default: every import step."),
+    ] = None,
+    year: Annotated[
+        str | None, typer.Option(metavar="YYYY", help="Whole year; ignored when both dates are given.")
+    ] = None,
+    start_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="First month, included.")] = None,
+    end_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="Month to stop before, excluded.")] = None,
+    sandbox: Annotated[
+        bool,
+        typer.Option("--sandbox", help="Use the built-in sandbox (an invented academy in 2024) as the three vendors."),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="End with one JSON object on standard output; progress on standard error.")
+    ] = False,
+) -> None:
+    """Import an academy's business data month by month, in the fixed order, from any step.
+
+    Without a command the import runs. Exit status: 0 everything completed, 1 a step failed, 2 wrong usage,
+    130 interrupted.
+    """
+    request = Request(from_step, year, start_date, end_date, sandbox=sandbox, as_json=as_json)
+    if context.invoked_subcommand is None:
+        raise typer.Exit(run(request))
+    if any((from_step, year, start_date, end_date, as_json)):
+        raise UsageError(f"options of a run do not go before the command {context.invoked_subcommand!r}")
+    if sandbox:
+        from flows.cli.sandbox import use_sandbox_database
+
+        use_sandbox_database()
+
+
+@app.command("sandbox")
+def serve_sandbox(
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 takes a free one.", min=0, max=65535)] = 8700,
+) -> None:
+    """Serve the sandbox alone: the three vendor APIs of an invented academy, on loopback."""
+    from flows.cli.sandbox import serve_until_interrupted
+
+    serve_until_interrupted(port)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command; every foreseeable trouble is one line on standard error and an exit status."""
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(args=arguments, prog_name="sync-actions", standalone_mode=False)
+    except UsageError as error:
+        error_line(f"Error: {error}")
+        return ExitStatus.WRONG_USAGE
+    except typer.TyperException as error:
+        error_line(f"Error: {error.format_message()} (see sync-actions --help)")
+        return ExitStatus.WRONG_USAGE
+    except (SyncError, DatabaseUnusableError) as error:
+        error_line(f"Error: {error}")
+        return ExitStatus.FAILED
+    except (KeyboardInterrupt, typer.Abort):
+        error_line("Interrupted: what had not ended is recorded as failed; run the same command again to go on.")
+        return ExitStatus.INTERRUPTED
+    finally:
+        dispose_engines()
+    return status if isinstance(status, int) else ExitStatus.COMPLETED

@@ -1,0 +1,171 @@
+"""Commands that read what happened: `steps`, `history`, `errors`."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flows.cli.screen import execution_json, status_text
+from flows.order import IMPORT_ORDER
+from flows.parameters import parse_step
+from steps.catalog import STEPS
+from steps.errors import UsageError
+from steps.settings import SyncSettings
+from tracking.error_review import ErrorFilter, export_errors, find_errors, mark_errors
+from tracking.execution import ExecutionStatus, SyncExecution
+from tracking.history import DEFAULT_LIMIT, HistoryFilter, find_executions
+from tracking.integration_error import ErrorStatus, IntegrationError
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON array on standard output instead of a table.")]
+
+
+def show_steps(as_json: AsJson = False) -> None:
+    """List the six steps, the import steps in their fixed order."""
+    steps = list(STEPS.values())
+    if as_json:
+        _print_json([{"id": step.id, "name": step.name, "description": step.description} for step in steps])
+        return
+    table = Table("order", "step", "name", "what it does", "called")
+    for step in steps:
+        order = str(IMPORT_ORDER.index(step) + 1) if step in IMPORT_ORDER else "on its own"
+        table.add_row(order, step.id, step.name, step.description, step.months)
+    Console().print(table)
+
+
+def show_history(
+    step: Annotated[str | None, typer.Option(help="Only this step.", metavar="STEP")] = None,
+    status: Annotated[str | None, typer.Option(help="Only pending, running, completed or failed.")] = None,
+    since: Annotated[str | None, typer.Option(help="Recorded at or after this date or time (ISO 8601).")] = None,
+    until: Annotated[str | None, typer.Option(help="Recorded before this date or time (ISO 8601).")] = None,
+    limit: Annotated[int, typer.Option(help="How many at the most, newest first.", min=1, max=1000)] = DEFAULT_LIMIT,
+    as_json: AsJson = False,
+) -> None:
+    """Show past and present executions, newest first."""
+    wanted = HistoryFilter(
+        step_name=None if step is None else parse_step(step),
+        status=None if status is None else _one_of("status", status, [s.value for s in ExecutionStatus]),
+        since=None if since is None else _moment("--since", since),
+        until=None if until is None else _moment("--until", until),
+        limit=limit,
+    )
+    executions = find_executions(wanted)
+    if as_json:
+        _print_json([execution_json(execution) for execution in executions])
+    else:
+        Console().print(_history_table(executions) if executions else "No execution fits.")
+
+
+def show_errors(
+    ids: Annotated[list[int] | None, typer.Argument(help="Ids to resolve or ignore.", metavar="[ID]...")] = None,
+    resolve: Annotated[bool, typer.Option("--resolve", help="Mark these ids as resolved.")] = False,
+    ignore: Annotated[bool, typer.Option("--ignore", help="Mark these ids as ignored: they stay so.")] = False,
+    export: Annotated[Path | None, typer.Option(help="Write the errors to this CSV file.", metavar="FILE.csv")] = None,
+    step: Annotated[str | None, typer.Option(help="Only this step.", metavar="STEP")] = None,
+    status: Annotated[str, typer.Option(help="Only pending, resolved or ignored, or all.")] = ErrorStatus.PENDING,
+    limit: Annotated[int, typer.Option(help="How many to list, newest first.", min=1, max=1000)] = DEFAULT_LIMIT,
+    as_json: AsJson = False,
+) -> None:
+    """List records that could not be applied; export, resolve or ignore them."""
+    if resolve or ignore:
+        _mark(ids or [], resolve=resolve, ignore=ignore)
+        return
+    if ids:
+        raise UsageError("ids are for --resolve or --ignore: neither was given")
+    shown = _one_of("status", status, [*(s.value for s in ErrorStatus), "all"])
+    wanted = ErrorFilter(
+        operation=None if step is None else parse_step(step),
+        status=None if shown == "all" else shown,
+        limit=None if export else limit,
+    )
+    if export:
+        _export(export, wanted)
+        return
+    errors = find_errors(wanted)
+    if as_json:
+        _print_json([error_json(error) for error in errors])
+    else:
+        Console().print(_error_table(errors) if errors else "No integration error fits.")
+
+
+def _mark(ids: list[int], *, resolve: bool, ignore: bool) -> None:
+    if resolve and ignore:
+        raise UsageError("--resolve and --ignore exclude each other: give one of them")
+    if not ids:
+        raise UsageError("which errors? give their ids, such as: sync-actions errors --resolve 3 5")
+    status = ErrorStatus.RESOLVED if resolve else ErrorStatus.IGNORED
+    unknown = mark_errors(ids, status)
+    if marked := [error_id for error_id in ids if error_id not in unknown]:
+        Console().print(f"{status}: {', '.join(map(str, marked))}")
+    if unknown:
+        raise UsageError(f"no integration error has the id {', '.join(map(str, unknown))}")
+
+
+def _export(path: Path, wanted: ErrorFilter) -> None:
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            count = export_errors(file, wanted)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    Console().print(f"{count} errors written to {path}")
+
+
+def error_json(error: IntegrationError) -> dict[str, Any]:
+    """One integration error, its columns by name."""
+    return error.model_dump(mode="json")
+
+
+def _history_table(executions: list[SyncExecution]) -> Table:
+    zone = _zone_settings().zone
+    table = Table("id", "step", "month", "status", "started", "seconds", "result or reason")
+    for execution in executions:
+        started, ended = execution.started_at, execution.completed_at
+        counts = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in (execution.result or {}).items() if v)
+        table.add_row(
+            str(execution.id),
+            execution.step_name,
+            f"{execution.window_start:%Y-%m}" if execution.window_start else "",
+            status_text(execution.status),
+            f"{started.astimezone(zone):%Y-%m-%d %H:%M:%S}" if started else "",
+            f"{(ended - started).total_seconds():.1f}" if started and ended else "",
+            Text(execution.error_message or counts),
+        )
+    return table
+
+
+def _error_table(errors: list[IntegrationError]) -> Table:
+    table = Table("id", "step", "record", "external id", "status", "what is wrong")
+    for error in errors:
+        what = Text(error.error_message)
+        table.add_row(
+            str(error.id), error.operation, error.entity_type, Text(error.entity_external_id), error.status, what
+        )
+    return table
+
+
+def _moment(option: str, text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option} {text!r} is no date or time: 2024-03-01 or 2024-03-01T09:30 is expected") from None
+    zone = _zone_settings().zone
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _one_of(name: str, text: str, allowed: list[str]) -> str:
+    if text not in allowed:
+        raise UsageError(f"{name} {text!r} is not known: one of {', '.join(allowed)} is expected")
+    return text
+
+
+def _zone_settings() -> SyncSettings:
+    settings: SyncSettings = SyncSettings.load()
+    return settings
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))  # noqa: T201 - the one thing on standard output

@@ -1,0 +1,139 @@
+"""A Prefect API for one command: the one that is configured, else a temporary server that ends with the command.
+
+Prefect would boot a temporary server by itself, but that one outlives a killed command and writes stack traces at the
+user. Ours watches a pipe to its parent: whatever ends the parent closes the pipe, and with it the server.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from time import monotonic, sleep
+from typing import IO
+
+from steps.errors import SyncError
+from steps.progress import say
+
+STARTUP_SECONDS = 180
+_POLL_SECONDS = 0.1
+_TIMEOUT_SECONDS = 5
+
+
+class PrefectUnavailableError(SyncError):
+    """There is no Prefect API, and none could be started."""
+
+
+def quiet_prefect() -> None:
+    """What a person sees is ours. To be called before Prefect is imported; what the user set stays."""
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+
+
+@contextmanager
+def prefect_api() -> Iterator[None]:
+    """A reachable Prefect API inside the block.
+
+    Raises:
+        PrefectUnavailableError: the configured one does not answer, or the temporary one did not start.
+    """
+    from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
+
+    if configured := PREFECT_API_URL.value():
+        _require_answer(configured)
+        yield
+        return
+    with _temporary_server() as url, temporary_settings({PREFECT_API_URL: url}, restore_defaults={PREFECT_API_KEY}):
+        yield
+
+
+def _require_answer(url: str) -> None:
+    import httpx
+
+    try:
+        httpx.get(f"{url}/health", timeout=_TIMEOUT_SECONDS)
+    except httpx.HTTPError as error:
+        raise PrefectUnavailableError(
+            f"No Prefect server answers at PREFECT_API_URL {url} ({type(error).__name__}): "
+            "start it with `prefect server start`, or unset the variable to use a temporary one"
+        ) from None
+
+
+@contextmanager
+def _temporary_server() -> Iterator[str]:
+    say("starting a temporary Prefect server (takes a while; set PREFECT_API_URL to use one that runs already)")
+    port = _free_port()
+    with tempfile.TemporaryFile("w+") as output:
+        server = subprocess.Popen(  # noqa: S603 - our own module on our own interpreter
+            [sys.executable, "-m", __name__, str(port)],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # a Ctrl-C is for the command, which still needs the server to say goodbye
+        )
+        try:
+            url = f"http://127.0.0.1:{port}/api"
+            _await_start(server, url, output)
+            yield url
+        finally:
+            server.terminate()
+            try:
+                server.wait(_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+            if server.stdin is not None:
+                server.stdin.close()
+
+
+def _await_start(server: "subprocess.Popen[bytes]", url: str, output: IO[str]) -> None:
+    import httpx
+
+    deadline = monotonic() + STARTUP_SECONDS
+    while monotonic() < deadline and server.poll() is None:
+        try:
+            if httpx.get(f"{url}/health", timeout=_TIMEOUT_SECONDS).is_success:
+                return
+        except httpx.HTTPError:
+            sleep(_POLL_SECONDS)
+    output.seek(0)
+    last_words = output.read().strip().splitlines()[-1:] or ["it said nothing"]
+    raise PrefectUnavailableError(f"The temporary Prefect server did not start: {last_words[0]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _serve(port: int) -> None:
+    """The child's side: a Prefect API on loopback, for as long as the parent holds the other end of the pipe."""
+    import uvicorn
+
+    os.environ.update(
+        PREFECT_UI_ENABLED="false",
+        PREFECT__SERVER_EPHEMERAL="1",  # what Prefect sets for temporary servers of its own
+        PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    )
+    config = uvicorn.Config(
+        "prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="error"
+    )
+    server = uvicorn.Server(config)
+
+    def watch() -> None:
+        sys.stdin.buffer.read()  # returns when the parent is gone
+        server.should_exit = True
+        sleep(_TIMEOUT_SECONDS)
+        os._exit(1)
+
+    Thread(target=watch, name="parent-watch", daemon=True).start()
+    server.run()
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

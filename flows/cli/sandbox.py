@@ -1,0 +1,51 @@
+"""The three vendors swapped for the built-in sandbox, for the length of a command.
+
+The invented academy never mixes with the real books: unless `SYNC_DATABASE_URL` says otherwise, it has a database of
+its own.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from steps.errors import UsageError
+from steps.sandbox.server import SandboxServer, serve_sandbox
+from steps.sandbox.world import build_world
+from steps.settings import SyncSettings
+from tracking.settings import default_database_url
+
+_LOCAL_RATE = "1000"
+"""Requests a second: a server on loopback has no quota."""
+
+
+def use_sandbox_database() -> None:
+    """Point `SYNC_DATABASE_URL` to the sandbox's own database, unless it is set."""
+    os.environ.setdefault("SYNC_DATABASE_URL", default_database_url("sandbox"))
+
+
+@contextmanager
+def sandboxed() -> Iterator[SandboxServer]:
+    """Serve the academy on loopback and let the environment point to it.
+
+    Raises:
+        UsageError: a remote backend is configured; it would ask the real vendors.
+    """
+    settings: SyncSettings = SyncSettings.load()
+    if settings.backend_url:
+        raise UsageError("--sandbox does not go with SYNC_BACKEND_URL: unset the one or leave out the other")
+    use_sandbox_database()
+    with serve_sandbox(build_world()) as server:
+        rates = {f"{vendor}_RATE": _LOCAL_RATE for vendor in ("HOLDED", "FOURGEEKS", "NOTION")}
+        os.environ.update(server.environment | rates)
+        yield server
+
+
+def serve_until_interrupted(port: int) -> None:
+    """Serve the sandbox alone and print the environment that points to it."""
+    with serve_sandbox(build_world(), port=port) as server:
+        print("# The sandbox is at", server.base_url, "until Ctrl-C. To use it, in another terminal:")  # noqa: T201
+        for name, value in server.environment.items():
+            print(f"export {name}={value}", flush=True)  # noqa: T201
+        while True:
+            time.sleep(3600)

@@ -1,0 +1,160 @@
+"""Everything a person sees: progress on standard error, tables or one JSON object on standard output."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from steps.progress import News
+from tracking.execution import ExecutionStatus, SyncExecution
+from tracking.history import executions_of_run
+
+_COUNTS = ("processed", "created", "updated", "skipped")
+_STATUS_STYLE = {
+    ExecutionStatus.COMPLETED: "green",
+    ExecutionStatus.FAILED: "bold red",
+    ExecutionStatus.RUNNING: "cyan",
+    ExecutionStatus.PENDING: "dim",
+}
+
+
+def error_line(message: str) -> None:
+    """One line on standard error, whatever the message held."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(" ".join(message.split())))
+
+
+class RunView:
+    """Progress of a run on standard error: a line for each thing that ended, a moving one for what is going on."""
+
+    def __init__(self, title: str) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._status: Status | None = None
+        self._title = title
+
+    def __enter__(self) -> "RunView":
+        self._console.print(Text(self._title, style="bold"))
+        if self._console.is_terminal:
+            self._status = self._console.status("starting")
+            self._status.start()
+        return self
+
+    def hear(self, news: News, message: str) -> None:
+        """A progress listener."""
+        if news is News.LASTING:
+            self._console.print(Text(message, style="red" if "FAILED" in message else ""))
+        elif self._status is not None:
+            self._status.update(Text(message, style="cyan"))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+
+def show_outcome(flow_run_id: str, state: str, message: str | None, *, as_json: bool) -> None:
+    """What came of a run: one JSON object, or two tables and a sentence."""
+    executions = executions_of_run(flow_run_id)
+    if as_json:
+        answer = {"flow_run_id": flow_run_id, "state": state, "executions": [execution_json(e) for e in executions]}
+        print(json.dumps(answer, indent=2))  # noqa: T201 - the one thing on standard output
+        return
+    console = Console(highlight=False)
+    console.print(grid(executions))
+    console.print(totals(executions))
+    console.print(Text(f"{state}: {message or ''}", style="green" if state == "Completed" else "bold red"))
+    if any(_errors(e) for e in executions):
+        console.print("Records that could not be applied are listed by `sync-actions errors`.")
+
+
+def execution_json(execution: SyncExecution) -> dict[str, Any]:
+    """One execution as `--json` shows it (interfaces.md, Command line)."""
+    times = {"started_at": execution.started_at, "completed_at": execution.completed_at}
+    window = {"window_start": execution.window_start, "window_end": execution.window_end}
+    return {
+        "id": execution.id,
+        "step_name": execution.step_name,
+        **{name: day.isoformat() if day else None for name, day in window.items()},
+        "status": str(execution.status),
+        **{name: moment.isoformat().replace("+00:00", "Z") if moment else None for name, moment in times.items()},
+        "error_message": execution.error_message,
+        "result": execution.result,
+    }
+
+
+def grid(executions: Sequence[SyncExecution]) -> Table:
+    """Steps x months: how many records each window processed, or how it ended."""
+    months = sorted({e.window_start for e in executions if e.window_start})
+    table = Table(title="Records processed, by step and month")
+    table.add_column("step", no_wrap=True)
+    table.add_column("once", justify="right")
+    for month in months:
+        table.add_column(
+            f"{month:%b}\n{month:%Y}" if month.month == 1 or month == months[0] else f"{month:%b}", justify="right"
+        )
+    for step, rows in _by_step(executions).items():
+        cells = {row.window_start: _cell(row) for row in rows}
+        table.add_row(step, *(cells.get(month, "") for month in (None, *months)))
+    return table
+
+
+def _cell(execution: SyncExecution) -> Text:
+    done = execution.status == ExecutionStatus.COMPLETED
+    return status_text(execution.status, str(_count(execution, "processed")) if done else None)
+
+
+def status_text(status: str, shown: str | None = None) -> Text:
+    """A status (or what is shown in its place) in its colour."""
+    return Text(shown or status, style=_STATUS_STYLE[ExecutionStatus(status)])
+
+
+def totals(executions: Sequence[SyncExecution]) -> Table:
+    """Each step's counts over all its windows."""
+    table = Table(title="Counts, by step")
+    table.add_column("step", no_wrap=True)
+    for heading in ("runs", "failed", *_COUNTS, "errors", "seconds"):
+        table.add_column(heading, justify="right")
+    for step, rows in _by_step(executions).items():
+        failed = sum(row.status == ExecutionStatus.FAILED for row in rows)
+        counts = [sum(_count(row, name) for row in rows) for name in _COUNTS]
+        errors = sum(_errors(row) for row in rows)
+        table.add_row(step, str(len(rows)), str(failed), *map(str, counts), str(errors), f"{_seconds(rows):.1f}")
+        clients = {
+            name: sum(int((row.result or {}).get(f"clients_{name}", 0)) for row in rows)
+            for name in ("created", "updated")
+        }
+        if any("clients_created" in (row.result or {}) for row in rows):
+            table.add_row("  clients", "", "", "", str(clients["created"]), str(clients["updated"]), "", "", "")
+    return table
+
+
+def _by_step(executions: Iterable[SyncExecution]) -> dict[str, list[SyncExecution]]:
+    by_step: dict[str, list[SyncExecution]] = defaultdict(list)
+    for execution in executions:
+        by_step[execution.step_name].append(execution)
+    return by_step
+
+
+def _count(execution: SyncExecution, name: str) -> int:
+    """The step's own entity comes first in its result."""
+    for key, value in (execution.result or {}).items():
+        if key.endswith(f"_{name}") and isinstance(value, int):
+            return value
+    return 0
+
+
+def _errors(execution: SyncExecution) -> int:
+    errors = (execution.result or {}).get("errors", 0)
+    return errors if isinstance(errors, int) else 0
+
+
+def _seconds(rows: Iterable[SyncExecution]) -> float:
+    return sum(
+        (row.completed_at - row.started_at).total_seconds() for row in rows if row.started_at and row.completed_at
+    )
