@@ -75,7 +75,8 @@ def _range_of_dates(start: date | None, end: date | None) -> MonthWindow:
             raise UsageError(f"{name} {day} is not the first day of a month: {first_of_month(day)} is")
     if end <= start:
         raise UsageError(
-            f"end date {end} is not after start date {start}: the end is exclusive, so {next_month(start)} or later is expected"
+            f"end date {end} is not after start date {start}: the end is exclusive, so {next_month(start)} or later "
+            "is expected"
         )
     if start.year < FIRST_YEAR or end > date(LAST_YEAR + 1, 1, 1):
         raise UsageError(

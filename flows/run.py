@@ -85,11 +85,10 @@ def _run_cell(cell: Cell, execution_id: int) -> str | None:
     say(f"{cell.name}: started")
     began = monotonic()
     parameters = {"execution_id": execution_id} | ({"window": cell.window} if cell.window else {})
-    state: State[StepResult] = TASKS[cell.step.id](**parameters, return_state=True)
+    state: State[Any] = TASKS[cell.step.id](**parameters, return_state=True)  # type: ignore[assignment]
     took = f"{monotonic() - began:.1f} s"
     if state.is_completed():
-        result = state.result(raise_on_failure=False)
-        conclude(f"{cell.name}: {describe_result(result)} ({took})")
+        conclude(f"{cell.name}: {describe_result(state.result(raise_on_failure=False))} ({took})")
         return None
     failure = describe_failure(state)
     conclude(f"{cell.name}: FAILED: {failure} ({took})")

@@ -3,7 +3,7 @@
 None of it is worth failing a run for: when Prefect's API does not take an artifact, that is logged and the run goes on.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from prefect.artifacts import (
 )
 from prefect.logging import get_run_logger
 
+from steps.report import describe_result
 from tracking.execution import SyncExecution
 from tracking.history import pending_errors_by_kind
 
@@ -76,7 +77,7 @@ def execution_row(execution: SyncExecution) -> dict[str, Any]:
         "month": month,
         "status": execution.status,
         "seconds": _seconds(execution),
-        "result": ", ".join(_counts(execution)) or "-",
+        "result": describe_result(execution.result) if execution.result else "-",
         "error": execution.error_message or "",
     }
 
@@ -85,12 +86,6 @@ def _seconds(execution: SyncExecution) -> float | None:
     if execution.started_at is None or execution.completed_at is None:
         return None
     return round((execution.completed_at - execution.started_at).total_seconds(), 2)
-
-
-def _counts(execution: SyncExecution) -> Iterable[str]:
-    for name, value in (execution.result or {}).items():
-        if isinstance(value, int | str):
-            yield f"{name.replace('_', ' ')} {value}"
 
 
 def _leniently(leave: Callable[[], Any]) -> Any:

@@ -15,6 +15,7 @@ from flows.order import IMPORT_ORDER
 from flows.parameters import parse_step
 from steps.catalog import STEPS
 from steps.errors import UsageError
+from steps.report import describe_result
 from steps.settings import SyncSettings
 from tracking.error_review import ErrorFilter, export_errors, find_errors, mark_errors
 from tracking.execution import ExecutionStatus, SyncExecution
@@ -124,7 +125,6 @@ def _history_table(executions: list[SyncExecution]) -> Table:
     table = Table("id", "step", "month", "status", "started", "seconds", "result or reason")
     for execution in executions:
         started, ended = execution.started_at, execution.completed_at
-        counts = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in (execution.result or {}).items() if v)
         table.add_row(
             str(execution.id),
             execution.step_name,
@@ -132,7 +132,7 @@ def _history_table(executions: list[SyncExecution]) -> Table:
             status_text(execution.status),
             f"{started.astimezone(zone):%Y-%m-%d %H:%M:%S}" if started else "",
             f"{(ended - started).total_seconds():.1f}" if started and ended else "",
-            Text(execution.error_message or counts),
+            Text(execution.error_message or describe_result(execution.result or {})),
         )
     return table
 

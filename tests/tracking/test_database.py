@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import StatementError
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session, SQLModel, col
 
 import steps.domain.accrual
 import steps.domain.client
@@ -89,9 +89,9 @@ def test_money_comes_back_to_the_cent_and_times_come_back_aware(database: str) -
         session.add(ContractAccrual(contract_id=contract.id or 0, accrued_amount=Decimal("0.10")))
 
     with read_session() as session:
-        assert session.scalar(select(ServiceContract.contract_amount)) == largest
-        assert session.scalar(select(ContractAccrual.accrued_amount)) == Decimal("0.10")
-        assert session.scalar(select(SyncExecution.started_at)) == at
+        assert session.scalar(select(col(ServiceContract.contract_amount))) == largest
+        assert session.scalar(select(col(ContractAccrual.accrued_amount))) == Decimal("0.10")
+        assert session.scalar(select(col(SyncExecution.started_at))) == at
 
 
 def _contract(service: Service, client: Client, amount: Decimal) -> ServiceContract:
