@@ -10,34 +10,22 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from prefect import Task, runtime
+from prefect import runtime
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from flows.summary import ProgressBar, leave_summary
-from steps.catalog import CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, Step
+from steps.catalog import Step
 from steps.domain.months import MonthWindow
 from steps.progress import News, conclude, listening, say
 from steps.report import describe_result
-from steps.sync_crm_clients import sync_crm_clients
-from steps.sync_invoices import sync_invoices
-from steps.sync_notion_external_ids import sync_notion_external_ids
-from steps.sync_service_periods import sync_service_periods
-from steps.sync_services import sync_services
-from steps.task import StepResult, run_name
+from steps.task import TASKS, run_name
 from steps.vendor_reads import shared_reads
 from tracking.history import executions_of_run
 from tracking.hooks import describe_failure
 from tracking.recorder import PlannedExecution, end_open_executions, plan_executions
 
-TASKS: dict[str, Task[..., StepResult]] = {
-    SERVICES.id: sync_services,
-    INVOICES.id: sync_invoices,
-    CRM_CLIENTS.id: sync_crm_clients,
-    SERVICE_PERIODS.id: sync_service_periods,
-    NOTION_EXTERNAL_ID.id: sync_notion_external_ids,
-}
 FAILURES_NAMED = 5
 
 
@@ -88,7 +76,7 @@ def _run_cell(cell: Cell, execution_id: int) -> str | None:
     state: State[Any] = TASKS[cell.step.id](**parameters, return_state=True)  # type: ignore[assignment]
     took = f"{monotonic() - began:.1f} s"
     if state.is_completed():
-        conclude(f"{cell.name}: {describe_result(state.result(raise_on_failure=False))} ({took})")
+        conclude(f"{cell.name}: {describe_result(state.result())} ({took})")
         return None
     failure = describe_failure(state)
     conclude(f"{cell.name}: FAILED: {failure} ({took})")

