@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from tracking.columns import utc_now
@@ -93,9 +93,7 @@ def _rows(session: Session, operation: str, external_ids: Iterable[str]) -> dict
     return {(row.entity_type, row.entity_external_id): row for row in rows}
 
 
-def _select(
-    session: Session, operation: str, column: InstrumentedAttribute[str], values: Iterable[str]
-) -> list[IntegrationError]:
+def _select(session: Session, operation: str, column: Mapped[str], values: Iterable[str]) -> list[IntegrationError]:
     wanted = sorted(values)
     rows: list[IntegrationError] = []
     for start in range(0, len(wanted), _CHUNK):

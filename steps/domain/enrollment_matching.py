@@ -1,0 +1,191 @@
+"""From enrollments to service periods (interfaces.md, How records are matched)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from fnmatch import fnmatchcase
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from steps.domain.contract import ServiceContract
+from steps.domain.period import PeriodStatus, ServicePeriod, period_status, service_type_of_slug
+from steps.domain.rows import Row, select_in
+from steps.domain.service import Service
+from steps.errors import RecordRejectedError
+
+PeriodKey = tuple[int, str]
+"""Contract id and cohort slug."""
+
+_CONTRACT = (ServiceContract.id, ServiceContract.client_id, ServiceContract.contract_date, Service.service_type)
+_PERIOD = (
+    ServicePeriod.contract_id,
+    ServicePeriod.external_id,
+    ServicePeriod.status,
+    ServicePeriod.status_change_date,
+)
+
+
+@dataclass(frozen=True)
+class PeriodRules:
+    """What the academy has to say of periods."""
+
+    zone: ZoneInfo
+    """In which kickoff and ending are read as days."""
+    prework_days: Mapping[str, int]
+    """Service type -> days that a period begins before its kickoff."""
+    ignored_cohorts: Sequence[str]
+    """Patterns of slugs, such as `*-pt-general`."""
+
+    def day(self, moment: datetime) -> date:
+        """The local day of a moment."""
+        return moment.astimezone(self.zone).date()
+
+    def ignores(self, slug: str) -> bool:
+        """Whether a cohort is no course at all."""
+        return any(fnmatchcase(slug.lower(), pattern.lower()) for pattern in self.ignored_cohorts)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A client's enrollment that is complete enough to become a period."""
+
+    enrollment_id: str
+    client_id: int
+    slug: str
+    cohort_name: str
+    kickoff: date
+    ending: date
+    educational_status: str | None
+    updated_on: date | None
+
+    @property
+    def label(self) -> str:
+        """For messages."""
+        return f"enrollment {self.enrollment_id} ({self.slug})"
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """The contracts and periods of some clients."""
+
+    by_client: Mapping[int, list[Row]]
+    """Each with `id`, `contract_date` and `service_type`."""
+    periods: Mapping[PeriodKey, Row]
+
+    def contract_of(self, seat: Seat) -> int | None:
+        """The contract that a seat has or, if it has none yet, fits best; None if it fits none.
+
+        Nearest `contract_date` to the kickoff among those of the cohort's type; of two as near, the earlier date and
+        then the smaller id.
+        """
+        contracts = self.by_client.get(seat.client_id, [])
+        for contract in contracts:
+            if (contract["id"], seat.slug) in self.periods:
+                return int(contract["id"])
+        kind = service_type_of_slug(seat.slug)
+        fitting = [contract for contract in contracts if contract["service_type"] == kind]
+        if not fitting:
+            return None
+        nearest = min(
+            fitting, key=lambda each: (abs(each["contract_date"] - seat.kickoff), each["contract_date"], each["id"])
+        )
+        return int(nearest["id"])
+
+
+@dataclass
+class MatchedPeriods:
+    """The periods' rows, and the enrollments that are in trouble."""
+
+    rows: dict[PeriodKey, Row] = field(default_factory=dict)
+    problems: list[RecordRejectedError] = field(default_factory=list)
+
+
+def load_contracts(session: Session, client_ids: Iterable[int]) -> Contracts:
+    """The contracts of these clients, with their periods."""
+    by_client: dict[int, list[Row]] = defaultdict(list)
+    for row in select_in(
+        session, _CONTRACT, ServiceContract.client_id, client_ids, Service.id == ServiceContract.service_id
+    ):
+        by_client[row["client_id"]].append(row)
+    for contracts in by_client.values():
+        contracts.sort(key=lambda contract: contract["id"])
+    periods = select_in(
+        session,
+        _PERIOD,
+        ServicePeriod.contract_id,
+        (contract["id"] for contracts in by_client.values() for contract in contracts),
+    )
+    return Contracts(by_client, {(row["contract_id"], row["external_id"]): row for row in periods})
+
+
+def match_periods(seats: Iterable[Seat], contracts: Contracts, rules: PeriodRules) -> MatchedPeriods:
+    """The period of each seat. Two seats of one period (a person with two users): the one updated last counts."""
+    matched = MatchedPeriods()
+    in_order = sorted(seats, key=lambda seat: int(seat.enrollment_id) if seat.enrollment_id.isdigit() else 0)
+    for seat in sorted(in_order, key=lambda seat: seat.updated_on or date.min, reverse=True):
+        contract_id = contracts.contract_of(seat)
+        if contract_id is None:
+            matched.problems.append(_no_contract(seat, has_any=bool(contracts.by_client.get(seat.client_id))))
+            continue
+        key = contract_id, seat.slug
+        if key in matched.rows:
+            matched.problems.append(
+                RecordRejectedError(
+                    "enrollment", seat.enrollment_id, f"{seat.label}: the client is in this cohort twice"
+                )
+            )
+            continue
+        if period_status(seat.educational_status) is None:
+            matched.problems.append(_unknown_status(seat))
+        matched.rows[key] = _row(seat, contract_id, contracts.periods.get(key), rules)
+    return matched
+
+
+def _row(seat: Seat, contract_id: int, stored: Row | None, rules: PeriodRules) -> Row:
+    status = period_status(seat.educational_status) or PeriodStatus.ACTIVE
+    prework = rules.prework_days.get(service_type_of_slug(seat.slug), 0)
+    return {
+        "contract_id": contract_id,
+        "external_id": seat.slug,
+        "name": seat.cohort_name,
+        "start_date": seat.kickoff - timedelta(days=prework),
+        "end_date": seat.ending,
+        "status": status.value,
+        "status_change_date": _status_change_date(seat, status, stored),
+    }
+
+
+def _status_change_date(seat: Seat, status: PeriodStatus, stored: Row | None) -> date | None:
+    """The day of the last update when the present status was first seen; later saves do not move it.
+
+    The CRM keeps no date of its own (vendors/fourgeeks.md). An enrollment that is over and `ENDED` when it is first
+    seen ended with its cohort, if it was saved later than that.
+    """
+    if stored is not None and stored["status"] == status:
+        known: date | None = stored["status_change_date"]
+        return known
+    if stored is None and status is PeriodStatus.ENDED and seat.updated_on is not None:
+        return min(seat.updated_on, seat.ending)
+    return seat.updated_on
+
+
+def _no_contract(seat: Seat, *, has_any: bool) -> RecordRejectedError:
+    kind = service_type_of_slug(seat.slug)
+    trouble = f"fits no contract of client {seat.client_id}" if has_any else f"client {seat.client_id} has no contract"
+    return RecordRejectedError(
+        "enrollment",
+        seat.enrollment_id,
+        f"{seat.label}: {trouble} (cohort type {kind})",
+        {"client_id": seat.client_id, "cohort_slug": seat.slug, "service_type": kind.value},
+    )
+
+
+def _unknown_status(seat: Seat) -> RecordRejectedError:
+    return RecordRejectedError(
+        "enrollment",
+        seat.enrollment_id,
+        f"{seat.label}: educational status {seat.educational_status or 'missing'} is not known, taken as ACTIVE",
+        {"client_id": seat.client_id, "cohort_slug": seat.slug, "educational_status": seat.educational_status},
+    )

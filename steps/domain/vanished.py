@@ -1,0 +1,22 @@
+"""The guard against believing an empty answer: a list that lost most of what the ledger knows is a fault, not news."""
+
+from collections.abc import Collection
+
+from steps.errors import SuspiciousEmptyError
+
+FEWEST_KNOWN = 10
+"""Below this many known records any loss is believed: half of three may well be gone."""
+
+
+def refuse_if_most_are_gone(vendor: str, request: str, *, known: Collection[object], gone: Collection[object]) -> None:
+    """Refuse a list in which more than half of the known records are missing.
+
+    Raises:
+        SuspiciousEmptyError: the window fails and nothing is written; `SYNC_ACCEPT_LOSS=true` believes the list.
+    """
+    if len(known) >= FEWEST_KNOWN and 2 * len(gone) > len(known):
+        raise SuspiciousEmptyError(
+            vendor,
+            request,
+            f"{len(gone)} of {len(known)} known records are gone; if that is true, set SYNC_ACCEPT_LOSS=true",
+        )

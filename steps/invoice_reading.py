@@ -1,0 +1,94 @@
+"""Everything that a window of documents needs from Holded, read before the ledger's transaction opens.
+
+The lists do not hold everything: in a real tenant 40 % of the lines point at deleted income accounts, and 33 % of the
+contacts on documents are deleted (vendors/holded.md). Those are asked for by id, once a run, and only if the ledger
+does not know them yet.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from steps.connectors.holded_payloads import Contact, Document, IncomeAccount
+from steps.connectors.listing import Listing
+from steps.domain.client_details import ContactCard
+from steps.domain.client_matching import linked_contacts
+from steps.domain.months import MonthWindow
+from steps.domain.rows import select_in
+from steps.domain.service import Service
+from steps.errors import RecordRejectedError
+from steps.income_accounts import is_service
+from steps.settings import SyncSettings
+from steps.vendor_reads import DocumentsRead, VendorReads, current_reads
+from tracking.database import read_session
+
+
+@dataclass(frozen=True)
+class InvoicesRead:
+    """A window's documents, with the contacts and accounts they name."""
+
+    documents: DocumentsRead
+    new_services: list[IncomeAccount]
+    """Accounts on lines that fit the settings and are no service yet."""
+    cards: dict[str, ContactCard]
+    """By contact id: all listed contacts, and whatever the documents name besides."""
+    rejected_contacts: list[RecordRejectedError]
+    """Contacts on these documents that could not be read."""
+
+
+def read_invoices(window: MonthWindow, settings: SyncSettings) -> InvoicesRead:
+    """Read a window's documents and what they name."""
+    with current_reads(window) as reads:
+        read = reads.documents(window)
+        documents = read.documents.records
+        accounts = _unknown_accounts(reads, {account for each in documents for account in each.line_accounts})
+        contacts = reads.contacts()
+        cards = _listed_cards(contacts) if documents else {}
+        wanted = {each.contact_id for each in documents if each.contact_id}
+        faulty = [error for error in contacts.rejected if error.external_id in wanted]
+        names = {each.contact_id: each.contact_name for each in documents if each.contact_id}
+        unlisted = wanted - cards.keys()
+        cards |= _unlisted_cards(reads, unlisted, {error.external_id for error in faulty}, names)
+    return InvoicesRead(read, [each for each in accounts if is_service(each, settings)], cards, faulty)
+
+
+def _listed_cards(contacts: Listing[Contact]) -> dict[str, ContactCard]:
+    return {contact.id: _card(contact, listed=True) for contact in contacts.records}
+
+
+def _card(contact: Contact, *, listed: bool) -> ContactCard:
+    return ContactCard(contact.id, contact.name, contact.email, listed, contact.raw)
+
+
+def _unknown_accounts(reads: VendorReads, account_ids: set[str]) -> list[IncomeAccount]:
+    """The accounts on lines that are no service yet: from the list, else by id."""
+    with read_session() as session:
+        rows = select_in(session, (Service.external_id,), Service.external_id, account_ids)
+    unknown = account_ids - {row["external_id"] for row in rows}
+    if not unknown:
+        return []
+    listed = {account.id: account for account in reads.income_accounts().records}
+    found = (listed.get(account_id) or reads.income_account(account_id) for account_id in sorted(unknown))
+    return [account for account in found if account is not None]
+
+
+def _unlisted_cards(
+    reads: VendorReads, contact_ids: set[str], faulty: set[str], names: dict[str, str]
+) -> dict[str, ContactCard]:
+    """Contacts that are missing from the list: nothing for those the ledger knows, the others by id.
+
+    One that nobody knows, or that cannot be read, is a placeholder with the name that the document has for it.
+    """
+    with read_session() as session:
+        unknown = sorted(contact_ids - linked_contacts(session, contact_ids).keys())
+    cards: dict[str, ContactCard] = {}
+    for contact_id in unknown:
+        contact = None if contact_id in faulty else reads.contact(contact_id)
+        cards[contact_id] = (
+            _card(contact, listed=False) if contact else ContactCard(contact_id, names[contact_id], None, listed=False)
+        )
+    return cards
+
+
+def contact_ids(documents: Iterable[Document]) -> set[str]:
+    """The contacts that documents name."""
+    return {document.contact_id for document in documents if document.contact_id}

@@ -1,0 +1,96 @@
+"""4Geeks students -> the external ids of the window's clients.
+
+Only the clients of the window are looked for; students who are nobody's client are not imported (interfaces.md, How
+records are matched). The student list is read once a run, the matching is made here: the CRM cannot look up an exact
+email (vendors/fourgeeks.md).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlmodel import Session
+
+from steps.catalog import CRM_CLIENTS
+from steps.connectors.fourgeeks_payloads import Student
+from steps.connectors.listing import Listing
+from steps.domain.client import ClientExternalId, System
+from steps.domain.crm_users import CrmUsers, crm_users
+from steps.domain.months import MonthWindow
+from steps.domain.rows import merge_rows
+from steps.domain.vanished import refuse_if_most_are_gone
+from steps.domain.window_clients import clients_of_window
+from steps.errors import RecordRejectedError
+from steps.report import StepReport
+from steps.settings import SyncSettings
+from steps.vendor_reads import current_reads
+from tracking.database import write_session
+
+
+def sync_crm_clients(window: MonthWindow, execution_id: int | None = None) -> dict[str, Any]:
+    """Import students from 4Geeks clients.
+
+    Processed are the clients looked for, created the links that are new, skipped the clients for whom the CRM has no
+    student with a user (invited people have none yet).
+    """
+    settings: SyncSettings = SyncSettings.load()
+    with current_reads(window) as reads:
+        listing = reads.students()
+    report = StepReport(CRM_CLIENTS)
+    with write_session() as session:
+        apply_students(session, clients_of_window(session, window), listing, settings, report)
+        report.record_errors(session, execution_id)
+    return report.as_result()
+
+
+def apply_students(
+    session: Session, clients: Mapping[int, str], listing: Listing[Student], settings: SyncSettings, report: StepReport
+) -> None:
+    """Link clients (id -> email) with the CRM users that have their email; several users of one client all count.
+
+    Raises:
+        SuspiciousEmptyError: the list lost most of the users that these clients are linked with.
+    """
+    students = {student.user_id: student for student in listing.records if student.user_id is not None}
+    users = crm_users(session, clients, students)
+    if not settings.accept_loss:
+        known = [user_id for user_id, client_id in users.links.items() if client_id in clients]
+        gone = [user_id for user_id in known if user_id not in students]
+        refuse_if_most_are_gone("fourgeeks", "GET /auth/academy/student", known=known, gone=gone)
+    found = _found(students, users)
+    new = {user_id: client_id for user_id, client_id in found.items() if user_id not in users.links}
+    merge = merge_rows(
+        session,
+        ClientExternalId,
+        [
+            {"client_id": client_id, "system": System.FOURGEEKS.value, "external_id": user_id}
+            for user_id, client_id in new.items()
+        ],
+        ("system", "external_id"),
+    )
+    report.processed, report.created = len(clients), len(merge.created)
+    linked = {client_id for user_id, client_id in users.links.items() if user_id in students}
+    report.skipped = len(clients.keys() - linked - set(found.values()))
+    report.checked("student", found)
+    report.reject([*listing.rejected, *_linked_elsewhere(found, students, users)])
+
+
+def _found(students: Mapping[str, Student], users: CrmUsers) -> dict[str, int]:
+    """User id -> the client looked for who has the user's email."""
+    found = {user_id: users.by_email(student.email) for user_id, student in students.items()}
+    return {user_id: client_id for user_id, client_id in found.items() if client_id is not None}
+
+
+def _linked_elsewhere(
+    found: Mapping[str, int], students: Mapping[str, Student], users: CrmUsers
+) -> list[RecordRejectedError]:
+    """Users whose email is one client's while their id is another's: the link stays, a person has to look."""
+    return [
+        RecordRejectedError(
+            "student",
+            user_id,
+            f"student {user_id} has the email of client {client_id} and is linked to client {users.links[user_id]}",
+            students[user_id].raw,
+        )
+        for user_id, client_id in found.items()
+        if users.links.get(user_id, client_id) != client_id
+    ]

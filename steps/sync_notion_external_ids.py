@@ -1,0 +1,65 @@
+"""Notion pages -> the page id, educational status and its date of each client.
+
+The whole database is read (one request per hundred pages): that also solves letter case and double pages, which a
+filter by email would not (vendors/notion.md, Request floor).
+"""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from steps.catalog import NOTION_EXTERNAL_ID
+from steps.connectors.listing import Listing
+from steps.connectors.notion_payloads import StudentPage
+from steps.domain.client import normalize_email
+from steps.domain.educational_status import educational_status_date, normalize_educational_status
+from steps.domain.page_matching import PageCard, lost_pages, match_pages, notion_links, store_pages
+from steps.domain.vanished import refuse_if_most_are_gone
+from steps.report import StepReport
+from steps.settings import SyncSettings
+from steps.vendor_reads import current_reads
+from tracking.database import write_session
+
+
+def sync_notion_external_ids(execution_id: int | None = None) -> dict[str, Any]:
+    """Import page IDs from Notion clients.
+
+    Processed are the pages read, skipped those without an email and those that are nobody's.
+    """
+    settings: SyncSettings = SyncSettings.load()
+    with current_reads(None) as reads:
+        listing = reads.pages()
+    report = StepReport(NOTION_EXTERNAL_ID)
+    with write_session() as session:
+        apply_pages(session, listing, settings, report)
+        report.record_errors(session, execution_id)
+    return report.as_result()
+
+
+def apply_pages(session: Session, listing: Listing[StudentPage], settings: SyncSettings, report: StepReport) -> None:
+    """Link clients with their pages.
+
+    Raises:
+        SuspiciousEmptyError: the database lost most of the pages that are linked.
+    """
+    links = notion_links(session)
+    listed = {page.id for page in listing.records} | {error.external_id for error in listing.rejected}
+    if not settings.accept_loss:
+        gone = links.keys() - listed
+        refuse_if_most_are_gone("notion", "query of the database", known=links.keys(), gone=gone)
+    matched = match_pages(session, [card for page in listing.records if (card := _card(page)) is not None])
+    report.created, report.updated = store_pages(session, matched.chosen, links)
+    report.processed = len(listing.records) + len(listing.rejected)
+    report.skipped = len(listing.records) - len(matched.chosen) - len(matched.doubles)
+    report.checked("page", listed)
+    report.reject([*listing.rejected, *matched.doubles, *lost_pages(links, matched.chosen, listed)])
+
+
+def _card(page: StudentPage) -> PageCard | None:
+    """What counts of a page; nothing if it has no usable email."""
+    email = normalize_email(page.email)
+    if email is None:
+        return None
+    status = normalize_educational_status(page.educational_status)
+    when = educational_status_date(status, dropped_on=page.drop_date, certified_on=page.certified_at)
+    return PageCard(page.id, email, page.last_edited_time, status, when)

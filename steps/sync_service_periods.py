@@ -1,0 +1,131 @@
+"""4Geeks enrollments -> service periods of the contracts of the window's clients.
+
+The enrollment list alone has user, cohort and status (vendors/fourgeeks.md, Request floor); it is read once a run.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlmodel import Session
+
+from steps.catalog import SERVICE_PERIODS
+from steps.connectors.fourgeeks_payloads import Enrollment
+from steps.connectors.listing import Listing
+from steps.domain.crm_users import crm_users
+from steps.domain.enrollment_matching import Contracts, PeriodKey, PeriodRules, Seat, load_contracts, match_periods
+from steps.domain.months import MonthWindow
+from steps.domain.period import ServicePeriod
+from steps.domain.rows import merge_rows
+from steps.domain.vanished import refuse_if_most_are_gone
+from steps.domain.window_clients import clients_of_window
+from steps.errors import RecordRejectedError
+from steps.report import StepReport
+from steps.settings import SyncSettings
+from steps.vendor_reads import current_reads
+from tracking.database import write_session
+
+Owned = tuple[int, Enrollment]
+"""A client of the window and one of its enrollments."""
+
+
+def sync_service_periods(window: MonthWindow, execution_id: int | None = None) -> dict[str, Any]:
+    """Import enrollments from 4Geeks clients.
+
+    Processed are the enrollments of the window's clients, skipped those that are no course: without slug or end date,
+    or in an ignored cohort.
+    """
+    settings: SyncSettings = SyncSettings.load()
+    with current_reads(window) as reads:
+        listing = reads.enrollments()
+    report = StepReport(SERVICE_PERIODS)
+    with write_session() as session:
+        apply_enrollments(session, clients_of_window(session, window), listing, settings, report)
+        report.record_errors(session, execution_id)
+    return report.as_result()
+
+
+def apply_enrollments(
+    session: Session,
+    clients: Mapping[int, str],
+    listing: Listing[Enrollment],
+    settings: SyncSettings,
+    report: StepReport,
+) -> None:
+    """Make or update the periods of clients (id -> email).
+
+    Raises:
+        SuspiciousEmptyError: the list lost most of the periods that these clients have.
+    """
+    rules = PeriodRules(settings.zone, settings.prework_days_by_type, settings.ignored_cohorts)
+    owned = _owned(session, clients, listing.records)
+    courses = [each for each in owned if not _is_no_course(each[1], rules)]
+    contracts = load_contracts(session, clients)
+    gone = _gone(contracts, owned)
+    if not settings.accept_loss:
+        refuse_if_most_are_gone(
+            "fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.periods.keys(), gone=gone
+        )
+    matched = match_periods(_seats(courses, rules), contracts, rules)
+    merge = merge_rows(session, ServicePeriod, list(matched.rows.values()), ("contract_id", "external_id"))
+    report.processed, report.skipped = len(owned), len(owned) - len(courses)
+    report.created, report.updated = len(merge.created), len(merge.updated)
+    report.checked("enrollment", (enrollment.id for _, enrollment in owned))
+    report.checked("service_period", (_period_id(key) for key in contracts.periods))
+    report.reject([*listing.rejected, *_without_kickoff(courses), *matched.problems, *map(_gone_error, gone)])
+
+
+def _owned(session: Session, clients: Mapping[int, str], enrollments: Iterable[Enrollment]) -> list[Owned]:
+    listed = list(enrollments)
+    users = crm_users(session, clients, (each.user_id for each in listed if each.user_id is not None))
+    owners = [(users.of_enrollment(each.user_id, each.email), each) for each in listed]
+    return [(client_id, each) for client_id, each in owners if client_id is not None and client_id in clients]
+
+
+def _is_no_course(enrollment: Enrollment, rules: PeriodRules) -> bool:
+    return not enrollment.cohort_slug or enrollment.ending is None or rules.ignores(enrollment.cohort_slug)
+
+
+def _seats(owned: Iterable[Owned], rules: PeriodRules) -> list[Seat]:
+    return [
+        Seat(
+            enrollment_id=each.id,
+            client_id=client_id,
+            slug=each.cohort_slug,
+            cohort_name=each.cohort_name,
+            kickoff=rules.day(each.kickoff),
+            ending=rules.day(each.ending),
+            educational_status=each.educational_status,
+            updated_on=rules.day(each.updated_at) if each.updated_at else None,
+        )
+        for client_id, each in owned
+        if each.cohort_slug and each.kickoff and each.ending
+    ]
+
+
+def _gone(contracts: Contracts, owned: Iterable[Owned]) -> list[PeriodKey]:
+    """The periods whose cohort is in none of their client's enrollments any more."""
+    listed = {(client_id, each.cohort_slug) for client_id, each in owned}
+    client_of = {contract["id"]: client_id for client_id, rows in contracts.by_client.items() for contract in rows}
+    return [key for key in contracts.periods if (client_of[key[0]], key[1]) not in listed]
+
+
+def _period_id(key: PeriodKey) -> str:
+    """A name for a period whose enrollment nobody can name any more."""
+    return f"{key[0]}/{key[1]}"
+
+
+def _gone_error(key: PeriodKey) -> RecordRejectedError:
+    message = f"the enrollment of contract {key[0]} in {key[1]} is gone from 4Geeks: its period is kept as it was"
+    return RecordRejectedError(
+        "service_period", _period_id(key), message, {"contract_id": key[0], "cohort_slug": key[1]}
+    )
+
+
+def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
+    return [
+        RecordRejectedError(
+            "enrollment", each.id, f"enrollment {each.id} ({each.cohort_slug}): its cohort has no kickoff", each.raw
+        )
+        for _, each in owned
+        if each.kickoff is None
+    ]
