@@ -8,9 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import Column, Table, inspect, select, tuple_, update
-from sqlalchemy import case as sql_case
-from sqlalchemy import cast as sql_cast
+from sqlalchemy import Column, Table, case, inspect, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
@@ -83,9 +81,10 @@ def set_by_id(session: Session, model: type[SQLModel], column: str, values: Mapp
     table = table_of(model)
     target = table.c[column]
     for ids in chunks(values):
-        new = sql_case({row_id: values[row_id] for row_id in ids}, value=table.c.id)
-        # The cast is for PostgreSQL, where a CASE of nothing but nulls is a text.
-        session.execute(update(table).where(table.c.id.in_(ids)).values({column: sql_cast(new, target.type)}))
+        # As literals of the column's type: a plain value would be stored as its Python type's default would have it.
+        new = {row_id: literal(values[row_id], target.type) for row_id in ids}
+        changed = case(new, value=table.c.id, else_=target)
+        session.execute(update(table).where(table.c.id.in_(ids)).values({column: changed}))
 
 
 def _stored(
