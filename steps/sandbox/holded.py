@@ -1,0 +1,129 @@
+"""Holded's Invoicing API v1 as vendors/holded.md describes it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from steps.sandbox import holded_json
+from steps.sandbox.books import Contact, Document
+from steps.sandbox.clock import midnight
+from steps.sandbox.exchange import HTML_TYPE, WEB_APP_PAGE, Answer, Call, Json, html_answer, json_answer, whole_number
+from steps.sandbox.modes import Modes
+from steps.sandbox.world import World
+
+API_KEY = "sandbox-holded-key"
+DOCUMENTS_PER_PAGE = 500
+OTHER_TYPES = (
+    "salesreceipt", "receiptnote", "estimate", "salesorder", "waybill", "proform", "purchase", "purchaserefund",
+    "purchaseorder",
+)  # fmt: skip
+"""Kinds of documents that exist and that this academy has none of."""
+
+
+def answer(call: Call, world: World, modes: Modes) -> Answer:
+    """What Holded answers. A path it does not know gets the web application's page, with status 200."""
+    if (key := call.headers.get("key")) != API_KEY:
+        return error(400 if (key or "").startswith("pat_") else 401, "Invalid key")
+    parts = call.path.strip("/").split("/")
+    if call.method != "GET" or not 1 <= len(parts) <= 3:  # noqa: PLR2004
+        return html_answer(200, WEB_APP_PAGE)
+    if parts[0] == "documents":
+        return _documents(call, parts[1:], world, modes)
+    resource = _RESOURCES.get(parts[0])
+    if resource is None or len(parts) > 2:  # noqa: PLR2004
+        return html_answer(200, WEB_APP_PAGE)
+    return resource(call, parts[1:], world, modes)
+
+
+def error(status: int, info: str) -> Answer:
+    """The body that Holded's errors usually have."""
+    return json_answer({"status": 0, "info": info}, status)
+
+
+def _contacts(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
+    if rest:
+        found = (contact for contact in world.contacts if contact.id == rest[0] and contact.found_by_id)
+        return _detail([holded_json.contact(contact) for contact in found], "Contact", modes)
+    listed = [contact for contact in world.contacts if contact.listed and contact.found_by_id]
+    return _page(call, [c for c in listed if _contact_fits(call, c)], holded_json.contact, modes)
+
+
+def _contact_fits(call: Call, contact: Contact) -> bool:
+    """Only the documented filters; anything else is ignored, an email too."""
+    row = holded_json.contact(contact)
+    return all(str(row[name] or "") == call.query[name] for name in ("phone", "mobile", "customId") if name in call.query)
+
+
+def _channels(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
+    if rest:
+        found = [holded_json.account(account, alone=True) for account in world.accounts if account.id == rest[0]]
+        return _detail(found, "Sales channel", modes)
+    return _page(call, [account for account in world.accounts if not account.archived], holded_json.account, modes)
+
+
+def _services(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
+    rows = holded_json.catalogue(world.accounts)
+    if rest:
+        return _detail([row for row in rows if row["id"] == rest[0]], "Service", modes)
+    return _page(call, rows, dict, modes)
+
+
+_RESOURCES: dict[str, Callable[[Call, list[str], World, Modes], Answer]] = {
+    "contacts": _contacts,
+    "saleschannels": _channels,
+    "services": _services,
+}
+
+
+def _documents(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
+    kind = rest[0] if rest else ""
+    known = {"invoice": world.invoices, "creditnote": world.credit_notes}
+    if kind not in known and kind not in OTHER_TYPES:
+        return error(400, "Invalid document type")
+    documents = known.get(kind, [])
+    if len(rest) > 1:
+        return _detail([holded_json.document(d) for d in documents if d.id == rest[1]], "Document", modes)
+    chosen = _sorted(call, [document for document in documents if _document_fits(call, document)])
+    size = min(max(whole_number(call.query.get("limit"), DOCUMENTS_PER_PAGE), 1), DOCUMENTS_PER_PAGE)
+    return json_answer([holded_json.document(document) for document in _slice(call, chosen, size)])
+
+
+def _sorted(call: Call, documents: list[Document]) -> list[Document]:
+    """By creation; the newest first unless `created-asc` is asked for."""
+    ascending = call.query.get("sort") == "created-asc"
+    return sorted(documents, key=lambda document: (document.sequence, document.id), reverse=not ascending)
+
+
+def _document_fits(call: Call, document: Document) -> bool:
+    query = call.query
+    if ("starttmp" in query) != ("endtmp" in query):
+        return False
+    if "starttmp" in query:
+        start, end = whole_number(query["starttmp"], 0), whole_number(query["endtmp"], 0)
+        if not start <= _timestamp(document) <= end:
+            return False
+    if "contactid" in query and document.contact_id != query["contactid"]:
+        return False
+    return "paid" not in query or query["paid"] == holded_json.paid_state(document)
+
+
+def _timestamp(document: Document) -> int:
+    """As served: a spoiled date that is no number lies where the sound one did, so that a window still brings it."""
+    return midnight(document.date)
+
+
+def _page(call: Call, rows: Sequence[Any], shape: Callable[[Any], Json], modes: Modes) -> Answer:
+    size = modes.holded_page_size
+    chosen = rows if size == "page ignored" else _slice(call, rows, size)
+    return json_answer([shape(row) for row in chosen])
+
+
+def _slice(call: Call, rows: Sequence[Any], size: int) -> Sequence[Any]:
+    start = (max(whole_number(call.query.get("page"), 1), 1) - 1) * size
+    return rows[start : start + size]
+
+
+def _detail(found: list[Json], what: str, modes: Modes) -> Answer:
+    """One object, labelled as HTML though it is JSON, as live answers are at times."""
+    if not found:
+        return error(modes.holded_unknown_status, f"{what} not found")
+    return json_answer(found[0], content_type=HTML_TYPE)

@@ -1,0 +1,160 @@
+"""Notion's filters, compiled once per query into a test of a page (vendors/notion.md, Filters)."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from steps.sandbox.campus import Page
+from steps.sandbox.clock import notion_time
+from steps.sandbox.notion_schema import Property, date_text
+
+LARGEST_GROUP = 100
+DEEPEST = 2
+Test = Callable[[Page], bool]
+Operator = Callable[[Any, Any], bool]
+
+_EQUALITY: dict[str, Operator] = {
+    "equals": lambda value, given: value == given,
+    "does_not_equal": lambda value, given: value != given,
+}
+_TEXT: dict[str, Operator] = {
+    "contains": lambda value, given: given in (value or ""),
+    "does_not_contain": lambda value, given: given not in (value or ""),
+    "starts_with": lambda value, given: (value or "").startswith(given),
+    "ends_with": lambda value, given: (value or "").endswith(given),
+}
+_ORDER: dict[str, Operator] = {
+    "equals": lambda value, given: value == given,
+    "before": lambda value, given: value < given,
+    "after": lambda value, given: value > given,
+    "on_or_before": lambda value, given: value <= given,
+    "on_or_after": lambda value, given: value >= given,
+}
+_PRESENCE: dict[str, Operator] = {
+    "is_empty": lambda value, _: value in (None, "", []),
+    "is_not_empty": lambda value, _: value not in (None, "", []),
+}
+_OPERATORS: dict[str, dict[str, Operator]] = {
+    **dict.fromkeys(("title", "rich_text", "email", "url", "phone_number"), _EQUALITY | _TEXT | _PRESENCE),
+    **dict.fromkeys(("select", "status", "checkbox", "number"), _EQUALITY | _PRESENCE),
+    "date": _ORDER | _PRESENCE,
+}
+
+
+class BadFilterError(Exception):
+    """What the API answers 400 `validation_error` to; the text is the message."""
+
+
+def compile_filter(given: Any, columns: Mapping[str, Property], depth: int = 0) -> Test:
+    """The filter as a test.
+
+    Raises:
+        BadFilterError: an unknown property or operator, another type than the property's, too many conditions
+            in a group, or groups nested too deep.
+    """
+    if not isinstance(given, dict):
+        raise BadFilterError("body failed validation: body.filter should be an object.")
+    for word, combine in (("or", any), ("and", all)):
+        if word in given:
+            return _group(word, combine, given[word], columns, depth)
+    if "timestamp" in given:
+        return _timestamp(given)
+    return _condition(given, columns)
+
+
+def _group(
+    word: str, combine: Callable[[Any], bool], parts: Any, columns: Mapping[str, Property], depth: int
+) -> Test:
+    if not isinstance(parts, list):
+        raise BadFilterError(f"body failed validation: body.filter.{word} should be an array.")
+    if len(parts) > LARGEST_GROUP:
+        raise BadFilterError(
+            f"body failed validation: body.filter.{word}.length should be ≤ {LARGEST_GROUP}, instead was {len(parts)}."
+        )
+    if depth >= DEEPEST:
+        raise BadFilterError(f"body failed validation: filters may be nested {DEEPEST} levels deep.")
+    if word == "or" and (equal := _equal_to_one_of(parts, columns)):
+        return equal
+    tests = [compile_filter(part, columns, depth + 1) for part in parts]
+    return lambda page: combine(test(page) for test in tests)
+
+
+def _equal_to_one_of(parts: list[Any], columns: Mapping[str, Property]) -> Test | None:
+    """The lookup of many addresses at once, without trying each condition on each page."""
+    tested = {part.get("property") for part in parts if isinstance(part, dict)}
+    column = columns.get(next(iter(tested))) if len(tested) == 1 and all(tested) else None
+    if column is None or column.type == "date":
+        return None
+    if any(part != {"property": part.get("property"), column.type: {"equals": _given(part, column)}} for part in parts):
+        return None
+    wanted = [_given(part, column) for part in parts]
+    if not all(isinstance(value, str) for value in wanted):
+        return None
+    values = frozenset(wanted)
+    return lambda page: column.plain(page) in values
+
+
+def _given(part: Any, column: Property) -> Any:
+    inner = part.get(column.type) if isinstance(part, dict) else None
+    return inner.get("equals") if isinstance(inner, dict) else None
+
+
+def _condition(given: dict[str, Any], columns: Mapping[str, Property]) -> Test:
+    name = given.get("property")
+    column = columns.get(name) if isinstance(name, str) else None
+    if column is None:
+        raise BadFilterError(f"Could not find property with name or id: {name}")
+    kinds = [key for key in given if key not in {"property", "type"}]
+    if kinds != [column.type]:
+        raise BadFilterError(f"database property {column.type} does not match filter {''.join(kinds)}")
+    compare, value = _operator(given[column.type], _OPERATORS.get(column.type, _PRESENCE))
+    if column.type != "date":
+        return lambda page: compare(column.plain(page), value)
+    if compare in _PRESENCE.values():
+        return lambda page: compare(column.plain(page), value)
+    return lambda page: _compare_dates(compare, date_text(column.plain(page)), value)
+
+
+def _operator(given: Any, operators: dict[str, Operator]) -> tuple[Operator, Any]:
+    if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in operators:
+        raise BadFilterError(f"body failed validation: body.filter should have one of {', '.join(operators)}.")
+    name, value = next(iter(given.items()))
+    return operators[name], value
+
+
+def _timestamp(given: dict[str, Any]) -> Test:
+    """`created_time` and `last_edited_time` are compared as they are shown: rounded down to the minute."""
+    kind = given["timestamp"]
+    if kind not in {"created_time", "last_edited_time"}:
+        raise BadFilterError("body failed validation: body.filter.timestamp is not a timestamp.")
+    compare, value = _operator(given.get(kind), _ORDER)
+
+    def test(page: Page) -> bool:
+        at = page.created_at if kind == "created_time" else page.last_edited_at
+        return _compare_dates(compare, notion_time(at), value)
+
+    return test
+
+
+def _compare_dates(compare: Operator, text: str | None, given: Any) -> bool:
+    """A date without a time compares whole days; without an offset it is UTC."""
+    if text is None:
+        return False
+    if "T" not in str(given):
+        return compare(_moment(text).date(), _day(given))
+    return compare(_moment(text), _moment(given))
+
+
+def _day(given: Any) -> date:
+    try:
+        return date.fromisoformat(str(given))
+    except ValueError:
+        raise BadFilterError("body failed validation: a filter's date should be a valid ISO 8601 date string.") from None
+
+
+def _moment(given: Any) -> datetime:
+    try:
+        at = datetime.fromisoformat(str(given))
+    except ValueError:
+        raise BadFilterError("body failed validation: a filter's date should be a valid ISO 8601 date string.") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
