@@ -69,7 +69,7 @@ def resolve_range(asked: AskedRange, scheduled: datetime, settings: SyncSettings
 def _range_of_dates(start: date | None, end: date | None) -> MonthWindow:
     if start is None or end is None:
         given, missing = ("end date", "start date") if start is None else ("start date", "end date")
-        raise UsageError(f"a {given} without a {missing}: give both (the end is exclusive), or a year instead")
+        raise UsageError(f"{given} without {missing}: give both (the end is exclusive), or a year instead")
     for name, day in (("start date", start), ("end date", end)):
         if day.day != 1:
             raise UsageError(f"{name} {day} is not the first day of a month: {first_of_month(day)} is")

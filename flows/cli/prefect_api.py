@@ -47,7 +47,7 @@ def prefect_api() -> Iterator[None]:
         _require_answer(configured)
         yield
         return
-    with _temporary_server() as url, temporary_settings({PREFECT_API_URL: url}, restore_defaults={PREFECT_API_KEY}):
+    with temporary_server() as url, temporary_settings({PREFECT_API_URL: url}, restore_defaults={PREFECT_API_KEY}):
         yield
 
 
@@ -64,7 +64,8 @@ def _require_answer(url: str) -> None:
 
 
 @contextmanager
-def _temporary_server() -> Iterator[str]:
+def temporary_server() -> Iterator[str]:
+    """The URL of a Prefect API of our own on a free loopback port; it ends with the block, or with this process."""
     say("starting a temporary Prefect server (takes a while; set PREFECT_API_URL to use one that runs already)")
     port = _free_port()
     with tempfile.TemporaryFile("w+") as output:

@@ -1,0 +1,37 @@
+# Everything a newcomer needs; `make` alone says what there is. Only Python 3.11+ and make are expected.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+DEMO := SYNC_DATABASE_URL=sqlite:///.demo/sync.db PREFECT_HOME=$(CURDIR)/.demo/prefect
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo lint types test clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": say make PYTHON=python3.12, for example")'
+	@echo "Setting up .venv (once; a minute or two)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+setup: $(READY) ## Install the project and its tools into .venv
+
+demo: $(READY) ## Import the sandbox academy's 2024, with nothing to configure
+	@mkdir -p .demo
+	@$(DEMO) $(BIN)/sync-actions --sandbox
+
+lint: $(READY) ## Check style and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY) ## Check types, strictly
+	$(BIN)/mypy
+
+test: lint types ## Check everything and run all tests, on SQLite and PostgreSQL
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+clean: ## Remove what setup and demo made
+	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,74 @@
+"""A Prefect server that the tests of one process share, and the command line as a person starts it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.cli.prefect_api import temporary_server
+
+LONGEST_COMMAND_SECONDS = 300
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API URL of a Prefect server with a home of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        with temporary_server() as url:
+            yield url
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: its exit status and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output as JSON."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """`sync-actions` in a process of its own, on the test's database and Prefect server."""
+
+    environment: Mapping[str, str]
+    folder: Path
+
+    def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
+        """Start it and do not wait; it gets a process group of its own, as a terminal gives it."""
+        return subprocess.Popen(
+            [sys.executable, "-c", "from flows.cli.app import main; main()", *arguments],
+            env={**self.environment, **variables},
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, **variables: str) -> Outcome:
+        """Run it to its end."""
+        process = self.start(*arguments, **variables)
+        out, err = process.communicate(timeout=LONGEST_COMMAND_SECONDS)
+        return Outcome(process.returncode, out, err)
+
+
+@pytest.fixture
+def sync_actions(prefect_server: str, tmp_path: Path) -> CommandLine:
+    """The command line, with the shared Prefect server."""
+    home = str(tmp_path / "prefect-home")
+    return CommandLine(
+        {**os.environ, "PREFECT_API_URL": prefect_server, "PREFECT_HOME": home, "COLUMNS": "160"}, tmp_path
+    )

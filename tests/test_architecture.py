@@ -1,0 +1,80 @@
+"""The arrows of the house never point back: flows -> steps -> tracking, and inside steps who may know whom."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("flows", "steps", "tracking")
+FORBIDDEN = {
+    "tracking": ("flows", "steps", "httpx", "fastapi"),
+    "steps": ("flows", "fastapi"),
+    "steps/domain": ("prefect", "httpx", "fastapi", "steps.connectors", "steps.sandbox"),
+    "steps/accruals": ("prefect", "httpx", "fastapi", "steps.connectors", "steps.sandbox"),
+    "steps/connectors": ("prefect", "sqlmodel", "sqlalchemy", "tracking.database", "steps.sandbox"),
+    "steps/sandbox": ("prefect", "httpx", "steps.connectors", "steps.domain", "steps.settings", "tracking"),
+}
+"""Folder -> what nothing in it imports (design.md, Three rooms; style study 2.3)."""
+PREFECT_IN_STEPS_AND_TRACKING = {"steps/task.py", "tracking/hooks.py"}
+MOST_LINES = 250
+
+
+def _sources(folder: str) -> Iterator[Path]:
+    yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where a name comes from"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _is_inside(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_no_arrow_points_back(folder: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in _sources(folder)
+        for module in _imports(path)
+        if any(_is_inside(module, package) for package in FORBIDDEN[folder])
+    ]
+
+    assert wrong == []
+
+
+def test_prefect_is_known_to_two_files_below_the_flows() -> None:
+    knowing = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("steps", "tracking")
+        for path in _sources(folder)
+        if any(_is_inside(module, "prefect") for module in _imports(path))
+    }
+
+    assert knowing == PREFECT_IN_STEPS_AND_TRACKING
+
+
+def test_there_is_no_fourth_code_package_at_the_top() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+
+    assert packages == {*PACKAGES, "tests"}
+
+
+@pytest.mark.parametrize("folder", [*PACKAGES, "tests"])
+def test_no_file_is_longer_than_a_reader_can_hold(folder: str) -> None:
+    lengths = {path.relative_to(ROOT): len(path.read_text(encoding="utf-8").splitlines()) for path in _sources(folder)}
+
+    assert {path: lines for path, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_no_file_of_the_flows_shadows_the_standard_library() -> None:
+    assert {path.stem for path in _sources("flows")} & sys.stdlib_module_names <= {"__init__"}
