@@ -19,7 +19,7 @@ from steps.connectors.notion_payloads import StudentPage
 from steps.domain.invoice import DocumentKind
 from steps.domain.months import MonthWindow
 from steps.errors import VendorError
-from steps.progress import say
+from steps.progress import conclude
 
 Read = TypeVar("Read")
 
@@ -101,7 +101,7 @@ class VendorReads:
             return self._slice(span, window)
         except VendorError as error:
             self._wide_read_failed = True
-            say(f"{error}; the documents are read window by window")
+            conclude(f"{error}; the documents are read window by window")
             return self._slice(window, window)
 
     def _span_around(self, window: MonthWindow) -> MonthWindow:

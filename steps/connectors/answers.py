@@ -118,15 +118,11 @@ def error_of(answer: Answer, advice: Mapping[int, str], transient: frozenset[int
     the statuses worth another try.
     """
     status, reason = answer.status, answer.reason()
-    kind: type[VendorError] = _BY_STATUS.get(status, VendorRejectedError)
-    if status in transient:
-        kind = VendorUnavailableError
-    elif 300 <= status < 400:  # noqa: PLR2004
-        reason = f"redirects elsewhere; {reason}"
-    verdict = f"{status}" + (f" ({reason})" if reason else "")
-    return kind(
-        answer.vendor, answer.request, f"{verdict}; {advice[status]}" if status in advice else verdict, status=status
-    )
+    kind = VendorUnavailableError if status in transient else _BY_STATUS.get(status, VendorRejectedError)
+    verdict = f"{status} ({reason})" if reason else str(status)
+    todo = _REDIRECTED if status in range(300, 400) else advice.get(status)
+    return kind(answer.vendor, answer.request, f"{verdict}; {todo}" if todo else verdict, status=status)
 
 
+_REDIRECTED = "the vendor sends us elsewhere: check the base URL, and that it begins with https"
 _BY_STATUS: dict[int, type[VendorError]] = {401: VendorAuthError, 403: VendorAuthError, 404: VendorNotFoundError}

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Self
 
+import httpx
+
 from steps.connectors.credentials import address
 from steps.connectors.fields import record
 from steps.connectors.fourgeeks_login import CHECK_USER, VENDOR, Account, TokenAuth
@@ -106,7 +108,7 @@ class FourgeeksConnector:
                 answer = self._ask(replace(request, query=query, attempts=None if patient else 2))
             except VendorUnavailableError as error:
                 slow = isinstance(error, VendorTimeoutError) or error.status in _OUT_OF_TIME
-                if patient or not slow:
+                if patient or not slow or error.request != str(request):  # a slow login says nothing of the page
                     raise
                 self._limit = max(SMALLEST_PAGE, self._limit // 2)
                 say(f"{VENDOR}: {request} took too long: {self._limit} rows at once from now on")
@@ -115,12 +117,14 @@ class FourgeeksConnector:
 
     def _ask(self, request: Ask) -> Json:
         """With one new login when the token was refused; a second refusal is the answer."""
+        self._auth.log_in()
         try:
             return self._http.ask(request)
         except VendorAuthError as error:
-            if error.status != 401 or not error.request.startswith("GET"):  # noqa: PLR2004
+            if error.status != httpx.codes.UNAUTHORIZED:
                 raise
-            self._auth.forget()
+        self._auth.forget()
+        self._auth.log_in()
         return self._http.ask(request)
 
 

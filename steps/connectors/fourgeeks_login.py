@@ -36,24 +36,31 @@ class Account:
 
 
 class TokenAuth(httpx.Auth):
-    """`Authorization: Token <key>`, the token of the account; a login only when there is none that lives."""
+    """`Authorization: Token <key>`, the token of the account."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._used: str | None = None
+        self._token = ""
+
+    def log_in(self) -> None:
+        """Make sure of a token; asks the vendor only when the process has none that lives.
+
+        Raises:
+            VendorAuthError: the login is refused.
+        """
+        self._token = _token(self._account)
+
+    def forget(self) -> None:
+        """The token was refused: the next login asks the vendor, unless another connector has done so meanwhile."""
+        key = (self._account.base_url, self._account.username)
+        with _lock:
+            if _tokens.get(key, ("", None))[0] == self._token:
+                _tokens.pop(key, None)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Put the token on the request."""
-        self._used = _token(self._account)
-        request.headers["Authorization"] = f"Token {self._used}"
+        request.headers["Authorization"] = f"Token {self._token}"
         yield request
-
-    def forget(self) -> None:
-        """The token was refused: the next request logs in again, unless another connector has done so meanwhile."""
-        key = (self._account.base_url, self._account.username)
-        with _lock:
-            if _tokens.get(key, ("", None))[0] == self._used:
-                _tokens.pop(key, None)
 
 
 _tokens: dict[tuple[str, str], tuple[str, datetime | None]] = {}
@@ -79,7 +86,7 @@ def _log_in(account: Account) -> tuple[str, datetime | None]:
         token, expires_at = text(record(answer), "token"), moment(record(answer), "expires_at")
     except ValueError as error:
         raise VendorPayloadError(VENDOR, str(request), f"the login's answer cannot be read: {error}") from error
-    if not token:
+    if not token.isalnum() or not token.isascii():
         raise VendorPayloadError(VENDOR, str(request), "the login's answer holds no token")
     register_secret(token)
     return token, expires_at

@@ -36,7 +36,7 @@ from steps.errors import (
     VendorPayloadError,
     VendorRejectedError,
 )
-from steps.progress import say
+from steps.progress import conclude, say
 from steps.settings import HoldedSettings, SyncSettings
 
 __all__ = ["Contact", "Document", "DocumentPages", "HoldedConnector", "IncomeAccount", "open_holded"]
@@ -210,7 +210,7 @@ class HoldedConnector:
         try:
             return parse_row(entity_type, answer, parse)
         except RecordRejectedError as error:
-            say(f"{VENDOR}: {error}")
+            conclude(f"{VENDOR}: {error}")
             return None
 
 

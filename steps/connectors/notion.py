@@ -16,7 +16,7 @@ from steps.connectors.notion_errors import CursorExpiredError, MultipleDataSourc
 from steps.connectors.notion_payloads import StudentPage, has_property, parse_student_page
 from steps.connectors.rows import Rows
 from steps.errors import ConfigError, VendorPayloadError
-from steps.progress import say
+from steps.progress import conclude, say
 from steps.settings import NotionSettings, SyncSettings, required
 
 __all__ = ["NotionConnector", "StudentPage", "open_notion"]
@@ -144,7 +144,7 @@ class NotionConnector:
             raise VendorPayloadError(VENDOR, f"POST /databases/{self._database}/query", verdict)
         for variable, name in variables.items():
             if not rows.any(partial(has_property, name=name)):
-                say(f"{VENDOR}: no page has the property {name!r}; if it was renamed, set {variable}")
+                conclude(f"{VENDOR}: no page has the property {name!r}; if it was renamed, set {variable}")
 
 
 def open_notion(settings: NotionSettings | None = None, rules: HttpRules = USUAL) -> NotionConnector:

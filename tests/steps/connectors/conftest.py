@@ -1,0 +1,36 @@
+"""A vendor on loopback whose every answer the test writes: real HTTP, connections that really break."""
+
+import threading
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+
+import pytest
+
+from steps.connectors.http import HttpRules, Limits, RetryPolicy
+from tests.steps.connectors.scripted_vendor import Handler, ScriptedVendor
+
+IMPATIENT = HttpRules(
+    RetryPolicy(first_wait=0.0, longest_wait=0.0, jitter=0.0, longest_retry_after=0.05, total=30.0),
+    Limits(connect=5.0, read=5.0, whole=10.0, body_bytes=1024 * 1024),
+)
+
+
+@pytest.fixture
+def vendor() -> Iterator[ScriptedVendor]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    script = ScriptedVendor(f"http://127.0.0.1:{server.server_port}/v1")
+    server.script = script  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield script
+    script.released.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def impatient() -> HttpRules:
+    """Retries without waiting, and short limits."""
+    return IMPATIENT

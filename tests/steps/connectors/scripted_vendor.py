@@ -1,0 +1,108 @@
+"""The scripted vendor: what it was asked, and what the test lets it answer."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+EXAMPLES = Path(__file__).parent / "examples"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: Any
+
+    @property
+    def page(self) -> int:
+        """The page asked for."""
+        return int(self.query["page"])
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer. `missing` bytes are announced and never sent, `drop` closes instead, `hang` waits for the end."""
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str | None = None
+    missing: int = 0
+    drop: bool = False
+    hang: bool = False
+
+    def content(self) -> bytes:
+        """The bytes to send."""
+        return self.text.encode() if self.text is not None else json.dumps(self.body, ensure_ascii=False).encode()
+
+
+Script = Callable[[Sent], Reply]
+
+
+class ScriptedVendor:
+    """Answers with `script`; `sent` holds what was asked."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.sent: list[Sent] = []
+        self.released = threading.Event()
+        self.script: Script = lambda _: Reply({"status": 0, "info": "nothing scripted"}, status=404)
+
+    def answers(self, *replies: Reply | Any) -> None:
+        """One after the other; the last one for good. A plain value is a 200 with it."""
+        queue = [reply if isinstance(reply, Reply) else Reply(reply) for reply in replies]
+        self.script = lambda _: queue.pop(0) if len(queue) > 1 else queue[0]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Hands each request to the script."""
+
+    protocol_version = "HTTP/1.1"
+
+    def _handle(self) -> None:
+        script: ScriptedVendor = self.server.script  # type: ignore[attr-defined]
+        url = urlsplit(self.path)
+        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        sent = Sent(self.command, url.path, query, headers, json.loads(content) if content else None)
+        script.sent.append(sent)
+        self._send(script, script.script(sent))
+
+    do_GET = do_POST = _handle  # noqa: N815
+
+    def _send(self, script: ScriptedVendor, reply: Reply) -> None:
+        if reply.hang:
+            script.released.wait(30)
+        if reply.drop or reply.hang:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        content = reply.content()
+        self.send_response(reply.status)
+        for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content) + reply.missing))
+        self.end_headers()
+        self.wfile.write(content)
+        if reply.missing:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+def example(name: str) -> Any:
+    """An example answer of the vendor sheets."""
+    return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
