@@ -8,6 +8,7 @@ from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
 from tracking.columns import UtcDateTime, utc_now
+from tracking.execution import SyncExecution
 
 
 class ErrorStatus(StrEnum):
@@ -37,7 +38,7 @@ class IntegrationError(SQLModel, table=True):
     error_details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     """The vendor's own record, without secrets."""
     status: str = ErrorStatus.PENDING
-    sync_execution_id: int | None = Field(default=None, foreign_key="sync_execution.id", index=True)
+    sync_execution_id: int | None = Field(default=None, foreign_key=f"{SyncExecution.__tablename__}.id", index=True)
     """The execution that last met it."""
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
