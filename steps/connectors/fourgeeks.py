@@ -78,26 +78,27 @@ class FourgeeksConnector:
 
     def _whole_list(self, request: Ask, rows: Rows, academy: str) -> Rows:
         """One academy's list, read again once when it moved meanwhile: paging by offset skips and repeats rows then."""
-        count = self._read(request, rows, academy)
-        if len(rows) == count:
+        if self._is_read_whole(request, rows, academy):
             return rows
+        say(f"{VENDOR}: the list of {rows.entity_type}s moved while it was read: once more")
         rows = rows.emptied()
-        count = self._read(request, rows, academy)
-        if len(rows) == count:
+        if self._is_read_whole(request, rows, academy):
             return rows
-        verdict = f"{len(rows)} different rows of {count} in academy {academy}, twice: the list is not whole"
+        verdict = f"{len(rows)} different rows in academy {academy} are not what `count` says, twice: it is not whole"
         raise VendorPayloadError(VENDOR, str(request), verdict)
 
-    def _read(self, request: Ask, rows: Rows, academy: str) -> int:
-        """Page by offset until it passes the count. Returns the count as the last page gave it."""
-        offset, count = 0, 1
-        while offset < count:
+    def _is_read_whole(self, request: Ask, rows: Rows, academy: str) -> bool:
+        """Page by offset until it passes the count. A count that shrinks hides a skipped row behind a deleted one."""
+        offset, count, shrank = 0, 0, False
+        while offset < count or not offset:
+            before = count
             count, page = self._page(request, offset)
+            shrank = shrank or count < before
             if not rows.add(page):
                 break  # nothing, or nothing new: a page that repeats would never end
             offset += len(page)
             say(f"{VENDOR}: {len(rows)} of {count} {rows.entity_type}s read (academy {academy})")
-        return count
+        return len(rows) == count and not shrank
 
     def _page(self, request: Ask, offset: int) -> tuple[int, list[Json]]:
         """One page; a smaller one, from the same offset, when the server ran out of time."""
