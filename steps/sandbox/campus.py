@@ -106,7 +106,7 @@ class Enrollment:
         return local_day(self.status_changed_at) if self.status_changed_at else None
 
     def as_of(self, day: date) -> "Enrollment | None":
-        """The enrollment at the end of that day: still `ACTIVE` before its status changed, `None` before it was made."""
+        """The enrollment at the end of that day: `ACTIVE` before its status changed, `None` before it was made."""
         if self.created_on > day:
             return None
         present = self if self.cohort.as_of(day) == self.cohort else replace(self, cohort=self.cohort.as_of(day))

@@ -10,7 +10,7 @@ from steps.sandbox.campus import Cohort, Enrollment, Page, Student, User
 from steps.sandbox.catalogue import MADRID_SCHOOL, NOT_SERVICES, OFFER_BY_KEY, account_id, next_cohort
 from steps.sandbox.client import Client
 from steps.sandbox.clock import local_day, moment
-from steps.sandbox.names import hex_id
+from steps.sandbox.names import hex_id, person_name
 from steps.sandbox.notebook import write_pages
 from steps.sandbox.story import Bill, Seat, Story
 
@@ -46,7 +46,7 @@ def tell(client: Client, cohorts: list[Cohort], into: Records) -> None:
         into.documents += _documents(client, contact, story.second, begins, 20)
         seats += _enrollments(client, cohorts, story.second, begins, 20)
     into.enrollments += seats
-    if seats or story.invited:
+    if (seats or story.invited) and client.crm_number == client.index:
         into.students.append(_student(client))
     into.pages += write_pages(client, seats)
 
@@ -105,7 +105,8 @@ def _document(client: Client, contact: Contact, story: Story, bill: Bill, index:
 
 def _lines(client: Client, story: Story, bill: Bill, key: str) -> Iterator[Line]:
     offer = OFFER_BY_KEY.get(key, OFFER_BY_KEY[story.offer])
-    account = {"": "", "absent": None}.get(key, "") if key in {"", "absent"} else account_id(client.seed, key)
+    written = {"": "", "absent": None}
+    account = written[key] if key in written else account_id(client.seed, key)
     price = (offer.price * bill.share).quantize(CENT, ROUND_HALF_UP)
     tax = Decimal(bill.tax_percent)
     if bill.shape == "two lines":
@@ -133,14 +134,16 @@ def _student(client: Client) -> Student:
 
 
 def _user(client: Client) -> User:
+    number = client.crm_number
+    first, last = person_name(number)
     return User(
-        id=FIRST_USER + client.index,
+        id=FIRST_USER + number,
         email=client.email(client.story.crm_email) or "",
-        first_name=client.first_name,
-        last_name=client.last_name,
-        has_profile=client.index % 4 != 0,
-        github=f"gh-{client.index}" if client.index % 3 else None,
-        last_login=moment(client.begins, 19, microsecond=120034) if client.index % 5 else None,
+        first_name=first,
+        last_name=last,
+        has_profile=number % 4 != 0,
+        github=f"gh-{number}" if number % 3 else None,
+        last_login=moment(client.begins, 19, microsecond=120034) if number % 5 else None,
     )
 
 

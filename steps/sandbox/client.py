@@ -25,6 +25,11 @@ class Client:
         """As people say it."""
         return f"{self.first_name} {self.last_name}"
 
+    @property
+    def crm_number(self) -> int:
+        """Whose login it is: people with two contacts have one."""
+        return self.index - (self.story.crm_email == "of the client before")
+
     def email(self, quirk: EmailQuirk) -> str | None:
         """The client's address as it was typed there."""
         number = self.index - 1 if quirk == "of the client before" else self.index

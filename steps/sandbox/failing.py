@@ -1,10 +1,11 @@
 """What a fault does to an answer, in the form of the vendor that has it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from steps.sandbox import holded, notion_json
-from steps.sandbox.exchange import WEB_APP_PAGE, Answer, Call, Vendor, html_answer, json_answer
+from steps.sandbox.exchange import WEB_APP_PAGE, Answer, Call, Json, Vendor, html_answer, json_answer
 from steps.sandbox.faults import Fault
 
 NOTION_CODES = {
@@ -20,33 +21,10 @@ NOTION_CODES = {
     529: "service_overload",
 }
 PAGING = {"holded": ("page",), "fourgeeks": ("offset",), "notion": ()}
-EMPTY_PAGE = {"count": 0, "first": None, "next": None, "previous": None, "last": None, "results": []}
+EMPTY_PAGE: Json = {"count": 0, "first": None, "next": None, "previous": None, "last": None, "results": []}
 BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"
 FIRST_SERVER_ERROR = 500
-
-
-def fail_instead(fault: Fault, call: Call) -> Answer | None:
-    """The answer that replaces the true one; `None` for faults that need the true one first."""
-    match fault.kind:
-        case "429-no-retry-after":
-            return rate_limited(call.vendor, None)
-        case "429":
-            return rate_limited(call.vendor, fault.retry_after)
-        case "502-html":
-            return html_answer(502, BAD_GATEWAY)
-        case "html-200":
-            return html_answer(200, WEB_APP_PAGE)
-        case "not-json":
-            return Answer(200, b'[{"id": "65b1')
-        case "soft-failure":
-            return json_answer({"status": 0, "info": "Something went wrong"})
-        case "empty":
-            return _empty(call)
-        case "expired-cursor":
-            return notion_json.error(400, "validation_error", "The start_cursor provided is invalid: it has expired.")
-        case kind if kind.isdigit():
-            return _error(call.vendor, int(kind), fault.retry_after)
-    return None
+OVERLOADED = 529
 
 
 def rate_limited(vendor: Vendor, retry_after: int | None) -> Answer:
@@ -81,10 +59,33 @@ def _empty(call: Call) -> Answer:
 def _error(vendor: Vendor, status: int, retry_after: int | None) -> Answer:
     """Server errors of the CRM and of Holded are pages for people; the rest has the vendor's JSON form."""
     if vendor == "notion":
-        wait = retry_after if status == 529 else None  # noqa: PLR2004
+        wait = retry_after if status == OVERLOADED else None
         return notion_json.error(status, NOTION_CODES.get(status, "invalid_request"), "Injected fault.", None, wait)
     if status >= FIRST_SERVER_ERROR:
         return html_answer(status, f"<!doctype html><html><body><h1>Server Error ({status})</h1></body></html>")
     if vendor == "holded":
         return holded.error(status, "Injected fault")
     return json_answer({"detail": "Injected fault", "status_code": status}, status)
+
+
+def _expired_cursor(_fault: Fault, _call: Call) -> Answer:
+    return notion_json.error(400, "validation_error", "The start_cursor provided is invalid: it has expired.")
+
+
+_INSTEAD: dict[str, Callable[[Fault, Call], Answer]] = {
+    "429-no-retry-after": lambda _, call: rate_limited(call.vendor, None),
+    "429": lambda fault, call: rate_limited(call.vendor, fault.retry_after),
+    "502-html": lambda _, __: html_answer(502, BAD_GATEWAY),
+    "html-200": lambda _, __: html_answer(200, WEB_APP_PAGE),
+    "not-json": lambda _, __: Answer(200, b'[{"id": "65b1'),
+    "soft-failure": lambda _, __: json_answer({"status": 0, "info": "Something went wrong"}),
+    "empty": lambda _, call: _empty(call),
+    "expired-cursor": _expired_cursor,
+}
+
+
+def fail_instead(fault: Fault, call: Call) -> Answer | None:
+    """The answer that replaces the true one; `None` for faults that need the true one first."""
+    if fault.kind in _INSTEAD:
+        return _INSTEAD[fault.kind](fault, call)
+    return _error(call.vendor, int(fault.kind), fault.retry_after) if fault.kind.isdigit() else None

@@ -167,9 +167,7 @@ def _cohorts(visit: Visit) -> Answer:
         rows = sort(rows, visit.call.query.get("sort") or "-kickoff_date", COHORT_KEYS)
     except UnknownFieldError:
         return SERVER_ERROR
-    return page(
-        visit.call, rows, lambda row: shapes.cohort(row, visit.academy), visit.modes, fresh=visit.fresh
-    )
+    return page(visit.call, rows, lambda row: shapes.cohort(row, visit.academy), visit.modes, fresh=visit.fresh)
 
 
 def _cohort(visit: Visit, key: str) -> Answer:

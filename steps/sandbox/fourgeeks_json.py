@@ -54,7 +54,7 @@ def enrollment_detail(record: Enrollment, profile: Student | None) -> Json:
 def cohort(record: Cohort, academy: Academy) -> Json:
     """A row of the list of cohorts, and the detail, which is the same."""
     ends = record.ending_at is not None
-    syllabus = _syllabus(record) | {
+    syllabus = {name: value for name, value in _syllabus(record).items() if name != "id"} | {
         "status": "PUBLISHED", "duration_in_hours": 320, "duration_in_days": 48, "week_hours": 9, "github_url": None,
         "logo": None, "private": False,
     }  # fmt: skip
@@ -130,5 +130,3 @@ def _whole_academy(record: Academy) -> Json:
         "city": {"id": 1, "name": city, "country": SPAIN}, "logo_url": None, "is_hidden_on_prework": True,
         "main_currency": {"code": "EUR", "name": "Euro"},
     }  # fmt: skip
-
-

@@ -8,7 +8,7 @@ from steps.sandbox.clock import crm_time
 from steps.sandbox.exchange import Answer, Call, json_answer
 
 USERNAME = "importer@example.org"
-PASSWORD = "sandbox-fourgeeks-password"  # noqa: S105
+PASSWORD = "sandbox-fourgeeks-password"  # noqa: S105 - public, it opens nothing but the sandbox
 USER_ID = 7
 LIFE = timedelta(days=7)
 

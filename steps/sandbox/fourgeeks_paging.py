@@ -1,4 +1,4 @@
-"""The CRM's pages: 20 rows in a bare list, or a wrapper as soon as `limit` or `offset` is sent (vendors/fourgeeks.md)."""
+"""The CRM's pages: 20 rows in a bare list, or a wrapper as soon as `limit` or `offset` is sent (Pagination)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

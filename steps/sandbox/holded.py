@@ -23,15 +23,12 @@ def answer(call: Call, world: World, modes: Modes) -> Answer:
     """What Holded answers. A path it does not know gets the web application's page, with status 200."""
     if (key := call.headers.get("key")) != API_KEY:
         return error(400 if (key or "").startswith("pat_") else 401, "Invalid key")
-    parts = call.path.strip("/").split("/")
-    if call.method != "GET" or not 1 <= len(parts) <= 3:  # noqa: PLR2004
-        return html_answer(200, WEB_APP_PAGE)
-    if parts[0] == "documents":
-        return _documents(call, parts[1:], world, modes)
-    resource = _RESOURCES.get(parts[0])
-    if resource is None or len(parts) > 2:  # noqa: PLR2004
-        return html_answer(200, WEB_APP_PAGE)
-    return resource(call, parts[1:], world, modes)
+    match [call.method, *call.path.strip("/").split("/")]:
+        case ["GET", "documents", kind, *rest] if len(rest) <= 1:
+            return _documents(call, kind, rest, world, modes)
+        case ["GET", resource, *rest] if resource in _RESOURCES and len(rest) <= 1:
+            return _RESOURCES[resource](call, rest, world, modes)
+    return html_answer(200, WEB_APP_PAGE)
 
 
 def error(status: int, info: str) -> Answer:
@@ -50,7 +47,9 @@ def _contacts(call: Call, rest: list[str], world: World, modes: Modes) -> Answer
 def _contact_fits(call: Call, contact: Contact) -> bool:
     """Only the documented filters; anything else is ignored, an email too."""
     row = holded_json.contact(contact)
-    return all(str(row[name] or "") == call.query[name] for name in ("phone", "mobile", "customId") if name in call.query)
+    return all(
+        str(row[name] or "") == call.query[name] for name in ("phone", "mobile", "customId") if name in call.query
+    )
 
 
 def _channels(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
@@ -74,14 +73,13 @@ _RESOURCES: dict[str, Callable[[Call, list[str], World, Modes], Answer]] = {
 }
 
 
-def _documents(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
-    kind = rest[0] if rest else ""
+def _documents(call: Call, kind: str, rest: list[str], world: World, modes: Modes) -> Answer:
     known = {"invoice": world.invoices, "creditnote": world.credit_notes}
     if kind not in known and kind not in OTHER_TYPES:
         return error(400, "Invalid document type")
     documents = known.get(kind, [])
-    if len(rest) > 1:
-        return _detail([holded_json.document(d) for d in documents if d.id == rest[1]], "Document", modes)
+    if rest:
+        return _detail([holded_json.document(d) for d in documents if d.id == rest[0]], "Document", modes)
     chosen = _sorted(call, [document for document in documents if _document_fits(call, document)])
     size = min(max(whole_number(call.query.get("limit"), DOCUMENTS_PER_PAGE), 1), DOCUMENTS_PER_PAGE)
     return json_answer([holded_json.document(document) for document in _slice(call, chosen, size)])
@@ -99,16 +97,12 @@ def _document_fits(call: Call, document: Document) -> bool:
         return False
     if "starttmp" in query:
         start, end = whole_number(query["starttmp"], 0), whole_number(query["endtmp"], 0)
-        if not start <= _timestamp(document) <= end:
+        # The day of the academy's record, even where a spoiled one is served: so the window still brings it.
+        if not start <= midnight(document.date) <= end:
             return False
     if "contactid" in query and document.contact_id != query["contactid"]:
         return False
     return "paid" not in query or query["paid"] == holded_json.paid_state(document)
-
-
-def _timestamp(document: Document) -> int:
-    """As served: a spoiled date that is no number lies where the sound one did, so that a window still brings it."""
-    return midnight(document.date)
 
 
 def _page(call: Call, rows: Sequence[Any], shape: Callable[[Any], Json], modes: Modes) -> Answer:

@@ -10,9 +10,9 @@ FIRST_NAMES = (
     "Andrés", "Inés", "Gonçal", "Belén", "Łukasz", "Renée",
 )  # fmt: skip
 LAST_NAMES = (
-    "Muñoz", "Peña", "Ibáñez", "Núñez", "García-Pardo", "Castaño", "Güell", "Álvarez", "de la Cruz", "O'Donnell", "Solà",
-    "Fernández", "Čapek", "Etxebarría", "Ruíz", "Sáenz", "Åkesson", "Vidal", "López de Haro", "Ortuño", "Brañas",
-    "Côté", "Yáñez", "Díaz", "Quiñones", "Müller", "Pérez", "Agüero", "Llorençs",
+    "Muñoz", "Peña", "Ibáñez", "Núñez", "García-Pardo", "Castaño", "Güell", "Álvarez", "de la Cruz", "O'Donnell",
+    "Solà", "Fernández", "Čapek", "Etxebarría", "Ruíz", "Sáenz", "Åkesson", "Vidal", "López de Haro", "Ortuño",
+    "Brañas", "Côté", "Yáñez", "Díaz", "Quiñones", "Müller", "Pérez", "Agüero", "Llorençs",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from steps.sandbox.notion_query import query
 from steps.sandbox.notion_schema import properties
 from steps.sandbox.world import World
 
-TOKEN = "sandbox-notion-token"  # noqa: S105
+TOKEN = "sandbox-notion-token"  # noqa: S105 - public, it opens nothing but the sandbox
 OLD_VERSION = "2022-06-28"
 NEW_VERSION = "2025-09-03"
 

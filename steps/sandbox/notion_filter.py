@@ -62,9 +62,7 @@ def compile_filter(given: Any, columns: Mapping[str, Property], depth: int = 0) 
     return _condition(given, columns)
 
 
-def _group(
-    word: str, combine: Callable[[Any], bool], parts: Any, columns: Mapping[str, Property], depth: int
-) -> Test:
+def _group(word: str, combine: Callable[[Any], bool], parts: Any, columns: Mapping[str, Property], depth: int) -> Test:
     if not isinstance(parts, list):
         raise BadFilterError(f"body failed validation: body.filter.{word} should be an array.")
     if len(parts) > LARGEST_GROUP:
@@ -81,8 +79,8 @@ def _group(
 
 def _equal_to_one_of(parts: list[Any], columns: Mapping[str, Property]) -> Test | None:
     """The lookup of many addresses at once, without trying each condition on each page."""
-    tested = {part.get("property") for part in parts if isinstance(part, dict)}
-    column = columns.get(next(iter(tested))) if len(tested) == 1 and all(tested) else None
+    tested = {str(part.get("property")) for part in parts if isinstance(part, dict)}
+    column = columns.get(next(iter(tested))) if len(tested) == 1 else None
     if column is None or column.type == "date":
         return None
     if any(part != {"property": part.get("property"), column.type: {"equals": _given(part, column)}} for part in parts):
@@ -149,12 +147,16 @@ def _day(given: Any) -> date:
     try:
         return date.fromisoformat(str(given))
     except ValueError:
-        raise BadFilterError("body failed validation: a filter's date should be a valid ISO 8601 date string.") from None
+        raise BadFilterError(
+            "body failed validation: a filter's date should be a valid ISO 8601 date string."
+        ) from None
 
 
 def _moment(given: Any) -> datetime:
     try:
         at = datetime.fromisoformat(str(given))
     except ValueError:
-        raise BadFilterError("body failed validation: a filter's date should be a valid ISO 8601 date string.") from None
+        raise BadFilterError(
+            "body failed validation: a filter's date should be a valid ISO 8601 date string."
+        ) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -26,7 +26,9 @@ def success(value: Json) -> Answer:
     return json_answer(value | {"request_id": request_id(200)}, headers=headers)
 
 
-def error(status: int, code: str, message: str, additional: Json | None = None, retry_after: int | None = None) -> Answer:
+def error(
+    status: int, code: str, message: str, additional: Json | None = None, retry_after: int | None = None
+) -> Answer:
     """The one shape that all errors have."""
     body: Json = {"object": "error", "status": status, "code": code, "message": message}
     if additional is not None:
@@ -55,7 +57,7 @@ def page(record: Page, columns: Sequence[Property], *, new_version: bool) -> Jso
 def listing(results: list[Json], next_cursor: str | None, *, new_version: bool, incomplete: bool) -> Json:
     """The wrapper of a query's answer."""
     kind = "page_or_data_source" if new_version else "page_or_database"
-    more = {"next_cursor": next_cursor, "has_more": next_cursor is not None, "type": kind, kind: {}}
+    more: Json = {"next_cursor": next_cursor, "has_more": next_cursor is not None, "type": kind, kind: {}}
     body: Json = {"object": "list", "results": results, **more}
     if incomplete:
         body["request_status"] = {"type": "incomplete", "incomplete_reason": "query_result_limit_reached"}

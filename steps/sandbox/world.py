@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from random import Random
+from typing import Protocol, Self, TypeVar
 
 from steps.sandbox.books import Account, Contact, Document
 from steps.sandbox.bystanders import add_bystanders
@@ -15,6 +16,16 @@ from steps.sandbox.names import person_name
 from steps.sandbox.spoiled import spoil
 from steps.sandbox.stories import ORDINARY, SPECIAL
 from steps.sandbox.story import Story
+
+
+class Dated(Protocol):
+    """A record that was not always as it is."""
+
+    def as_of(self, day: date) -> Self | None:
+        """The record at the end of that day, if it was there."""
+
+
+Record = TypeVar("Record", bound=Dated)
 
 
 @dataclass(frozen=True)
@@ -37,13 +48,13 @@ class World:
         """The same academy at the end of that day: what is dated, made or changed later has not happened yet."""
         return replace(
             self,
-            contacts=[seen for contact in self.contacts if (seen := contact.as_of(day))],
-            invoices=[seen for invoice in self.invoices if (seen := invoice.as_of(day))],
-            credit_notes=[seen for note in self.credit_notes if (seen := note.as_of(day))],
-            students=[seen for student in self.students if (seen := student.as_of(day))],
-            cohorts=[cohort.as_of(day) for cohort in self.cohorts],
-            enrollments=[seen for enrollment in self.enrollments if (seen := enrollment.as_of(day))],
-            pages=[seen for page in self.pages if (seen := page.as_of(day))],
+            contacts=_as_of(day, self.contacts),
+            invoices=_as_of(day, self.invoices),
+            credit_notes=_as_of(day, self.credit_notes),
+            students=_as_of(day, self.students),
+            cohorts=_as_of(day, self.cohorts),
+            enrollments=_as_of(day, self.enrollments),
+            pages=_as_of(day, self.pages),
         )
 
 
@@ -82,8 +93,12 @@ def build_world(*, seed: int = 2024, clients: int = 60, year: int = 2024, spoile
     )
 
 
+def _as_of(day: date, records: list[Record]) -> list[Record]:
+    return [seen for record in records if (seen := record.as_of(day)) is not None]
+
+
 def _client(seed: int, index: int, year: int) -> Client:
-    random = Random(f"{seed}/{index}")  # noqa: S311
+    random = Random(f"{seed}/{index}")  # noqa: S311 - the same for the same seed is the point
     story = SPECIAL[index] if index < len(SPECIAL) else _ordinary(random)
     if story.starts is None:
         begins = date(year, 1, 1) + timedelta(days=random.randrange(365))
@@ -95,4 +110,5 @@ def _client(seed: int, index: int, year: int) -> Client:
 def _ordinary(random: Random) -> Story:
     weights, stories = zip(*ORDINARY, strict=True)
     services = [offer.key for offer in OFFERS if offer.key not in NOT_SERVICES]
-    return replace(random.choices(stories, weights)[0], offer=random.choice(services))
+    story: Story = random.choices(stories, weights)[0]
+    return replace(story, offer=random.choice(services))
