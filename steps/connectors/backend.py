@@ -50,7 +50,7 @@ def call_backend(
     base_url = address("SYNC_BACKEND_URL", required("SYNC_BACKEND_URL", settings.backend_url, "the remote backend"))
     token = credential("SYNC_API_TOKEN", settings.api_token, "the backend") if settings.api_token else None
     site = Site(
-        VENDOR, base_url, _CALLS_PER_SECOND, _ADVICE, _TRANSIENT, rules, retry_timeouts=False, parse_float=float
+        VENDOR, base_url, _CALLS_PER_SECOND, _ADVICE, _TRANSIENT, rules, repeat_unanswered=False, parse_float=float
     )
     request = Ask("POST", endpoint, query=parameters, body=parameters)
     with VendorHttp(site, _OptionalBearerAuth(token)) as http:

@@ -1,10 +1,7 @@
 """Holded, Invoicing API v1 (vendors/holded.md)."""
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from functools import partial
+from datetime import datetime, time, timedelta
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -13,14 +10,13 @@ import httpx
 
 from steps.connectors.answers import Answer, reason_of
 from steps.connectors.credentials import address, credential
-from steps.connectors.fields import FieldError, unix_day
+from steps.connectors.holded_documents import DocumentPages
 from steps.connectors.holded_payloads import (
     DOC_TYPES,
     Contact,
     Document,
     IncomeAccount,
     parse_contact,
-    parse_document,
     parse_income_account,
 )
 from steps.connectors.http import USUAL, Ask, HttpRules, Site, VendorHttp
@@ -54,30 +50,6 @@ _ADVICE = {
 }
 
 One = TypeVar("One")
-
-
-@dataclass(frozen=True)
-class DocumentPages:
-    """A document list read to its end: what it held, whatever the window asked for."""
-
-    listing: Listing[Document]
-    ids: frozenset[str]
-    """Of every row, rejected and out-of-window ones included."""
-    rejected_days: dict[RecordRejectedError, date]
-    """The day of each rejected document whose date at least can be read."""
-
-    def of(self, window: MonthWindow, span: MonthWindow) -> Listing[Document]:
-        """What belongs to one window of the span that was read.
-
-        A rejected document without a readable date must be told once: by the window in which the span begins.
-        """
-
-        def belongs(error: RecordRejectedError) -> bool:
-            day = self.rejected_days.get(error)
-            return window.start == span.start if day is None else day in window
-
-        records = [document for document in self.listing.records if document.day in window]
-        return Listing(records, [error for error in self.listing.rejected if belongs(error)])
 
 
 class _KeyAuth(httpx.Auth):
@@ -162,16 +134,7 @@ class HoldedConnector:
                 break
             if not new:
                 raise VendorPayloadError(VENDOR, f"GET {path}", "a full page repeats: the vendor ignores `page`")
-        listing = rows.parse(partial(parse_document, kind, self._zone))
-        return DocumentPages(listing, rows.ids(), self._days_of(listing.rejected))
-
-    def _days_of(self, rejected: list[RecordRejectedError]) -> dict[RecordRejectedError, date]:
-        days: dict[RecordRejectedError, date] = {}
-        for error in rejected:
-            row = error.record if isinstance(error.record, dict) else {}
-            with suppress(FieldError):
-                days[error] = unix_day(row.get("kept", row), "date", self._zone)
-        return days
+        return DocumentPages.of_rows(rows, kind, self._zone)
 
     def _unpaged(self, entity_type: str, path: str, noun: str) -> Rows:
         """A list whose page size nobody knows: ask on until a page is empty or brings nothing new."""

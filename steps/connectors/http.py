@@ -69,7 +69,8 @@ class Site:
     """By status, what a person should look at when it is answered."""
     transient: frozenset[int] = TRANSIENT
     rules: HttpRules = USUAL
-    retry_timeouts: bool = True
+    repeat_unanswered: bool = True
+    """Whether a request that went out and got no whole answer is sent again; reads are."""
     explain: Callable[[Answer], VendorError | None] = lambda _: None
     """The vendor's own reading of an error answer; None leaves it to the status."""
     parse_float: Callable[[str], Json] = Decimal
@@ -165,12 +166,11 @@ class VendorHttp:
         wait_for_throttle(self._site.vendor)
         self._limiter.wait()
         try:
-            answer = self._exchange(request)
-            return self._verdict(answer)
-        except (VendorTimeoutError, CutShortError) as failure:
-            if isinstance(failure, CutShortError) or self._site.retry_timeouts:
-                raise _TryAgainError(failure) from failure.__cause__
-            raise
+            return self._verdict(self._exchange(request))
+        except (VendorUnavailableError, CutShortError) as failure:
+            if not self._site.repeat_unanswered:
+                raise
+            raise _TryAgainError(failure) from failure.__cause__
 
     def _verdict(self, answer: Answer) -> Json:
         if httpx.codes.is_success(answer.status):
@@ -184,8 +184,8 @@ class VendorHttp:
         """Send and read to the last byte, within the limits.
 
         Raises:
-            _TryAgainError: the connection was refused or dropped.
-            VendorTimeoutError: it took too long.
+            _TryAgainError: no connection came about.
+            VendorUnavailableError: it took too long, or the connection was dropped.
             VendorPayloadError: the answer is too large, or cannot be a vendor's.
         """
         vendor, deadline = self._site.vendor, time.monotonic() + self._site.rules.limits.whole
@@ -209,8 +209,7 @@ class VendorHttp:
         except httpx.LocalProtocolError:  # its text may hold the header that cannot be sent, and one is the credential
             raise VendorPayloadError(vendor, str(request), "the request holds what HTTP cannot carry") from None
         except httpx.TransportError as error:
-            failure = VendorUnavailableError(vendor, str(request), f"the connection was dropped ({error})")
-            raise _TryAgainError(failure) from error
+            raise VendorUnavailableError(vendor, str(request), f"the connection was dropped ({error})") from error
 
     def _read(self, request: Ask, response: httpx.Response, deadline: float) -> bytes:
         limits, body = self._site.rules.limits, bytearray()

@@ -49,7 +49,11 @@ def test_a_call_that_did_not_begin_is_tried_again(
     assert call_backend(settings, ENDPOINT, MARCH, impatient) == {"errors": 0}
 
 
-@pytest.mark.parametrize("reply", [Reply({"detail": "boom"}, status=500), Reply(hang=True)], ids=["500", "too slow"])
+@pytest.mark.parametrize(
+    "reply",
+    [Reply({"detail": "boom"}, status=500), Reply(hang=True), Reply(drop=True), Reply({}, missing=3), Reply(text="{")],
+    ids=["500", "too slow", "dropped", "cut short", "JSON cut short"],
+)
 def test_work_that_may_have_been_done_is_not_repeated(
     vendor: ScriptedVendor, settings: SyncSettings, impatient: HttpRules, reply: Reply
 ) -> None:

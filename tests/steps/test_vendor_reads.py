@@ -1,0 +1,172 @@
+"""What one run reads: each list once, sliced by window, faults kept inside their window."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from steps.connectors.holded import DocumentPages
+from steps.connectors.holded_payloads import Contact, parse_contact
+from steps.connectors.listing import Listing
+from steps.connectors.rows import Rows
+from steps.domain.invoice import DocumentKind
+from steps.domain.months import MonthWindow
+from steps.errors import ConfigError, VendorUnavailableError
+from steps.vendor_reads import Openers, VendorReads, current_reads, shared_reads
+
+MADRID = ZoneInfo("Europe/Madrid")
+JANUARY, FEBRUARY, MARCH = (MonthWindow.of(date(2025, month, 1)) for month in (1, 2, 3))
+QUARTER = MonthWindow(JANUARY.start, MARCH.end)
+
+
+def row(name: str, day: date | None, **fields: Any) -> dict[str, Any]:
+    seconds = 0 if day is None else int(datetime(day.year, day.month, day.day, tzinfo=MADRID).timestamp())
+    return {"id": name, "date": seconds, "total": 100, **fields}
+
+
+@dataclass
+class Books:
+    """Stands where the Holded connector stands, and counts what it is asked."""
+
+    invoices: list[dict[str, Any]] = field(default_factory=list)
+    broken: Callable[[MonthWindow], bool] = lambda _: False
+    asked: list[str] = field(default_factory=list)
+    closed: int = 0
+
+    def __enter__(self) -> "Books":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed += 1
+
+    def contacts(self) -> Listing[Contact]:
+        """One contact."""
+        self.asked.append("contacts")
+        return Listing([parse_contact({"id": "ana", "email": "ana@example.org"})])
+
+    def contact(self, contact_id: str) -> Contact | None:
+        """Nobody else."""
+        self.asked.append(f"contact {contact_id}")
+        return None
+
+    def read_documents(self, kind: DocumentKind, window: MonthWindow) -> DocumentPages:
+        """The invoices; there are no credit notes."""
+        self.asked.append(f"{kind} {window}")
+        if self.broken(window):
+            raise VendorUnavailableError("holded", "GET /documents/invoice", "503", status=503)
+        rows = Rows(kind.value)
+        rows.add(self.invoices if kind is DocumentKind.INVOICE else [])
+        return DocumentPages.of_rows(rows, kind, MADRID)
+
+
+def reads_of(books: Books, span: MonthWindow | None) -> VendorReads:
+    opener: Any = lambda: books  # noqa: E731
+    return VendorReads(span, Openers(holded=opener))
+
+
+def test_the_span_is_read_once_per_document_type_and_sliced() -> None:
+    books = Books([row("a", date(2025, 1, 31)), row("b", date(2025, 2, 1)), row("c", date(2025, 3, 31))])
+    reads = reads_of(books, QUARTER)
+
+    found = [[document.id for document in reads.documents(month).documents.records] for month in QUARTER.months()]
+
+    assert found == [["a"], ["b"], ["c"]]
+    assert books.asked == ["invoice 2025-01..2025-03", "credit_note 2025-01..2025-03"]
+    assert reads.documents(FEBRUARY).ids_in_span == {"a", "b", "c"}
+    assert reads.documents(FEBRUARY).span == QUARTER
+
+
+def test_a_rejected_document_is_told_in_its_own_month_or_else_in_the_first() -> None:
+    books = Books(
+        [
+            row("february", date(2025, 2, 3), total="1.234,56"),
+            row("undated", None),
+            row("old", date(2024, 1, 1), total="x"),
+        ]
+    )
+    reads = reads_of(books, QUARTER)
+
+    told = [[error.external_id for error in reads.documents(month).documents.rejected] for month in QUARTER.months()]
+
+    assert told == [["undated"], ["february"], []]
+    assert reads.documents(MARCH).ids_in_span == {"february", "undated", "old"}
+
+
+def test_when_the_wide_read_fails_each_window_is_read_by_itself() -> None:
+    books = Books([row("a", date(2025, 1, 5))], broken=lambda window: window in (QUARTER, FEBRUARY))
+    reads = reads_of(books, QUARTER)
+
+    january = reads.documents(JANUARY)
+    with pytest.raises(VendorUnavailableError):
+        reads.documents(FEBRUARY)
+    reads.documents(MARCH)
+
+    assert [document.id for document in january.documents.records] == ["a"]
+    assert january.span == JANUARY
+    assert books.asked.count("invoice 2025-01..2025-03") == 1
+
+
+def test_a_window_read_that_failed_is_read_again_when_it_is_asked_again() -> None:
+    books = Books([row("a", date(2025, 1, 5))], broken=lambda _: True)
+    reads = reads_of(books, JANUARY)
+    with pytest.raises(VendorUnavailableError):
+        reads.documents(JANUARY)
+
+    books.broken = lambda _: False
+
+    assert len(reads.documents(JANUARY).documents.records) == 1
+    assert books.asked.count("invoice 2025-01") == 2
+
+
+@pytest.mark.parametrize("span", [None, MARCH])
+def test_a_window_outside_the_span_is_read_by_itself(span: MonthWindow | None) -> None:
+    books = Books([row("a", date(2025, 1, 5))])
+
+    read = reads_of(books, span).documents(JANUARY)
+
+    assert read.span == JANUARY
+    assert books.asked == ["invoice 2025-01", "credit_note 2025-01"]
+
+
+def test_a_list_is_read_once_and_spares_single_requests() -> None:
+    books = Books()
+    reads = reads_of(books, None)
+
+    reads.contacts()
+    reads.contacts()
+    known, nobody, again = reads.contact("ana"), reads.contact("bob"), reads.contact("bob")
+
+    assert (known and known.email, nobody, again) == ("ana@example.org", None, None)
+    assert books.asked == ["contacts", "contact bob"]
+
+
+def test_a_credential_is_required_at_the_first_use_only() -> None:
+    with shared_reads(QUARTER) as reads:
+        with pytest.raises(ConfigError, match="NOTION_TOKEN"):
+            reads.pages()
+        with pytest.raises(ConfigError, match="FOURGEEKS_USERNAME"):
+            reads.students()
+        with pytest.raises(ConfigError, match="HOLDED_API_KEY"):
+            reads.documents(JANUARY)
+
+
+def test_steps_share_the_reads_of_their_run_and_only_inside_it() -> None:
+    with shared_reads(QUARTER) as shared, current_reads(JANUARY) as inside:
+        assert inside is shared
+
+    with current_reads(JANUARY) as alone:
+        assert alone is not shared
+        assert alone.span == JANUARY
+
+
+def test_the_connectors_are_closed_with_the_reads() -> None:
+    books = Books()
+    reads = reads_of(books, None)
+    reads.contacts()
+
+    reads.close()
+
+    assert books.closed == 1
