@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from flows.cli.screen import execution_json, status_text
@@ -31,7 +31,7 @@ def show_steps(as_json: AsJson = False) -> None:
     if as_json:
         _print_json([{"id": step.id, "name": step.name, "description": step.description} for step in steps])
         return
-    table = Table("order", "step", "name", "what it does", "called")
+    table = Table("order", Column("step", no_wrap=True), "name", "what it does", "called")
     for step in steps:
         order = str(IMPORT_ORDER.index(step) + 1) if step in IMPORT_ORDER else "on its own"
         table.add_row(order, step.id, step.name, step.description, step.months)
@@ -122,7 +122,7 @@ def error_json(error: IntegrationError) -> dict[str, Any]:
 
 def _history_table(executions: list[SyncExecution]) -> Table:
     zone = _zone_settings().zone
-    table = Table("id", "step", "month", "status", "started", "seconds", "result or reason")
+    table = Table("id", Column("step", no_wrap=True), "month", "status", "started", "seconds", "result or reason")
     for execution in executions:
         started, ended = execution.started_at, execution.completed_at
         table.add_row(
@@ -138,7 +138,7 @@ def _history_table(executions: list[SyncExecution]) -> Table:
 
 
 def _error_table(errors: list[IntegrationError]) -> Table:
-    table = Table("id", "step", "record", "external id", "status", "what is wrong")
+    table = Table("id", Column("step", no_wrap=True), "record", "external id", "status", "what is wrong")
     for error in errors:
         what = Text(error.error_message)
         table.add_row(

@@ -45,10 +45,28 @@ def prefect_api() -> Iterator[None]:
 
     if configured := PREFECT_API_URL.value():
         _require_answer(configured)
-        yield
+        with _logs_delivered():
+            yield
         return
-    with temporary_server() as url, temporary_settings({PREFECT_API_URL: url}, restore_defaults={PREFECT_API_KEY}):
+    with (
+        temporary_server() as url,
+        temporary_settings({PREFECT_API_URL: url}, restore_defaults={PREFECT_API_KEY}),
+        _logs_delivered(),
+    ):
         yield
+
+
+@contextmanager
+def _logs_delivered() -> Iterator[None]:
+    """Prefect sends logs and events in the background; they are delivered while the server is still there."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    try:
+        yield
+    finally:
+        APILogWorker.drain_all(timeout=_TIMEOUT_SECONDS)
+        EventsWorker.drain_all(timeout=_TIMEOUT_SECONDS)
 
 
 def _require_answer(url: str) -> None:

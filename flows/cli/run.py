@@ -56,7 +56,7 @@ def run(request: Request) -> ExitStatus:
     step, span = request.resolve()
     flow_run_id: str | None = None
     with ExitStack() as stack:
-        view = stack.enter_context(screen.RunView(f"{step} over {span}"))
+        view = stack.enter_context(screen.RunView(_title(step, span, sandbox=request.sandbox)))
         stack.enter_context(listening(view.hear))
         if request.sandbox:
             from flows.cli.sandbox import sandboxed
@@ -69,6 +69,11 @@ def run(request: Request) -> ExitStatus:
         flow_run_id = str(state.state_details.flow_run_id)
     screen.show_outcome(flow_run_id, str(state.name), state.message, as_json=request.as_json)
     return ExitStatus.COMPLETED if state.is_completed() else ExitStatus.FAILED
+
+
+def _title(step: str, span: MonthWindow, *, sandbox: bool) -> str:
+    what = "Accruals" if step == ACCRUALS.id else f"Import from {step}"
+    return f"{what}, {span}" + (", on the sandbox" if sandbox else "")
 
 
 def _run_flow(step: str, span: MonthWindow) -> Any:

@@ -19,9 +19,12 @@ _LOCAL_RATE = "1000"
 """Requests a second: a server on loopback has no quota."""
 
 
-def use_sandbox_database() -> None:
-    """Point `SYNC_DATABASE_URL` to the sandbox's own database, unless it is set."""
-    os.environ.setdefault("SYNC_DATABASE_URL", default_database_url("sandbox"))
+def use_sandbox_database() -> bool:
+    """Point `SYNC_DATABASE_URL` to the sandbox's own database, unless it is set. Whether it was not."""
+    if os.environ.get("SYNC_DATABASE_URL"):
+        return False
+    os.environ["SYNC_DATABASE_URL"] = default_database_url("sandbox")
+    return True
 
 
 @contextmanager

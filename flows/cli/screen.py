@@ -13,7 +13,7 @@ from rich.text import Text
 
 from steps.progress import News
 from tracking.execution import ExecutionStatus, SyncExecution
-from tracking.history import executions_of_run
+from tracking.history import executions_of_run, pending_errors_by_kind
 
 _COUNTS = ("processed", "created", "updated", "skipped")
 _STATUS_STYLE = {
@@ -69,8 +69,9 @@ def show_outcome(flow_run_id: str, state: str, message: str | None, *, as_json: 
     console.print(grid(executions))
     console.print(totals(executions))
     console.print(Text(f"{state}: {message or ''}", style="green" if state == "Completed" else "bold red"))
-    if any(_errors(e) for e in executions):
-        console.print("Records that could not be applied are listed by `sync-actions errors`.")
+    waiting = sum(kind.count for kind in pending_errors_by_kind([e.id for e in executions if e.id is not None]))
+    if waiting:
+        console.print(f"{waiting} records could not be applied; `sync-actions errors` lists them with the reason.")
 
 
 def execution_json(execution: SyncExecution) -> dict[str, Any]:

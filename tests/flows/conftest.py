@@ -43,14 +43,14 @@ class Outcome:
 class CommandLine:
     """`sync-actions` in a process of its own, on the test's database and Prefect server."""
 
-    environment: Mapping[str, str]
+    prefect_variables: Mapping[str, str]
     folder: Path
 
     def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
         """Start it and do not wait; it gets a process group of its own, as a terminal gives it."""
         return subprocess.Popen(
             [sys.executable, "-c", "from flows.cli.app import main; main()", *arguments],
-            env={**self.environment, **variables},
+            env={**os.environ, "COLUMNS": "160", **self.prefect_variables, **variables},
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -68,7 +68,4 @@ class CommandLine:
 @pytest.fixture
 def sync_actions(prefect_server: str, tmp_path: Path) -> CommandLine:
     """The command line, with the shared Prefect server."""
-    home = str(tmp_path / "prefect-home")
-    return CommandLine(
-        {**os.environ, "PREFECT_API_URL": prefect_server, "PREFECT_HOME": home, "COLUMNS": "160"}, tmp_path
-    )
+    return CommandLine({"PREFECT_API_URL": prefect_server, "PREFECT_HOME": str(tmp_path / "prefect-home")}, tmp_path)
