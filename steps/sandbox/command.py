@@ -22,9 +22,9 @@ def serve_until_interrupted(say: Callable[[str], object], *, port: int = 0, clie
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with serve_sandbox(build_world(clients=clients), port=port) as server:
-        for name, value in server.environment.items():
-            say(f"export {name}={value}")
         try:
+            for name, value in server.environment.items():
+                say(f"export {name}={value}")
             stop.wait()
         except KeyboardInterrupt:
             return

@@ -1,1 +1,1 @@
-"""Tests that mirror the packages."""
+"""The sandbox against the vendor sheets: a second reading, tested over real HTTP."""
