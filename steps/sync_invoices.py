@@ -61,19 +61,20 @@ def apply_invoices(
     store_services(session, read.new_services)
     clients = match_clients(session, contact_ids(documents), read.cards)
     linkable = _linkable(session, documents, clients)
-    report.reject([*rejected, *read.rejected_contacts, *clients.problems, *link_documents(session, linkable)])
+    linking = link_documents(session, linkable)
+    report.reject([*rejected, *read.rejected_contacts, *clients.problems, *linking.problems])
     merge, touched = _store_documents(session, linkable)
     relinked = relink_credit_notes(session, _invoice_ids(documents))
     report.reject([*relinked.problems, *gone.problems, *_without_contact(documents)])
     mark_void(session, gone, utc_now())
     recompute_contracts(
         session,
-        touched | relinked.contract_ids | gone.contract_ids,
+        touched | linking.contract_ids | relinked.contract_ids | gone.contract_ids,
         lambda row: settings.amount_counted(total=row["total_amount"], net=row["net_amount"]),
     )
     _count(report, linkable, merge, clients)
     report.processed += len(rejected)
-    report.updated += relinked.moved
+    report.updated += linking.moved + relinked.moved
     report.extra["invoices_voided"] = len(gone.newly)
 
 

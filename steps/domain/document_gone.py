@@ -1,4 +1,4 @@
-"""Documents that the vendor no longer lists: kept, marked void and reported (interfaces.md, How records are matched)."""
+"""Documents the vendor no longer lists: kept, marked void and reported (interfaces.md, How records are matched)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field

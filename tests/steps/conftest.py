@@ -1,0 +1,19 @@
+"""The vendors of a test: a sandbox on loopback that the environment points at, and the steps run against it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from steps.sandbox.server import SandboxServer, serve_sandbox
+from steps.sandbox.world import World
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
+    """An academy without any record, which a test fills; the vendors' rates are no matter here."""
+    with serve_sandbox(World(year=2024)) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        for vendor in ("HOLDED", "FOURGEEKS", "NOTION"):
+            monkeypatch.setenv(f"{vendor}_RATE", "1000")
+        yield server
