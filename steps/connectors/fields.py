@@ -33,17 +33,27 @@ def record(row: Json) -> dict[str, Any]:
 
 
 def text(row: dict[str, Any], name: str) -> str:
-    """A text, trimmed; empty when there is none. A whole number counts as its digits.
+    """A text, trimmed; empty when there is none.
+
+    Raises:
+        FieldError: it holds something else, a number included: an email of `12345` is a fault.
+    """
+    value = row.get(name)
+    if is_empty(value):
+        return ""
+    if not isinstance(value, str):
+        raise FieldError(f"{name} {value!r} is no text")
+    return value.strip()
+
+
+def code(row: dict[str, Any], name: str) -> str:
+    """A text that may come as a whole number: ids, account numbers, numbered states.
 
     Raises:
         FieldError: it holds something else.
     """
     value = row.get(name)
-    if is_empty(value):
-        return ""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise FieldError(f"{name} {value!r} is no text")
-    return str(value).strip()
+    return str(value) if isinstance(value, int) and value and not isinstance(value, bool) else text(row, name)
 
 
 def identifier(row: dict[str, Any], name: str = "id") -> str:
@@ -52,7 +62,7 @@ def identifier(row: dict[str, Any], name: str = "id") -> str:
     Raises:
         FieldError: there is none.
     """
-    value = text(row, name)
+    value = code(row, name)
     if not value:
         raise FieldError(f"{name} is missing")
     return value

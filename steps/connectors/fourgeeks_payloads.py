@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from steps.connectors.fields import child, identifier, moment, text
+from steps.connectors.fields import FieldError, child, code, identifier, moment, text
 from steps.connectors.json_value import plain
 from steps.domain.client import normalize_email
 
@@ -46,7 +46,7 @@ def parse_student(row: dict[str, Any]) -> Student:
     user = child(row, "user")
     return Student(
         profile_id=identifier(row),
-        user_id=text(user, "id") or None,
+        user_id=code(user, "id") or None,
         email=normalize_email(text(user, "email")) or normalize_email(text(row, "email")),
         status=text(row, "status").upper(),
         raw=plain(row),
@@ -54,12 +54,18 @@ def parse_student(row: dict[str, Any]) -> Student:
 
 
 def parse_enrollment(row: dict[str, Any]) -> Enrollment:
-    """One row of the cohort users: user and cohort are inside it."""
+    """One row of the cohort users: user and cohort are inside it.
+
+    Raises:
+        FieldError: one of them is missing, so that nobody can say whose it is, or what for.
+    """
     user, cohort = child(row, "user"), child(row, "cohort")
+    if not user or not cohort:
+        raise FieldError("user or cohort is missing")
     return Enrollment(
         id=identifier(row),
-        user_id=text(user, "id") or None,
-        email=normalize_email(text(user, "email")) or normalize_email(text(child(row, "profile_academy"), "email")),
+        user_id=code(user, "id") or None,
+        email=normalize_email(text(user, "email")),
         cohort_slug=text(cohort, "slug") or None,
         cohort_name=text(cohort, "name"),
         kickoff=moment(cohort, "kickoff_date"),

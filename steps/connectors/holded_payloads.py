@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from steps.connectors.fields import amount, child, children, identifier, is_empty, text, unix_day
+from steps.connectors.fields import amount, child, children, code, identifier, is_empty, text, unix_day
 from steps.connectors.json_value import plain
 from steps.domain.client import normalize_email
 from steps.domain.invoice import DocumentKind
@@ -81,8 +81,8 @@ def parse_income_account(row: dict[str, Any]) -> IncomeAccount:
     """`accountNum` in live answers, `accNum` in the documentation."""
     return IncomeAccount(
         id=identifier(row),
-        account_number=text(row, "accountNum") or text(row, "accNum") or None,
-        name=text(row, "name"),
+        account_number=code(row, "accountNum") or code(row, "accNum") or None,
+        name=code(row, "name"),
         description=text(row, "desc"),
         archived=not is_empty(row.get("archived")) and row["archived"] not in (False, "0"),
         raw=plain(row),
@@ -92,7 +92,7 @@ def parse_income_account(row: dict[str, Any]) -> IncomeAccount:
 def parse_contact(row: dict[str, Any]) -> Contact:
     """Empty objects may be 0 or [], texts may be 0 (PHP)."""
     return Contact(
-        id=identifier(row), name=text(row, "name"), email=normalize_email(text(row, "email")), raw=plain(row)
+        id=identifier(row), name=code(row, "name"), email=normalize_email(text(row, "email")), raw=plain(row)
     )
 
 
@@ -107,7 +107,7 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
         kind=kind,
         contact_id=text(row, "contact") or None,
         contact_name=text(row, "contactName"),
-        number=text(row, "docNumber") or None,
+        number=code(row, "docNumber") or None,
         day=unix_day(row, "date", zone),
         due_day=None if is_empty(row.get("dueDate")) else unix_day(row, "dueDate", zone),
         total=amount(row, "total"),
@@ -129,7 +129,7 @@ def _currency(row: dict[str, Any]) -> str:
 
 def _status(row: dict[str, Any]) -> str:
     """Raw, 0 included: the meaning of the numbers is disputed (vendors/holded.md, Status)."""
-    return "0" if row.get("status") == 0 and row.get("status") is not False else text(row, "status")
+    return "0" if row.get("status") == 0 and row.get("status") is not False else code(row, "status")
 
 
 def _source_invoice(row: dict[str, Any]) -> str | None:

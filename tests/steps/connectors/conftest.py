@@ -3,10 +3,15 @@
 import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
+from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 
+from steps.connectors.fourgeeks import FourgeeksConnector
 from steps.connectors.http import HttpRules, Limits, RetryPolicy
+from steps.settings import FourgeeksSettings
+from tests.steps.connectors.scripted_crm import Crm
 from tests.steps.connectors.scripted_vendor import Handler, ScriptedVendor
 
 IMPATIENT = HttpRules(
@@ -34,3 +39,25 @@ def vendor() -> Iterator[ScriptedVendor]:
 def impatient() -> HttpRules:
     """Retries without waiting, and short limits."""
     return IMPATIENT
+
+
+@pytest.fixture
+def crm(vendor: ScriptedVendor) -> Crm:
+    crm = Crm([{"id": number, "user": {"id": 9000 + number}} for number in range(1, 46)])
+    vendor.script = crm
+    return crm
+
+
+@pytest.fixture
+def crm_settings(vendor: ScriptedVendor) -> FourgeeksSettings:
+    """A user of the test's own: tokens are kept for the life of the process."""
+    user = f"{uuid4().hex}@example.org"
+    return FourgeeksSettings(
+        username=user, password=SecretStr("pässword “1”"), base_url=vendor.url, rate=1000, page_size=20
+    )
+
+
+@pytest.fixture
+def fourgeeks(crm_settings: FourgeeksSettings, impatient: HttpRules, crm: Crm) -> Iterator[FourgeeksConnector]:
+    with FourgeeksConnector(crm_settings, impatient) as connector:
+        yield connector

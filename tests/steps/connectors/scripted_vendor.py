@@ -41,6 +41,8 @@ class Reply:
     missing: int = 0
     drop: bool = False
     hang: bool = False
+    drip: bool = False
+    """Bytes come one by one, each just in time for the read time-out."""
 
     def content(self) -> bytes:
         """The bytes to send."""
@@ -95,7 +97,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content) + reply.missing))
         self.end_headers()
-        self.wfile.write(content)
+        for part in [content[at : at + 1] for at in range(len(content))] if reply.drip else [content]:
+            self.wfile.write(part)
+            if reply.drip and script.released.wait(0.02):
+                break
         if reply.missing:
             self.close_connection = True
 

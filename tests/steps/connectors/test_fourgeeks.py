@@ -1,71 +1,13 @@
-"""The 4Geeks CRM's lists: login, paging by offset, slow pages (vendors/fourgeeks.md)."""
-
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from uuid import uuid4
+"""The 4Geeks CRM's lists: paging by offset, slow pages, lists that move (vendors/fourgeeks.md)."""
 
 import pytest
-from pydantic import SecretStr
 
 from steps.connectors.fourgeeks import FourgeeksConnector
 from steps.connectors.http import HttpRules
-from steps.errors import ConfigError, VendorAuthError, VendorPayloadError, VendorRejectedError, VendorUnavailableError
+from steps.errors import VendorPayloadError, VendorRejectedError, VendorUnavailableError
 from steps.settings import FourgeeksSettings
-from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, Sent, example
-from tracking.redaction import redact
-
-LOGIN = "/v1/auth/login/"
-STUDENTS = "/v1/auth/academy/student"
-EXPIRED = Reply({"error": "Token expired at 2025", "is_authenticated": "False", "status_code": 401}, status=401)
-
-
-@dataclass
-class Crm:
-    """A list by offset behind a login, whose token the test may revoke and whose pages it may spoil."""
-
-    rows: list[Any] = field(default_factory=list)
-    token: str = "3f1c9a7be2d04c5f8a6b1e0d9c8b7a6f5e4d3c2b"
-    expires_at: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(days=7))
-    too_slow_above: int = 10**6
-
-    def __call__(self, sent: Sent) -> Reply:
-        """The script."""
-        if sent.path == LOGIN:
-            return Reply({"token": self.token, "expires_at": self.expires_at.isoformat().replace("+00:00", "Z")})
-        if sent.headers.get("authorization") != f"Token {self.token}":
-            return EXPIRED
-        limit, offset = int(sent.query["limit"]), int(sent.query["offset"])
-        if limit > self.too_slow_above:
-            return Reply(text="<html>Application error</html>", status=503)
-        return Reply({"count": len(self.rows), "results": self.rows[offset : offset + limit]})
-
-
-@pytest.fixture
-def crm(vendor: ScriptedVendor) -> Crm:
-    crm = Crm([{"id": number, "user": {"id": 9000 + number}} for number in range(1, 46)])
-    vendor.script = crm
-    return crm
-
-
-@pytest.fixture
-def settings(vendor: ScriptedVendor) -> FourgeeksSettings:
-    """A user of the test's own: tokens are kept for the life of the process."""
-    user = f"{uuid4().hex}@example.org"
-    return FourgeeksSettings(
-        username=user, password=SecretStr("pässword “1”"), base_url=vendor.url, rate=1000, page_size=20
-    )
-
-
-@pytest.fixture
-def fourgeeks(settings: FourgeeksSettings, impatient: HttpRules, crm: Crm) -> Iterator[FourgeeksConnector]:
-    with FourgeeksConnector(settings, impatient) as connector:
-        yield connector
-
-
-def paths(vendor: ScriptedVendor) -> list[str]:
-    return [sent.path for sent in vendor.sent]
+from tests.steps.connectors.scripted_crm import LOGIN, STUDENTS, Crm, paths
+from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, Sent
 
 
 def test_a_list_is_read_by_offset_to_its_count(vendor: ScriptedVendor, fourgeeks: FourgeeksConnector) -> None:
@@ -89,93 +31,11 @@ def test_enrollments_are_those_of_students_and_never_from_the_vendors_cache(
     assert vendor.sent[1].query["sort"] == "id"
 
 
-def test_one_login_serves_every_list_and_connector_of_the_process(
-    vendor: ScriptedVendor, settings: FourgeeksSettings, impatient: HttpRules, crm: Crm
-) -> None:
-    for _ in range(2):
-        with FourgeeksConnector(settings, impatient) as connector:
-            connector.students()
-            connector.enrollments()
-
-    assert paths(vendor).count(LOGIN) == 1
-    assert vendor.sent[0].body == {"email": settings.username, "password": "pässword “1”"}
-    assert "authorization" not in vendor.sent[0].headers
-    assert redact(crm.token) == "***"
-
-
-def test_a_refused_token_costs_one_new_login(vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, crm: Crm) -> None:
-    fourgeeks.students()
-    crm.token = "another0token0of0the0vendor"
-
-    assert len(fourgeeks.students().records) == 45
-    assert paths(vendor).count(LOGIN) == 2
-
-
-def test_a_token_refused_twice_is_an_error_that_names_the_variables(
-    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, crm: Crm
-) -> None:
-    vendor.script = lambda sent: crm(sent) if sent.path == LOGIN else EXPIRED
-
-    with pytest.raises(VendorAuthError, match="FOURGEEKS_USERNAME and FOURGEEKS_PASSWORD"):
-        fourgeeks.students()
-
-    assert paths(vendor) == [LOGIN, STUDENTS, LOGIN, STUDENTS]
-
-
-def test_a_token_about_to_die_is_not_used_again(
-    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, crm: Crm
-) -> None:
-    crm.expires_at = datetime.now(UTC) + timedelta(seconds=60)
-    crm.rows = []
-
-    fourgeeks.students()
-    fourgeeks.students()
-
-    assert paths(vendor).count(LOGIN) == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "status"), [("login_refused_400", 400), ("login_incomplete_400", 400), ("login_not_validated_403", 403)]
-)
-def test_a_refused_login_names_the_variables_and_is_not_repeated(
-    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, name: str, status: int
-) -> None:
-    vendor.answers(Reply(example(f"fourgeeks_{name}"), status=status))
-
-    with pytest.raises(VendorAuthError, match="FOURGEEKS_USERNAME and FOURGEEKS_PASSWORD") as caught:
-        fourgeeks.students()
-
-    assert len(vendor.sent) == 1
-    assert "pässword" not in str(caught.value)
-
-
-@pytest.mark.parametrize("body", [{}, {"token": ""}, {"token": "two words"}, [], {"token": "abcdef", "expires_at": 5}])
-def test_a_login_without_a_token_is_an_error(
-    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, body: object
-) -> None:
-    vendor.answers(body)
-
-    with pytest.raises(VendorPayloadError, match="login"):
-        fourgeeks.students()
-
-
-def test_a_missing_capability_is_not_taken_for_a_bad_token(
-    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, crm: Crm
-) -> None:
-    refused = {"detail": "You (user: 7) don't have this capability: read_student for academy 6", "status_code": 403}
-    vendor.script = lambda sent: crm(sent) if sent.path == LOGIN else Reply(refused, status=403)
-
-    with pytest.raises(VendorAuthError, match=r"read_student for academy 6.*capability"):
-        fourgeeks.students()
-
-    assert paths(vendor) == [LOGIN, STUDENTS]
-
-
 def test_a_page_that_takes_too_long_is_halved_and_goes_on_from_its_offset(
-    vendor: ScriptedVendor, settings: FourgeeksSettings, impatient: HttpRules, crm: Crm
+    vendor: ScriptedVendor, crm_settings: FourgeeksSettings, impatient: HttpRules, crm: Crm
 ) -> None:
     crm.too_slow_above = 10
-    patient = settings.model_copy(update={"page_size": 30})
+    patient = crm_settings.model_copy(update={"page_size": 30})
 
     with FourgeeksConnector(patient, impatient) as connector:
         read = connector.students()
@@ -235,7 +95,7 @@ def test_a_list_shorter_than_its_count_is_an_error(
 
 
 def test_every_academy_is_read_and_a_shared_email_stays_two_students(
-    vendor: ScriptedVendor, settings: FourgeeksSettings, impatient: HttpRules, crm: Crm
+    vendor: ScriptedVendor, crm_settings: FourgeeksSettings, impatient: HttpRules, crm: Crm
 ) -> None:
     def script(sent: Sent) -> Reply:
         if sent.path == LOGIN:
@@ -245,7 +105,7 @@ def test_every_academy_is_read_and_a_shared_email_stays_two_students(
 
     vendor.script = script
 
-    with FourgeeksConnector(settings.model_copy(update={"academy_id": ("6", "7", "6")}), impatient) as connector:
+    with FourgeeksConnector(crm_settings.model_copy(update={"academy_id": ("6", "7", "6")}), impatient) as connector:
         read = connector.students()
 
     assert [(student.profile_id, student.email) for student in read.records] == [
@@ -261,10 +121,3 @@ def test_a_path_that_is_not_there_names_the_base_url(
 
     with pytest.raises(VendorRejectedError, match="FOURGEEKS_BASE_URL"):
         fourgeeks.students()
-
-
-def test_a_missing_credential_names_its_variable() -> None:
-    with pytest.raises(ConfigError, match="FOURGEEKS_USERNAME is not set"):
-        FourgeeksConnector(FourgeeksSettings())
-    with pytest.raises(ConfigError, match="FOURGEEKS_PASSWORD is not set"):
-        FourgeeksConnector(FourgeeksSettings(username="importer@example.org"))

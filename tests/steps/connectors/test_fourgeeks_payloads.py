@@ -41,7 +41,7 @@ def test_an_enrollment_carries_user_and_cohort() -> None:
 
 
 @pytest.mark.parametrize(
-    "missing", [{"cohort": None}, {"user": None}, {"educational_status": None}, {"updated_at": None}], ids=str
+    "missing", [{"educational_status": None}, {"updated_at": None}, {"profile_academy": None}], ids=str
 )
 def test_what_is_null_is_none(missing: dict[str, None]) -> None:
     enrollment = parse_enrollment({**ENROLLMENTS[1], **missing})
@@ -54,6 +54,9 @@ def test_what_is_null_is_none(missing: dict[str, None]) -> None:
     [
         {"id": None},
         {"user": 9001},
+        {"user": None},
+        {"cohort": None},
+        {"educational_status": 7},
         {"cohort": "madrid"},
         {"cohort": {"kickoff_date": "soon"}},
         {"cohort": {"ending_date": 1737392400}},

@@ -173,6 +173,12 @@ def test_an_email_is_trimmed_and_lower_case_or_none(email: object, expected: str
     assert parse_contact({"id": "a", "name": 0, "email": email}).email == expected
 
 
+@pytest.mark.parametrize("email", [12345, True, ["ana@example.org"]])
+def test_an_email_of_a_wrong_type_is_refused(email: object) -> None:
+    with pytest.raises(ValueError, match="email"):
+        parse_contact({"id": "a", "email": email})
+
+
 def test_a_contact_with_php_empties_is_read() -> None:
     company = parse_contact(example("holded_contacts")[1])
 

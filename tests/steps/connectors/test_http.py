@@ -135,6 +135,13 @@ def test_a_vendor_that_never_answers_is_given_up(vendor: ScriptedVendor, impatie
     assert len(vendor.sent) == 4
 
 
+def test_an_answer_that_drips_is_given_up_as_a_whole(vendor: ScriptedVendor, impatient: HttpRules) -> None:
+    vendor.answers(Reply(["x" * 10_000], drip=True))
+
+    with pytest.raises(VendorUnavailableError, match="did not end within"):
+        ask(vendor, HttpRules(impatient.retry, Limits(read=5.0, whole=0.1)))
+
+
 def test_a_vendor_that_is_not_there_is_named(impatient: HttpRules) -> None:
     with (
         VendorHttp(Site("acme", "http://127.0.0.1:1", 1000, {}, rules=impatient)) as http,

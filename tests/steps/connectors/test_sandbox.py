@@ -1,0 +1,209 @@
+"""The connectors against the sandbox, a second reading of the vendor sheets: what is served is what is read."""
+
+import math
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+
+from steps.connectors.fourgeeks import FourgeeksConnector
+from steps.connectors.holded import HoldedConnector
+from steps.connectors.http import HttpRules
+from steps.connectors.notion import NotionConnector
+from steps.domain.invoice import DocumentKind
+from steps.domain.months import MonthWindow
+from steps.errors import VendorError
+from steps.sandbox.faults import Fault
+from steps.sandbox.server import SandboxServer, serve_sandbox
+from steps.sandbox.world import build_world
+from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings
+
+YEARS = MonthWindow(date(2023, 1, 1), date(2026, 1, 1))
+KINDS = {DocumentKind.INVOICE: "invoices", DocumentKind.CREDIT_NOTE: "credit_notes"}
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
+    with serve_sandbox(build_world(clients=150)) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        for vendor in ("HOLDED", "FOURGEEKS", "NOTION"):
+            monkeypatch.setenv(f"{vendor}_RATE", "1000")
+        yield server
+
+
+@pytest.fixture
+def holded(sandbox: SandboxServer, impatient: HttpRules) -> Iterator[HoldedConnector]:
+    with HoldedConnector(HoldedSettings.load(), rules=impatient) as connector:
+        yield connector
+
+
+@pytest.fixture
+def fourgeeks(sandbox: SandboxServer, impatient: HttpRules) -> Iterator[FourgeeksConnector]:
+    with FourgeeksConnector(FourgeeksSettings.load(), impatient) as connector:
+        yield connector
+
+
+@pytest.fixture
+def notion(sandbox: SandboxServer, impatient: HttpRules) -> Iterator[NotionConnector]:
+    with NotionConnector(NotionSettings.load(), impatient) as connector:
+        yield connector
+
+
+def requests(sandbox: SandboxServer, path: str) -> int:
+    return sum(1 for logged in sandbox.requests if logged.path.startswith(path))
+
+
+@pytest.mark.parametrize("kind", DocumentKind)
+def test_every_document_is_read_with_its_day_and_amounts(
+    sandbox: SandboxServer, holded: HoldedConnector, kind: DocumentKind
+) -> None:
+    served = getattr(sandbox.world, KINDS[kind])
+
+    read = holded.documents(kind, YEARS)
+
+    assert read.rejected == []
+    assert [(d.id, d.day, d.total_amount, d.net_amount, d.source_invoice_id) for d in read.records] == [
+        (d.id, d.date, d.signed_total, d.signed_net, d.source_invoice_id) for d in served
+    ]
+    assert [d.line_accounts for d in read.records] == [
+        tuple(line.account_id for line in d.lines if line.account_id) for d in served
+    ]
+    assert requests(sandbox, "/documents") == max(1, math.ceil(len(served) / 500)) + (
+        len(served) % 500 == 0 < len(served)
+    )
+
+
+@pytest.mark.parametrize("page_size", [500, 50, "page ignored"])
+def test_every_listed_contact_is_read(sandbox: SandboxServer, holded: HoldedConnector, page_size: Any) -> None:
+    sandbox.modes.holded_page_size = page_size
+    served = [contact.id for contact in sandbox.world.contacts if contact.listed]
+
+    read = holded.contacts()
+
+    assert sorted(contact.id for contact in read.records) == sorted(served)
+    assert read.rejected == []
+
+
+@pytest.mark.parametrize("status", [404, 400])
+def test_a_contact_missing_from_the_list_is_found_by_id(
+    sandbox: SandboxServer, holded: HoldedConnector, status: int
+) -> None:
+    sandbox.modes.holded_unknown_status = status
+    deleted = [contact for contact in sandbox.world.contacts if not contact.listed]
+
+    assert deleted
+    assert all((holded.contact(contact.id) is not None) is contact.found_by_id for contact in deleted)
+
+
+def test_every_student_and_enrollment_of_the_academy_is_read(
+    sandbox: SandboxServer, fourgeeks: FourgeeksConnector
+) -> None:
+    students = {str(s.id) for s in sandbox.world.students if s.academy_id == 6 and s.role == "student"}
+    seats = {str(e.id): e for e in sandbox.world.enrollments if e.cohort.academy_id == 6 and e.role == "STUDENT"}
+
+    read, enrollments = fourgeeks.students(), fourgeeks.enrollments()
+
+    assert {student.profile_id for student in read.records} == students
+    assert {(e.id, e.kickoff, e.ending, e.updated_at, e.educational_status) for e in enrollments.records} == {
+        (key, e.cohort.kickoff_at, e.cohort.ending_at, e.updated_at, e.educational_status) for key, e in seats.items()
+    }
+    assert read.rejected == enrollments.rejected == []
+    assert requests(sandbox, "/auth/academy/student") == math.ceil(len(students) / 200)
+    assert requests(sandbox, "/admissions") == math.ceil(len(seats) / 200)
+
+
+@pytest.mark.parametrize("several_sources", [False, True])
+@pytest.mark.parametrize("query_limit", [10_000, 40])
+@pytest.mark.parametrize("email_type", ["email", "rich_text"])
+def test_every_page_that_is_not_in_the_trash_is_read(
+    sandbox: SandboxServer, notion: NotionConnector, several_sources: bool, query_limit: int, email_type: Any
+) -> None:
+    sandbox.modes.notion_several_sources, sandbox.modes.notion_query_limit = several_sources, query_limit
+    sandbox.modes.notion_email_type, sandbox.modes.notion_status_type = email_type, "status"
+    served = {page.id: page for page in sandbox.world.pages if not page.in_trash}
+
+    read = notion.student_pages()
+
+    assert {page.id for page in read.records} == set(served)
+    assert read.rejected == []
+    for page in read.records:
+        drop, certified = served[page.id].drop_date, served[page.id].certified_at
+        assert page.drop_date == (drop.start if drop else None)
+        assert page.certified_at == (certified.start if certified else None)
+        assert page.educational_status == served[page.id].status
+
+
+def test_a_scan_costs_what_the_sheet_says(sandbox: SandboxServer, notion: NotionConnector) -> None:
+    pages = notion.student_pages().records
+
+    assert len(sandbox.requests) == math.ceil(len(pages) / 100)
+
+
+def test_no_spoiled_record_is_lost_or_fails_its_list(
+    sandbox: SandboxServer, holded: HoldedConnector, fourgeeks: FourgeeksConnector, notion: NotionConnector
+) -> None:
+    sandbox.world = build_world(clients=60, spoiled=True)
+
+    invoices = holded.documents(DocumentKind.INVOICE, YEARS)
+    contacts, enrollments, pages = holded.contacts(), fourgeeks.enrollments(), notion.student_pages()
+
+    assert any("used twice" in str(error) for error in invoices.rejected)
+    assert len(invoices.rejected) >= 5
+    assert len(contacts.rejected) == 1
+    assert len(enrollments.rejected) == 4
+    assert len(pages.rejected) == 2
+    good = build_world(clients=60)
+    assert {document.id for document in good.invoices} <= {document.id for document in invoices.records}
+    assert {page.id for page in good.pages if not page.in_trash} == {page.id for page in pages.records}
+
+
+@pytest.mark.parametrize(
+    "kind", ["429", "429-no-retry-after", "500", "502-html", "503", "504", "529", "truncated", "drop-connection"]
+)
+def test_what_passes_by_itself_is_not_noticed(
+    sandbox: SandboxServer, holded: HoldedConnector, fourgeeks: FourgeeksConnector, notion: NotionConnector, kind: Any
+) -> None:
+    for vendor in ("holded", "fourgeeks", "notion"):
+        sandbox.faults.add(Fault(vendor, kind, times=2))
+
+    assert len(holded.contacts().records) == sum(contact.listed for contact in sandbox.world.contacts)
+    assert len(fourgeeks.students().records) > 100
+    assert len(notion.student_pages().records) == sum(not page.in_trash for page in sandbox.world.pages)
+
+
+@pytest.mark.parametrize("kind", ["400", "401", "402", "403", "404", "html-200", "not-json", "soft-failure"])
+def test_what_does_not_pass_is_an_error_and_never_an_empty_list(
+    sandbox: SandboxServer, holded: HoldedConnector, fourgeeks: FourgeeksConnector, notion: NotionConnector, kind: Any
+) -> None:
+    for vendor in ("holded", "fourgeeks", "notion"):
+        sandbox.faults.add(Fault(vendor, kind, times=None))
+
+    for read in (holded.contacts, holded.income_accounts, fourgeeks.students, notion.student_pages):
+        with pytest.raises(VendorError):
+            read()
+
+
+def test_an_expired_cursor_and_an_expired_token_are_mended(
+    sandbox: SandboxServer, fourgeeks: FourgeeksConnector, notion: NotionConnector
+) -> None:
+    students = len(fourgeeks.students().records)
+    sandbox.expire_tokens()
+    sandbox.faults.add(Fault("notion", "expired-cursor", when=lambda call: "start_cursor" in (call.body or {})))
+
+    assert len(fourgeeks.students().records) == students
+    assert len(notion.student_pages().records) == sum(not page.in_trash for page in sandbox.world.pages)
+
+
+def test_the_crms_slow_mode_only_costs_more_requests(sandbox: SandboxServer, fourgeeks: FourgeeksConnector) -> None:
+    sandbox.modes.fourgeeks_slow_above = 60
+
+    assert len(fourgeeks.enrollments().records) > 100
+
+
+def test_a_renamed_email_property_is_an_error(sandbox: SandboxServer, notion: NotionConnector) -> None:
+    sandbox.modes.notion_property_names = {"Email": "Correo"}
+
+    with pytest.raises(VendorError, match="NOTION_EMAIL_PROPERTY"):
+        notion.student_pages()
