@@ -1,5 +1,6 @@
 """`sync-actions`: what may be typed, and which exit status and one clear line answers what should not have been."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -77,6 +78,7 @@ def main() -> None:
 def run_command(arguments: list[str]) -> int:
     """Run one command; every foreseeable trouble is one line on standard error and an exit status."""
     command = typer.main.get_command(app)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us politely means what Ctrl-C means
     try:
         status = command.main(args=arguments, prog_name="sync-actions", standalone_mode=False)
     except UsageError as error:
@@ -88,9 +90,8 @@ def run_command(arguments: list[str]) -> int:
     except (SyncError, DatabaseUnusableError) as error:
         error_line(f"Error: {error}")
         return ExitStatus.FAILED
-    except (KeyboardInterrupt, typer.Abort):
-        error_line("Interrupted: what had not ended is recorded as failed; run the same command again to go on.")
-        return ExitStatus.INTERRUPTED
     finally:
         dispose_engines()
+    if status == ExitStatus.INTERRUPTED:  # typer turns a Ctrl-C into this status
+        error_line("Interrupted: what had not ended is recorded as failed; run the same command again to go on.")
     return status if isinstance(status, int) else ExitStatus.COMPLETED

@@ -1,0 +1,63 @@
+"""Ctrl-C in the middle of a run: status 130, no row left open, no process left behind."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from steps.sandbox.faults import Fault
+from steps.sandbox.server import serve_sandbox
+from steps.sandbox.world import build_world
+from tests.flows.conftest import CommandLine
+from tracking.history import HistoryFilter, find_executions
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+LONGEST_SECONDS = 120
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_no_row_open_and_no_process(tmp_path: Path, interruption: signal.Signals) -> None:
+    mark = f"SYNC_TEST_RUN={uuid4()}"
+    command_line = CommandLine({"PREFECT_HOME": str(tmp_path / "home")}, tmp_path)
+    with serve_sandbox(build_world()) as sandbox:
+        sandbox.faults.add(Fault("holded", "slow", "/documents/invoice", times=None, seconds=20))
+        process = command_line.start("--from-step", "invoices", **sandbox.environment, SYNC_TEST_RUN=mark)
+        _await_a_running_row(process)
+
+        process.send_signal(interruption)
+        out, err = process.communicate(timeout=LONGEST_SECONDS)
+
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err.splitlines()[-1].startswith("Interrupted")
+    assert "Traceback" not in err
+    executions = find_executions(HistoryFilter())
+    assert len(executions) == 37
+    assert {execution.status for execution in executions} == {"failed"}
+    assert all("interrupted" in (execution.error_message or "") for execution in executions)
+    assert _processes_with(mark) == []
+
+
+def _await_a_running_row(process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(execution.status == "running" for execution in find_executions(HistoryFilter())):
+            return
+        time.sleep(0.1)
+    raise AssertionError("nothing ever ran")
+
+
+def _processes_with(mark: str) -> list[str]:
+    """Command lines of the processes that inherited this mark in their environment."""
+    left = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "environ").read_bytes():
+                left.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return left
