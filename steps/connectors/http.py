@@ -22,6 +22,14 @@ from steps.progress import say
 logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are told through `say`, not on stderr
 
 
+class TryAgainError(Exception):
+    """Carries a failure that another attempt may mend through the retry loop."""
+
+    def __init__(self, failure: VendorError, retry_after: float | None = None) -> None:
+        self.failure, self.retry_after = failure, retry_after
+        super().__init__(str(failure))
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """How often and how patiently a transient failure is tried again. Times in seconds."""
@@ -34,6 +42,13 @@ class RetryPolicy:
     """Notion's waits of 40-49 s were seen, and its workspace limit may exceed a minute (vendors/notion.md)."""
     total: float = 600.0
     """No new attempt begins later than this after the first."""
+
+    def patience(self, error: TryAgainError, elapsed: float) -> bool | float:
+        """What stamina asks after a failure: wait as usual, wait these seconds as the vendor said, or give up."""
+        if error.retry_after is None:
+            return elapsed < self.total
+        wait = min(error.retry_after, self.longest_retry_after)
+        return wait if elapsed + wait < self.total else False
 
 
 @dataclass(frozen=True)
@@ -96,14 +111,6 @@ class VendorTimeoutError(VendorUnavailableError):
     """The vendor took too long: a caller may ask for less at once."""
 
 
-class _TryAgainError(Exception):
-    """Carries a failure that another attempt may mend through the retry loop."""
-
-    def __init__(self, failure: VendorError, retry_after: float | None = None) -> None:
-        self.failure, self.retry_after = failure, retry_after
-        super().__init__(str(failure))
-
-
 class VendorHttp:
     """Asks one vendor. Close it, or use it in a `with`."""
 
@@ -137,12 +144,7 @@ class VendorHttp:
         policy, began = self._site.rules.retry, time.monotonic()
 
         def patience(error: Exception) -> bool | float:
-            if not isinstance(error, _TryAgainError):
-                return False
-            wait = 0.0 if error.retry_after is None else min(error.retry_after, policy.longest_retry_after)
-            if time.monotonic() + wait - began > policy.total:
-                return False
-            return True if error.retry_after is None else wait
+            return policy.patience(error, time.monotonic() - began) if isinstance(error, TryAgainError) else False
 
         try:
             for attempt in stamina.retry_context(
@@ -157,12 +159,12 @@ class VendorHttp:
                     say(f"{self._site.vendor}: {request}: attempt {attempt.num}")
                 with attempt:
                     return self._attempt(request)
-        except _TryAgainError as last:
+        except TryAgainError as last:
             raise last.failure from last.__cause__
         raise AssertionError("stamina ends with an answer or an error")
 
     def _attempt(self, request: Ask) -> Json:
-        """One whole exchange, parsed. What may pass by itself leaves as `_TryAgainError`."""
+        """One whole exchange, parsed. What may pass by itself leaves as `TryAgainError`."""
         wait_for_throttle(self._site.vendor)
         self._limiter.wait()
         try:
@@ -170,21 +172,21 @@ class VendorHttp:
         except (VendorUnavailableError, CutShortError) as failure:
             if not self._site.repeat_unanswered:
                 raise
-            raise _TryAgainError(failure) from failure.__cause__
+            raise TryAgainError(failure) from failure.__cause__
 
     def _verdict(self, answer: Answer) -> Json:
         if httpx.codes.is_success(answer.status):
             return answer.json(self._site.parse_float)
         failure = self._site.explain(answer) or error_of(answer, self._site.advice, self._site.transient)
         if isinstance(failure, VendorUnavailableError):
-            raise _TryAgainError(failure, answer.retry_after())
+            raise TryAgainError(failure, answer.retry_after())
         raise failure
 
     def _exchange(self, request: Ask) -> Answer:
         """Send and read to the last byte, within the limits.
 
         Raises:
-            _TryAgainError: no connection came about.
+            TryAgainError: no connection came about.
             VendorUnavailableError: it took too long, or the connection was dropped.
             VendorPayloadError: the answer is too large, or cannot be a vendor's.
         """
@@ -201,7 +203,7 @@ class VendorHttp:
                 return Answer(vendor, str(request), response.status_code, response.headers, body)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             failure = VendorUnavailableError(vendor, str(request), f"no connection ({error}); is the base URL right?")
-            raise _TryAgainError(failure) from error
+            raise TryAgainError(failure) from error
         except httpx.TimeoutException as error:
             raise VendorTimeoutError(vendor, str(request), f"no answer in time ({type(error).__name__})") from error
         except httpx.DecodingError as error:

@@ -27,14 +27,16 @@ class RateLimiter:
         with self._lock:
             self._interval = 1 / per_second
 
-    def wait(self) -> None:
-        """Return when the caller's turn has come; each caller takes the next free moment."""
+    def take_turn(self, now: float) -> float:
+        """Take the next free moment. Returns how many seconds after `now` (of a monotonic clock) it is."""
         with self._lock:
-            now = time.monotonic()
             turn = max(self._next, now)
             self._next = turn + self._interval
-        if turn > now:
-            time.sleep(turn - now)
+        return turn - now
+
+    def wait(self) -> None:
+        """Return when the caller's turn has come."""
+        time.sleep(self.take_turn(time.monotonic()))
 
 
 _limiters: dict[tuple[str, str], RateLimiter] = {}

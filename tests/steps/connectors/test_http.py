@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -182,6 +183,16 @@ def test_the_vendors_own_reason_is_passed_on(
         ask(vendor, impatient)
 
     assert reason in str(caught.value)
+
+
+def test_the_wait_that_the_vendor_asks_for_reaches_the_retry_loop(vendor: ScriptedVendor, impatient: HttpRules) -> None:
+    """A wait beyond the total is not begun: the failure is told at once."""
+    vendor.answers(Reply(status=429, headers={"Retry-After": "60"}))
+
+    with pytest.raises(VendorUnavailableError, match="429"):
+        ask(vendor, HttpRules(replace(impatient.retry, longest_retry_after=120.0)))
+
+    assert len(vendor.sent) == 1
 
 
 def test_a_throttle_from_outside_is_asked_before_each_attempt(vendor: ScriptedVendor, impatient: HttpRules) -> None:
