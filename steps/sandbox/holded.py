@@ -81,7 +81,7 @@ def _documents(call: Call, kind: str, rest: list[str], world: World, modes: Mode
     documents = known.get(kind, [])
     if rest:
         return _detail([holded_json.document(d) for d in documents if d.id == rest[0]], "Document", modes)
-    chosen = _sorted(call, [document for document in documents if _document_fits(call, document)])
+    chosen = _sorted(call, list(filter(_document_filter(call), documents)))
     size = min(max(whole_number(call.query.get("limit"), DOCUMENTS_PER_PAGE), 1), DOCUMENTS_PER_PAGE)
     return json_answer([holded_json.document(document) for document in _slice(call, chosen, size)])
 
@@ -92,18 +92,24 @@ def _sorted(call: Call, documents: list[Document]) -> list[Document]:
     return sorted(documents, key=lambda document: (document.sequence, document.id), reverse=not ascending)
 
 
-def _document_fits(call: Call, document: Document) -> bool:
+def _document_filter(call: Call) -> Callable[[Document], bool]:
+    """The documented filters.
+
+    The dates are those of the academy's records, even where a spoiled one is served: so the window still brings it.
+    """
     query = call.query
-    if ("starttmp" in query) != ("endtmp" in query):
-        return False
-    if "starttmp" in query:
-        start, end = whole_number(query["starttmp"], 0), whole_number(query["endtmp"], 0)
-        # The day of the academy's record, even where a spoiled one is served: so the window still brings it.
-        if not start <= midnight(document.date) <= end:
+    start, end = whole_number(query.get("starttmp"), 0), whole_number(query.get("endtmp"), 0)
+    dated, half_open = "starttmp" in query, ("starttmp" in query) != ("endtmp" in query)
+    contact, paid = query.get("contactid"), query.get("paid")
+
+    def fits(document: Document) -> bool:
+        if half_open or (dated and not start <= midnight(document.date) <= end):
             return False
-    if "contactid" in query and document.contact_id != query["contactid"]:
-        return False
-    return "paid" not in query or query["paid"] == holded_json.paid_state(document)
+        if contact is not None and document.contact_id != contact:
+            return False
+        return paid is None or paid == holded_json.paid_state(document)
+
+    return fits
 
 
 def _page(call: Call, rows: Sequence[Any], shape: Callable[[Any], Json], modes: Modes) -> Answer:

@@ -1,4 +1,4 @@
-"""The 4Geeks CRM against vendors/fourgeeks.md: login, errors, pages, the lists and their traps."""
+"""The 4Geeks CRM against vendors/fourgeeks.md: pages, the lists and their traps."""
 
 from typing import Any
 
@@ -17,113 +17,6 @@ def everything(client: httpx.Client, path: str, **query: str) -> list[dict[str, 
     """All rows of a list."""
     rows: list[dict[str, Any]] = client.get(path, params={"limit": "10000", "offset": "0", **query}).json()["results"]
     return rows
-
-
-def test_the_same_token_is_given_until_it_expires(sandbox: SandboxServer, fourgeeks: httpx.Client) -> None:
-    environment = sandbox.environment
-    body = {"email": environment["FOURGEEKS_USERNAME"], "password": environment["FOURGEEKS_PASSWORD"]}
-    first, again = (fourgeeks.post("/auth/login/", json=body).json() for _ in range(2))
-    assert first == again
-    assert first["expires_at"].endswith("Z")
-
-    sandbox.expire_tokens()
-    refused = fourgeeks.get(STUDENTS)
-    fresh = fourgeeks.post("/auth/login/", json=body).json()
-
-    assert refused.status_code == 401
-    assert refused.json()["error"].startswith("Token expired at ")
-    assert fresh["token"] != first["token"]
-    assert fourgeeks.get(STUDENTS, headers={"Authorization": f"Token {fresh['token']}"}).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (
-            {"email": "importer@example.org", "password": "wrong"},
-            {"non_field_errors": ["Unable to log in with provided credentials."], "status_code": 400},
-        ),
-        (
-            {"email": "importer"},
-            {
-                "email": ["Enter a valid email address."],
-                "password": ["This field is required."],
-                "status_code": 400,
-            },
-        ),
-    ],
-    ids=["wrong password", "no address"],
-)
-def test_a_bad_login_says_what_is_wrong(fourgeeks: httpx.Client, body: Any, expected: Any) -> None:
-    answer = fourgeeks.post("/auth/login/", json=body)
-
-    assert (answer.status_code, answer.json()) == (400, expected)
-
-
-def test_a_login_without_the_slash_is_a_redirect_that_ends_in_405(fourgeeks: httpx.Client) -> None:
-    redirect = fourgeeks.post("/auth/login", json={})
-    followed = fourgeeks.post("/auth/login", json={}, follow_redirects=True)
-
-    assert redirect.status_code == 301
-    assert followed.status_code == 405
-
-
-@pytest.mark.parametrize(
-    ("headers", "status", "body"),
-    [
-        ({"Authorization": ""}, 401, {"detail": "Authentication credentials were not provided.", "status_code": 401}),
-        (
-            {"Authorization": "Token 0"},
-            401,
-            {"error": "Invalid or Inactive Token", "is_authenticated": "False", "status_code": 401},
-        ),
-        (
-            {"Academy": ""},
-            403,
-            {
-                "detail": "Missing academy_id parameter expected for the endpoint url or 'Academy' header",
-                "status_code": 403,
-            },
-        ),
-        ({"Academy": "abc"}, 400, {"detail": "Academy ID needs to be an integer: abc", "status_code": 400}),
-        (
-            {"Academy": "99"},
-            403,
-            {"detail": "You (user: 7) don't have this capability: read_student for academy 99", "status_code": 403},
-        ),
-    ],
-    ids=["no header", "unknown token", "no academy", "bad academy", "foreign academy"],
-)
-def test_refusals_have_the_bodies_of_the_sheet(
-    fourgeeks: httpx.Client, headers: dict[str, str], status: int, body: Any
-) -> None:
-    answer = fourgeeks.get(STUDENTS, headers=headers)
-
-    assert (answer.status_code, answer.json()) == (status, body)
-
-
-@pytest.mark.parametrize(
-    ("path", "status", "detail"),
-    [
-        (f"{MEMBERS}/nobody@example.org", 404, "Profile not found for this user and academy"),
-        (f"{STUDENTS}/1", 404, "Profile not found"),
-        ("/admissions/academy/cohort/99999", 404, "Cohort 99999 not found"),
-        ("/admissions/academy/cohort/880/user/1", 404, "Cohort user not found"),
-    ],
-)
-def test_what_is_not_there_says_so(fourgeeks: httpx.Client, path: str, status: int, detail: str) -> None:
-    answer = fourgeeks.get(path)
-
-    assert (answer.status_code, answer.json()) == (status, {"detail": detail, "status_code": status})
-
-
-def test_unknown_paths_and_crashes_are_html(fourgeeks: httpx.Client) -> None:
-    gone = fourgeeks.get("/admissions/cohort/880")
-    crash = fourgeeks.get(STUDENTS, params={"sort": "shoe_size"})
-
-    assert (gone.status_code, "Not Found" in gone.text) == (404, True)
-    assert (crash.status_code, "Server Error (500)" in crash.text) == (500, True)
-    assert fourgeeks.get(SEATS, params={"sort": "shoe_size"}).status_code == 400
 
 
 def test_without_limit_and_offset_a_bare_list_is_cut_to_20_rows(
