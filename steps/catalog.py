@@ -86,7 +86,5 @@ ACCRUALS = Step(
     Months.BY_MONTH,
 )
 
-STEPS = {
-    step.id: step for step in (SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS, NOTION_EXTERNAL_ID, ACCRUALS)
-}
+STEPS = {step.id: step for step in (SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS, NOTION_EXTERNAL_ID, ACCRUALS)}
 """Every step by its id."""

@@ -1,17 +1,17 @@
 """Every error of the steps, grouped by what the caller should do.
 
-    SyncError
-    ├─ UsageError                  what was asked for makes no sense          -> refuse before anything starts
-    ├─ ConfigError                 a setting is missing or wrong              -> fail the step, name the variable
-    ├─ VendorError                 says vendor, request and verdict
-    │  ├─ VendorUnavailableError   timeout, connection, 408, 429, 5xx         -> the only one that is retried
-    │  ├─ VendorRejectedError      any other status                           -> fail the window
-    │  │  ├─ VendorAuthError       401, 403                                   -> fail the window, name the variable
-    │  │  └─ VendorNotFoundError   404 (and Holded's 400 for an unknown id)
-    │  └─ VendorPayloadError       the answer is not what the sheet says      -> fail the window
-    │     └─ SuspiciousEmptyError  a list lost most of what it had            -> fail the window
-    ├─ RecordRejectedError         one record cannot be applied               -> integration_error, the step goes on
-    └─ AccrualError                an accounting promise would break          -> roll the month back
+SyncError
+├─ UsageError                  what was asked for makes no sense          -> refuse before anything starts
+├─ ConfigError                 a setting is missing or wrong              -> fail the step, name the variable
+├─ VendorError                 says vendor, request and verdict
+│  ├─ VendorUnavailableError   timeout, connection, 408, 429, 5xx         -> the only one that is retried
+│  ├─ VendorRejectedError      any other status                           -> fail the window
+│  │  ├─ VendorAuthError       401, 403                                   -> fail the window, name the variable
+│  │  └─ VendorNotFoundError   404 (and Holded's 400 for an unknown id)
+│  └─ VendorPayloadError       the answer is not what the sheet says      -> fail the window
+│     └─ SuspiciousEmptyError  a list lost most of what it had            -> fail the window
+├─ RecordRejectedError         one record cannot be applied               -> integration_error, the step goes on
+└─ AccrualError                an accounting promise would break          -> roll the month back
 """
 
 from typing import Any

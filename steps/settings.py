@@ -132,7 +132,9 @@ class SyncSettings(_Settings):
     accept_loss: bool = False
     """Believe a vendor's list that lost most of what it had (see `SuspiciousEmptyError`)."""
 
-    @field_validator("service_account_prefix", "service_name_prefixes", "prework_days", "ignored_cohorts", mode="before")
+    @field_validator(
+        "service_account_prefix", "service_name_prefixes", "prework_days", "ignored_cohorts", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return _split_commas(value)

@@ -65,9 +65,9 @@ def serve_sandbox(
     port: Annotated[int, typer.Option(help="Port on loopback; 0 takes a free one.", min=0, max=65535)] = 8700,
 ) -> None:
     """Serve the sandbox alone: the three vendor APIs of an invented academy, on loopback."""
-    from flows.cli.sandbox import serve_until_interrupted
+    from steps.sandbox.command import serve_until_interrupted
 
-    serve_until_interrupted(port)
+    serve_until_interrupted(typer.echo, port=port)
 
 
 def main() -> None:

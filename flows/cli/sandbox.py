@@ -5,7 +5,6 @@ its own.
 """
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,13 +41,3 @@ def sandboxed() -> Iterator[SandboxServer]:
         rates = {f"{vendor}_RATE": _LOCAL_RATE for vendor in ("HOLDED", "FOURGEEKS", "NOTION")}
         os.environ.update(server.environment | rates)
         yield server
-
-
-def serve_until_interrupted(port: int) -> None:
-    """Serve the sandbox alone and print the environment that points to it."""
-    with serve_sandbox(build_world(), port=port) as server:
-        print("# The sandbox is at", server.base_url, "until Ctrl-C. To use it, in another terminal:")  # noqa: T201
-        for name, value in server.environment.items():
-            print(f"export {name}={value}", flush=True)  # noqa: T201
-        while True:
-            time.sleep(3600)

@@ -25,10 +25,8 @@ def parse_amount(value: Any) -> Decimal:
         ValueError: not a finite decimal number, or more than `NUMERIC(14,2)` holds. `"1.234,56"` is refused:
             guessing which mark is the decimal one could be wrong by a factor of a thousand.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise ValueError(f"{value!r} is not an amount")
     try:
-        amount = Decimal(str(value).strip())
+        amount = Decimal(str(value).strip())  # a bool, a list or None becomes a text that is no number
     except InvalidOperation:
         raise ValueError(f"{value!r} is not an amount; a number such as 1234.56 is expected") from None
     if not amount.is_finite() or abs(amount) > LARGEST:
