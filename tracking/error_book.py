@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
@@ -56,27 +57,30 @@ def record_errors(
     """
     rows = _rows(session, operation, [error.external_id for error in found])
     for error in found:
-        row = rows.get(error.key)
-        if row is None:
-            row = IntegrationError(
-                integration_name=integration,
-                operation=operation,
-                entity_type=error.entity_type,
-                entity_external_id=error.external_id,
-                error_message=error.message,
-                error_details=error.details,
-            )
-            session.add(row)
-        row.error_message, row.error_details = error.message, error.details
-        if row.status == ErrorStatus.RESOLVED:
-            row.status = ErrorStatus.PENDING
-        _stamp(session, row, execution_id)
+        if (row := rows.get(error.key)) is not None:
+            row.error_message, row.error_details = error.message, error.details
+            if row.status == ErrorStatus.RESOLVED:
+                row.status = ErrorStatus.PENDING
+            _stamp(session, row, execution_id)
+    new = [error for error in found if error.key not in rows]
+    if new:
+        by = {"integration_name": integration, "operation": operation, "sync_execution_id": execution_id}
+        session.execute(insert(IntegrationError), [{**by, **_columns(error)} for error in new])
     in_trouble = {error.key for error in found}
     for key, row in rows.items():
         if row.status == ErrorStatus.PENDING and key in passed and key not in in_trouble:
             row.status = ErrorStatus.RESOLVED
             _stamp(session, row, execution_id)
     session.flush()
+
+
+def _columns(error: FoundError) -> dict[str, Any]:
+    return {
+        "entity_type": error.entity_type,
+        "entity_external_id": error.external_id,
+        "error_message": error.message,
+        "error_details": error.details,
+    }
 
 
 def _stamp(session: Session, row: IntegrationError, execution_id: int | None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from steps.sandbox.catalogue import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import World
 
@@ -11,7 +12,7 @@ from steps.sandbox.world import World
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     """An academy without any record, which a test fills; the vendors' rates are no matter here."""
-    with serve_sandbox(World(year=2024)) as server:
+    with serve_sandbox(World(year=2024, academies=[MADRID_SCHOOL])) as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         for vendor in ("HOLDED", "FOURGEEKS", "NOTION"):

@@ -16,11 +16,10 @@ from steps.sync_invoices import sync_invoices
 from steps.sync_services import sync_services
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, RENT, contact, credit_note, invoice, month
+from tracking.database import write_session
 
 ANA_FS = ("ana@example.org", FULL_STACK.id)
 ANA_DS = ("ana@example.org", DATA_SCIENCE.id)
-
-from tracking.database import write_session
 
 
 @pytest.fixture(autouse=True)

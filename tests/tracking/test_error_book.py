@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlmodel import col, select, update
 
+from tests.steps.statements import counting_statements
 from tracking.database import read_session, write_session
 from tracking.error_book import FoundError, RecordKey, record_errors
 from tracking.execution import SyncExecution
@@ -137,3 +138,16 @@ def test_two_kinds_of_record_may_share_an_id(database: str) -> None:
     meet(FoundError("invoice", "7", "b"), FoundError("contact", "7", "a"))
 
     assert [(row.entity_type, row.status) for row in the_rows()] == [("contact", "pending"), ("invoice", "pending")]
+
+
+def test_many_errors_take_as_many_statements_as_few(database: str) -> None:
+    many = [FoundError("contact", f"c{number}", "no email") for number in range(100)]
+    meet(*many)
+
+    with counting_statements() as statements:
+        meet(*(FoundError("contact", error.external_id, "two addresses") for error in many))
+        meet(passed={error.key for error in many})
+        meet(*many)
+
+    assert {row.status for row in the_rows()} == {ErrorStatus.PENDING}
+    assert len(statements) <= 12

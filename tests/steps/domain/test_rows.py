@@ -1,37 +1,18 @@
 """The one piece through which every import writes: only differences, in as many statements for many rows as for few."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 from sqlmodel import Session, col, select
 
 from steps.domain.client import Client, ClientExternalId
 from steps.domain.invoice import Invoice
 from steps.domain.rows import CHUNK, Row, merge_rows, select_in, set_by_id
 from steps.domain.service import Service
-from tracking.database import get_engine, read_session, write_session
-
-
-@contextmanager
-def counting_statements() -> Iterator[list[str]]:
-    """Every statement that reaches the database inside the block, but those of the transaction itself."""
-    seen: list[str] = []
-
-    def _note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.startswith("BEGIN"):
-            seen.append(statement)
-
-    engine = get_engine()
-    event.listen(engine, "before_cursor_execute", _note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", _note)
+from tests.steps.statements import counting_statements
+from tracking.database import read_session, write_session
 
 
 def people(count: int) -> list[Row]:
