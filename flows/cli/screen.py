@@ -2,10 +2,11 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
@@ -66,7 +67,8 @@ def show_outcome(flow_run_id: str, state: str, message: str | None, *, as_json: 
         print(json.dumps(answer, indent=2))  # noqa: T201 - the one thing on standard output
         return
     console = Console(highlight=False)
-    console.print(grid(executions))
+    for table in grids(executions):
+        console.print(table)
     console.print(totals(executions))
     console.print(Text(f"{state}: {message or ''}", style="green" if state == "Completed" else "bold red"))
     waiting = sum(kind.count for kind in pending_errors_by_kind([e.id for e in executions if e.id is not None]))
@@ -89,19 +91,34 @@ def execution_json(execution: SyncExecution) -> dict[str, Any]:
     }
 
 
-def grid(executions: Sequence[SyncExecution]) -> Table:
-    """Steps x months: how many records each window processed, or how it ended."""
-    months = sorted({e.window_start for e in executions if e.window_start})
-    table = Table(title="Records processed, by step and month")
-    table.add_column("step", no_wrap=True)
-    table.add_column("once", justify="right")
+def grids(executions: Sequence[SyncExecution]) -> Iterator[Table]:
+    """Steps x months, a table for each year: how many records each window processed, or how it ended."""
+    once = [execution for execution in executions if execution.window_start is None]
+    by_year: dict[int, list[SyncExecution]] = defaultdict(list)
+    for execution in executions:
+        if execution.window_start:
+            by_year[execution.window_start.year].append(execution)
+    if once:
+        yield _grid("Records processed, once a run", once)
+    for year, monthly in by_year.items():
+        yield _grid(f"Records processed in {year}, by step and month", monthly)
+
+
+def _grid(title: str, executions: Sequence[SyncExecution]) -> Table:
+    months = sorted({execution.window_start for execution in executions}, key=str)
+    table = _narrow_table(title)
     for month in months:
-        table.add_column(
-            f"{month:%b}\n{month:%Y}" if month.month == 1 or month == months[0] else f"{month:%b}", justify="right"
-        )
+        table.add_column(f"{month:%b}" if month else "all", justify="right", no_wrap=True)
     for step, rows in _by_step(executions).items():
         cells = {row.window_start: _cell(row) for row in rows}
-        table.add_row(step, *(cells.get(month, "") for month in (None, *months)))
+        table.add_row(step, *(cells.get(month, "") for month in months))
+    return table
+
+
+def _narrow_table(title: str) -> Table:
+    """A year fits a terminal of 80 columns."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("step", no_wrap=True)
     return table
 
 
@@ -117,10 +134,9 @@ def status_text(status: str, shown: str | None = None) -> Text:
 
 def totals(executions: Sequence[SyncExecution]) -> Table:
     """Each step's counts over all its windows."""
-    table = Table(title="Counts, by step")
-    table.add_column("step", no_wrap=True)
+    table = _narrow_table("Counts, by step")
     for heading in ("runs", "failed", *_COUNTS, "errors", "seconds"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for step, rows in _by_step(executions).items():
         failed = sum(row.status == ExecutionStatus.FAILED for row in rows)
         counts = [sum(_count(row, name) for row in rows) for name in _COUNTS]

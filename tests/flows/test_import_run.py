@@ -117,7 +117,7 @@ def test_without_json_a_person_sees_progress_and_two_tables(sync_actions: Comman
 
     assert outcome.status == 0
     assert "service-periods 2024-06: " in outcome.err
-    assert "Records processed, by step and month" in outcome.out
+    assert "Records processed in 2024, by step and month" in outcome.out
     assert "Completed: 5 of 5 executions completed" in outcome.out
     assert "Traceback" not in outcome.err
     assert "prefect" not in outcome.err.lower()
