@@ -16,7 +16,8 @@ from steps.progress import News
 from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.history import executions_of_run, pending_errors_by_kind
 
-_COUNTS = ("processed", "created", "updated", "skipped")
+_COUNTS = {"processed": "read", "created": "created", "updated": "updated", "skipped": "skipped"}
+"""What a result counts -> the heading of its column; short ones, so that the table fits."""
 _STATUS_STYLE = {
     ExecutionStatus.COMPLETED: "green",
     ExecutionStatus.FAILED: "bold red",
@@ -117,7 +118,7 @@ def _grid(title: str, executions: Sequence[SyncExecution]) -> Table:
 
 def _narrow_table(title: str) -> Table:
     """A year fits a terminal of 80 columns."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     table.add_column("step", no_wrap=True)
     return table
 
@@ -135,7 +136,7 @@ def status_text(status: str, shown: str | None = None) -> Text:
 def totals(executions: Sequence[SyncExecution]) -> Table:
     """Each step's counts over all its windows."""
     table = _narrow_table("Counts, by step")
-    for heading in ("runs", "failed", *_COUNTS, "errors", "seconds"):
+    for heading in ("runs", "failed", *_COUNTS.values(), "errors", "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for step, rows in _by_step(executions).items():
         failed = sum(row.status == ExecutionStatus.FAILED for row in rows)
