@@ -4,14 +4,19 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from steps.accruals.facts import AccrualRules, ContractFacts, DocumentFacts, NotionFacts, PeriodFacts, ServiceFacts
+from steps.domain.contract import ContractStatus
 from steps.domain.period import PeriodStatus
 
 FIRST_DAY, LAST_DAY = date(2024, 1, 1), date(2024, 9, 30)
 DAYS = st.dates(FIRST_DAY, LAST_DAY)
 MONTHS = st.integers(1, 12).map(lambda number: date(2024, number, 1))
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For a machine that does other things at the same time."""
 
 services = st.builds(
     ServiceFacts,
@@ -54,10 +59,8 @@ def documents(draw: st.DrawFn, most: int = 4) -> tuple[DocumentFacts, ...]:
 
 
 @st.composite
-def contracts(draw: st.DrawFn) -> ContractFacts:
-    """A contract as everything that ever happens to it leaves it."""
-    known = draw(documents())
+def contracts(draw: st.DrawFn, statuses: tuple[ContractStatus, ...] = tuple(ContractStatus)) -> ContractFacts:
+    """A contract as everything that ever happens to it leaves it; its status is the one before the first month."""
+    known, status = draw(documents()), draw(st.sampled_from(statuses))
     begun = min(one.day for one in known)
-    return ContractFacts(
-        1, begun, "EUR", documents=known, periods=draw(periods()), service=draw(services), notion=draw(pages)
-    )
+    return ContractFacts(1, begun, "EUR", status, known, draw(periods()), draw(services), draw(pages))

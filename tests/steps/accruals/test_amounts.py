@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from steps.accruals.amounts import amount_for, portion_of, split_amount
 from steps.domain.money import to_cents
 from tests.steps.accruals.builders import accrual, contract, decided, document, period, posted
+from tests.steps.accruals.strategies import patient
 
 MONEY = st.integers(0, 10**8).map(lambda cents: Decimal(cents).scaleb(-2))
 SESSIONS = st.lists(st.integers(1, 40), min_size=1, max_size=6)
@@ -23,6 +24,7 @@ def test_half_a_cent_goes_up() -> None:
     assert amount_for(Decimal("100.00"), 1, 3) == Decimal("33.33")
 
 
+@patient
 @given(MONEY, SESSIONS, st.integers(0, 100))
 def test_the_first_n_amounts_are_the_amount_for_the_sessions_of_those_n(
     remaining: Decimal, sessions: list[int], after: int

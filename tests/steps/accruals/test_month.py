@@ -15,6 +15,7 @@ MARCH = day("2024-03")
 BAD = contract(number=90, periods=(period("2024-03-04", "2024-03-03"),))
 
 
+@strategies.patient
 @given(st.lists(strategies.contracts(), max_size=6), st.data(), st.integers(0, 6))
 def test_promise_5_neither_order_nor_batch_changes_an_outcome(
     drawn: list[ContractFacts], data: st.DataObject, cut: int
@@ -29,6 +30,7 @@ def test_promise_5_neither_order_nor_batch_changes_an_outcome(
     assert {one for part in parts for one in part.outcomes} == set(whole.outcomes)
 
 
+@strategies.patient
 @given(st.lists(strategies.contracts(), max_size=5), st.integers(0, 5))
 def test_promise_6_a_bad_contract_is_reported_and_the_others_go_on(drawn: list[ContractFacts], at: int) -> None:
     good = [replace(facts, id=number) for number, facts in enumerate(drawn)]

@@ -82,6 +82,7 @@ def test_no_period_no_last_one() -> None:
     assert last_of([]) is None
 
 
+@strategies.patient
 @given(strategies.periods(), strategies.DAYS)
 def test_as_of_any_day_a_plain_reading_agrees(periods: tuple[PeriodFacts, ...], then: date) -> None:
     known = [as_of(one, then) for one in periods]
@@ -92,6 +93,7 @@ def test_as_of_any_day_a_plain_reading_agrees(periods: tuple[PeriodFacts, ...], 
     assert (last.facts if last else None) == (last_of_all(periods, then) if periods else None)
 
 
+@strategies.patient
 @given(strategies.periods(most=6), strategies.DAYS)
 def test_every_day_in_force_has_one_owner(periods: tuple[PeriodFacts, ...], then: date) -> None:
     owned = owned_days([as_of(one, then) for one in periods])

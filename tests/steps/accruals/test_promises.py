@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from steps.accruals.facts import AccrualRules, ContractFacts, DocumentFacts, NotionFacts, PeriodFacts
+from steps.domain.contract import ContractStatus
 from steps.domain.months import last_of_month
 from steps.domain.period import PeriodStatus
 from tests.steps.accruals import strategies
@@ -43,6 +44,7 @@ def _period_then(period: PeriodFacts, last: date) -> PeriodFacts:
     return period
 
 
+@strategies.patient
 @given(strategies.contracts(), strategies.rules)
 def test_promise_1_accrued_and_remaining_are_the_documents_to_the_cent(
     facts: ContractFacts, rules: AccrualRules
@@ -59,6 +61,7 @@ def test_promise_1_accrued_and_remaining_are_the_documents_to_the_cent(
             assert accrued + ledger.state.remaining == total_of(facts, month) == ledger.state.total
 
 
+@strategies.patient
 @given(strategies.contracts(), strategies.rules)
 def test_promise_2_a_second_run_of_a_month_changes_nothing(facts: ContractFacts, rules: AccrualRules) -> None:
     ledger = Ledger(facts, rules)
@@ -70,6 +73,7 @@ def test_promise_2_a_second_run_of_a_month_changes_nothing(facts: ContractFacts,
         assert ledger.content() == before
 
 
+@strategies.patient
 @given(strategies.contracts(), strategies.rules, st.sampled_from(LIFE))
 def test_promise_2_running_the_year_again_changes_no_posting(
     facts: ContractFacts, rules: AccrualRules, upto: date
@@ -85,6 +89,7 @@ def test_promise_2_running_the_year_again_changes_no_posting(
     assert ledger.content() == before
 
 
+@strategies.patient
 @given(strategies.contracts(), strategies.documents(), strategies.rules, st.sampled_from(LIFE[2:15]))
 def test_promise_3_what_turns_up_late_is_accrued_in_the_first_open_month(
     facts: ContractFacts, late: tuple[DocumentFacts, ...], rules: AccrualRules, found: date
@@ -107,6 +112,7 @@ def test_promise_3_what_turns_up_late_is_accrued_in_the_first_open_month(
     assert ledger.state.accrued + ledger.state.remaining == total_of(ledger.facts, LIFE[-1])
 
 
+@strategies.patient
 @given(strategies.contracts(), strategies.rules, st.sets(st.sampled_from(LIFE)))
 def test_promise_3_a_closed_month_takes_no_posting_and_loses_no_money(
     facts: ContractFacts, rules: AccrualRules, closed: set[date]
@@ -123,6 +129,7 @@ def test_promise_3_a_closed_month_takes_no_posting_and_loses_no_money(
         assert ledger.state.accrued + ledger.state.remaining == total_of(facts, last_open)
 
 
+@strategies.patient
 @given(strategies.contracts(), strategies.rules)
 def test_promise_4_live_and_replay_post_the_same(facts: ContractFacts, rules: AccrualRules) -> None:
     live, replay = Ledger(facts, rules), Ledger(facts, rules)
@@ -137,7 +144,8 @@ def test_promise_4_live_and_replay_post_the_same(facts: ContractFacts, rules: Ac
     assert live.content() == replay.content()
 
 
-@given(strategies.contracts(), strategies.rules)
+@strategies.patient
+@given(strategies.contracts((ContractStatus.ACTIVE, ContractStatus.CLOSED)), strategies.rules)
 def test_the_postings_of_a_whole_life_add_up_to_the_total(facts: ContractFacts, rules: AccrualRules) -> None:
     """Where no person has to decide: no document after a course that nobody ended, and a page that says how it went."""
     assume(not waits_for_a_person(facts))
@@ -162,6 +170,7 @@ def waits_for_a_person(facts: ContractFacts) -> bool:
     return still_active and max(one.day for one in facts.documents) > over
 
 
+@strategies.patient
 @given(strategies.contracts(), strategies.rules)
 def test_every_figure_is_a_decimal_in_cents_or_a_whole_number(facts: ContractFacts, rules: AccrualRules) -> None:
     ledger = Ledger(facts, rules)

@@ -25,6 +25,7 @@ def counted(
     return count_sessions(then, last_of(then), Span(month, last), Timetable(service, rules.sorted_holidays))
 
 
+@strategies.patient
 @given(strategies.periods(), strategies.services, strategies.rules, strategies.MONTHS)
 def test_the_closed_forms_count_what_a_count_day_by_day_gives(
     periods: tuple[PeriodFacts, ...], service: ServiceFacts, rules: AccrualRules, month: date
@@ -39,6 +40,7 @@ def test_the_closed_forms_count_what_a_count_day_by_day_gives(
     assert (sessions.in_month, sessions.remaining) == (sum(in_month.values()), sum(in_month.values()) + after)
 
 
+@strategies.patient
 @given(strategies.DAYS, st.integers(0, 400), strategies.services)
 def test_the_months_of_a_period_add_up_to_its_sessions(start: date, length: int, service: ServiceFacts) -> None:
     one = PeriodFacts(1, "cohort-1", start, start + timedelta(days=length))
