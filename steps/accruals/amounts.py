@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 
 from steps.accruals.sessions import divide_half_up
-from steps.domain.money import to_cents
+from steps.domain.money import ZERO, to_cents
 
 WHOLE = Decimal("1.000000")
 _PORTION_DIGITS = 6
@@ -14,7 +14,8 @@ _PORTION_DIGITS = 6
 
 def amount_for(remaining: Decimal, sessions: int, sessions_remaining: int) -> Decimal:
     """The part of `remaining` that `sessions` of all `sessions_remaining` earn: exact, then rounded once."""
-    return to_cents(Fraction(remaining) * sessions / sessions_remaining)
+    numerator, denominator = remaining.as_integer_ratio()
+    return to_cents(Fraction(numerator * sessions, denominator * sessions_remaining))
 
 
 def split_amount(remaining: Decimal, sessions: Iterable[int], sessions_remaining: int) -> list[Decimal]:
@@ -22,8 +23,8 @@ def split_amount(remaining: Decimal, sessions: Iterable[int], sessions_remaining
 
     So the first n amounts add up to the amount for the sessions of those n together, for every n.
     """
-    sums = accumulate(sessions, initial=0)
-    return [after - before for before, after in pairwise(amount_for(remaining, n, sessions_remaining) for n in sums)]
+    sums = (amount_for(remaining, first_ones, sessions_remaining) for first_ones in accumulate(sessions))
+    return [after - before for before, after in pairwise(chain((ZERO,), sums))]
 
 
 def portion_of(sessions: int, sessions_remaining: int) -> Decimal:

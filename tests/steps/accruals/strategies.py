@@ -13,6 +13,7 @@ from steps.domain.period import PeriodStatus
 
 FIRST_DAY, LAST_DAY = date(2024, 1, 1), date(2024, 9, 30)
 DAYS = st.dates(FIRST_DAY, LAST_DAY)
+EARLY = st.dates(FIRST_DAY, date(2024, 2, 29))
 MONTHS = st.integers(1, 12).map(lambda number: date(2024, number, 1))
 
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,11 +40,11 @@ pages = st.none() | st.builds(
 def periods(draw: st.DrawFn, most: int = 4) -> tuple[PeriodFacts, ...]:
     """Up to `most`: apart, overlapping or the same days; changed before, in or after their days, or without date."""
     drawn = []
-    for number in range(1, draw(st.integers(0, most)) + 1):
+    for number in range(1, draw(st.integers(1, most) | st.integers(0, most)) + 1):
         start = draw(DAYS)
-        end = start + timedelta(days=draw(st.integers(0, 200) | st.integers(0, 20)))
+        end = start + timedelta(days=draw(st.integers(40, 200) | st.integers(0, 200) | st.integers(0, 20)))
         near = st.dates(start - timedelta(days=20), end + timedelta(days=20))
-        status = draw(st.sampled_from(PeriodStatus))
+        status = draw(st.just(PeriodStatus.ACTIVE) | st.sampled_from(PeriodStatus))
         drawn.append(PeriodFacts(number, f"cohort-{number}", start, end, status, draw(st.none() | near)))
     if len(drawn) > 1 and draw(st.booleans()):
         drawn[1] = replace(drawn[1], start=drawn[0].start, end=max(drawn[0].end, drawn[1].end))
@@ -53,14 +54,16 @@ def periods(draw: st.DrawFn, most: int = 4) -> tuple[PeriodFacts, ...]:
 @st.composite
 def documents(draw: st.DrawFn, most: int = 4) -> tuple[DocumentFacts, ...]:
     """One or more, credit notes among them."""
-    cents = st.integers(-60_000, 90_000) | st.integers(-3, 3)
+    cents = st.integers(1, 90_000) | st.integers(1, 90_000) | st.integers(-60_000, -1) | st.integers(-3, 3)
     amounts = cents.map(lambda value: Decimal(value).scaleb(-2))
-    return tuple(draw(st.lists(st.builds(DocumentFacts, DAYS, amounts, st.just("EUR")), min_size=1, max_size=most)))
+    return tuple(
+        draw(st.lists(st.builds(DocumentFacts, EARLY | DAYS, amounts, st.just("EUR")), min_size=1, max_size=most))
+    )
 
 
 @st.composite
 def contracts(draw: st.DrawFn, statuses: tuple[ContractStatus, ...] = tuple(ContractStatus)) -> ContractFacts:
     """A contract as everything that ever happens to it leaves it; its status is the one before the first month."""
-    known, status = draw(documents()), draw(st.sampled_from(statuses))
+    known, status = draw(documents()), draw(st.just(ContractStatus.ACTIVE) | st.sampled_from(statuses))
     begun = min(one.day for one in known)
     return ContractFacts(1, begun, "EUR", status, known, draw(periods()), draw(services), draw(pages))
