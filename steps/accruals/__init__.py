@@ -1,1 +1,15 @@
-"""The accrual engine: who is due, what to do, how much, which rows. Pure where it can be; asks no vendor anything."""
+"""The accrual engine: who is due, what to do, how much, which rows. Pure where it can be; asks no vendor anything.
+
+The pure heart, from what is known to what is to be done (accruals.md is the law):
+
+    facts.py       what is told of one contract, and the settings
+    periods.py     periods as of a day, the last one, and whose each day is
+    sessions.py    how many sessions, in closed form
+    amounts.py     how much they earn, and the split that loses no cent
+    situation.py   one contract in one month: every word of the decision table
+    conditions.py  the conditions of its rows      notices.py    what they tell a person
+    rule.py        a row as data                   carry_out.py  what a row does
+    decide.py      the 22 rows, tried from the top
+    check.py       bad data                        outcome.py    the answer
+    month.py       all contracts of a month, and the step's result
+"""

@@ -1,0 +1,88 @@
+"""All contracts of a month: promises 5 and 6, and the step's result."""
+
+import json
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steps.accruals.facts import ContractFacts
+from steps.accruals.month import decide_month
+from tests.steps.accruals import strategies
+from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
+
+MARCH = day("2024-03")
+BAD = contract(number=90, periods=(period("2024-03-04", "2024-03-03"),))
+
+
+@strategies.patient
+@given(st.lists(strategies.contracts(), max_size=6), st.data(), st.integers(0, 6))
+def test_promise_5_neither_order_nor_batch_changes_an_outcome(
+    drawn: list[ContractFacts], data: st.DataObject, cut: int
+) -> None:
+    numbered = [replace(facts, id=number) for number, facts in enumerate(drawn)]
+    shuffled = data.draw(st.permutations(numbered))
+
+    whole = decide_month(numbered, MARCH, RULES, closed=False)
+    parts = [decide_month(part, MARCH, RULES, closed=False) for part in (shuffled[:cut], shuffled[cut:])]
+
+    assert decide_month(shuffled, MARCH, RULES, closed=False) == whole
+    assert {one for part in parts for one in part.outcomes} == set(whole.outcomes)
+
+
+@strategies.patient
+@given(st.lists(strategies.contracts(), max_size=5), st.integers(0, 5))
+def test_promise_6_a_bad_contract_is_reported_and_the_others_go_on(drawn: list[ContractFacts], at: int) -> None:
+    good = [replace(facts, id=number) for number, facts in enumerate(drawn)]
+
+    decision = decide_month([*good[:at], BAD, *good[at:]], MARCH, RULES, closed=False)
+
+    assert decision.outcomes == decide_month(good, MARCH, RULES, closed=False).outcomes
+    assert [one.contract_id for one in decision.failures] == [90]
+
+
+def test_the_result_says_what_happened_in_figures() -> None:
+    running, dropped = period("2024-01-08", "2024-06-30"), period("2024-01-08", "2024-06-30", "DROPPED", "2024-03-10")
+    contracts = [
+        BAD,
+        contract(document("2024-04-01", "10.00"), number=1),
+        contract(number=2, periods=(running,), accrual=accrual("0.00", last_month="2024-03", posted=True)),
+        contract(number=3, periods=(dropped,)),
+        contract(number=4, periods=(dropped,), status="CLOSED", accrual=accrual("299.00")),
+        contract(number=5, periods=(dropped,), status="CANCELED"),
+        contract(number=6, periods=(period("2024-01-08", "2024-03-20", "ENDED"),), accrual=accrual("100.50")),
+        contract(document("2024-03-20", "10.00"), number=7),
+        contract(number=8, periods=(period("2024-01-08", "2024-03-20"),), status="CLOSED", accrual=accrual("200.25")),
+    ]
+
+    result = decide_month(contracts, day("2024-03-15"), RULES, closed=False).result()
+
+    assert json.loads(json.dumps(result)) == {
+        "period_start_date": "2024-03-01",
+        "summary": {
+            "total_contracts_processed": 8,
+            "successful_accruals": 5,
+            "failed_accruals": 1,
+            "skipped_accruals": 2,
+        },
+        "amount_accrued": "900.25",
+        "contracts_closed": 1,
+        "contracts_canceled": 2,
+        "notifications": [
+            {
+                "type": "missing_crm_data",
+                "contract_id": 7,
+                "message": "no period and no Notion page; 10.00 EUR remain",
+            }
+        ],
+        "failures": [
+            {
+                "contract_id": 90,
+                "reason": "period cohort-1 ends on 2024-03-03, before it starts on 2024-03-04",
+            }
+        ],
+    }
+
+
+def test_a_month_without_contracts_has_accrued_nothing() -> None:
+    assert decide_month([], MARCH, RULES, closed=False).result()["amount_accrued"] == "0.00"
