@@ -51,7 +51,7 @@ def apply_students(
         SuspiciousEmptyError: the list lost most of the users that these clients are linked with.
     """
     students = {student.user_id: student for student in listing.records if student.user_id is not None}
-    users = crm_users(session, clients, students)
+    users = crm_users(session, clients, ((each.user_id, each.email) for each in listing.records))
     if not settings.accept_loss:
         known = [user_id for user_id, client_id in users.links.items() if client_id in clients]
         gone = [user_id for user_id in known if user_id not in students]

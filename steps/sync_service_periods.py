@@ -76,7 +76,7 @@ def apply_enrollments(
 
 def _owned(session: Session, clients: Mapping[int, str], enrollments: Iterable[Enrollment]) -> list[Owned]:
     listed = list(enrollments)
-    users = crm_users(session, clients, (each.user_id for each in listed if each.user_id is not None))
+    users = crm_users(session, clients, ((each.user_id, each.email) for each in listed))
     owners = [(users.of_enrollment(each.user_id, each.email), each) for each in listed]
     return [(client_id, each) for client_id, each in owners if client_id is not None and client_id in clients]
 

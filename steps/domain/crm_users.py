@@ -16,7 +16,7 @@ class CrmUsers:
     emails: Mapping[str, int]
     """Email -> id of one of the clients looked for."""
     links: Mapping[str, int]
-    """CRM user id -> client id, of any client."""
+    """CRM user id -> client id: of the clients looked for, and of users who have the email of one."""
 
     def by_email(self, email: str | None) -> int | None:
         """The client looked for who has exactly this address."""
@@ -28,13 +28,17 @@ class CrmUsers:
         return self.by_email(email) if linked is None else linked
 
 
-def crm_users(session: Session, clients: Mapping[int, str], user_ids: Iterable[str]) -> CrmUsers:
-    """What is known of the clients (id -> email) and of these CRM users."""
-    columns, ours = (
-        (ClientExternalId.external_id, ClientExternalId.client_id),
-        ClientExternalId.system == System.FOURGEEKS,
-    )
-    rows = select_in(session, columns, ClientExternalId.external_id, user_ids, ours)
+def crm_users(
+    session: Session, clients: Mapping[int, str], people: Iterable[tuple[str | None, str | None]]
+) -> CrmUsers:
+    """What is known of the clients (id -> email) and of the CRM's people (user id and email).
+
+    A user matters if a client looked for is linked with it, or has its email; the others are nobody's.
+    """
+    emails = {email: client_id for client_id, email in clients.items()}
+    alike = {user_id for user_id, email in people if normalize_email(email) in emails} - {None}
+    columns = ClientExternalId.external_id, ClientExternalId.client_id
+    ours = ClientExternalId.system == System.FOURGEEKS
+    rows = select_in(session, columns, ClientExternalId.external_id, alike, ours)
     rows += select_in(session, columns, ClientExternalId.client_id, clients, ours)
-    links = {row["external_id"]: row["client_id"] for row in rows}
-    return CrmUsers({email: client_id for client_id, email in clients.items()}, links)
+    return CrmUsers(emails, {row["external_id"]: row["client_id"] for row in rows})
