@@ -1,67 +1,64 @@
-"""Every contract's decision in one month, and the result of the step that says it in figures."""
+"""The result of a month, counted contract by contract: nothing of a contract is kept but what a person must see."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
-from steps.accruals.decide import decide
-from steps.accruals.facts import AccrualRules, ContractFacts
-from steps.accruals.outcome import ContractFailureError, Counted, Outcome
+from steps.accruals.outcome import ContractFailureError, Counted, Notification, Outcome
 from steps.domain.contract import ContractStatus
 from steps.domain.money import ZERO, to_cents
-from steps.domain.months import first_of_month
 
 
-@dataclass(frozen=True, slots=True)
-class MonthDecision:
-    """Both in order of contract id, in whatever order or batches the contracts came."""
+@dataclass
+class MonthResult:
+    """Fed with each contract's outcome or failure, in any order."""
 
     month: date
     """Its first day."""
-    outcomes: tuple[Outcome, ...]
-    failures: tuple[ContractFailureError, ...]
+    failures: list[ContractFailureError] = field(default_factory=list)
+    _notifications: list[Notification] = field(default_factory=list)
+    _counted: Counter[Counted] = field(default_factory=Counter)
+    _became: Counter[ContractStatus] = field(default_factory=Counter)
+    _amount: Decimal = ZERO
 
-    def result(self) -> dict[str, Any]:
-        """The step's result, ready for JSON (accruals.md, Result of the step)."""
-        counts = {counted: sum(one.counted is counted for one in self.outcomes) for counted in Counted}
-        successful, skipped = counts[Counted.SUCCESSFUL], counts[Counted.SKIPPED]
+    @property
+    def seen(self) -> int:
+        """How many contracts were counted so far."""
+        return self._counted.total() + len(self.failures)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a contract that was decided."""
+        self._counted[outcome.counted] += 1
+        self._amount += outcome.amount
+        self._notifications.extend(outcome.notifications)
+        if outcome.contract_status is not outcome.status_before:
+            self._became[outcome.contract_status] += 1
+
+    def fail(self, failure: ContractFailureError) -> None:
+        """Count a contract that cannot be processed."""
+        self.failures.append(failure)
+
+    def as_result(self) -> dict[str, Any]:
+        """The step's result, ready for JSON (accruals.md, Result of the step); lists are by contract id."""
+        successful, skipped = self._counted[Counted.SUCCESSFUL], self._counted[Counted.SKIPPED]
+        failures = sorted(self.failures, key=lambda failure: failure.contract_id)
+        notifications = sorted(self._notifications, key=lambda note: note.contract_id)
         return {
             "period_start_date": self.month.isoformat(),
             "summary": {
-                "total_contracts_processed": successful + skipped + len(self.failures),
+                "total_contracts_processed": successful + skipped + len(failures),
                 "successful_accruals": successful,
-                "failed_accruals": len(self.failures),
+                "failed_accruals": len(failures),
                 "skipped_accruals": skipped,
             },
-            "amount_accrued": str(to_cents(sum((one.amount for one in self.outcomes), ZERO))),
-            "contracts_closed": self._became(ContractStatus.CLOSED),
-            "contracts_canceled": self._became(ContractStatus.CANCELED),
+            "amount_accrued": str(to_cents(self._amount)),
+            "contracts_closed": self._became[ContractStatus.CLOSED],
+            "contracts_canceled": self._became[ContractStatus.CANCELED],
             "notifications": [
                 {"type": note.type.value, "contract_id": note.contract_id, "message": note.message}
-                for one in self.outcomes
-                for note in one.notifications
+                for note in notifications
             ],
-            "failures": [{"contract_id": one.contract_id, "reason": one.reason} for one in self.failures],
+            "failures": [{"contract_id": one.contract_id, "reason": one.reason} for one in failures],
         }
-
-    def _became(self, status: ContractStatus) -> int:
-        return sum(one.contract_status is status and one.status_before is not status for one in self.outcomes)
-
-
-def decide_month(
-    contracts: Iterable[ContractFacts], month: date, rules: AccrualRules, *, closed: bool
-) -> MonthDecision:
-    """Each contract by itself: one that cannot be processed stops no other (accruals.md, promises 5 and 6)."""
-    outcomes: list[Outcome] = []
-    failures: list[ContractFailureError] = []
-    for facts in contracts:
-        try:
-            outcomes.append(decide(facts, month, rules, closed=closed))
-        except ContractFailureError as failure:
-            failures.append(failure)
-    return MonthDecision(
-        first_of_month(month),
-        tuple(sorted(outcomes, key=lambda one: one.contract_id)),
-        tuple(sorted(failures, key=lambda one: one.contract_id)),
-    )

@@ -1,13 +1,16 @@
-"""All contracts of a month: promises 5 and 6, and the step's result."""
+"""All contracts of a month: promise 5, and the step's result."""
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steps.accruals.decide import decide
 from steps.accruals.facts import ContractFacts
-from steps.accruals.month import decide_month
+from steps.accruals.month import MonthResult
+from steps.accruals.outcome import ContractFailureError
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
 
@@ -15,30 +18,25 @@ MARCH = day("2024-03")
 BAD = contract(number=90, periods=(period("2024-03-04", "2024-03-03"),))
 
 
+def result_of(*contracts: ContractFacts) -> dict[str, Any]:
+    result = MonthResult(MARCH)
+    for facts in contracts:
+        try:
+            result.add(decide(facts, MARCH, RULES, closed=False))
+        except ContractFailureError as failure:
+            result.fail(failure)
+    return result.as_result()
+
+
 @strategies.patient
 @given(st.lists(strategies.contracts(), max_size=6), st.data(), st.integers(0, 6))
-def test_promise_5_neither_order_nor_batch_changes_an_outcome(
-    drawn: list[ContractFacts], data: st.DataObject, cut: int
+def test_promise_5_the_result_is_the_same_in_whatever_order_contracts_come(
+    drawn: list[ContractFacts], data: st.DataObject, at: int
 ) -> None:
     numbered = [replace(facts, id=number) for number, facts in enumerate(drawn)]
-    shuffled = data.draw(st.permutations(numbered))
+    numbered.insert(at, BAD)
 
-    whole = decide_month(numbered, MARCH, RULES, closed=False)
-    parts = [decide_month(part, MARCH, RULES, closed=False) for part in (shuffled[:cut], shuffled[cut:])]
-
-    assert decide_month(shuffled, MARCH, RULES, closed=False) == whole
-    assert {one for part in parts for one in part.outcomes} == set(whole.outcomes)
-
-
-@strategies.patient
-@given(st.lists(strategies.contracts(), max_size=5), st.integers(0, 5))
-def test_promise_6_a_bad_contract_is_reported_and_the_others_go_on(drawn: list[ContractFacts], at: int) -> None:
-    good = [replace(facts, id=number) for number, facts in enumerate(drawn)]
-
-    decision = decide_month([*good[:at], BAD, *good[at:]], MARCH, RULES, closed=False)
-
-    assert decision.outcomes == decide_month(good, MARCH, RULES, closed=False).outcomes
-    assert [one.contract_id for one in decision.failures] == [90]
+    assert result_of(*data.draw(st.permutations(numbered))) == result_of(*numbered)
 
 
 def test_the_result_says_what_happened_in_figures() -> None:
@@ -55,7 +53,7 @@ def test_the_result_says_what_happened_in_figures() -> None:
         contract(number=8, periods=(period("2024-01-08", "2024-03-20"),), status="CLOSED", accrual=accrual("200.25")),
     ]
 
-    result = decide_month(contracts, day("2024-03-15"), RULES, closed=False).result()
+    result = result_of(*contracts)
 
     assert json.loads(json.dumps(result)) == {
         "period_start_date": "2024-03-01",
@@ -85,4 +83,4 @@ def test_the_result_says_what_happened_in_figures() -> None:
 
 
 def test_a_month_without_contracts_has_accrued_nothing() -> None:
-    assert decide_month([], MARCH, RULES, closed=False).result()["amount_accrued"] == "0.00"
+    assert result_of()["amount_accrued"] == "0.00"

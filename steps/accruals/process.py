@@ -1,0 +1,97 @@
+"""One month of all contracts inside one transaction: load, decide, write and check, chunk by chunk."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlmodel import Session
+
+from steps.accruals.decide import decide
+from steps.accruals.due import Chunk, due_chunks
+from steps.accruals.facts import AccrualRules
+from steps.accruals.failures import FailureBook
+from steps.accruals.ledger_check import LedgerCheck
+from steps.accruals.load import Loader
+from steps.accruals.month import MonthResult
+from steps.accruals.outcome import ContractFailureError
+from steps.accruals.periods import Span
+from steps.accruals.post import Decided, post
+from steps.accruals.public_holidays import load_holidays
+from steps.accruals.reports.movements import counted_amount
+from steps.accruals.reports.roll_forward import last_closed_month
+from steps.accruals.service_facts import load_services
+from steps.domain.months import last_of_month
+from steps.progress import say
+from steps.settings import SyncSettings
+
+
+@dataclass(frozen=True)
+class MonthRun:
+    """Everything that stays the same from chunk to chunk."""
+
+    session: Session
+    days: Span
+    rules: AccrualRules
+    closed: bool
+    loader: Loader
+    check: LedgerCheck
+    failures: FailureBook
+    result: MonthResult
+
+    @classmethod
+    def open(cls, session: Session, month: date, settings: SyncSettings) -> "MonthRun":
+        """Read what all contracts share.
+
+        Raises:
+            ConfigError: the country of the holidays is not known.
+        """
+        days, amount = Span(month, last_of_month(month)), counted_amount(settings)
+        closed = last_closed_month(session)
+        holidays = load_holidays(session, settings.holidays_country)
+        return cls(
+            session,
+            days,
+            AccrualRules(settings.recent_days, settings.postponed_months, holidays),
+            closed is not None and closed >= month,
+            Loader(session, days, amount, load_services(session)),
+            LedgerCheck(session, days.last, amount),
+            FailureBook.open(session, month),
+            MonthResult(month),
+        )
+
+    def process(self, chunk_size: int, execution_id: int | None) -> dict[str, Any]:
+        """The step's result. Nothing is committed.
+
+        Raises:
+            AccrualError: the month would not add up.
+        """
+        for chunk in due_chunks(self.session, self.days.last, chunk_size):
+            self._process_chunk(chunk)
+            say(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
+        self.check.finish()
+        self.failures.record(self.session, self.result.failures, execution_id)
+        return self.result.as_result()
+
+    def _process_chunk(self, chunk: Chunk) -> None:
+        decided = list(self._decide(chunk))
+        post(self.session, self.days.first, decided)
+        self.check.check(
+            chunk,
+            decided={outcome.contract_id for _, outcome in decided if outcome.state is not None},
+            failed={row.id for row in chunk.rows} - {outcome.contract_id for _, outcome in decided},
+        )
+
+    def _decide(self, chunk: Chunk) -> Iterator[Decided]:
+        """One that cannot be processed stops no other (accruals.md, promise 6)."""
+        for loaded in self.loader.load(chunk):
+            try:
+                if isinstance(loaded, ContractFailureError):
+                    raise loaded
+                outcome = decide(loaded.facts, self.days.first, self.rules, closed=self.closed)
+            except ContractFailureError as failure:
+                self.result.fail(failure)
+                continue
+            self.result.add(outcome)
+            self.failures.passed(outcome.contract_id)
+            yield Decided(loaded, outcome)

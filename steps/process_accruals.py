@@ -1,0 +1,44 @@
+"""Process contract accruals for the specified period: one month, one transaction (accruals.md).
+
+No vendor is asked; what happens to each contract is in `accruals/`, from `accruals/process.py` on.
+"""
+
+from datetime import date, datetime
+from typing import Any
+
+from steps.accruals.due import CHUNK
+from steps.accruals.process import MonthRun
+from steps.domain.months import MonthWindow, next_month
+from steps.errors import UsageError
+from steps.settings import SyncSettings
+from tracking.database import write_session
+
+
+def process_accruals(window: MonthWindow, execution_id: int | None = None) -> dict[str, Any]:
+    """Accrue one month, which must be over."""
+    settings: SyncSettings = SyncSettings.load()
+    today = datetime.now(settings.zone).date()
+    return accrue_month(window, today, settings, execution_id)
+
+
+def accrue_month(
+    window: MonthWindow,
+    today: date,
+    settings: SyncSettings,
+    execution_id: int | None = None,
+    *,
+    chunk_size: int = CHUNK,
+) -> dict[str, Any]:
+    """Accrue one month as seen from `today`; ledger writers take turns, so that two runs at once post once.
+
+    Raises:
+        UsageError: several months at once, or one that is not over; nothing was written.
+        AccrualError: the month would not add up; nothing was written.
+        ConfigError: a setting is wrong.
+    """
+    if window.end != next_month(window.start):
+        raise UsageError(f"accruals are processed a month at a time, {window} is more")
+    if today < window.end:
+        raise UsageError(f"{window} is not over in {settings.timezone}: it can be accrued from {window.end} on")
+    with write_session() as session:
+        return MonthRun.open(session, window.start, settings).process(chunk_size, execution_id)
