@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
+from flows.reconcile_executions import reconcile
 from flows.summary import ProgressBar, leave_summary
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
@@ -22,6 +23,8 @@ from steps.progress import News, conclude, listening, say
 from steps.report import describe_result
 from steps.task import TASKS, run_name
 from steps.vendor_reads import shared_reads
+from tracking.claims import Overlap
+from tracking.heartbeat import heartbeat
 from tracking.history import executions_of_run
 from tracking.hooks import describe_failure
 from tracking.recorder import PlannedExecution, end_open_executions, plan_executions
@@ -54,26 +57,35 @@ def cells_of(steps: Sequence[Step], span: MonthWindow) -> list[Cell]:
     return [Cell(step, window) for step in steps for window in (span.months() if step.by_month else (None,))]
 
 
-def run_cells(cells: Sequence[Cell], span: MonthWindow) -> State[Any]:
+def run_cells(cells: Sequence[Cell], span: MonthWindow, overlap: Overlap = Overlap.wait) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
+    reconcile(besides=flow_run_id)
     execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
     failures: list[str] = []
-    with _telling_prefect(), ProgressBar(len(cells)) as bar, _ending_the_rest(flow_run_id), shared_reads(span):
+    with (
+        _telling_prefect(),
+        _ending_the_rest(flow_run_id),
+        heartbeat(flow_run_id),
+        ProgressBar(len(cells)) as bar,
+        shared_reads(span),
+    ):
         for cell, execution_id in zip(cells, execution_ids, strict=True):
-            if failure := _run_cell(cell, execution_id):
+            if failure := _run_cell(cell, execution_id, overlap):
                 failures.append(f"{cell.name}: {failure}")
             bar.advance()
     leave_summary(executions_of_run(flow_run_id))
     return _final_state(failures, len(cells))
 
 
-def _run_cell(cell: Cell, execution_id: int) -> str | None:
+def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
     """Do one cell; why it failed, or None."""
     say(f"{cell.name}: started")
     began = monotonic()
-    parameters = {"execution_id": execution_id} | ({"window": cell.window} if cell.window else {})
-    state: State[Any] = TASKS[cell.step.id](**parameters, return_state=True)  # type: ignore[assignment]
+    parameters: dict[str, Any] = {"execution_id": execution_id, "overlap": overlap}
+    if cell.window:
+        parameters["window"] = cell.window
+    state: State[Any] = TASKS[cell.step.id](**parameters, return_state=True)
     took = f"{monotonic() - began:.1f} s"
     if state.is_completed():
         conclude(f"{cell.name}: {describe_result(state.result())} ({took})")

@@ -8,6 +8,7 @@ from flows.order import ImportStep, steps_from
 from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_range
 from flows.run import cells_of, run_cells
 from steps.settings import SyncSettings
+from tracking.claims import Overlap
 
 
 @flow(
@@ -22,6 +23,7 @@ def sync_import(
     start_date: MonthDate | None = None,
     end_date: MonthDate | None = None,
     period: Period | None = None,
+    overlap: Overlap = Overlap.wait,
 ) -> State[None]:
     """Import from Holded, the 4Geeks CRM and Notion, month by month, in the fixed order.
 
@@ -31,8 +33,9 @@ def sync_import(
         start_date: First month, as its first day (such as 2024-03-01).
         end_date: The month after the last one, as its first day; it is not included.
         period: Months relative to the scheduled start of the run, such as previous-month.
+        overlap: What to do about a step and month that another run is working on: wait for it, or be refused.
     """
     settings: SyncSettings = SyncSettings.load()
     asked = AskedRange(year, start_date, end_date, period)
     span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
-    return run_cells(cells_of(steps_from(from_step), span), span)
+    return run_cells(cells_of(steps_from(from_step), span), span, overlap)

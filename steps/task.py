@@ -24,12 +24,14 @@ from steps.catalog import (
 from steps.connectors.backend import call_backend
 from steps.domain.months import MonthWindow
 from steps.errors import is_transient
+from steps.progress import say
 from steps.settings import SyncSettings
 from steps.sync_crm_clients import sync_crm_clients
 from steps.sync_invoices import sync_invoices
 from steps.sync_notion_external_ids import sync_notion_external_ids
 from steps.sync_service_periods import sync_service_periods
 from steps.sync_services import sync_services
+from tracking.claims import Overlap, claimed
 from tracking.hooks import mirror
 
 StepResult = dict[str, Any]
@@ -45,11 +47,12 @@ RETRY_DELAY_SECONDS = 10.0
 def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
     """The tracked task of a step that is called once for each month window."""
 
-    def run(window: MonthWindow, execution_id: int | None = None) -> StepResult:
+    def run(window: MonthWindow, execution_id: int | None = None, overlap: Overlap = Overlap.wait) -> StepResult:
         settings: SyncSettings = SyncSettings.load()
-        if settings.backend_url:
-            return call_backend(settings, step.endpoint, _window_parameters(step, window))
-        return function(window, execution_id)
+        with claimed(execution_id, overlap, say):
+            if settings.backend_url:
+                return call_backend(settings, step.endpoint, _window_parameters(step, window))
+            return function(window, execution_id)
 
     return _tracked_task(step, run)
 
@@ -57,11 +60,12 @@ def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
 def once_task(step: Step, function: OnceFunction) -> StepTask:
     """The tracked task of a step that is called once a run."""
 
-    def run(execution_id: int | None = None) -> StepResult:
+    def run(execution_id: int | None = None, overlap: Overlap = Overlap.wait) -> StepResult:
         settings: SyncSettings = SyncSettings.load()
-        if settings.backend_url:
-            return call_backend(settings, step.endpoint, {})
-        return function(execution_id)
+        with claimed(execution_id, overlap, say):
+            if settings.backend_url:
+                return call_backend(settings, step.endpoint, {})
+            return function(execution_id)
 
     return _tracked_task(step, run)
 

@@ -1,4 +1,4 @@
-"""Ends executions whose owner is dead: what the process could not say itself, said by whoever looks next."""
+"""Finds executions whose owner is dead and ends them: what the process could not say, said by whoever looks next."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -55,3 +55,34 @@ def _verdict(row: SyncExecution) -> tuple[ExecutionStatus, str | None]:
     if row.status == ExecutionStatus.PENDING:
         return ExecutionStatus.FAILED, f"never started: {who}, which ran it, was killed or lost before its turn"
     return ExecutionStatus.FAILED, f"{who} was killed or lost during {row.name}: nothing of it was kept, run it again"
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A flow run with executions that have not ended."""
+
+    id: str
+    owner_lives: bool
+
+
+def open_runs() -> list[OpenRun]:
+    """The flow runs that still have something open."""
+    with read_session() as session:
+        still_open = select(SyncExecution).where(
+            col(SyncExecution.status).in_(OPEN_STATUSES), col(SyncExecution.flow_run_id).is_not(None)
+        )
+        now = database_now(session)
+        lives: dict[str, bool] = {}
+        for row in session.exec(still_open):
+            run_id = str(row.flow_run_id)
+            lives[run_id] = lives.get(run_id, False) or not is_dead(row.owner, row.alive_at, now)
+    return [OpenRun(run_id, alive) for run_id, alive in lives.items()]
+
+
+def run_is_dead(flow_run_id: str) -> bool | None:
+    """Whether the process of a run is gone; None when the run has no execution to tell by."""
+    with read_session() as session:
+        query = select(SyncExecution).where(col(SyncExecution.flow_run_id) == flow_run_id)
+        rows = list(session.exec(query))
+        now = database_now(session)
+    return all(is_dead(row.owner, row.alive_at, now) for row in rows) if rows else None
