@@ -41,18 +41,14 @@ def read_invoices(window: MonthWindow, settings: SyncSettings) -> InvoicesRead:
         read = reads.documents(window)
         documents = read.documents.records
         accounts = _unknown_accounts(reads, {account for each in documents for account in each.line_accounts})
-        contacts = reads.contacts()
-        cards = _listed_cards(contacts) if documents else {}
+        contacts = reads.contacts() if documents else Listing[Contact]()
+        cards = {contact.id: _card(contact, listed=True) for contact in contacts.records}
         wanted = {each.contact_id for each in documents if each.contact_id}
         faulty = [error for error in contacts.rejected if error.external_id in wanted]
         names = {each.contact_id: each.contact_name for each in documents if each.contact_id}
         unlisted = wanted - cards.keys()
         cards |= _unlisted_cards(reads, unlisted, {error.external_id for error in faulty}, names)
     return InvoicesRead(read, [each for each in accounts if is_service(each, settings)], cards, faulty)
-
-
-def _listed_cards(contacts: Listing[Contact]) -> dict[str, ContactCard]:
-    return {contact.id: _card(contact, listed=True) for contact in contacts.records}
 
 
 def _card(contact: Contact, *, listed: bool) -> ContactCard:

@@ -31,6 +31,8 @@ from tracking.database import write_session
 def sync_invoices(window: MonthWindow, execution_id: int | None = None) -> dict[str, Any]:
     """Import invoices and clients from Holded.
 
+    Processed are the documents of the window, unreadable ones included; created and updated are rows written, credit
+    notes of other windows that followed their invoice too; voided are documents that the vendor lists no more.
     Skipped are documents without a service line: stored without contract, and counted as created when they are new.
     """
     settings: SyncSettings = SyncSettings.load()
@@ -142,7 +144,7 @@ def _count(report: StepReport, linkable: Sequence[LinkableDocument], merge: Merg
     report.processed = len(linkable)
     report.created, report.updated = len(merge.created), len(merge.updated)
     report.skipped = sum(each.service_id is None and each.row["service_contract_id"] is None for each in linkable)
-    report.extra |= {"clients_created": clients.created, "clients_updated": clients.updated}
+    report.extra |= {"clients_created": clients.created, "clients_updated": len(clients.updated)}
     for each in linkable:
         report.checked(each.row["kind"], [each.row["external_id"]])
-    report.checked("contact", clients.ids)
+    report.checked("contact", clients.contacts)

@@ -24,7 +24,10 @@ class MatchedClients:
 
     ids: dict[str, int] = field(default_factory=dict)
     created: int = 0
-    updated: int = 0
+    updated: set[int] = field(default_factory=set)
+    """Clients whose name or email was written."""
+    contacts: set[str] = field(default_factory=set)
+    """Every contact that was looked at: those on the documents, and the others of the same clients."""
     problems: list[RecordRejectedError] = field(default_factory=list)
 
 
@@ -38,14 +41,16 @@ def match_clients(session: Session, contact_ids: Collection[str], cards: Cards) 
     """Find or make the client of each contact, and bring names and emails up to date.
 
     Several contacts with one email are one client. A contact that is not linked yet and has no email has no client: it
-    is a problem, and its documents are kept without one.
+    is a problem, and its documents are kept without one. Known clients get their present emails first, so that a new
+    contact finds them by those.
 
     Args:
         session: an open write session.
         contact_ids: those on the documents at hand.
         cards: what is known of contacts, of these and of any other.
     """
-    matched = MatchedClients(ids=linked_contacts(session, contact_ids))
+    matched = MatchedClients(ids=linked_contacts(session, contact_ids), contacts=set(contact_ids))
+    _refresh(session, matched, cards)
     by_email: dict[str, list[ContactCard]] = defaultdict(list)
     for contact_id in sorted(set(contact_ids) - matched.ids.keys()):
         card = cards[contact_id]
@@ -65,7 +70,7 @@ def match_clients(session: Session, contact_ids: Collection[str], cards: Cards) 
         ("system", "external_id"),
     )
     matched.ids.update(links)
-    _refresh(session, matched, cards)
+    matched.problems += _refresh(session, matched, cards)
     return matched
 
 
@@ -84,12 +89,13 @@ def _clients_of_emails(
     return known | {key[0]: client_id for key, client_id in merge.ids.items()}
 
 
-def _refresh(session: Session, matched: MatchedClients, cards: Cards) -> None:
-    """Let the clients' names and emails follow their contacts."""
+def _refresh(session: Session, matched: MatchedClients, cards: Cards) -> list[RecordRejectedError]:
+    """Let the clients' names and emails follow their contacts. Returns the emails that another client has."""
     clients = select_in(session, _CLIENT, Client.id, matched.ids.values())
     contacts: dict[int, list[str]] = defaultdict(list)
     for row in select_in(session, _LINK, ClientExternalId.client_id, matched.ids.values(), _OF_HOLDED):
         contacts[row["client_id"]].append(row["external_id"])
+        matched.contacts.add(row["external_id"])
     details = [
         ClientDetails(row["id"], row["identifier"], row["name"], _at_hand(contacts[row["id"]], cards))
         for row in clients
@@ -97,8 +103,8 @@ def _refresh(session: Session, matched: MatchedClients, cards: Cards) -> None:
     new_emails = {each.wanted_email for each in details} - {each.identifier for each in details}
     holders = select_in(session, _CLIENT, Client.identifier, new_emails)
     rows, refused = settle_details(details, {row["identifier"]: row["id"] for row in holders})
-    matched.updated = len(merge_rows(session, Client, rows, ("id",)).updated)
-    matched.problems += refused
+    matched.updated |= {key[0] for key in merge_rows(session, Client, rows, ("id",)).updated}
+    return refused
 
 
 def _at_hand(contact_ids: list[str], cards: Cards) -> list[ContactCard]:

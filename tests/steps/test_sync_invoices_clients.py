@@ -177,3 +177,36 @@ def test_the_name_does_not_depend_on_the_order_of_months(sandbox: SandboxServer,
     for number in months:
         sync_invoices(month(number))
     assert whole_ledger() == before
+
+
+def test_a_new_contact_finds_a_client_by_the_email_that_it_changed_to(sandbox: SandboxServer) -> None:
+    sandbox.world.contacts.append(named("c1", "Ana", "ana@example.org"))
+    bill(sandbox, "c1")
+    sync_invoices(month(3))
+
+    sandbox.world.contacts[:] = [named("c1", "Ana", "new@example.org"), named("c2", "Ana G", "new@example.org")]
+    bill(sandbox, "c2")
+    result = sync_invoices(month(3))
+
+    assert (result["clients_created"], result["clients_updated"], result["errors"]) == (0, 1, 0)
+    assert LedgerView().links("holded") == {"c1": "new@example.org", "c2": "new@example.org"}
+
+
+def test_a_contested_email_is_resolved_once_nobody_else_has_it(sandbox: SandboxServer) -> None:
+    sandbox.world.contacts.extend([named("c1", "Ana", "ana@example.org"), named("c2", "Bob", "bob@example.org")])
+    bill(sandbox, "c1", "c2")
+    sync_invoices(month(3))
+    sandbox.world.contacts[1] = named("c2", "Bob", "ana@example.org")
+    sync_invoices(month(3))
+
+    sandbox.world.contacts[1] = named("c2", "Bob", "robert@example.org")
+    sync_invoices(month(3))
+
+    assert LedgerView().errors("resolved") == {("contact", "c2")}
+    assert LedgerView().clients() == {"ana@example.org": "Ana", "robert@example.org": "Bob"}
+
+
+def test_a_month_without_documents_asks_for_no_contacts(sandbox: SandboxServer) -> None:
+    sync_invoices(month(7))
+
+    assert not [each for each in sandbox.requests if "/contacts" in each.path]

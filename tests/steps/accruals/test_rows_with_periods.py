@@ -79,6 +79,12 @@ def test_row_10_counts_over_the_turn_of_the_year_and_by_the_setting() -> None:
     assert decided(facts, "2024-02", AccrualRules(postponed_months=4)).row == 12
 
 
+def test_row_10_comes_before_row_11_where_nothing_is_waited_for() -> None:
+    put_off = period("2024-01-08", "2024-06-30", "POSTPONED", "2024-03-20")
+
+    assert decided(contract(periods=(put_off,)), "2024-03", AccrualRules(postponed_months=0)).rule == "row-10"
+
+
 def test_row_10_without_a_date_counts_from_the_end() -> None:
     put_off = period("2024-01-08", "2024-03-31", "POSTPONED")
 

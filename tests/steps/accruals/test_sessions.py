@@ -74,6 +74,18 @@ def test_public_holidays_have_no_class_only_where_a_country_is_configured() -> N
     assert counted([course], day("2024-05"), mondays, a_monday_and_a_tuesday).in_month == 3
 
 
+@pytest.mark.parametrize("holiday", ["2024-05-01", "2024-05-31"])
+def test_a_holiday_on_the_first_or_the_last_day_counts(holiday: str) -> None:
+    course, daily = period("2024-04-01", "2024-06-30"), ServiceFacts(class_weekdays=frozenset(range(5)))
+
+    free = AccrualRules(holidays=frozenset({day(holiday)}))
+
+    assert counted([course], day("2024-05"), daily).in_month == 23
+    assert counted([course], day("2024-05"), daily, free).in_month == 22
+    assert counted([course], day("2024-04"), daily, free).in_month == 22
+    assert counted([course], day("2024-06"), daily, free).in_month == 20
+
+
 def test_without_class_days_the_sessions_are_spread_as_if_they_were_not_known() -> None:
     course = period("2024-01-08", "2024-06-30")
 
