@@ -1,7 +1,7 @@
 """One run of a plan: every cell is written down first, then done one after the other, then summed up.
 
-A cell is a step and, if the step works by month, one month window. A cell that fails does not stop the others; at the
-end the run is `Failed` if any did, and says which and why.
+A cell is a step and, if the step works by month, one month window. A cell that fails does not stop the others, unless they
+build on it; at the end the run is `Failed` if any did, and says which and why.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,6 +24,7 @@ from steps.report import describe_result
 from steps.task import TASKS, run_name
 from steps.vendor_reads import shared_reads
 from tracking.claims import Overlap
+from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.heartbeat import heartbeat
 from tracking.history import executions_of_run
 from tracking.hooks import describe_failure
@@ -57,7 +58,17 @@ def cells_of(steps: Sequence[Step], span: MonthWindow) -> list[Cell]:
     return [Cell(step, window) for step in steps for window in (span.months() if step.by_month else (None,))]
 
 
-def run_cells(cells: Sequence[Cell], span: MonthWindow, overlap: Overlap = Overlap.wait) -> State[Any]:
+@dataclass(frozen=True)
+class Manner:
+    """How a run goes about its cells."""
+
+    overlap: Overlap = Overlap.wait
+    """What to do about a window that another run is working on."""
+    stop_at_failure: bool = False
+    """Leave the cells after a failed one alone: they build on it."""
+
+
+def run_cells(cells: Sequence[Cell], span: MonthWindow, manner: Manner) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
     reconcile(besides=flow_run_id)
@@ -71,11 +82,16 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow, overlap: Overlap = Overl
         shared_reads(span),
     ):
         for cell, execution_id in zip(cells, execution_ids, strict=True):
-            if failure := _run_cell(cell, execution_id, overlap):
+            if failure := _run_cell(cell, execution_id, manner.overlap):
                 failures.append(f"{cell.name}: {failure}")
+                if manner.stop_at_failure:
+                    break
             bar.advance()
-    leave_summary(executions_of_run(flow_run_id))
-    return _final_state(failures, len(cells))
+    if left := end_open_executions(flow_run_id, f"not run, because it builds on what failed: {'; '.join(failures)}"):
+        failures.append(f"{left} more were not run, because they build on it")
+    executions = executions_of_run(flow_run_id)
+    leave_summary(executions)
+    return _final_state(failures, executions)
 
 
 def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
@@ -95,12 +111,13 @@ def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
     return failure
 
 
-def _final_state(failures: Sequence[str], cells: int) -> State[Any]:
+def _final_state(failures: Sequence[str], executions: Sequence[SyncExecution]) -> State[Any]:
+    failed = sum(execution.status == ExecutionStatus.FAILED for execution in executions)
     if not failures:
-        return Completed(message=f"{cells} of {cells} executions completed")
+        return Completed(message=f"{len(executions)} of {len(executions)} executions completed")
     named = "; ".join(failures[:FAILURES_NAMED])
     more = f"; and {len(failures) - FAILURES_NAMED} more" if len(failures) > FAILURES_NAMED else ""
-    return Failed(message=f"{len(failures)} of {cells} executions failed: {named}{more}")
+    return Failed(message=f"{failed} of {len(executions)} executions failed: {named}{more}")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from prefect.client.schemas.objects import State
 from flows.endings import close_after_cancellation, close_after_crash
 from flows.order import ImportStep, steps_from
 from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_range
-from flows.run import cells_of, run_cells
+from flows.run import Manner, cells_of, run_cells
 from steps.settings import SyncSettings
 from tracking.claims import Overlap
 
@@ -38,4 +38,4 @@ def sync_import(
     settings: SyncSettings = SyncSettings.load()
     asked = AskedRange(year, start_date, end_date, period)
     span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
-    return run_cells(cells_of(steps_from(from_step), span), span, overlap)
+    return run_cells(cells_of(steps_from(from_step), span), span, Manner(overlap))

@@ -24,6 +24,7 @@ from steps.catalog import (
 from steps.connectors.backend import call_backend
 from steps.domain.months import MonthWindow
 from steps.errors import is_transient
+from steps.process_accruals import process_accruals
 from steps.progress import say
 from steps.settings import SyncSettings
 from steps.sync_crm_clients import sync_crm_clients
@@ -115,5 +116,6 @@ TASKS: dict[str, StepTask] = {
     CRM_CLIENTS.id: monthly_task(CRM_CLIENTS, sync_crm_clients),
     SERVICE_PERIODS.id: monthly_task(SERVICE_PERIODS, sync_service_periods),
     NOTION_EXTERNAL_ID.id: once_task(NOTION_EXTERNAL_ID, sync_notion_external_ids),
+    ACCRUALS.id: monthly_task(ACCRUALS, process_accruals),
 }
 """Each step's task, by the step's id."""

@@ -11,7 +11,6 @@ from flows.cli.prefect_api import prefect_api, quiet_prefect
 from flows.parameters import AskedRange, parse_month_date, parse_step, parse_year, resolve_range
 from steps.catalog import ACCRUALS
 from steps.domain.months import MonthWindow
-from steps.errors import UsageError
 from steps.progress import listening
 from steps.settings import SyncSettings
 from tracking.database import get_engine
@@ -77,9 +76,10 @@ def _title(step: str, span: MonthWindow, *, sandbox: bool) -> str:
 
 
 def _run_flow(step: str, span: MonthWindow) -> Any:
-    if step == ACCRUALS.id:
-        raise UsageError("step 'accruals' is not part of this version")
     from flows.order import ImportStep
+    from flows.process_accruals import process_accruals
     from flows.sync_import import sync_import
 
+    if step == ACCRUALS.id:
+        return process_accruals(start_date=span.start, end_date=span.end, return_state=True)
     return sync_import(ImportStep(step), start_date=span.start, end_date=span.end, return_state=True)

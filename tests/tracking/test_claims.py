@@ -112,12 +112,8 @@ def test_an_owner_on_another_machine_is_given_half_a_minute(database: str) -> No
 def test_a_zombie_whose_execution_was_ended_commits_nothing(database: str) -> None:
     execution_id = _running("first", MARCH)
 
-    with (
-        pytest.raises(ClaimLostError, match="nothing of it was committed"),
-        claimed(execution_id, Overlap.wait, _quietly),
-    ):
-        end_open_executions("first", "believed dead")
-        _write_a_client()
+    with pytest.raises(ClaimLostError, match="nothing of it was committed"):
+        _work_on_though_ended(execution_id)
 
     with read_session() as session:
         assert session.scalars(select(Client)).all() == []
@@ -129,6 +125,12 @@ def test_an_execution_that_was_ended_before_it_began_does_not_begin(database: st
 
     with pytest.raises(ClaimLostError, match="before it began"):
         _claim_and_release(execution_id)
+
+
+def _work_on_though_ended(execution_id: int) -> None:
+    with claimed(execution_id, Overlap.wait, _quietly):
+        end_open_executions("first", "believed dead")
+        _write_a_client()
 
 
 def _write_a_client() -> None:
