@@ -19,7 +19,7 @@ def process_accruals(
     period: Period | None = None,
     overlap: Overlap = Overlap.wait,
 ) -> State[None]:
-    """Accrue each contract's revenue, month by month. A month builds on those before it: the first failure ends the run.
+    """Accrue each contract's revenue, month by month. Months build on each other: the first failure ends the run.
 
     Args:
         year: The whole year, when neither dates nor a period are given (default: SYNC_DEFAULT_YEAR).

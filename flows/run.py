@@ -1,7 +1,7 @@
 """One run of a plan: every cell is written down first, then done one after the other, then summed up.
 
-A cell is a step and, if the step works by month, one month window. A cell that fails does not stop the others, unless they
-build on it; at the end the run is `Failed` if any did, and says which and why.
+A cell is a step and, if the step works by month, one month window. A cell that fails does not stop the others, unless
+they build on it; at the end the run is `Failed` if any did, and says which and why.
 """
 
 from collections.abc import Iterator, Sequence

@@ -6,7 +6,7 @@ from alembic import op
 from tracking.columns import UtcDateTime
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 _HELD = sa.text("holds_window")
 _HELD_ONCE = sa.text("holds_window AND window_start IS NULL")
