@@ -15,47 +15,22 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
+from flows.cells import Cell
 from flows.reconcile_executions import reconcile
 from flows.summary import ProgressBar, leave_summary
-from steps.catalog import Step
 from steps.domain.months import MonthWindow
 from steps.progress import News, conclude, listening, say
 from steps.report import describe_result
-from steps.task import TASKS, run_name
+from steps.task import TASKS
 from steps.vendor_reads import shared_reads
 from tracking.claims import Overlap
 from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.heartbeat import heartbeat
 from tracking.history import executions_of_run
 from tracking.hooks import describe_failure
-from tracking.recorder import PlannedExecution, end_open_executions, plan_executions
+from tracking.recorder import end_open_executions, plan_executions
 
 FAILURES_NAMED = 5
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One task run to come."""
-
-    step: Step
-    window: MonthWindow | None = None
-
-    @property
-    def name(self) -> str:
-        """As the task run is called."""
-        return run_name(self.step.id, self.window)
-
-    @property
-    def planned(self) -> PlannedExecution:
-        """As it is written down before anything starts."""
-        if self.window is None:
-            return PlannedExecution(self.step.id)
-        return PlannedExecution(self.step.id, self.window.start, self.window.end)
-
-
-def cells_of(steps: Sequence[Step], span: MonthWindow) -> list[Cell]:
-    """The plan of a run: each step in order, each month of the range for those that work by month."""
-    return [Cell(step, window) for step in steps for window in (span.months() if step.by_month else (None,))]
 
 
 @dataclass(frozen=True)

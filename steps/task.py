@@ -33,6 +33,7 @@ from steps.sync_notion_external_ids import sync_notion_external_ids
 from steps.sync_service_periods import sync_service_periods
 from steps.sync_services import sync_services
 from tracking.claims import Overlap, claimed
+from tracking.execution import execution_name
 from tracking.hooks import mirror
 
 StepResult = dict[str, Any]
@@ -71,11 +72,6 @@ def once_task(step: Step, function: OnceFunction) -> StepTask:
     return _tracked_task(step, run)
 
 
-def run_name(step_id: str, window: MonthWindow | None) -> str:
-    """The task run's name: `services`, or `invoices 2024-03` (interfaces.md, Prefect)."""
-    return step_id if window is None else f"{step_id} {window}"
-
-
 def _tracked_task(step: Step, function: Callable[..., StepResult]) -> StepTask:
     return Task(
         function,
@@ -95,7 +91,8 @@ def _tracked_task(step: Step, function: Callable[..., StepResult]) -> StepTask:
 
 
 def _name_of_this_run() -> str:
-    return run_name(str(runtime.task_run.task_name), runtime.task_run.parameters.get("window"))
+    window: MonthWindow | None = runtime.task_run.parameters.get("window")
+    return execution_name(str(runtime.task_run.task_name), window.start if window else None)
 
 
 def _worth_a_retry(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:

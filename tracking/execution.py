@@ -23,6 +23,11 @@ class ExecutionStatus(StrEnum):
 OPEN_STATUSES = (ExecutionStatus.PENDING, ExecutionStatus.RUNNING)
 
 
+def execution_name(step_name: str, window_start: date | None) -> str:
+    """The name of a task run: `services`, or `invoices 2024-03` (interfaces.md, Prefect)."""
+    return f"{step_name} {window_start:%Y-%m}" if window_start else step_name
+
+
 class SyncExecution(SQLModel, table=True):
     """One planned or executed (step, window). Times are aware UTC; the window is null for once-per-run steps."""
 
@@ -69,8 +74,8 @@ class SyncExecution(SQLModel, table=True):
 
     @property
     def name(self) -> str:
-        """As the task run is called: `services`, or `invoices 2024-03` (interfaces.md, Prefect)."""
-        return f"{self.step_name} {self.window_start:%Y-%m}" if self.window_start else self.step_name
+        """As the task run is called."""
+        return execution_name(self.step_name, self.window_start)
 
     @property
     def result(self) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from flows.assessment import Assessment, CellState
 from steps.progress import News
 from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.history import executions_of_run, pending_errors_by_kind
@@ -24,6 +26,17 @@ _STATUS_STYLE = {
     ExecutionStatus.RUNNING: "cyan",
     ExecutionStatus.PENDING: "dim",
 }
+
+
+_STATE_MARKS = {
+    CellState.completed: ("ok", "green"),
+    CellState.failed: ("FAIL", "bold red"),
+    CellState.missing: ("-", "dim"),
+    CellState.running: ("run", "cyan"),
+    CellState.stale: ("old", "yellow"),
+}
+GridCell = tuple[str, date | None, Text]
+"""Step, month (None: once a run), and what is shown."""
 
 
 def error_line(message: str) -> None:
@@ -94,26 +107,41 @@ def execution_json(execution: SyncExecution) -> dict[str, Any]:
 
 def grids(executions: Sequence[SyncExecution]) -> Iterator[Table]:
     """Steps x months, a table for each year: how many records each window processed, or how it ended."""
-    once = [execution for execution in executions if execution.window_start is None]
-    by_year: dict[int, list[SyncExecution]] = defaultdict(list)
-    for execution in executions:
-        if execution.window_start:
-            by_year[execution.window_start.year].append(execution)
-    if once:
-        yield _grid("Records processed, once a run", once)
-    for year, monthly in by_year.items():
-        yield _grid(f"Records processed in {year}, by step and month", monthly)
+    cells = [(execution.step_name, execution.window_start, _cell(execution)) for execution in executions]
+    yield from _grids("Records processed", cells)
 
 
-def _grid(title: str, executions: Sequence[SyncExecution]) -> Table:
-    months = sorted({execution.window_start for execution in executions}, key=str)
+def state_grids(assessments: Iterable[Assessment]) -> Iterator[Table]:
+    """Steps x months, a table for each year: where each cell stands."""
+    cells = [
+        (each.cell.step.id, each.cell.window.start if each.cell.window else None, _mark(each.state))
+        for each in assessments
+    ]
+    yield from _grids("Where it stands", cells)
+
+
+def _grids(what: str, cells: Sequence[GridCell]) -> Iterator[Table]:
+    by_year: dict[int | None, list[GridCell]] = defaultdict(list)
+    for cell in cells:
+        by_year[cell[1].year if cell[1] else None].append(cell)
+    for year, of_year in sorted(by_year.items(), key=lambda item: item[0] or 0):
+        yield _grid(f"{what} in {year}, by step and month" if year else f"{what}, once a run", of_year)
+
+
+def _grid(title: str, cells: Sequence[GridCell]) -> Table:
+    months = sorted({month for _, month, _ in cells}, key=str)
     table = _narrow_table(title)
     for month in months:
         table.add_column(f"{month:%b}" if month else "all", justify="right", no_wrap=True)
-    for step, rows in _by_step(executions).items():
-        cells = {row.window_start: _cell(row) for row in rows}
-        table.add_row(step, *(cells.get(month, "") for month in months))
+    for step in dict.fromkeys(step for step, _, _ in cells):
+        texts = {month: text for name, month, text in cells if name == step}
+        table.add_row(step, *(texts.get(month, "") for month in months))
     return table
+
+
+def _mark(state: CellState) -> Text:
+    """A state in three letters, so that a year fits."""
+    return Text(_STATE_MARKS[state][0], style=_STATE_MARKS[state][1])
 
 
 def _narrow_table(title: str) -> Table:
