@@ -66,6 +66,26 @@ def resolve_range(asked: AskedRange, scheduled: datetime, settings: SyncSettings
     return MonthWindow(date(year, 1, 1), date(year + 1, 1, 1))
 
 
+def resolve_accrual_range(asked: AskedRange, scheduled: datetime, settings: SyncSettings) -> MonthWindow:
+    """The months to accrue: the same rules, but `year-to-date` ends with the last month that is over.
+
+    A month that is not over cannot be accrued; who names one gets that as its failure, who says "to date" means those
+    that can.
+
+    Raises:
+        UsageError: one line that says what was given and what is allowed.
+    """
+    span = resolve_range(asked, scheduled, settings)
+    if asked.start_date is not None or asked.period is not Period.year_to_date:
+        return span
+    this_month = first_of_month(scheduled.astimezone(settings.zone).date())
+    if this_month == span.start:
+        raise UsageError(
+            f"period {asked.period}: no month of {span.start.year} is over yet; {Period.previous_month} is"
+        )
+    return MonthWindow(span.start, this_month)
+
+
 def _range_of_dates(start: date | None, end: date | None) -> MonthWindow:
     if start is None or end is None:
         given, missing = ("end date", "start date") if start is None else ("start date", "end date")

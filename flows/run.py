@@ -1,7 +1,7 @@
 """One run of a plan: every cell is written down first, then done one after the other, then summed up.
 
-A cell is a step and, if the step works by month, one month window. A cell that fails does not stop the others; at the
-end the run is `Failed` if any did, and says which and why.
+A cell is a step and, if the step works by month, one month window. A cell that fails does not stop the others, unless
+they build on it; at the end the run is `Failed` if any did, and says which and why.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,65 +15,68 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
+from flows.cells import Cell
+from flows.reconcile_executions import reconcile
 from flows.summary import ProgressBar, leave_summary
-from steps.catalog import Step
 from steps.domain.months import MonthWindow
 from steps.progress import News, conclude, listening, say
 from steps.report import describe_result
-from steps.task import TASKS, run_name
+from steps.task import TASKS
 from steps.vendor_reads import shared_reads
+from tracking.claims import Overlap
+from tracking.execution import ExecutionStatus, SyncExecution
+from tracking.heartbeat import heartbeat
 from tracking.history import executions_of_run
 from tracking.hooks import describe_failure
-from tracking.recorder import PlannedExecution, end_open_executions, plan_executions
+from tracking.recorder import end_open_executions, plan_executions
 
 FAILURES_NAMED = 5
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One task run to come."""
+class Manner:
+    """How a run goes about its cells."""
 
-    step: Step
-    window: MonthWindow | None = None
-
-    @property
-    def name(self) -> str:
-        """As the task run is called."""
-        return run_name(self.step.id, self.window)
-
-    @property
-    def planned(self) -> PlannedExecution:
-        """As it is written down before anything starts."""
-        if self.window is None:
-            return PlannedExecution(self.step.id)
-        return PlannedExecution(self.step.id, self.window.start, self.window.end)
+    overlap: Overlap = Overlap.wait
+    """What to do about a window that another run is working on."""
+    stop_at_failure: bool = False
+    """Leave the cells after a failed one alone: they build on it."""
 
 
-def cells_of(steps: Sequence[Step], span: MonthWindow) -> list[Cell]:
-    """The plan of a run: each step in order, each month of the range for those that work by month."""
-    return [Cell(step, window) for step in steps for window in (span.months() if step.by_month else (None,))]
-
-
-def run_cells(cells: Sequence[Cell], span: MonthWindow) -> State[Any]:
+def run_cells(cells: Sequence[Cell], span: MonthWindow, manner: Manner) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
+    reconcile(besides=flow_run_id)
     execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
     failures: list[str] = []
-    with _telling_prefect(), ProgressBar(len(cells)) as bar, _ending_the_rest(flow_run_id), shared_reads(span):
+    with (
+        _telling_prefect(),
+        _ending_the_rest(flow_run_id),
+        heartbeat(flow_run_id),
+        ProgressBar(len(cells)) as bar,
+        shared_reads(span),
+    ):
         for cell, execution_id in zip(cells, execution_ids, strict=True):
-            if failure := _run_cell(cell, execution_id):
+            if failure := _run_cell(cell, execution_id, manner.overlap):
                 failures.append(f"{cell.name}: {failure}")
+                if manner.stop_at_failure:
+                    break
             bar.advance()
-    leave_summary(executions_of_run(flow_run_id))
-    return _final_state(failures, len(cells))
+    if left := end_open_executions(flow_run_id, f"not run, because it builds on what failed: {'; '.join(failures)}"):
+        failures.append(f"{left} more were not run, because they build on it")
+    executions = executions_of_run(flow_run_id)
+    leave_summary(executions)
+    return _final_state(failures, executions)
 
 
-def _run_cell(cell: Cell, execution_id: int) -> str | None:
+def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
     """Do one cell; why it failed, or None."""
     say(f"{cell.name}: started")
     began = monotonic()
-    parameters = {"execution_id": execution_id} | ({"window": cell.window} if cell.window else {})
-    state: State[Any] = TASKS[cell.step.id](**parameters, return_state=True)  # type: ignore[assignment]
+    parameters: dict[str, Any] = {"execution_id": execution_id, "overlap": overlap}
+    if cell.window:
+        parameters["window"] = cell.window
+    state: State[Any] = TASKS[cell.step.id](**parameters, return_state=True)
     took = f"{monotonic() - began:.1f} s"
     if state.is_completed():
         conclude(f"{cell.name}: {describe_result(state.result())} ({took})")
@@ -83,12 +86,13 @@ def _run_cell(cell: Cell, execution_id: int) -> str | None:
     return failure
 
 
-def _final_state(failures: Sequence[str], cells: int) -> State[Any]:
+def _final_state(failures: Sequence[str], executions: Sequence[SyncExecution]) -> State[Any]:
+    failed = sum(execution.status == ExecutionStatus.FAILED for execution in executions)
     if not failures:
-        return Completed(message=f"{cells} of {cells} executions completed")
+        return Completed(message=f"{len(executions)} of {len(executions)} executions completed")
     named = "; ".join(failures[:FAILURES_NAMED])
     more = f"; and {len(failures) - FAILURES_NAMED} more" if len(failures) > FAILURES_NAMED else ""
-    return Failed(message=f"{len(failures)} of {cells} executions failed: {named}{more}")
+    return Failed(message=f"{failed} of {len(executions)} executions failed: {named}{more}")
 
 
 @contextmanager

@@ -3,11 +3,15 @@
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
+from flows.assessment import Only
+from flows.cells import cells_of
 from flows.endings import close_after_cancellation, close_after_crash
 from flows.order import ImportStep, steps_from
 from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_range
-from flows.run import cells_of, run_cells
+from flows.planning import cells_of_plan, choose_cells
+from flows.run import Manner, run_cells
 from steps.settings import SyncSettings
+from tracking.claims import Overlap
 
 
 @flow(
@@ -22,6 +26,9 @@ def sync_import(
     start_date: MonthDate | None = None,
     end_date: MonthDate | None = None,
     period: Period | None = None,
+    only: Only | None = None,
+    plan: int | None = None,
+    overlap: Overlap = Overlap.wait,
 ) -> State[None]:
     """Import from Holded, the 4Geeks CRM and Notion, month by month, in the fixed order.
 
@@ -31,8 +38,15 @@ def sync_import(
         start_date: First month, as its first day (such as 2024-03-01).
         end_date: The month after the last one, as its first day; it is not included.
         period: Months relative to the scheduled start of the run, such as previous-month.
+        only: Do just the steps and months that are failed, missing or stale; the others are left as they are.
+        plan: Id of a plan that `sync-actions plan` made: exactly that is run, and all above is left aside.
+        overlap: What to do about a step and month that another run is working on: wait for it, or be refused.
     """
     settings: SyncSettings = SyncSettings.load()
+    if plan is not None:
+        cells, span = cells_of_plan(plan, settings.zone)
+        return run_cells(cells, span, Manner(overlap))
     asked = AskedRange(year, start_date, end_date, period)
     span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
-    return run_cells(cells_of(steps_from(from_step), span), span)
+    cells = choose_cells(cells_of(steps_from(from_step), span), only, settings.zone)
+    return run_cells(cells, span, Manner(overlap))

@@ -11,6 +11,7 @@ from sqlmodel import Session
 from steps.catalog import Step
 from steps.errors import RecordRejectedError
 from tracking.error_book import FoundError, RecordKey, record_errors
+from tracking.recorder import record_result
 
 
 @dataclass
@@ -40,7 +41,7 @@ class StepReport:
         self._checked.update((entity_type, external_id) for external_id in external_ids)
 
     def record_errors(self, session: Session, execution_id: int | None) -> None:
-        """Write the errors down, in the transaction of the records they belong to."""
+        """Write errors and result down, in the transaction of the records they belong to."""
         record_errors(
             session,
             integration=self.step.integration,
@@ -49,6 +50,7 @@ class StepReport:
             found=list(self._errors.values()),
             passed=self._checked,
         )
+        record_result(session, execution_id, self.as_result())
 
     def as_result(self) -> dict[str, Any]:
         """The step's answer (interfaces.md, last lines)."""

@@ -24,12 +24,16 @@ from steps.catalog import (
 from steps.connectors.backend import call_backend
 from steps.domain.months import MonthWindow
 from steps.errors import is_transient
+from steps.process_accruals import process_accruals
+from steps.progress import say
 from steps.settings import SyncSettings
 from steps.sync_crm_clients import sync_crm_clients
 from steps.sync_invoices import sync_invoices
 from steps.sync_notion_external_ids import sync_notion_external_ids
 from steps.sync_service_periods import sync_service_periods
 from steps.sync_services import sync_services
+from tracking.claims import Overlap, claimed
+from tracking.execution import execution_name
 from tracking.hooks import mirror
 
 StepResult = dict[str, Any]
@@ -45,11 +49,12 @@ RETRY_DELAY_SECONDS = 10.0
 def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
     """The tracked task of a step that is called once for each month window."""
 
-    def run(window: MonthWindow, execution_id: int | None = None) -> StepResult:
+    def run(window: MonthWindow, execution_id: int | None = None, overlap: Overlap = Overlap.wait) -> StepResult:
         settings: SyncSettings = SyncSettings.load()
-        if settings.backend_url:
-            return call_backend(settings, step.endpoint, _window_parameters(step, window))
-        return function(window, execution_id)
+        with claimed(execution_id, overlap, say):
+            if settings.backend_url:
+                return call_backend(settings, step.endpoint, _window_parameters(step, window))
+            return function(window, execution_id)
 
     return _tracked_task(step, run)
 
@@ -57,18 +62,14 @@ def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
 def once_task(step: Step, function: OnceFunction) -> StepTask:
     """The tracked task of a step that is called once a run."""
 
-    def run(execution_id: int | None = None) -> StepResult:
+    def run(execution_id: int | None = None, overlap: Overlap = Overlap.wait) -> StepResult:
         settings: SyncSettings = SyncSettings.load()
-        if settings.backend_url:
-            return call_backend(settings, step.endpoint, {})
-        return function(execution_id)
+        with claimed(execution_id, overlap, say):
+            if settings.backend_url:
+                return call_backend(settings, step.endpoint, {})
+            return function(execution_id)
 
     return _tracked_task(step, run)
-
-
-def run_name(step_id: str, window: MonthWindow | None) -> str:
-    """The task run's name: `services`, or `invoices 2024-03` (interfaces.md, Prefect)."""
-    return step_id if window is None else f"{step_id} {window}"
 
 
 def _tracked_task(step: Step, function: Callable[..., StepResult]) -> StepTask:
@@ -90,7 +91,8 @@ def _tracked_task(step: Step, function: Callable[..., StepResult]) -> StepTask:
 
 
 def _name_of_this_run() -> str:
-    return run_name(str(runtime.task_run.task_name), runtime.task_run.parameters.get("window"))
+    window: MonthWindow | None = runtime.task_run.parameters.get("window")
+    return execution_name(str(runtime.task_run.task_name), window.start if window else None)
 
 
 def _worth_a_retry(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:
@@ -111,5 +113,6 @@ TASKS: dict[str, StepTask] = {
     CRM_CLIENTS.id: monthly_task(CRM_CLIENTS, sync_crm_clients),
     SERVICE_PERIODS.id: monthly_task(SERVICE_PERIODS, sync_service_periods),
     NOTION_EXTERNAL_ID.id: once_task(NOTION_EXTERNAL_ID, sync_notion_external_ids),
+    ACCRUALS.id: monthly_task(ACCRUALS, process_accruals),
 }
 """Each step's task, by the step's id."""

@@ -5,8 +5,9 @@ back on any exception. Writers of the ledger take turns on both databases, so th
 when it writes; their transactions are short, because vendors are read before they open.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -86,6 +87,7 @@ def _make_sqlite_engine(url: URL) -> Engine:
     return engine
 
 
+_guards: ContextVar[tuple[Callable[[Session], None], ...]] = ContextVar("commit_guards", default=())
 _engines: dict[URL, Engine] = {}
 _opening = Lock()
 
@@ -136,6 +138,19 @@ def write_session() -> Iterator[Session]:
         if session.get_bind().dialect.name == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LEDGER_LOCK})
         yield session
+        session.flush()
+        for guard in _guards.get():
+            guard(session)
+
+
+@contextmanager
+def before_commit(guard: Callable[[Session], None]) -> Iterator[None]:
+    """Let `guard` look at every ledger transaction inside the block before it commits; what it raises rolls it back."""
+    token = _guards.set((*_guards.get(), guard))
+    try:
+        yield
+    finally:
+        _guards.reset(token)
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Column
+from sqlalchemy import JSON, Column, Index, text
 from sqlmodel import Field, SQLModel
 
 from tracking.columns import UtcDateTime, utc_now
+from tracking.lease import this_process
 
 
 class ExecutionStatus(StrEnum):
@@ -22,10 +23,32 @@ class ExecutionStatus(StrEnum):
 OPEN_STATUSES = (ExecutionStatus.PENDING, ExecutionStatus.RUNNING)
 
 
+def execution_name(step_name: str, window_start: date | None) -> str:
+    """The name of a task run: `services`, or `invoices 2024-03` (interfaces.md, Prefect)."""
+    return f"{step_name} {window_start:%Y-%m}" if window_start else step_name
+
+
 class SyncExecution(SQLModel, table=True):
     """One planned or executed (step, window). Times are aware UTC; the window is null for once-per-run steps."""
 
     __tablename__ = "sync_execution"
+    __table_args__ = (
+        Index(
+            "uq_sync_execution_month_held",
+            "step_name",
+            "window_start",
+            unique=True,
+            sqlite_where=text("holds_window"),
+            postgresql_where=text("holds_window"),
+        ),
+        Index(
+            "uq_sync_execution_once_held",
+            "step_name",
+            unique=True,
+            sqlite_where=text("holds_window AND window_start IS NULL"),
+            postgresql_where=text("holds_window AND window_start IS NULL"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     step_name: str = Field(index=True)
@@ -40,8 +63,19 @@ class SyncExecution(SQLModel, table=True):
     error_message: str | None = None
     details: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", JSON, nullable=False))
     """Column `metadata` (SQLAlchemy reserves that attribute name): `result`, `attempts`."""
+    owner: str | None = Field(default_factory=this_process)
+    """The process that plans and works on it (`tracking/lease.py`)."""
+    alive_at: datetime | None = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    """When the owner last said that it lives."""
+    holds_window: bool = False
+    """Whether it has the right to work on its (step, window): at most one execution has (`tracking/claims.py`)."""
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+    @property
+    def name(self) -> str:
+        """As the task run is called."""
+        return execution_name(self.step_name, self.window_start)
 
     @property
     def result(self) -> dict[str, Any] | None:

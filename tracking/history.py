@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
+from sqlalchemy import ColumnElement
 from sqlmodel import col, func, select
 
 from tracking.database import read_session
-from tracking.execution import SyncExecution
+from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.integration_error import IntegrationError
 
 DEFAULT_LIMIT = 100
@@ -70,3 +71,33 @@ def pending_errors_by_kind(execution_ids: Sequence[int]) -> list[ErrorCount]:
     )
     with read_session() as session:
         return [ErrorCount(*row) for row in session.exec(query)]
+
+
+CellKey = tuple[str, date | None]
+"""Step id and first of the month (None: a step that is called once a run)."""
+
+
+@dataclass(frozen=True)
+class CellHistory:
+    """The newest execution of a (step, month), and the newest that completed."""
+
+    newest: SyncExecution
+    newest_completed: SyncExecution | None
+
+
+def cell_histories() -> dict[CellKey, CellHistory]:
+    """What is known of every (step, month) that was ever executed."""
+    newest = _newest_by_cell()
+    completed = _newest_by_cell(col(SyncExecution.status) == ExecutionStatus.COMPLETED)
+    return {key: CellHistory(row, completed.get(key)) for key, row in newest.items()}
+
+
+def _newest_by_cell(*where: ColumnElement[bool]) -> dict[CellKey, SyncExecution]:
+    newest = (
+        select(func.max(col(SyncExecution.id)))
+        .where(*where)
+        .group_by(col(SyncExecution.step_name), col(SyncExecution.window_start))
+    )
+    with read_session() as session:
+        rows = session.exec(select(SyncExecution).where(col(SyncExecution.id).in_(newest)))
+        return {(row.step_name, row.window_start): row for row in rows}

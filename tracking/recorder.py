@@ -1,4 +1,4 @@
-"""Writes what happened to executions. Plain functions with a short transaction each; they know no Prefect.
+"""Writes what happened to executions: plain functions, most with a short transaction each; they know no Prefect.
 
 An execution only moves forward: pending -> running -> completed or failed. Each change is one conditional update, so
 that a late or repeated call never reopens or overwrites an ended row.
@@ -6,15 +6,17 @@ that a late or repeated call never reopens or overwrites an ended row.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import select as select_value
 from sqlmodel import Session, col, select
 
 from tracking.columns import utc_now
 from tracking.database import tracking_session
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
+from tracking.lease import this_process
 from tracking.redaction import redact, redact_json
 
 
@@ -72,6 +74,7 @@ def start_execution(execution_id: int | None, task: RunningTask) -> None:
                 flow_run_id=task.flow_run_id,
             )
         row.task_run_id = task.task_run_id
+        row.owner, row.alive_at = this_process(), database_now(session)
         row.status = ExecutionStatus.RUNNING
         row.started_at = row.started_at or now
         row.details = {**row.details, "attempts": task.attempt}
@@ -100,6 +103,31 @@ def end_open_executions(flow_run_id: str, reason: str) -> int:
         return _end(session, of_run, ExecutionStatus.FAILED, error_message=redact(reason))
 
 
+def end_execution(session: Session, execution_id: int, status: ExecutionStatus, reason: str | None) -> bool:
+    """End one open execution from outside. False when it had ended meanwhile."""
+    return _end(session, col(SyncExecution.id) == execution_id, status, error_message=reason) > 0
+
+
+def record_result(session: Session, execution_id: int | None, result: dict[str, Any]) -> None:
+    """Keep a step's result in the transaction of its records.
+
+    Whatever kills the process next, it is known that the window is in the ledger.
+    """
+    if execution_id is None:
+        return
+    row = session.get_one(SyncExecution, execution_id)
+    row.details = {**row.details, "result": redact_json(result)}
+    session.flush()
+
+
+def database_now(session: Session) -> datetime:
+    """The present moment by the clock that all machines share: PostgreSQL's, or that of SQLite's one machine."""
+    if session.get_bind().dialect.name == "postgresql":
+        moment: datetime = session.execute(select_value(func.clock_timestamp())).scalar_one()
+        return moment
+    return utc_now()
+
+
 def _of_task(task_run_id: str) -> ColumnElement[bool]:
     return col(SyncExecution.task_run_id) == task_run_id
 
@@ -122,6 +150,6 @@ def _end(session: Session, which: ColumnElement[bool], status: ExecutionStatus, 
     statement = (
         update(SyncExecution)
         .where(which, col(SyncExecution.status).in_(OPEN_STATUSES))
-        .values({"status": status, "completed_at": now, "updated_at": now, **values})
+        .values({"status": status, "completed_at": now, "updated_at": now, "holds_window": False, **values})
     )
     return int(session.connection().execute(statement).rowcount)

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from flows.cli.look_back import show_errors, show_history, show_steps
+from flows.cli.plan import plan_run, run_plan
+from flows.cli.prefect_api import prefect_api, quiet_prefect
 from flows.cli.run import ExitStatus, Request, run
 from flows.cli.screen import error_line
 from steps.catalog import STEPS
@@ -19,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("plan")(plan_run)
+app.command("run")(run_plan)
 app.command("steps")(show_steps)
 app.command("history")(show_history)
 app.command("errors")(show_errors)
@@ -36,6 +40,10 @@ def sync_actions(
     ] = None,
     start_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="First month, included.")] = None,
     end_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="Month to stop before, excluded.")] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="STATE", help="Only the steps and months that are failed, missing or stale."),
+    ] = None,
     sandbox: Annotated[
         bool,
         typer.Option("--sandbox", help="Use the built-in sandbox (an invented academy in 2024) as the three vendors."),
@@ -49,15 +57,25 @@ def sync_actions(
     Without a command the import runs. Exit status: 0 everything completed, 1 a step failed, 2 wrong usage,
     130 interrupted.
     """
-    request = Request(from_step, year, start_date, end_date, sandbox=sandbox, as_json=as_json)
+    request = Request(from_step, year, start_date, end_date, only, sandbox=sandbox, as_json=as_json)
     if context.invoked_subcommand is None:
         raise typer.Exit(run(request))
-    if any((from_step, year, start_date, end_date, as_json)):
+    if any((from_step, year, start_date, end_date, only, as_json)):
         raise UsageError(f"options of a run do not go before the command {context.invoked_subcommand!r}")
     if sandbox:
         from flows.cli.sandbox import use_sandbox_database
 
         use_sandbox_database()
+
+
+@app.command("reconcile")
+def reconcile_now() -> None:
+    """End what dead runs left open, here and in Prefect."""
+    quiet_prefect()
+    with prefect_api():
+        from flows.reconcile_executions import reconcile
+
+        typer.echo(str(reconcile()))
 
 
 @app.command("sandbox")

@@ -21,6 +21,7 @@ from tracking.error_review import ErrorFilter, export_errors, find_errors, mark_
 from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.history import DEFAULT_LIMIT, HistoryFilter, find_executions
 from tracking.integration_error import ErrorStatus, IntegrationError
+from tracking.repair import end_dead_executions
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON array on standard output instead of a table.")]
 
@@ -54,6 +55,7 @@ def show_history(
         until=None if until is None else _moment("--until", until),
         limit=limit,
     )
+    end_dead_executions()
     executions = find_executions(wanted)
     if as_json:
         _print_json([execution_json(execution) for execution in executions])

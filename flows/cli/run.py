@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
+from flows.assessment import Only
 from flows.cli import screen
 from flows.cli.prefect_api import prefect_api, quiet_prefect
+from flows.order import IMPORT_ORDER, ImportStep
 from flows.parameters import AskedRange, parse_month_date, parse_step, parse_year, resolve_range
+from flows.planning import cells_of_plan
 from steps.catalog import ACCRUALS
 from steps.domain.months import MonthWindow
 from steps.errors import UsageError
@@ -30,12 +33,15 @@ class ExitStatus(IntEnum):
 class Request:
     """The options of a run, as they were typed."""
 
-    from_step: str | None
-    year: str | None
-    start_date: str | None
-    end_date: str | None
-    sandbox: bool
-    as_json: bool
+    from_step: str | None = None
+    year: str | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+    only: str | None = None
+    plan: int | None = None
+    """Run this plan; the options above do not go with it."""
+    sandbox: bool = False
+    as_json: bool = False
 
     def resolve(self) -> tuple[str, MonthWindow]:
         """The first step and the range of months.
@@ -43,8 +49,13 @@ class Request:
         Raises:
             UsageError: one line that says what was given and what is allowed.
         """
-        step = parse_step(self.from_step or "services")
         settings: SyncSettings = SyncSettings.load()
+        if self.only is not None and self.only not in set(Only):
+            raise UsageError(f"only {self.only!r} is not known: one of {', '.join(Only)} is expected")
+        if self.plan is not None:
+            cells, span = cells_of_plan(self.plan, settings.zone)
+            return cells[0].step.id if cells else IMPORT_ORDER[0].id, span
+        step = parse_step(self.from_step or IMPORT_ORDER[0].id)
         start = None if self.start_date is None else parse_month_date("start date", self.start_date)
         end = None if self.end_date is None else parse_month_date("end date", self.end_date)
         year = None if self.year is None or (start and end) else parse_year(self.year)
@@ -54,9 +65,8 @@ class Request:
 def run(request: Request) -> ExitStatus:
     """Check everything, run the flow, show what came of it."""
     step, span = request.resolve()
-    flow_run_id: str | None = None
     with ExitStack() as stack:
-        view = stack.enter_context(screen.RunView(_title(step, span, sandbox=request.sandbox)))
+        view = stack.enter_context(screen.RunView(_title(request, step, span)))
         stack.enter_context(listening(view.hear))
         if request.sandbox:
             from flows.cli.sandbox import sandboxed
@@ -65,21 +75,24 @@ def run(request: Request) -> ExitStatus:
         get_engine()  # a database that cannot be used is said before Prefect boots
         quiet_prefect()
         stack.enter_context(prefect_api())
-        state = _run_flow(step, span)
-        flow_run_id = str(state.state_details.flow_run_id)
+        state = _run_flow(request, step, span)
+    flow_run_id = str(state.state_details.flow_run_id)
     screen.show_outcome(flow_run_id, str(state.name), state.message, as_json=request.as_json)
     return ExitStatus.COMPLETED if state.is_completed() else ExitStatus.FAILED
 
 
-def _title(step: str, span: MonthWindow, *, sandbox: bool) -> str:
+def _title(request: Request, step: str, span: MonthWindow) -> str:
     what = "Accruals" if step == ACCRUALS.id else f"Import from {step}"
-    return f"{what}, {span}" + (", on the sandbox" if sandbox else "")
+    which = f", only what is {request.only}" if request.only else f", plan {request.plan}" if request.plan else ""
+    return f"{what}, {span}{which}" + (", on the sandbox" if request.sandbox else "")
 
 
-def _run_flow(step: str, span: MonthWindow) -> Any:
-    if step == ACCRUALS.id:
-        raise UsageError("step 'accruals' is not part of this version")
-    from flows.order import ImportStep
+def _run_flow(request: Request, step: str, span: MonthWindow) -> Any:
+    from flows.process_accruals import process_accruals
     from flows.sync_import import sync_import
 
-    return sync_import(ImportStep(step), start_date=span.start, end_date=span.end, return_state=True)
+    only = Only(request.only) if request.only else None
+    asked = {"start_date": span.start, "end_date": span.end, "only": only, "plan": request.plan}
+    if step == ACCRUALS.id:
+        return process_accruals(**asked, return_state=True)
+    return sync_import(ImportStep(step), **asked, return_state=True)

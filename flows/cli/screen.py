@@ -3,15 +3,17 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from types import TracebackType
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from flows.assessment import Assessment, CellState
 from steps.progress import News
 from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.history import executions_of_run, pending_errors_by_kind
@@ -24,6 +26,17 @@ _STATUS_STYLE = {
     ExecutionStatus.RUNNING: "cyan",
     ExecutionStatus.PENDING: "dim",
 }
+
+
+_STATE_MARKS = {
+    CellState.completed: ("ok", "green"),
+    CellState.failed: ("FAIL", "bold red"),
+    CellState.missing: ("-", "dim"),
+    CellState.running: ("run", "cyan"),
+    CellState.stale: ("old", "yellow"),
+}
+GridCell = tuple[str, date | None, Text]
+"""Step, month (None: once a run), and what is shown."""
 
 
 def error_line(message: str) -> None:
@@ -92,35 +105,55 @@ def execution_json(execution: SyncExecution) -> dict[str, Any]:
     }
 
 
-def grids(executions: Sequence[SyncExecution]) -> Iterator[Table]:
+def grids(executions: Sequence[SyncExecution]) -> Iterator[Group]:
     """Steps x months, a table for each year: how many records each window processed, or how it ended."""
-    once = [execution for execution in executions if execution.window_start is None]
-    by_year: dict[int, list[SyncExecution]] = defaultdict(list)
-    for execution in executions:
-        if execution.window_start:
-            by_year[execution.window_start.year].append(execution)
-    if once:
-        yield _grid("Records processed, once a run", once)
-    for year, monthly in by_year.items():
-        yield _grid(f"Records processed in {year}, by step and month", monthly)
+    cells = [(execution.step_name, execution.window_start, _cell(execution)) for execution in executions]
+    yield from _grids("Records processed", cells)
 
 
-def _grid(title: str, executions: Sequence[SyncExecution]) -> Table:
-    months = sorted({execution.window_start for execution in executions}, key=str)
-    table = _narrow_table(title)
+def state_grids(assessments: Iterable[Assessment]) -> Iterator[Group]:
+    """Steps x months, a table for each year: where each cell stands."""
+    cells = [
+        (each.cell.step.id, each.cell.window.start if each.cell.window else None, _mark(each.state))
+        for each in assessments
+    ]
+    yield from _grids("Where it stands", cells)
+
+
+def _grids(what: str, cells: Sequence[GridCell]) -> Iterator[Group]:
+    by_year: dict[int | None, list[GridCell]] = defaultdict(list)
+    for cell in cells:
+        by_year[cell[1].year if cell[1] else None].append(cell)
+    for year, of_year in sorted(by_year.items(), key=lambda item: item[0] or 0):
+        yield _grid(f"{what} in {year}, by step and month" if year else f"{what}, once a run", of_year)
+
+
+def _grid(title: str, cells: Sequence[GridCell]) -> Group:
+    months = sorted({month for _, month, _ in cells}, key=str)
+    table = _narrow_table()
     for month in months:
         table.add_column(f"{month:%b}" if month else "all", justify="right", no_wrap=True)
-    for step, rows in _by_step(executions).items():
-        cells = {row.window_start: _cell(row) for row in rows}
-        table.add_row(step, *(cells.get(month, "") for month in months))
-    return table
+    for step in dict.fromkeys(step for step, _, _ in cells):
+        texts = {month: text for name, month, text in cells if name == step}
+        table.add_row(step, *(texts.get(month, "") for month in months))
+    return _titled(title, table)
 
 
-def _narrow_table(title: str) -> Table:
+def _mark(state: CellState) -> Text:
+    """A state in three letters, so that a year fits."""
+    return Text(_STATE_MARKS[state][0], style=_STATE_MARKS[state][1])
+
+
+def _narrow_table() -> Table:
     """A year fits a terminal of 80 columns."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    table = Table(box=box.SIMPLE_HEAD, padding=0)
     table.add_column("step", no_wrap=True)
     return table
+
+
+def _titled(title: str, table: Table) -> Group:
+    """A title of its own line: a table's own title is wrapped to the table's width."""
+    return Group(Text(title, style="bold"), table)
 
 
 def _cell(execution: SyncExecution) -> Text:
@@ -133,9 +166,9 @@ def status_text(status: str, shown: str | None = None) -> Text:
     return Text(shown or status, style=_STATUS_STYLE[ExecutionStatus(status)])
 
 
-def totals(executions: Sequence[SyncExecution]) -> Table:
+def totals(executions: Sequence[SyncExecution]) -> Group:
     """Each step's counts over all its windows."""
-    table = _narrow_table("Counts, by step")
+    table = _narrow_table()
     for heading in ("runs", "failed", *_COUNTS.values(), "errors", "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for step, rows in _by_step(executions).items():
@@ -149,7 +182,7 @@ def totals(executions: Sequence[SyncExecution]) -> Table:
         }
         if any("clients_created" in (row.result or {}) for row in rows):
             table.add_row("  clients", "", "", "", str(clients["created"]), str(clients["updated"]), "", "", "")
-    return table
+    return _titled("Counts, by step", table)
 
 
 def _by_step(executions: Iterable[SyncExecution]) -> dict[str, list[SyncExecution]]:

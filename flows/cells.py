@@ -1,0 +1,34 @@
+"""The cells of a run: a step and, if the step works by month, one month window. Knows no Prefect."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steps.catalog import Step
+from steps.domain.months import MonthWindow
+from tracking.execution import execution_name
+from tracking.recorder import PlannedExecution
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One task run to come."""
+
+    step: Step
+    window: MonthWindow | None = None
+
+    @property
+    def name(self) -> str:
+        """As the task run is called."""
+        return execution_name(self.step.id, self.window.start if self.window else None)
+
+    @property
+    def planned(self) -> PlannedExecution:
+        """As it is written down before anything starts."""
+        if self.window is None:
+            return PlannedExecution(self.step.id)
+        return PlannedExecution(self.step.id, self.window.start, self.window.end)
+
+
+def cells_of(steps: Sequence[Step], span: MonthWindow) -> list[Cell]:
+    """The plan of a run: each step in order, each month of the range for those that work by month."""
+    return [Cell(step, window) for step in steps for window in (span.months() if step.by_month else (None,))]

@@ -1,0 +1,45 @@
+"""Flow: the accruals step, month by month, ascending. It asks no vendor anything."""
+
+from prefect import flow, runtime
+from prefect.client.schemas.objects import State
+
+from flows.assessment import Only
+from flows.cells import cells_of
+from flows.endings import close_after_cancellation, close_after_crash
+from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_accrual_range
+from flows.planning import cells_of_plan, choose_cells
+from flows.run import Manner, run_cells
+from steps.catalog import ACCRUALS
+from steps.settings import SyncSettings
+from tracking.claims import Overlap
+
+
+@flow(name="process-accruals", on_crashed=[close_after_crash], on_cancellation=[close_after_cancellation])
+def process_accruals(
+    year: Year | None = None,
+    start_date: MonthDate | None = None,
+    end_date: MonthDate | None = None,
+    period: Period | None = None,
+    only: Only | None = None,
+    plan: int | None = None,
+    overlap: Overlap = Overlap.wait,
+) -> State[None]:
+    """Accrue each contract's revenue, month by month. Months build on each other: the first failure ends the run.
+
+    Args:
+        year: The whole year, when neither dates nor a period are given (default: SYNC_DEFAULT_YEAR).
+        start_date: First month, as its first day (such as 2024-03-01).
+        end_date: The month after the last one, as its first day; it is not included.
+        period: Months relative to the scheduled start of the run, such as previous-month.
+        only: Do just the steps and months that are failed, missing or stale; the others are left as they are.
+        plan: Id of a plan that `sync-actions plan` made: exactly that is run, and all above is left aside.
+        overlap: What to do about a month that another run is working on: wait for it, or be refused.
+    """
+    settings: SyncSettings = SyncSettings.load()
+    if plan is not None:
+        cells, span = cells_of_plan(plan, settings.zone)
+        return run_cells(cells, span, Manner(overlap, stop_at_failure=True))
+    asked = AskedRange(year, start_date, end_date, period)
+    span = resolve_accrual_range(asked, runtime.flow_run.scheduled_start_time, settings)
+    cells = choose_cells(cells_of((ACCRUALS,), span), only, settings.zone)
+    return run_cells(cells, span, Manner(overlap, stop_at_failure=True))

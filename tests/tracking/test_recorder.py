@@ -1,0 +1,113 @@
+"""An execution only moves forward, whatever is said about it, and however often."""
+
+from datetime import date
+
+import pytest
+
+from tracking.execution import ExecutionStatus, SyncExecution
+from tracking.history import executions_of_run
+from tracking.recorder import (
+    PlannedExecution,
+    RunningTask,
+    complete_execution,
+    end_open_executions,
+    fail_execution,
+    plan_executions,
+    start_execution,
+)
+from tracking.redaction import register_secret
+
+MARCH = PlannedExecution("invoices", date(2024, 3, 1), date(2024, 4, 1))
+
+
+def _task(attempt: int = 1) -> RunningTask:
+    return RunningTask("task", "run", attempt, MARCH)
+
+
+def _only() -> SyncExecution:
+    (row,) = executions_of_run("run")
+    return row
+
+
+def test_the_plan_is_written_before_anything_starts(database: str) -> None:
+    plan_executions("run", [PlannedExecution("services"), MARCH])
+
+    rows = executions_of_run("run")
+    assert [(row.step_name, row.window_start, row.status) for row in rows] == [
+        ("services", None, "pending"),
+        ("invoices", date(2024, 3, 1), "pending"),
+    ]
+    assert all(row.started_at is None and row.owner for row in rows)
+
+
+def test_a_planned_execution_runs_and_completes_with_its_result(database: str) -> None:
+    (execution_id,) = plan_executions("run", [MARCH])
+
+    start_execution(execution_id, _task())
+    assert complete_execution("task", {"invoices_processed": 3})
+
+    row = _only()
+    assert (row.status, row.result, row.details["attempts"]) == ("completed", {"invoices_processed": 3}, 1)
+    assert row.started_at is not None
+    assert row.completed_at is not None
+    assert row.started_at <= row.completed_at
+
+
+def test_a_retry_keeps_the_first_start_and_takes_the_attempts_from_the_task(database: str) -> None:
+    (execution_id,) = plan_executions("run", [MARCH])
+    start_execution(execution_id, _task())
+    first = _only().started_at
+
+    start_execution(execution_id, _task(attempt=2))
+
+    assert (_only().started_at, _only().details["attempts"]) == (first, 2)
+
+
+def test_a_task_that_nobody_planned_gets_a_row_of_its_own_once(database: str) -> None:
+    start_execution(None, _task())
+    start_execution(None, _task(attempt=2))
+
+    assert (_only().step_name, _only().window_start) == ("invoices", date(2024, 3, 1))
+
+
+@pytest.mark.parametrize("late", ["start", "complete", "fail", "end"])
+def test_what_comes_late_never_reopens_or_overwrites_an_ended_row(database: str, late: str) -> None:
+    (execution_id,) = plan_executions("run", [MARCH])
+    start_execution(execution_id, _task())
+    fail_execution("task", "the vendor is down")
+    before = _only().model_dump()
+
+    match late:
+        case "start":
+            start_execution(execution_id, _task(attempt=2))
+        case "complete":
+            assert not complete_execution("task", {})
+        case "fail":
+            assert not fail_execution("task", "another reason")
+        case _:
+            assert end_open_executions("run", "the run crashed") == 0
+
+    assert _only().model_dump() == before
+
+
+def test_what_a_run_left_open_ends_with_the_reason(database: str) -> None:
+    ids = plan_executions("run", [PlannedExecution("services"), MARCH])
+    start_execution(ids[1], _task())
+
+    assert end_open_executions("run", "the run was cancelled") == 2
+
+    assert {(row.status, row.error_message) for row in executions_of_run("run")} == {
+        (ExecutionStatus.FAILED, "the run was cancelled")
+    }
+
+
+def test_a_secret_in_a_reason_or_a_result_is_masked(database: str) -> None:
+    register_secret("s3cr3t-token")
+    ids = plan_executions("run", [PlannedExecution("services"), MARCH])
+    start_execution(ids[0], RunningTask("a", "run", 1, PlannedExecution("services")))
+    start_execution(ids[1], _task())
+
+    fail_execution("a", "refused: s3cr3t-token")
+    complete_execution("task", {"note": "s3cr3t-token", "nested": [{"x": "s3cr3t-token"}]})
+
+    assert all("s3cr3t" not in str(row.model_dump()) for row in executions_of_run("run"))

@@ -1,0 +1,48 @@
+"""The sign of life: while a run works, a thread touches its open executions, and ends those of dead runs it sees."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
+from sqlalchemy import update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
+
+from tracking.database import tracking_session
+from tracking.execution import OPEN_STATUSES, SyncExecution
+from tracking.lease import BEAT_SECONDS
+from tracking.recorder import database_now
+from tracking.repair import end_dead_executions
+
+
+@contextmanager
+def heartbeat(flow_run_id: str) -> Iterator[None]:
+    """Keep the run's leases alive inside the block."""
+    stop = Event()
+
+    def beat() -> None:
+        while not stop.wait(BEAT_SECONDS):
+            try:
+                touch(flow_run_id)
+                end_dead_executions()
+            except SQLAlchemyError:
+                continue  # the database may be back at the next beat; if not, the work itself will say so
+
+    thread = Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def touch(flow_run_id: str) -> int:
+    """Say that the run's owner is alive. Returns how many of its executions are open."""
+    with tracking_session() as session:
+        alive = (
+            update(SyncExecution)
+            .where(col(SyncExecution.flow_run_id) == flow_run_id, col(SyncExecution.status).in_(OPEN_STATUSES))
+            .values(alive_at=database_now(session))
+        )
+        return int(session.connection().execute(alive).rowcount)
