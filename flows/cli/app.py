@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.closing import close, reopen
 from flows.cli.look_back import show_errors, show_history, show_steps
 from flows.cli.plan import plan_run, run_plan
 from flows.cli.prefect_api import prefect_api, quiet_prefect
+from flows.cli.report import show_report
 from flows.cli.run import ExitStatus, Request, run
 from flows.cli.screen import error_line
 from steps.catalog import STEPS
@@ -26,6 +28,9 @@ app.command("run")(run_plan)
 app.command("steps")(show_steps)
 app.command("history")(show_history)
 app.command("errors")(show_errors)
+app.command("report")(show_report)
+app.command("close")(close)
+app.command("reopen")(reopen)
 
 
 @app.callback(invoke_without_command=True)

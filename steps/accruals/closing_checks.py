@@ -130,14 +130,15 @@ def _contract_totals(session: Session, candidate: Candidate) -> Iterator[Blocker
     """Accrued + remaining = total for each contract (accruals.md, promise 1), and accrued is what its postings say."""
     accrual, contract = col(ContractAccrual.id), col(ContractAccrual.contract_id)
     postings = sum_of_cents(AccruedPeriod.accrued_amount).label("cents")
-    sums = select(col(AccruedPeriod.contract_accrual_id).label("id"), postings).group_by("id").subquery()
+    of_accrual = col(AccruedPeriod.contract_accrual_id)
+    sums = select(of_accrual, postings).group_by(of_accrual).subquery()
     total = sum_of_cents(ContractAccrual.total_to_accrue)  # of one row: a contract has one state
     accrued = sum_of_cents(ContractAccrual.accrued_amount)
     remaining = sum_of_cents(ContractAccrual.remaining_amount_to_accrue)
     posted = func.coalesce(func.max(sums.c.cents), 0)
     wrong = (
         select(contract, total, accrued, remaining, posted)
-        .outerjoin(sums, sums.c.id == accrual)
+        .outerjoin(sums, sums.c.contract_accrual_id == accrual)
         .group_by(contract)
         .having(or_(total != accrued + remaining, accrued != posted))
         .order_by(contract)

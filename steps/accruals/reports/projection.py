@@ -1,0 +1,90 @@
+"""When what is deferred will be earned: the engine run forward in memory, with everything as it is known now. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+from steps.accruals.decide import decide
+from steps.accruals.facts import AccrualFacts, AccrualRules, ContractFacts
+from steps.accruals.outcome import Outcome
+from steps.accruals.periods import change_date
+from steps.domain.accrual import AccrualStatus
+from steps.domain.contract import ContractStatus
+from steps.domain.money import ZERO
+from steps.domain.months import first_of_month, last_of_month, next_month
+
+MOST_MONTHS = 120
+"""A course that ends later than in ten years is a typing mistake, and what is left of it waits for a person."""
+_PUT_OFF_TOO_LONG, _RESIGNED = 10, 14
+"""Rows of the decision table that end a wait: what happens if nobody does anything, not what is expected."""
+
+
+def expected_months(facts: ContractFacts, month: date, rules: AccrualRules) -> dict[date, Decimal]:
+    """The months after `month` in which the contract's remaining amount is expected to be earned.
+
+    What is in none of them is put off, or waits for a person.
+
+    Args:
+        facts: As seen from the month after `month`: what was accrued before counts the postings up to `month`.
+        month: The first day of the last month that counts as processed; later documents do not exist yet.
+        rules: The settings.
+
+    Raises:
+        ContractFailureError: The contract has bad data: all of it waits for a person.
+    """
+    known = _as_of(facts, last_of_month(month))
+    waiting = known.contract_date >= last_of_month(month) - timedelta(days=rules.recent_days)
+    expected: dict[date, Decimal] = {}
+    for outcome in _outcomes(known, month, rules):
+        if outcome.row == _PUT_OFF_TOO_LONG or (outcome.row == _RESIGNED and waiting):
+            break
+        if outcome.postings:
+            expected[outcome.month] = outcome.amount
+    return expected
+
+
+def _as_of(facts: ContractFacts, last: date) -> ContractFacts:
+    """The contract as it was on the day `last`, as far as the ledger remembers.
+
+    It keeps no history of states: one that was decided in a later month counts as still active on that day.
+    """
+    decided_later = facts.accrual.last_month is not None and facts.accrual.last_month > last
+    accrual = replace(facts.accrual, has_posting_in_month=False)
+    return replace(
+        facts,
+        documents=tuple(document for document in facts.documents if document.day <= last),
+        status=ContractStatus.ACTIVE if decided_later else facts.status,
+        accrual=replace(accrual, status=AccrualStatus.ACTIVE, last_month=None) if decided_later else accrual,
+    )
+
+
+def _outcomes(facts: ContractFacts, month: date, rules: AccrualRules) -> Iterator[Outcome]:
+    """Each month's outcome built on the one before, until nothing is left or nothing more can happen."""
+    end = _last_eventful_month(facts, rules)
+    for ahead in range(1, MOST_MONTHS + 1):
+        outcome = decide(facts, next_month(month, ahead), rules, closed=False)
+        yield outcome
+        if outcome.month >= end or (outcome.state is not None and outcome.state.remaining == ZERO):
+            return
+        facts = _after(facts, outcome)
+
+
+def _after(facts: ContractFacts, outcome: Outcome) -> ContractFacts:
+    """The facts as the loader would fill them for the next month."""
+    state = outcome.state
+    if state is None:
+        return facts
+    accrual = AccrualFacts(state.status, state.last_month, state.accrued, state.sessions_accrued)
+    return replace(facts, status=outcome.contract_status, accrual=accrual)
+
+
+def _last_eventful_month(facts: ContractFacts, rules: AccrualRules) -> date:
+    """After it no day begins or ends anything, no status changes, and whoever was put off has been so for too long."""
+    days = [facts.contract_date + timedelta(days=rules.recent_days)]
+    for period in facts.periods:
+        days += [period.end, change_date(period)]
+    if facts.notion is not None and facts.notion.day is not None:
+        days.append(facts.notion.day)
+    furthest = min(max(days), date(date.max.year - 1, 1, 1))  # so that there is a month after it
+    return next_month(first_of_month(furthest), min(rules.postponed_months, MOST_MONTHS) + 1)
