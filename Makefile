@@ -19,9 +19,11 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY) ## Install the project and its tools into .venv
 
-demo: $(READY) ## Import the sandbox academy's 2024, with nothing to configure
+demo: $(READY) ## Import and accrue the sandbox academy's 2024, with nothing to configure
 	@mkdir -p .demo
 	@$(DEMO) $(BIN)/sync-actions --sandbox
+	@$(DEMO) $(BIN)/sync-actions --from-step accruals
+	@$(DEMO) $(BIN)/sync-actions report
 
 lint: $(READY) ## Check style and formatting
 	$(BIN)/ruff check

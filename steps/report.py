@@ -77,5 +77,20 @@ def _stand_in(error: RecordRejectedError) -> str:
 
 def describe_result(result: Mapping[str, Any]) -> str:
     """A step's counts as a sentence: `invoices processed 40, invoices created 12`; what is zero is left out."""
+    if "summary" in result:
+        return _describe_accruals(result)
     counts = [f"{name.replace('_', ' ')} {value}" for name, value in result.items() if value and isinstance(value, int)]
     return ", ".join(counts) or "nothing to do"
+
+
+def _describe_accruals(result: Mapping[str, Any]) -> str:
+    summary = result["summary"]
+    counts = {
+        "skipped": summary["skipped_accruals"],
+        "failed": summary["failed_accruals"],
+        "closed": result["contracts_closed"],
+        "canceled": result["contracts_canceled"],
+        "notifications": len(result["notifications"]),
+    }
+    told = "".join(f", {value} {name}" for name, value in counts.items() if value)
+    return f"{result['amount_accrued']} accrued, {summary['total_contracts_processed']} contracts processed{told}"

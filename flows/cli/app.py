@@ -10,9 +10,9 @@ from flows.cli.closing import close, reopen
 from flows.cli.look_back import show_errors, show_history, show_steps
 from flows.cli.plan import plan_run, run_plan
 from flows.cli.prefect_api import prefect_api, quiet_prefect
+from flows.cli.progress_view import error_line
 from flows.cli.report import show_report
 from flows.cli.run import ExitStatus, Request, run
-from flows.cli.screen import error_line
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
 from tracking.database import DatabaseUnusableError, dispose_engines

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from flows.cli.months import parse_month
+from flows.cli.progress_view import error_line
 from flows.cli.report_tables import roll_forward_tables
 from flows.cli.run import ExitStatus
-from flows.cli.screen import error_line
 from steps.accruals.closing import ClosingRefusedError, Signature, close_month, reopen_month
 from steps.accruals.closing_checks import Candidate
 from steps.accruals.reports.roll_forward import RollForwardChain

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from flows.cli.screen import execution_json, status_text
+from flows.cli.outcome import execution_json
+from flows.cli.tables import status_text
 from flows.order import IMPORT_ORDER
 from flows.parameters import parse_step
 from steps.catalog import STEPS

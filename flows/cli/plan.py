@@ -12,7 +12,7 @@ from rich.text import Text
 from flows.assessment import Assessment, CellState, Only, assess
 from flows.cells import cells_of
 from flows.cli.run import Request, run
-from flows.cli.screen import state_grids
+from flows.cli.tables import state_grids
 from flows.order import steps_from
 from flows.planning import make_plan
 from steps.catalog import ACCRUALS

@@ -7,8 +7,9 @@ from enum import IntEnum
 from typing import Any
 
 from flows.assessment import Only
-from flows.cli import screen
+from flows.cli.outcome import show_outcome
 from flows.cli.prefect_api import prefect_api, quiet_prefect
+from flows.cli.progress_view import RunView
 from flows.order import IMPORT_ORDER, ImportStep
 from flows.parameters import AskedRange, parse_month_date, parse_step, parse_year, resolve_range
 from flows.planning import cells_of_plan
@@ -66,7 +67,7 @@ def run(request: Request) -> ExitStatus:
     """Check everything, run the flow, show what came of it."""
     step, span = request.resolve()
     with ExitStack() as stack:
-        view = stack.enter_context(screen.RunView(_title(request, step, span)))
+        view = stack.enter_context(RunView(_title(request, step, span)))
         stack.enter_context(listening(view.hear))
         if request.sandbox:
             from flows.cli.sandbox import sandboxed
@@ -77,7 +78,7 @@ def run(request: Request) -> ExitStatus:
         stack.enter_context(prefect_api())
         state = _run_flow(request, step, span)
     flow_run_id = str(state.state_details.flow_run_id)
-    screen.show_outcome(flow_run_id, str(state.name), state.message, as_json=request.as_json)
+    show_outcome(flow_run_id, str(state.name), state.message, as_json=request.as_json)
     return ExitStatus.COMPLETED if state.is_completed() else ExitStatus.FAILED
 
 

@@ -1,22 +1,17 @@
-"""Everything a person sees: progress on standard error, tables or one JSON object on standard output."""
+"""Tables for a terminal of 80 columns: steps by months, counts by step, accruals by month."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from types import TracebackType
-from typing import Any
+from decimal import Decimal
 
 from rich import box
-from rich.console import Console, Group
-from rich.status import Status
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from flows.assessment import Assessment, CellState
-from steps.progress import News
 from tracking.execution import ExecutionStatus, SyncExecution
-from tracking.history import executions_of_run, pending_errors_by_kind
 
 _COUNTS = {"processed": "read", "created": "created", "updated": "updated", "skipped": "skipped"}
 """What a result counts -> the heading of its column; short ones, so that the table fits."""
@@ -37,72 +32,6 @@ _STATE_MARKS = {
 }
 GridCell = tuple[str, date | None, Text]
 """Step, month (None: once a run), and what is shown."""
-
-
-def error_line(message: str) -> None:
-    """One line on standard error, whatever the message held."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(" ".join(message.split())))
-
-
-class RunView:
-    """Progress of a run on standard error: a line for each thing that ended, a moving one for what is going on."""
-
-    def __init__(self, title: str) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._status: Status | None = None
-        self._title = title
-
-    def __enter__(self) -> "RunView":
-        self._console.print(Text(self._title, style="bold"))
-        if self._console.is_terminal:
-            self._status = self._console.status("starting")
-            self._status.start()
-        return self
-
-    def hear(self, news: News, message: str) -> None:
-        """A progress listener."""
-        if news is News.LASTING:
-            self._console.print(Text(message, style="red" if "FAILED" in message else ""))
-        elif self._status is not None:
-            self._status.update(Text(message, style="cyan"))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-
-def show_outcome(flow_run_id: str, state: str, message: str | None, *, as_json: bool) -> None:
-    """What came of a run: one JSON object, or two tables and a sentence."""
-    executions = executions_of_run(flow_run_id)
-    if as_json:
-        answer = {"flow_run_id": flow_run_id, "state": state, "executions": [execution_json(e) for e in executions]}
-        print(json.dumps(answer, indent=2))  # noqa: T201 - the one thing on standard output
-        return
-    console = Console(highlight=False)
-    for table in grids(executions):
-        console.print(table)
-    console.print(totals(executions))
-    console.print(Text(f"{state}: {message or ''}", style="green" if state == "Completed" else "bold red"))
-    waiting = sum(kind.count for kind in pending_errors_by_kind([e.id for e in executions if e.id is not None]))
-    if waiting:
-        console.print(f"{waiting} records could not be applied; `sync-actions errors` lists them with the reason.")
-
-
-def execution_json(execution: SyncExecution) -> dict[str, Any]:
-    """One execution as `--json` shows it (interfaces.md, Command line)."""
-    times = {"started_at": execution.started_at, "completed_at": execution.completed_at}
-    window = {"window_start": execution.window_start, "window_end": execution.window_end}
-    return {
-        "id": execution.id,
-        "step_name": execution.step_name,
-        **{name: day.isoformat() if day else None for name, day in window.items()},
-        "status": str(execution.status),
-        **{name: moment.isoformat().replace("+00:00", "Z") if moment else None for name, moment in times.items()},
-        "error_message": execution.error_message,
-        "result": execution.result,
-    }
 
 
 def grids(executions: Sequence[SyncExecution]) -> Iterator[Group]:
@@ -144,6 +73,31 @@ def _mark(state: CellState) -> Text:
     return Text(_STATE_MARKS[state][0], style=_STATE_MARKS[state][1])
 
 
+def accrual_table(executions: Sequence[SyncExecution]) -> Group:
+    """Accruals month by month: how many contracts were decided how, and what was accrued."""
+    table = Table(box=box.SIMPLE_HEAD, padding=0)
+    for heading in ("month", "contracts", "accrued", "skipped", "failed", "closed", "canceled", "notes"):
+        table.add_column(heading, justify="left" if heading == "month" else "right", no_wrap=True)
+    for execution in executions:
+        table.add_row(f"{execution.window_start:%Y-%m}", *_accrual_cells(execution))
+    return _titled("Accruals, by month", table)
+
+
+def _accrual_cells(execution: SyncExecution) -> Iterator[str | Text]:
+    result = execution.result
+    if result is None or "summary" not in result:
+        yield status_text(execution.status)
+        return
+    summary = result["summary"]
+    yield str(summary["total_contracts_processed"])
+    yield f"{Decimal(result['amount_accrued']):,.2f}"
+    yield str(summary["skipped_accruals"])
+    yield str(summary["failed_accruals"])
+    yield str(result["contracts_closed"])
+    yield str(result["contracts_canceled"])
+    yield str(len(result["notifications"]))
+
+
 def _narrow_table() -> Table:
     """A year fits a terminal of 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, padding=0)
@@ -166,7 +120,7 @@ def status_text(status: str, shown: str | None = None) -> Text:
     return Text(shown or status, style=_STATUS_STYLE[ExecutionStatus(status)])
 
 
-def totals(executions: Sequence[SyncExecution]) -> Group:
+def counts_table(executions: Sequence[SyncExecution]) -> Group:
     """Each step's counts over all its windows."""
     table = _narrow_table()
     for heading in ("runs", "failed", *_COUNTS.values(), "errors", "seconds"):
