@@ -12,6 +12,7 @@ from steps.domain.months import MonthWindow, next_month
 from steps.errors import UsageError
 from steps.settings import SyncSettings
 from tracking.database import write_session
+from tracking.recorder import record_result
 
 
 def process_accruals(window: MonthWindow, execution_id: int | None = None) -> dict[str, Any]:
@@ -41,4 +42,6 @@ def accrue_month(
     if today < window.end:
         raise UsageError(f"{window} is not over in {settings.timezone}: it can be accrued from {window.end} on")
     with write_session() as session:
-        return MonthRun.open(session, window.start, settings).process(chunk_size, execution_id)
+        result = MonthRun.open(session, window.start, settings).process(chunk_size, execution_id)
+        record_result(session, execution_id, result)
+    return result
