@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.closing import close, reopen
+from flows.cli.explain import show_explanation
 from flows.cli.look_back import show_errors, show_history, show_steps
 from flows.cli.plan import plan_run, run_plan
 from flows.cli.prefect_api import prefect_api, quiet_prefect
@@ -29,6 +30,7 @@ app.command("steps")(show_steps)
 app.command("history")(show_history)
 app.command("errors")(show_errors)
 app.command("report")(show_report)
+app.command("explain")(show_explanation)
 app.command("close")(close)
 app.command("reopen")(reopen)
 

@@ -130,10 +130,11 @@ def _write_charts(output: Path, ending: str, report: RollForwardChain) -> None:
     """A file per currency; with one currency alone, the very file that was asked for."""
     from steps.accruals.reports.chart import draw_roll_forward  # plotting takes a second to import
 
-    if not report.currencies:
+    drawn = [currency for currency in report.currencies if report.moves(currency)]
+    if not drawn:
         raise UsageError(f"there is nothing to draw: {tables.NOTHING}")
-    alone = len(report.currencies) == 1
-    for currency in report.currencies:
+    alone = len(drawn) == 1
+    for currency in drawn:
         path = output if alone else output.with_stem(f"{output.stem}-{currency}")
         _write(path, draw_roll_forward(report, currency, ending.removeprefix(".")))
 

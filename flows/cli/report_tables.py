@@ -24,10 +24,10 @@ def money(amount: Decimal) -> str:
 
 
 def narrow_table(title: str, *texts: str, amounts: Iterable[str] = ()) -> Table:
-    """A table whose text columns give way before its amounts do."""
+    """A table whose texts wrap before an amount is cut short."""
     table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in texts:
-        table.add_column(name, overflow="ellipsis", no_wrap=True)
+        table.add_column(name, overflow="fold")
     for name in amounts:
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -35,11 +35,16 @@ def narrow_table(title: str, *texts: str, amounts: Iterable[str] = ()) -> Table:
 
 def roll_forward_tables(report: RollForwardChain) -> Iterator[RenderableType]:
     """A table per currency, then what is in no total and what does not tie out."""
-    if not report.currencies:
+    shown = [currency for currency in report.currencies if report.moves(currency)]
+    if not shown:
         yield NOTHING
-    for currency in report.currencies:
+    for currency in shown:
         yield _roll_forward_table(report, currency)
-    yield from _footnotes(report)
+    if any(month.closed for month in report.months):
+        yield "* closed: as it was stored"
+    for currency in report.currencies:
+        yield from _unlinked(report, currency)
+    yield from _tie_out(report)
 
 
 def _roll_forward_table(report: RollForwardChain, currency: str) -> Table:
@@ -59,17 +64,20 @@ def _amounts(line: RollForwardLine, names: Iterable[str]) -> Iterator[str]:
     return (money(getattr(line, name)) for name in names)
 
 
-def _footnotes(report: RollForwardChain) -> Iterator[RenderableType]:
-    if any(month.closed for month in report.months):
-        yield "* closed: as it was stored"
+def _unlinked(report: RollForwardChain, currency: str) -> Iterator[RenderableType]:
+    found = [(month.month, month.line(currency).unlinked) for month in report.months]
+    months = ", ".join(f"{month:%Y-%m} {money(amount)}" for month, amount in found if amount)
+    if months:
+        yield f"Documents without a contract, in no total, {currency}: {months}"
+
+
+def _tie_out(report: RollForwardChain) -> Iterator[RenderableType]:
     for month in report.months:
         for line in month.lines:
-            where = f"{month.month:%Y-%m}, {line.currency}"
-            if line.unlinked:
-                yield f"{where}: {money(line.unlinked)} in documents without a contract, in no total"
             if line.difference:
-                yield Text(f"{where}: does not tie out, {money(line.difference)} is missing", style="bold red")
-    if report.currencies and report.ties_out:
+                what = f"does not tie out, {money(line.difference)} {line.currency} is missing"
+                yield Text(f"{month.month:%Y-%m} {what}", style="bold red")
+    if report.ties_out:
         yield Text("Ties out to the cent.", style="green")
 
 
@@ -115,8 +123,8 @@ def waterfall_tables(report: Waterfall) -> Iterator[RenderableType]:
 
 
 def _waterfall_table(report: Waterfall, total: WaterfallTotal) -> Table:
-    title = f"Deferred after {report.month:%Y-%m}, {total.currency}, by the month it is expected in"
-    table = narrow_table(title, "month", amounts=["expected", "contracts"])
+    title = f"Deferred after {report.month:%Y-%m}, {total.currency}"
+    table = narrow_table(title, "expected in", amounts=["amount", "contracts"])
     rows = [row for row in report.rows if row.currency == total.currency]
     for month in report.months:
         count = sum(1 for row in rows if row.expected.get(month))

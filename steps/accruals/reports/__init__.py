@@ -4,12 +4,14 @@
     sums.py          exact sums made by the database
     roll_forward.py  opening deferred + invoiced - credited - accrued = closing deferred, month by month
     monthly.py       accrued by month, per client, contract and period
-    waterfall.py     what is still deferred, by the month it is expected to be earned in (the engine run forward)
+    projection.py    the engine run forward over one contract
+    waterfall.py     what is still deferred, by the month it is expected to be earned in
     journal.py       the entries of a month, deferred revenue to revenue
     explain.py       one posting, back to its rule, its sessions, its documents and their executions
+    evidence.py      what an explanation rests on
 
     sheet.py         any of them as a table of cells    spreadsheet.py  a sheet as CSV or XLSX
-    chart.py         the roll-forward as a picture
+    as_json.py       any of them as JSON            chart.py        the roll-forward as a picture
 
 Functions that read take an open session; nothing here writes.
 """

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from steps.accruals.reports.explain import Explanation
 from steps.accruals.reports.journal import Journal
 from steps.accruals.reports.monthly import MonthlyAccruals
 from steps.accruals.reports.roll_forward import RollForward, RollForwardChain, RollForwardLine
@@ -19,6 +20,7 @@ _WORKED_OUT: dict[type, tuple[str, ...]] = {
     WaterfallRow: ("not_scheduled",),
     Waterfall: ("months", "totals"),
     Journal: ("totals", "balanced"),
+    Explanation: ("posted", "changed_since"),
 }
 """Properties that belong in the answer."""
 

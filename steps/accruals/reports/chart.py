@@ -28,6 +28,7 @@ def draw_roll_forward(report: RollForwardChain, currency: str, picture_format: s
     axes = figure.add_subplot()
     _draw(axes, [f"{month.month:%b %Y}" for month in report.months], [m.line(currency) for m in report.months])
     axes.set_title(f"Accrued and deferred revenue, {report.window}, in {currency}", fontsize=14, loc="left")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)  # within the axes it would hide a month
     file = BytesIO()
     figure.savefig(file, format=cast(PictureFormat, picture_format))
     return file.getvalue()
@@ -53,4 +54,3 @@ def _draw(axes: Axes, labels: list[str], lines: list[RollForwardLine]) -> None:
     axes.axhline(0, color="#333333", linewidth=0.8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.legend(frameon=False, loc="upper left")

@@ -33,8 +33,10 @@ def expected_months(facts: ContractFacts, month: date, rules: AccrualRules) -> d
     Raises:
         ContractFailureError: The contract has bad data: all of it waits for a person.
     """
-    known = _as_of(facts, last_of_month(month))
-    waiting = known.contract_date >= last_of_month(month) - timedelta(days=rules.recent_days)
+    last = last_of_month(month)
+    documents = tuple(document for document in facts.documents if document.day <= last)
+    known = replace(undecided(facts, next_month(month)), documents=documents)
+    waiting = known.contract_date >= last - timedelta(days=rules.recent_days)
     expected: dict[date, Decimal] = {}
     for outcome in _outcomes(known, month, rules):
         if outcome.row == _PUT_OFF_TOO_LONG or (outcome.row == _RESIGNED and waiting):
@@ -44,19 +46,16 @@ def expected_months(facts: ContractFacts, month: date, rules: AccrualRules) -> d
     return expected
 
 
-def _as_of(facts: ContractFacts, last: date) -> ContractFacts:
-    """The contract as it was on the day `last`, as far as the ledger remembers.
+def undecided(facts: ContractFacts, month: date) -> ContractFacts:
+    """The contract as it was before `month` (its first day) was decided, as far as the ledger remembers.
 
-    It keeps no history of states: one that was decided in a later month counts as still active on that day.
+    It keeps no history of states: a contract that was decided in the month or later counts as active until then.
     """
-    decided_later = facts.accrual.last_month is not None and facts.accrual.last_month > last
     accrual = replace(facts.accrual, has_posting_in_month=False)
-    return replace(
-        facts,
-        documents=tuple(document for document in facts.documents if document.day <= last),
-        status=ContractStatus.ACTIVE if decided_later else facts.status,
-        accrual=replace(accrual, status=AccrualStatus.ACTIVE, last_month=None) if decided_later else accrual,
-    )
+    if accrual.last_month is None or accrual.last_month < month:
+        return replace(facts, accrual=accrual)
+    active = replace(accrual, status=AccrualStatus.ACTIVE, last_month=None)
+    return replace(facts, status=ContractStatus.ACTIVE, accrual=active)
 
 
 def _outcomes(facts: ContractFacts, month: date, rules: AccrualRules) -> Iterator[Outcome]:

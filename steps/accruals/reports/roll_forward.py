@@ -45,6 +45,11 @@ class RollForwardLine:
         """What is missing between opening and closing: 0.00, or the books do not tie out."""
         return self.opening + self.late + self.invoiced - self.credited - self.accrued - self.closing
 
+    @property
+    def deferred_or_earned(self) -> bool:
+        """Whether there is any amount that belongs in a total."""
+        return any((self.opening, self.late, self.invoiced, self.credited, self.accrued, self.closing))
+
 
 @dataclass(frozen=True, slots=True)
 class RollForward:
@@ -75,6 +80,12 @@ class RollForwardChain:
     def currencies(self) -> tuple[str, ...]:
         """Every currency of any month."""
         return tuple(sorted({line.currency for month in self.months for line in month.lines}))
+
+    def moves(self, currency: str) -> bool:
+        """Whether anything of a currency was deferred or earned; documents without a contract are neither."""
+        return any(
+            line.deferred_or_earned for month in self.months for line in month.lines if line.currency == currency
+        )
 
     @property
     def ties_out(self) -> bool:
