@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Select, String, and_, cast, not_, select
+from sqlalchemy import Column, ColumnElement, Join, Select, String, and_, cast, not_, select
 from sqlmodel import Session
 
 from steps.domain.accrual import ContractAccrual
@@ -61,6 +61,11 @@ class Chunk:
         return and_(contract_id.between(*bounds), contract_id.in_(due))
 
 
+def with_state() -> Join:
+    """Contracts with their accrual state, those without one too."""
+    return table_of(ServiceContract).outerjoin(table_of(ContractAccrual), STATE.contract_id == CONTRACT.id)
+
+
 def as_text(column: ColumnElement[Any]) -> ColumnElement[str]:
     """A date or an amount as its digits, the same on both databases.
 
@@ -105,14 +110,9 @@ def due_chunks(session: Session, last_day: date, size: int = CHUNK) -> Iterator[
 
 def due_contract(session: Session, last_day: date, contract_id: int) -> Chunk | None:
     """One contract alone, as a chunk; None if it had not begun, or is none."""
-    row = session.execute(_due_rows(last_day).where(col(ServiceContract.id) == contract_id)).first()
+    row = session.execute(_due_rows(last_day).where(CONTRACT.id == contract_id)).first()
     return None if row is None else Chunk([DueRow._make(row)], last_day)
 
 
 def _due_rows(last_day: date) -> Query:
-    return (
-        select(*_COLUMNS)
-        .join_from(table_of(ServiceContract), table_of(ContractAccrual), STATE.contract_id == CONTRACT.id, isouter=True)
-        .where(is_due(last_day))
-        .order_by(CONTRACT.id)
-    )
+    return select(*_COLUMNS).select_from(with_state()).where(is_due(last_day)).order_by(CONTRACT.id)

@@ -11,14 +11,15 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Float, case, func, select, type_coerce
-from sqlmodel import Session, col
+from sqlmodel import Session
 
-from steps.accruals.due import Chunk, Query, is_due
+from steps.accruals.due import CONTRACT, STATE, Chunk, Query, is_due, with_state
+from steps.accruals.load import DOCUMENT
+from steps.accruals.posted import POSTING
 from steps.accruals.reports.sums import cents, from_cents, sum_of_cents
-from steps.domain.accrual import AccruedPeriod, ContractAccrual
 from steps.domain.contract import ServiceContract
-from steps.domain.invoice import Invoice
 from steps.domain.money import LARGEST
+from steps.domain.rows import table_of
 from steps.errors import AccrualError
 
 _NAMED = 5
@@ -79,46 +80,45 @@ class LedgerCheck:
         self._breaches.append(f"{who}: {one} {from_cents(amount)}, {other} {from_cents(other_amount)}")
 
     def _sums(self, chunk: Chunk) -> Query:
-        state = ContractAccrual
-        amounts = (state.total_to_accrue, state.accrued_amount, state.remaining_amount_to_accrue)
-        columns: tuple[Any, ...] = (
-            ServiceContract.id,
-            ServiceContract.contract_currency,
-            *(func.coalesce(_usable_cents(amount), 0) for amount in amounts),
-            _postings().scalar_subquery(),
-            self._documents().correlate(ServiceContract).scalar_subquery(),
-        )
+        amounts = (STATE.total_to_accrue, STATE.accrued_amount, STATE.remaining_amount_to_accrue)
         return (
-            select(*columns)
-            .join(state, col(state.contract_id) == ServiceContract.id, isouter=True)
-            .where(chunk.holds(ServiceContract.id))
+            select(
+                CONTRACT.id,
+                CONTRACT.contract_currency,
+                *(func.coalesce(_usable_cents(amount), 0) for amount in amounts),
+                _postings().scalar_subquery(),
+                self._documents().correlate(table_of(ServiceContract)).scalar_subquery(),
+            )
+            .select_from(with_state())
+            .where(chunk.holds(CONTRACT.id))
         )
 
     def _documents(self) -> Query:
         """The documents of a contract up to the month's last day."""
-        return select(sum_of_cents(self.amount)).where(
-            col(Invoice.service_contract_id) == ServiceContract.id,
-            col(Invoice.voided_at).is_(None),
-            col(Invoice.invoice_date) <= self.last_day,
-            _is_usable(self.amount),
+        amount = DOCUMENT[self.amount.key]
+        return select(sum_of_cents(amount)).where(
+            DOCUMENT.service_contract_id == CONTRACT.id,
+            DOCUMENT.voided_at.is_(None),
+            DOCUMENT.invoice_date <= self.last_day,
+            _is_usable(amount),
         )
 
     def _all_documents(self) -> Query:
         """The same for all contracts that are due, by currency of the contract."""
-        currency = col(ServiceContract.contract_currency)
+        currency = CONTRACT.contract_currency
         return self._documents().add_columns(currency).where(is_due(self.last_day)).group_by(currency)
 
 
 def _postings() -> Query:
-    return select(sum_of_cents(AccruedPeriod.accrued_amount)).where(
-        col(AccruedPeriod.contract_accrual_id) == ContractAccrual.id, _is_usable(AccruedPeriod.accrued_amount)
+    return select(sum_of_cents(POSTING.accrued_amount)).where(
+        POSTING.contract_accrual_id == STATE.id, _is_usable(POSTING.accrued_amount)
     )
 
 
-def _is_usable(amount: Any) -> ColumnElement[bool]:
+def _is_usable(amount: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a column holds an amount at all; a contract with one that is none is among the failed."""
     return type_coerce(amount, Float).between(-float(LARGEST), float(LARGEST))
 
 
-def _usable_cents(amount: Any) -> ColumnElement[int]:
+def _usable_cents(amount: ColumnElement[Any]) -> ColumnElement[int]:
     return case((_is_usable(amount), cents(amount)))

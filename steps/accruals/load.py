@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-from sqlmodel import Session, col
+from sqlalchemy import ColumnElement, select
+from sqlmodel import Session
 
-from steps.accruals.due import Chunk, DueRow, Query, StoredRow, as_text
+from steps.accruals.due import CONTRACT, Chunk, DueRow, Query, StoredRow, as_text
 from steps.accruals.facts import ContractFacts, DocumentFacts, NotionFacts, PeriodFacts
 from steps.accruals.outcome import AccrualState, ContractFailureError
 from steps.accruals.periods import Span
@@ -28,6 +28,11 @@ from steps.domain.client import ClientExternalId, System
 from steps.domain.contract import ServiceContract
 from steps.domain.invoice import Invoice
 from steps.domain.period import ServicePeriod
+from steps.domain.rows import table_of
+
+DOCUMENT = table_of(Invoice).c
+_PERIOD = table_of(ServicePeriod).c
+_PAGE = table_of(ClientExternalId).c
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Loader:
     def load(self, chunk: Chunk) -> Iterator[LoadedContract | ContractFailureError]:
         """Each contract of the chunk in its order, or why it cannot be read (accruals.md, promise 6)."""
         known = _Known(
-            self._by_contract(_documents(chunk, self.amount)),
+            self._by_contract(_documents(chunk, DOCUMENT[self.amount.key])),
             self._by_contract(_periods(chunk)),
             self._by_contract(_pages(chunk)),
             read_posted(self.session, chunk, self.month.first),
@@ -103,33 +108,31 @@ class _Known:
     posted: Posted
 
 
-def _documents(chunk: Chunk, amount: Any) -> Query:
-    contract_id: Any = Invoice.service_contract_id
+def _documents(chunk: Chunk, amount: ColumnElement[Any]) -> Query:
+    contract_id = DOCUMENT.service_contract_id
     return (
-        select(contract_id, as_text(Invoice.invoice_date), as_text(amount), col(Invoice.currency))
-        .where(chunk.holds(contract_id), col(Invoice.voided_at).is_(None))
-        .order_by(contract_id, col(Invoice.id))
+        select(contract_id, as_text(DOCUMENT.invoice_date), as_text(amount), DOCUMENT.currency)
+        .where(chunk.holds(contract_id), DOCUMENT.voided_at.is_(None))
+        .order_by(contract_id, DOCUMENT.id)
     )
 
 
 def _periods(chunk: Chunk) -> Query:
-    period: Any = ServicePeriod
+    contract_id, period = _PERIOD.contract_id, _PERIOD
     days = (as_text(day) for day in (period.start_date, period.end_date, period.status_change_date))
     return (
-        select(period.contract_id, period.id, period.external_id, period.status, *days)
-        .where(chunk.holds(period.contract_id))
-        .order_by(period.contract_id, period.id)
+        select(contract_id, period.id, period.external_id, period.status, *days)
+        .where(chunk.holds(contract_id))
+        .order_by(contract_id, period.id)
     )
 
 
 def _pages(chunk: Chunk) -> Query:
-    contract_id: Any = ServiceContract.id
-    page: Any = ClientExternalId
     return (
-        select(contract_id, page.educational_status, as_text(page.educational_status_date))
-        .join(page, page.client_id == ServiceContract.client_id)
-        .where(chunk.holds(contract_id), page.system == System.NOTION)
-        .order_by(contract_id, page.id)
+        select(CONTRACT.id, _PAGE.educational_status, as_text(_PAGE.educational_status_date))
+        .join_from(table_of(ServiceContract), table_of(ClientExternalId), _PAGE.client_id == CONTRACT.client_id)
+        .where(chunk.holds(CONTRACT.id), _PAGE.system == System.NOTION)
+        .order_by(CONTRACT.id, _PAGE.id)
     )
 
 

@@ -3,16 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import insert, update
+from sqlalchemy import select, update
 from sqlmodel import Session, col
 
+from steps.accruals.due import STATE
 from steps.accruals.load import LoadedContract
-from steps.accruals.outcome import AccrualState, Outcome
+from steps.accruals.outcome import AccrualState, Outcome, Posting
 from steps.domain.accrual import AccruedPeriod, ContractAccrual
+from steps.domain.bulk import write_many
 from steps.domain.contract import ContractStatus, ServiceContract
-from steps.domain.rows import Row, chunks, upsert_rows
+from steps.domain.rows import Row, chunks
 
 
 class Decided(NamedTuple):
@@ -29,15 +31,23 @@ def post(session: Session, month: date, decided: Sequence[Decided]) -> None:
         for contract, outcome in decided
         if outcome.state is not None and outcome.state != contract.state
     ]
-    new_ids = upsert_rows(session, ContractAccrual, changed, ("contract_id",))
+    write_many(session, ContractAccrual, changed, ("contract_id",))
+    ids = _accrual_ids(session, decided)
     postings = [
-        _posting_row(contract.accrual_id or new_ids[outcome.contract_id,], month, posting)
-        for contract, outcome in decided
-        for posting in outcome.postings
+        _posting_row(ids[outcome.contract_id], month, posting) for _, outcome in decided for posting in outcome.postings
     ]
-    if postings:
-        session.execute(insert(AccruedPeriod), postings)
+    write_many(session, AccruedPeriod, postings)
     _set_statuses(session, (outcome for _, outcome in decided))
+
+
+def _accrual_ids(session: Session, decided: Sequence[Decided]) -> dict[int, int]:
+    """The id of each contract's state; those of new ones are asked for, in one query for their whole range."""
+    ids = {contract.facts.id: contract.accrual_id for contract, _ in decided}
+    new = [contract_id for contract_id, accrual_id in ids.items() if accrual_id is None]
+    if new:
+        query = select(STATE.contract_id, STATE.id).where(STATE.contract_id.between(new[0], new[-1]))
+        ids |= dict(session.execute(query).tuples().all())
+    return {contract_id: accrual_id for contract_id, accrual_id in ids.items() if accrual_id is not None}
 
 
 def _state_row(contract_id: int, state: AccrualState) -> Row:
@@ -54,7 +64,7 @@ def _state_row(contract_id: int, state: AccrualState) -> Row:
     }
 
 
-def _posting_row(accrual_id: int, month: date, posting: Any) -> Row:
+def _posting_row(accrual_id: int, month: date, posting: Posting) -> Row:
     return {
         "contract_accrual_id": accrual_id,
         "service_period_id": posting.period_id,

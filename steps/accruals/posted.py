@@ -7,14 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlmodel import Session, col
+from sqlmodel import Session
 
-from steps.accruals.due import Chunk, Query
+from steps.accruals.due import STATE, Chunk, Query
 from steps.accruals.facts import AccrualFacts
 from steps.accruals.outcome import AccrualState
 from steps.accruals.reports.sums import from_cents, sum_of_cents
 from steps.domain.accrual import AccruedPeriod, ContractAccrual
 from steps.domain.money import ZERO
+from steps.domain.rows import table_of
+
+POSTING = table_of(AccruedPeriod).c
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,16 @@ class Posted:
 
 def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
     """Two queries; of a month that is processed in its turn the second finds nothing to sum up."""
-    in_month = _postings(chunk, ContractAccrual.contract_id).where(col(AccruedPeriod.accrual_date) == month)
+    in_month = _postings(chunk, STATE.contract_id).where(POSTING.accrual_date == month)
     earlier = (
         _postings(
             chunk,
-            ContractAccrual.contract_id,
-            sum_of_cents(AccruedPeriod.accrued_amount),
-            func.sum(AccruedPeriod.sessions_accrued),
+            STATE.contract_id,
+            sum_of_cents(POSTING.accrued_amount),
+            func.sum(POSTING.sessions_accrued),
         )
-        .where(col(ContractAccrual.last_month) >= month, col(AccruedPeriod.accrual_date) < month)
-        .group_by(col(ContractAccrual.contract_id))
+        .where(STATE.last_month >= month, POSTING.accrual_date < month)
+        .group_by(STATE.contract_id)
     )
     return Posted(
         month,
@@ -61,6 +64,6 @@ def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
 def _postings(chunk: Chunk, *columns: Any) -> Query:
     return (
         select(*columns)
-        .join_from(ContractAccrual, AccruedPeriod, col(AccruedPeriod.contract_accrual_id) == ContractAccrual.id)
-        .where(chunk.holds(ContractAccrual.contract_id))
+        .join_from(table_of(ContractAccrual), table_of(AccruedPeriod), POSTING.contract_accrual_id == STATE.id)
+        .where(chunk.holds(STATE.contract_id))
     )

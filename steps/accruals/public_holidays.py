@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from steps.accruals.due import as_text
 from steps.domain.period import ServicePeriod
+from steps.domain.rows import table_of
 from steps.errors import ConfigError
 
 
@@ -20,8 +21,9 @@ def load_holidays(session: Session, country: str | None) -> frozenset[date]:
     """
     if country is None:
         return frozenset()
-    start, end = as_text(ServicePeriod.start_date), as_text(ServicePeriod.end_date)
-    first, last = session.execute(select(func.min(start), func.max(end))).one()
+    period = table_of(ServicePeriod).c
+    days = func.min(as_text(period.start_date)), func.max(as_text(period.end_date))
+    first, last = session.execute(select(*days)).one()
     return holidays_of(country, _year(first, date.max.year), _year(last, date.min.year))
 
 

@@ -10,17 +10,14 @@ from sqlmodel import Session
 from steps.accruals.due import as_text
 from steps.accruals.facts import ServiceFacts
 from steps.accruals.stored import read_count
+from steps.domain.rows import table_of
 from steps.domain.service import Service
 
 Services = Mapping[int, ServiceFacts | ValueError]
 """By id. One that cannot be used holds the reason, so that its contracts fail and no others."""
 
-_COLUMNS: tuple[Any, ...] = (
-    Service.id,
-    Service.total_sessions,
-    Service.sessions_per_week,
-    as_text(Service.class_weekdays),
-)
+_SERVICE = table_of(Service).c
+_COLUMNS = _SERVICE.id, _SERVICE.total_sessions, _SERVICE.sessions_per_week, as_text(_SERVICE.class_weekdays)
 
 
 def load_services(session: Session) -> Services:

@@ -72,7 +72,7 @@ def merge_rows(session: Session, model: type[SQLModel], rows: Sequence[Row], key
             merge.created.append(each)
         else:
             (merge.unchanged if all(known[name] == row[name] for name in row) else merge.updated).append(each)
-    merge.ids.update(upsert_rows(session, model, [wanted[each] for each in (*merge.created, *merge.updated)], key))
+    merge.ids.update(_upsert(session, table, [wanted[each] for each in (*merge.created, *merge.updated)], key))
     return merge
 
 
@@ -97,11 +97,10 @@ def _stored(
     return {tuple(row[name] for name in key): row for row in found}
 
 
-def upsert_rows(session: Session, model: type[SQLModel], rows: list[Row], key: tuple[str, ...]) -> dict[Key, int]:
-    """Insert, or update on conflict, without a look at what is stored. Returns the ids of what was written, by key."""
+def _upsert(session: Session, table: Table, rows: list[Row], key: tuple[str, ...]) -> dict[Key, int]:
+    """Insert, or update on conflict; the driver gets as many rows a statement as it can take."""
     if not rows:
         return {}
-    table = table_of(model)
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(table)
     changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
