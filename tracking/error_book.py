@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from tracking.columns import utc_now
+from tracking.fingerprint import error_fingerprint
 from tracking.integration_error import ErrorStatus, IntegrationError
 
 _CHUNK = 500
@@ -45,7 +46,8 @@ def record_errors(
     """Write down what a step met, in its own transaction, so that the errors are there if and only if the records are.
 
     A record in trouble keeps its row. A `resolved` one that is met again is `pending` again, an `ignored` one stays
-    `ignored`; a `pending` one that passed is `resolved` by itself. A row that already says all this is not written.
+    `ignored`; a `pending` one that passed is `resolved` by itself. Each that is met again is counted, and last seen
+    now; nothing else of a row that already says all this is written.
 
     Args:
         session: an open write session; nothing is committed.
@@ -59,23 +61,37 @@ def record_errors(
     for error in found:
         if (row := rows.get(error.key)) is not None:
             row.error_message, row.error_details = error.message, error.details
+            row.fingerprint = error_fingerprint(operation, *error.key, error.message)
             if row.status == ErrorStatus.RESOLVED:
                 row.status = ErrorStatus.PENDING
             _stamp(session, row, execution_id)
     new = [error for error in found if error.key not in rows]
     if new:
         by = {"integration_name": integration, "operation": operation, "sync_execution_id": execution_id}
-        session.execute(insert(IntegrationError), [{**by, **_columns(error)} for error in new])
+        session.execute(insert(IntegrationError), [{**by, **_columns(operation, error)} for error in new])
     in_trouble = {error.key for error in found}
     for key, row in rows.items():
         if row.status == ErrorStatus.PENDING and key in passed and key not in in_trouble:
             row.status = ErrorStatus.RESOLVED
             _stamp(session, row, execution_id)
     session.flush()
+    _count(session, [row.id for key, row in rows.items() if key in in_trouble])
 
 
-def _columns(error: FoundError) -> dict[str, Any]:
+def _count(session: Session, ids: Sequence[int | None]) -> None:
+    """Say that these were met once more, a statement per chunk."""
+    seen = {"occurrences": col(IntegrationError.occurrences) + 1, "last_seen_at": utc_now()}
+    for start in range(0, len(ids), _CHUNK):
+        met = update(IntegrationError).where(col(IntegrationError.id).in_(ids[start : start + _CHUNK])).values(seen)
+        session.connection().execute(met)
+
+
+def _columns(operation: str, error: FoundError) -> dict[str, Any]:
+    now = utc_now()
     return {
+        "first_seen_at": now,
+        "last_seen_at": now,
+        "fingerprint": error_fingerprint(operation, *error.key, error.message),
         "entity_type": error.entity_type,
         "entity_external_id": error.external_id,
         "error_message": error.message,

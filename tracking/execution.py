@@ -69,6 +69,8 @@ class SyncExecution(SQLModel, table=True):
     """When the owner last said that it lives."""
     holds_window: bool = False
     """Whether it has the right to work on its (step, window): at most one execution has (`tracking/claims.py`)."""
+    records: int | None = None
+    """How many records it was limited to, if it retried just some; null: the whole window."""
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 

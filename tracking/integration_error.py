@@ -26,6 +26,7 @@ class IntegrationError(SQLModel, table=True):
     __table_args__ = (
         Index("ix_integration_error_entity", "operation", "entity_type", "entity_external_id"),
         Index("ix_integration_error_status", "status"),
+        Index("ix_integration_error_fingerprint", "fingerprint"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -39,6 +40,12 @@ class IntegrationError(SQLModel, table=True):
     """The vendor's own record, without secrets."""
     status: str = ErrorStatus.PENDING
     sync_execution_id: int | None = Field(default=None, foreign_key=f"{SyncExecution.__tablename__}.id", index=True)
-    """The execution that last met it."""
+    """The execution that met it, when the row last changed."""
+    fingerprint: str = ""
+    """The same for the same trouble of the same record (`tracking/fingerprint.py`)."""
+    first_seen_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    last_seen_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    """Moves each time it is met; `updated_at` only when something else changed."""
+    occurrences: int = 1
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)

@@ -32,8 +32,11 @@ def rows(model: type[SQLModel]) -> list[dict[str, Any]]:
 
 
 def whole_ledger() -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table, `updated_at` included."""
-    return {str(model.__tablename__): rows(model) for model in TABLES}
+    """Every row of every table, `updated_at` included; but how often an error was met, and when last, always moves."""
+    ledger = {str(model.__tablename__): rows(model) for model in TABLES}
+    for error in ledger["integration_error"]:
+        del error["occurrences"], error["last_seen_at"]
+    return ledger
 
 
 class LedgerView:

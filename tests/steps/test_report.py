@@ -5,9 +5,8 @@ import pytest
 from steps.catalog import INVOICES
 from steps.errors import RecordRejectedError
 from steps.report import StepReport
-from tests.steps.ledger_view import rows
+from tests.steps.ledger_view import whole_ledger
 from tracking.database import write_session
-from tracking.integration_error import IntegrationError
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -15,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("database")
 def write(report: StepReport) -> list[dict[str, object]]:
     with write_session() as session:
         report.record_errors(session, None)
-    return rows(IntegrationError)
+    return whole_ledger()["integration_error"]
 
 
 def test_two_troubles_of_one_record_are_one_error_with_both_messages() -> None:

@@ -18,7 +18,8 @@ import steps.domain.invoice
 import steps.domain.period
 import steps.domain.service  # noqa: F401 - the tables register themselves
 import tracking.execution
-import tracking.integration_error  # noqa: F401
+import tracking.integration_error
+import tracking.sync_plan  # noqa: F401
 from steps.domain.accrual import ContractAccrual
 from steps.domain.client import Client
 from steps.domain.contract import ServiceContract

@@ -74,6 +74,40 @@ def test_the_same_error_keeps_its_row_and_is_not_written_again(database: str) ->
     assert the_rows()[0].sync_execution_id is None
 
 
+def test_each_meeting_is_counted_and_moves_only_the_last_seen(database: str) -> None:
+    meet(NO_EMAIL)
+    (before,) = the_rows()
+
+    meet(NO_EMAIL)
+    set_status(ErrorStatus.IGNORED)
+    meet(NO_EMAIL, execution_id=an_execution())
+
+    (row,) = the_rows()
+    assert (before.occurrences, row.occurrences) == (1, 3)
+    assert before.first_seen_at == before.last_seen_at == row.first_seen_at < row.last_seen_at
+    assert (row.updated_at, row.sync_execution_id) == (before.updated_at, None)
+
+
+def test_a_record_that_passes_is_not_counted(database: str) -> None:
+    meet(NO_EMAIL)
+
+    meet(passed={NO_EMAIL.key})
+
+    (row,) = the_rows()
+    assert (row.occurrences, row.last_seen_at) == (1, row.first_seen_at)
+
+
+def test_a_trouble_with_other_figures_has_the_same_fingerprint_and_another_trouble_has_not(database: str) -> None:
+    prints = []
+    for message in ("c1 is 3.50 over 2024-03-01", "c1 is 4 over 2024-04-01", "c1 is gone"):
+        meet(FoundError("contact", "c1", message))
+        prints.append(the_rows()[0].fingerprint)
+    meet(FoundError("contact", "c2", "c2 is gone"))
+
+    assert prints[0] == prints[1] != prints[2]
+    assert len({row.fingerprint for row in the_rows()}) == 2
+
+
 def test_another_trouble_of_the_same_record_takes_over_its_row(database: str) -> None:
     meet(NO_EMAIL)
     execution_id = an_execution()
@@ -150,4 +184,5 @@ def test_many_errors_take_as_many_statements_as_few(database: str) -> None:
         meet(*many)
 
     assert {row.status for row in the_rows()} == {ErrorStatus.PENDING}
-    assert len(statements) <= 12
+    assert len(statements) <= 14
+    assert sum("occurrences=" in statement for statement in statements) == 2

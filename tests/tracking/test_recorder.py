@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+from tracking.database import write_session
 from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.history import executions_of_run
 from tracking.recorder import (
@@ -13,6 +14,7 @@ from tracking.recorder import (
     end_open_executions,
     fail_execution,
     plan_executions,
+    record_result,
     start_execution,
 )
 from tracking.redaction import register_secret
@@ -99,6 +101,18 @@ def test_what_a_run_left_open_ends_with_the_reason(database: str) -> None:
     assert {(row.status, row.error_message) for row in executions_of_run("run")} == {
         (ExecutionStatus.FAILED, "the run was cancelled")
     }
+
+
+def test_what_was_committed_is_completed_though_nobody_was_left_to_say_so(database: str) -> None:
+    ids = plan_executions("run", [PlannedExecution("services"), MARCH])
+    with write_session() as session:
+        record_result(session, ids[1], {"invoices_processed": 3})
+
+    assert end_open_executions("run", "the run crashed") == 1
+
+    services, invoices = executions_of_run("run")
+    assert (services.status, services.error_message) == ("failed", "the run crashed")
+    assert (invoices.status, invoices.error_message, invoices.result) == ("completed", None, {"invoices_processed": 3})
 
 
 def test_a_secret_in_a_reason_or_a_result_is_masked(database: str) -> None:
