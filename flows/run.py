@@ -4,7 +4,8 @@ A cell is a step and, if the step works by month, one month window. A cell that 
 they build on it; at the end the run is `Failed` if any did, and says which and why.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -30,7 +31,7 @@ from tracking.history import executions_of_run
 from tracking.hooks import describe_failure
 from tracking.recorder import end_open_executions, plan_executions
 
-FAILURES_NAMED = 5
+REASONS_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow, manner: Manner) -> State
     flow_run_id = str(runtime.flow_run.id)
     reconcile(besides=flow_run_id)
     execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
-    failures: list[str] = []
+    failures: dict[str, str] = {}
     with (
         _telling_prefect(),
         _ending_the_rest(flow_run_id),
@@ -58,12 +59,11 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow, manner: Manner) -> State
     ):
         for cell, execution_id in zip(cells, execution_ids, strict=True):
             if failure := _run_cell(cell, execution_id, manner.overlap):
-                failures.append(f"{cell.name}: {failure}")
+                failures[cell.name] = failure
                 if manner.stop_at_failure:
                     break
             bar.advance()
-    if left := end_open_executions(flow_run_id, f"not run, because it builds on what failed: {'; '.join(failures)}"):
-        failures.append(f"{left} more were not run, because they build on it")
+    end_open_executions(flow_run_id, f"not run, because it builds on what failed: {_named(failures)}")
     executions = executions_of_run(flow_run_id)
     leave_summary(executions)
     return _final_state(failures, executions)
@@ -86,13 +86,21 @@ def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
     return failure
 
 
-def _final_state(failures: Sequence[str], executions: Sequence[SyncExecution]) -> State[Any]:
-    failed = sum(execution.status == ExecutionStatus.FAILED for execution in executions)
+def _final_state(failures: Mapping[str, str], executions: Sequence[SyncExecution]) -> State[Any]:
     if not failures:
         return Completed(message=f"{len(executions)} of {len(executions)} executions completed")
-    named = "; ".join(failures[:FAILURES_NAMED])
-    more = f"; and {len(failures) - FAILURES_NAMED} more" if len(failures) > FAILURES_NAMED else ""
-    return Failed(message=f"{failed} of {len(executions)} executions failed: {named}{more}")
+    failed = sum(execution.status == ExecutionStatus.FAILED for execution in executions)
+    return Failed(message=f"{failed} of {len(executions)} executions failed: {_named(failures)}")
+
+
+def _named(failures: Mapping[str, str]) -> str:
+    """Which cells failed and why; what failed for the same reason is named together."""
+    cells: dict[str, list[str]] = defaultdict(list)
+    for name, reason in failures.items():
+        cells[reason].append(name)
+    told = [f"{', '.join(names)}: {reason}" for reason, names in cells.items()]
+    more = f"; and {len(told) - REASONS_NAMED} more reasons" if len(told) > REASONS_NAMED else ""
+    return "; ".join(told[:REASONS_NAMED]) + more
 
 
 @contextmanager

@@ -97,9 +97,15 @@ def fail_execution(task_run_id: str, message: str) -> bool:
 
 
 def end_open_executions(flow_run_id: str, reason: str) -> int:
-    """End what a run planned or began and will never finish, as `failed` for this reason. Returns how many."""
+    """End what a run planned or began and will never finish, as `failed` for this reason. Returns how many failed.
+
+    One whose result is known is `completed`: its records were committed, only nobody was left to say so.
+    """
     with tracking_session() as session:
         of_run = col(SyncExecution.flow_run_id) == flow_run_id
+        rows = session.exec(select(SyncExecution).where(of_run, col(SyncExecution.status).in_(OPEN_STATUSES))).all()
+        done = [row.id for row in rows if row.result is not None]
+        _end(session, col(SyncExecution.id).in_(done), ExecutionStatus.COMPLETED)
         return _end(session, of_run, ExecutionStatus.FAILED, error_message=redact(reason))
 
 
