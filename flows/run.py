@@ -19,6 +19,7 @@ from prefect.states import Completed, Failed
 from flows.cells import Cell
 from flows.reconcile_executions import reconcile
 from flows.summary import ProgressBar, leave_summary
+from flows.vendor_limits import shared_vendor_limits
 from steps.domain.months import MonthWindow
 from steps.progress import News, conclude, listening, say
 from steps.report import describe_result
@@ -55,6 +56,7 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow, manner: Manner) -> State
         _ending_the_rest(flow_run_id),
         heartbeat(flow_run_id),
         ProgressBar(len(cells)) as bar,
+        shared_vendor_limits(),
         shared_reads(span),
     ):
         for cell, execution_id in zip(cells, execution_ids, strict=True):

@@ -45,19 +45,19 @@ def prefect_api() -> Iterator[None]:
 
     if configured := PREFECT_API_URL.value():
         _require_answer(configured)
-        with _logs_delivered():
+        with logs_delivered():
             yield
         return
     with (
         temporary_server() as url,
         temporary_settings({PREFECT_API_URL: url}, restore_defaults={PREFECT_API_KEY}),
-        _logs_delivered(),
+        logs_delivered(),
     ):
         yield
 
 
 @contextmanager
-def _logs_delivered() -> Iterator[None]:
+def logs_delivered() -> Iterator[None]:
     """Prefect sends logs and events in the background; they are delivered while the server is still there."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker

@@ -1,28 +1,17 @@
-"""A Prefect server that the tests of one process share, and the command line as a person starts it."""
+"""The command line as a person starts it."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows.cli.prefect_api import temporary_server
-
 LONGEST_COMMAND_SECONDS = 300
-
-
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API URL of a Prefect server with a home of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        with temporary_server() as url:
-            yield url
 
 
 @dataclass(frozen=True)

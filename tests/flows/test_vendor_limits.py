@@ -1,0 +1,38 @@
+"""Limits that all runs share: Prefect's global ones, when there are any."""
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.vendor_limits import shared_vendor_limits
+from steps.connectors.rate_limit import wait_for_throttle
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+
+def test_a_global_limit_of_a_vendors_name_is_obeyed_and_others_are_not_asked(prefect_server: str) -> None:
+    with temporary_settings({PREFECT_API_URL: prefect_server}), get_client(sync_client=True) as client:
+        client.create_global_concurrency_limit(
+            GlobalConcurrencyLimitCreate(name="notion", limit=2, slot_decay_per_second=0.5)
+        )
+        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="holded", limit=0))
+        try:
+            with shared_vendor_limits() as names:
+                wait_for_throttle("notion")
+                wait_for_throttle("holded")
+
+            used = client.read_global_concurrency_limit_by_name("notion").active_slots
+        finally:
+            client.delete_global_concurrency_limit_by_name("notion")
+            client.delete_global_concurrency_limit_by_name("holded")
+
+    assert names == {"notion"}
+    assert used == 1
+
+
+def test_without_limits_nothing_is_asked(prefect_server: str) -> None:
+    with temporary_settings({PREFECT_API_URL: prefect_server}), shared_vendor_limits() as names:
+        wait_for_throttle("notion")
+
+    assert names == frozenset()
