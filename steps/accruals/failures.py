@@ -32,7 +32,7 @@ class FailureBook:
         query = select(col(IntegrationError.entity_external_id), col(IntegrationError.error_details)).where(
             col(IntegrationError.operation) == ACCRUALS.id, col(IntegrationError.status) == ErrorStatus.PENDING
         )
-        pending = session.execute(query).tuples()
+        pending = session.execute(query)
         return cls(month, {contract_id: details.get(FIRST_MONTH, "") for contract_id, details in pending})
 
     def passed(self, contract_id: int) -> None:
