@@ -1,0 +1,72 @@
+"""As few requests as the vendors allow: a year of 500 clients against the floors of the vendor sheets.
+
+The floors are calculated here from the world, as each sheet's last section says; nothing of the connectors is used.
+"""
+
+from collections import Counter
+from math import ceil
+
+import pytest
+
+from steps.sandbox.server import SandboxServer
+from steps.sandbox.world import World, build_world
+from tests.steps.year_import import import_year
+
+ALLOWED = 1.10
+HOLDED_PAGE, FOURGEEKS_PAGE, NOTION_PAGE = 500, 200, 100
+
+
+def test_a_year_of_500_clients_stays_within_a_tenth_of_the_floors(sandbox: SandboxServer) -> None:
+    sandbox.world = build_world(clients=500)
+
+    import_year()
+
+    floors = _floors(sandbox.world)
+    asked = Counter(request.vendor for request in sandbox.requests)
+    assert asked.total() <= ALLOWED * sum(floors.values()), (asked, floors)
+
+
+def test_a_second_year_in_the_same_process_needs_no_login(sandbox: SandboxServer) -> None:
+    sandbox.world = build_world(clients=20)
+    import_year()
+    before = len(sandbox.requests)
+
+    import_year()
+
+    assert [r.path for r in sandbox.requests[before:] if "login" in r.path] == []
+
+
+@pytest.mark.parametrize("vendor", ["holded", "fourgeeks", "notion"])
+def test_the_number_of_windows_does_not_matter(sandbox: SandboxServer, vendor: str) -> None:
+    """Twelve months ask no more than what lists and documents of the whole year need."""
+    sandbox.world = build_world(clients=60)
+
+    import_year()
+
+    asked = sum(request.vendor == vendor for request in sandbox.requests)
+    assert asked <= _floors(sandbox.world)[vendor] + 1
+
+
+def _floors(world: World) -> dict[str, int]:
+    """Requests that the sheets call the least: page ends that must be proved by an empty page are part of it."""
+    in_year = [d for d in (*world.invoices, *world.credit_notes) if d.date.year == world.year]
+    credit_notes = {id(d) for d in world.credit_notes}
+    by_type = Counter(id(d) in credit_notes for d in in_year)
+    documents = sum(_full_pages(by_type[kind], HOLDED_PAGE) for kind in (False, True))
+    listed = sum(contact.listed for contact in world.contacts)
+    unlisted_contacts = {d.contact_id for d in in_year} - {c.id for c in world.contacts if c.listed}
+    unlisted_accounts = {line.account_id for d in in_year for line in d.lines if line.account_id} - {
+        a.id for a in world.accounts if not a.archived
+    }
+    accounts = 2 + len(unlisted_accounts)
+    contacts = ceil(listed / HOLDED_PAGE) + 1 + len(unlisted_contacts)
+    login = 1
+    students = max(1, ceil(len(world.students) / FOURGEEKS_PAGE))
+    enrollments = max(1, ceil(len(world.enrollments) / FOURGEEKS_PAGE))
+    pages = max(1, ceil(len(world.pages) / NOTION_PAGE))
+    return {"holded": documents + accounts + contacts, "fourgeeks": login + students + enrollments, "notion": pages}
+
+
+def _full_pages(records: int, page: int) -> int:
+    """A last page that is exactly full must be followed by an empty one."""
+    return records // page + 1
