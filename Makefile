@@ -5,7 +5,7 @@ READY := .venv/.ready
 DEMO := SYNC_DATABASE_URL=sqlite:///.demo/sync.db PREFECT_HOME=$(CURDIR)/.demo/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint types test clean
+.PHONY: help setup demo lint types test kill-matrix clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ types: $(READY) ## Check types, strictly
 
 test: lint types ## Check everything and run all tests, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing is lost (long), and update the README's table
+	$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml
+	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml
 
 clean: ## Remove what setup and demo made
 	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,4 +1,4 @@
-"""Fixtures that every package's tests share: an isolated environment, and a fresh database of either kind."""
+"""Fixtures that every package's tests share: an isolated environment, a fresh database, a Prefect server."""
 
 import os
 import tempfile
@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, text
 
+from flows.cli.prefect_api import temporary_server
 from tracking.database import dispose_engines, make_engine, parse_database_url
 from tracking.migrate import upgrade_database
 
@@ -58,6 +59,15 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     yield _named(server, name)
     dispose_engines()
     _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API URL of a Prefect server with a home of its own, which the tests of one process share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        with temporary_server() as url:
+            yield url
 
 
 def _named(url: str, database: str) -> str:

@@ -1,0 +1,121 @@
+"""`sync-actions` that is hit at a point. The program has no hooks for tests: its named points are wrapped from outside.
+
+`python -m tests.kill_matrix.victim ARGUMENTS`, with the blow in `KILL_MATRIX_BLOW`.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from sqlmodel import Session
+
+from tests.kill_matrix.blow import BLOW_VARIABLE, Blow, Kind, Place
+from tests.kill_matrix.striking import strike
+from tracking import database
+
+_LOCK_WAIT_SECONDS = 1
+"""How long a victim waits for a locked database; nobody learns more from a minute."""
+
+
+class Ambush:
+    """Waits at one place for one cell."""
+
+    def __init__(self, blow: Blow) -> None:
+        self._blow, self._cell = blow, ""
+
+    def lay(self) -> None:
+        """Wrap the points of the program. To be called before the steps are imported: they take names with them."""
+        if self._blow.kind is Kind.DATABASE_LOCKED:
+            database.LOCK_WAIT_SECONDS = _LOCK_WAIT_SECONDS
+        self._around_transactions()
+        self._around_the_run()
+        self._around_hooks()
+        self._around_requests()
+
+    def _reach(self, place: Place, session: Session | None = None) -> None:
+        if place is self._blow.place and self._blow.cell in {"", self._cell}:
+            strike(self._blow, session)
+
+    def _around(self, owner: Any, name: str, before: Place, after: Place) -> None:
+        real: Callable[..., Any] = getattr(owner, name)
+
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            self._reach(before)
+            answer = real(*arguments, **named)
+            self._reach(after)
+            return answer
+
+        self._replace(owner, name, wrapped)
+
+    def _replace(self, owner: Any, name: str, by: Callable[..., Any]) -> None:
+        setattr(owner, name, by)
+
+    def _around_transactions(self) -> None:
+        real = database.write_session
+
+        @contextmanager
+        def write_session() -> Iterator[Session]:
+            with real() as session:
+                self._reach(Place.TRANSACTION_BEGUN, session)
+                yield session
+                self._reach(Place.BEFORE_COMMIT, session)
+            self._reach(Place.AFTER_COMMIT)
+
+        self._replace(database, "write_session", write_session)
+
+    def _around_the_run(self) -> None:
+        from flows import run
+
+        self._around(run, "plan_executions", Place.BEFORE_PLAN, Place.AFTER_PLAN)
+        real = run._run_cell
+
+        def run_cell(cell: Any, *others: Any) -> Any:
+            self._cell = cell.name
+            self._reach(Place.BEFORE_CELL)
+            failure = real(cell, *others)
+            self._reach(Place.AFTER_CELL)
+            return failure
+
+        self._replace(run, "_run_cell", run_cell)
+
+    def _around_hooks(self) -> None:
+        from tracking import hooks
+
+        self._around(hooks, "start_execution", Place.IN_START_HOOK, Place.AFTER_START_HOOK)
+        self._around(hooks, "complete_execution", Place.IN_END_HOOK, Place.AFTER_END_HOOK)
+
+    def _around_requests(self) -> None:
+        """The answer has begun to arrive, and nobody has read it."""
+        vendors = httpx.URL(os.environ["HOLDED_BASE_URL"])
+        real = httpx.HTTPTransport.handle_request
+
+        def handle_request(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+            response = real(transport, request)
+            if (request.url.host, request.url.port) == (vendors.host, vendors.port):
+                self._reach(Place.IN_REQUEST)
+            return response
+
+        self._replace(httpx.HTTPTransport, "handle_request", handle_request)
+
+
+def lie_in_wait() -> None:
+    """Lay the ambush that the environment tells of, if any."""
+    if told := os.environ.get(BLOW_VARIABLE):
+        Ambush(Blow.of_json(told)).lay()
+
+
+def main() -> None:
+    """The console script, in the ambush."""
+    from flows.cli.prefect_api import quiet_prefect
+
+    quiet_prefect()  # before the points are wrapped, which imports Prefect
+    lie_in_wait()
+    from flows.cli.app import main as command
+
+    command()
+
+
+if __name__ == "__main__":
+    main()
