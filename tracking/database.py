@@ -16,20 +16,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError
 from sqlmodel import Session
 
-from tracking.redaction import redact
+from tracking.errors import DatabaseUnusableError
+from tracking.migrate import upgrade_database
 from tracking.settings import DatabaseSettings
 
 LOCK_WAIT_SECONDS = 60
 _WRITER = {"writer": True}
 _LEDGER_LOCK = 0x53594E43
 """Key of the PostgreSQL advisory lock that ledger writers take turns with ("SYNC")."""
-
-
-class DatabaseUnusableError(Exception):
-    """The database cannot be used as it is; one line says why and what to do."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(redact(message))
 
 
 def parse_database_url(text_url: str) -> URL:
@@ -94,8 +88,6 @@ _opening = Lock()
 
 def _engine_of(url: URL) -> Engine:
     """One engine per database and process, its schema brought up to date at the first use."""
-    from tracking.migrate import upgrade_database  # here, because the migrations need this module themselves
-
     with _opening:
         if url not in _engines:
             engine = make_engine(url)

@@ -6,7 +6,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from tracking.database import DatabaseUnusableError
+from tracking.errors import DatabaseUnusableError
 
 _MIGRATION_LOCK = 0x53594D49
 """Key of the PostgreSQL advisory lock under which the schema changes ("SYMI")."""

@@ -16,7 +16,8 @@ from flows.cli.report import show_report
 from flows.cli.run import ExitStatus, Request, run
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
-from tracking.database import DatabaseUnusableError, dispose_engines
+from tracking.database import dispose_engines
+from tracking.errors import DatabaseUnusableError
 
 app = typer.Typer(
     add_completion=False,

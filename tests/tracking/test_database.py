@@ -25,13 +25,13 @@ from steps.domain.client import Client
 from steps.domain.contract import ServiceContract
 from steps.domain.service import Service
 from tracking.database import (
-    DatabaseUnusableError,
     dispose_engines,
     get_engine,
     parse_database_url,
     read_session,
     write_session,
 )
+from tracking.errors import DatabaseUnusableError
 from tracking.execution import SyncExecution
 
 
