@@ -1,0 +1,185 @@
+"""`report`, `close`, `reopen` and `explain` as a person types them: what they show, write and answer to the shell."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+
+from flows.cli.app import run_command
+from tests.steps.accruals.reports.books import Books
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def books() -> Books:
+    """1,234.56 for a course from January to June, accrued for January and February; 10.00 without a contract."""
+    books = Books()
+    ana = books.contract("Ana")
+    period = books.period(ana, "2024-01-01", "2024-06-30")
+    books.document(ana, "2024-01-01", "1234.56")
+    books.document(None, "2024-02-03", "10.00")
+    books.post(ana, "2024-01", "234.56", period=period)
+    books.post(ana, "2024-02", "200.00", period=period)
+    books.accrued("2024-01", "2024-02")
+    return books
+
+
+@pytest.fixture(autouse=True)
+def terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The narrowest terminal that tables must fit."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def shown(capsys: Captured, *arguments: str) -> str:
+    """What a command that succeeds writes, blanks pressed together."""
+    assert run_command(list(arguments)) == 0
+    written = capsys.readouterr()
+    assert written.err == ""
+    assert max(map(len, written.out.splitlines()), default=0) <= 80
+    return "\n".join(" ".join(line.split()) for line in written.out.splitlines())
+
+
+def answered(capsys: Captured, *arguments: str) -> Any:
+    """What a command answers with --json."""
+    assert run_command([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_default_report_is_the_roll_forward_of_the_default_year(books: Books, capsys: Captured) -> None:
+    out = shown(capsys, "report")
+
+    assert "Deferred revenue, EUR, 2024-01..2024-12" in out
+    assert "2024-02 1,000.00 - - 200.00 800.00" in out
+    assert "Documents without a contract, in no total, EUR: 2024-02 10.00" in out
+    assert "Ties out to the cent." in out
+
+
+def test_the_year_of_the_report_is_that_of_the_settings_or_of_the_option(
+    books: Books, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Nothing was invoiced" not in shown(capsys, "report", "--year", "2025")
+    assert "2025-01..2025-12" in shown(capsys, "report", "--year", "2025")
+    monkeypatch.setenv("SYNC_DEFAULT_YEAR", "2025")
+    assert "2025-01..2025-12" in shown(capsys, "report")
+    assert "2024-01..2024-03" in shown(capsys, "report", "--start-date", "2024-01-01", "--end-date", "2024-04-01")
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("accruals", "2024-02 200.00"),
+        ("waterfall", "not scheduled"),
+        ("journal", "Deferred revenue (ingresos anticipados)"),
+        ("roll-forward", "opening"),
+    ],
+)
+def test_each_report_is_a_table_and_a_json(books: Books, capsys: Captured, kind: str, told: str) -> None:
+    assert told in shown(capsys, "report", kind, "--month", "2024-02")
+    assert "200.00" in json.dumps(answered(capsys, "report", kind, "--month", "2024-02"))
+
+
+@pytest.mark.parametrize("kind", ["accruals", "waterfall", "journal", "roll-forward"])
+def test_a_ledger_with_nothing_in_it_has_every_report(capsys: Captured, kind: str) -> None:
+    assert "Nothing" in shown(capsys, "report", kind)
+
+
+@pytest.mark.parametrize("kind", ["accruals", "waterfall", "journal", "roll-forward"])
+def test_the_ending_of_the_file_decides_what_is_written(
+    books: Books, capsys: Captured, tmp_path: Path, kind: str
+) -> None:
+    sheet, workbook = tmp_path / "r.csv", tmp_path / "r.XLSX"
+    for file in (sheet, workbook):
+        assert run_command(["report", kind, "--month", "2024-02", "--output", str(file)]) == 0
+
+    assert "200.00" in sheet.read_text(encoding="utf-8")
+    rows = list(load_workbook(workbook).active.iter_rows(values_only=True))  # type: ignore[union-attr]
+    assert any(200 in row or 800 in row for row in rows)
+    assert capsys.readouterr().out.count("written: ") == 2
+
+
+def test_a_chart_is_a_picture_for_each_currency(books: Books, capsys: Captured, tmp_path: Path) -> None:
+    assert run_command(["report", "chart", "--output", str(tmp_path / "one.png")]) == 0
+    bob = books.contract("Bob", currency="USD")
+    books.document(bob, "2024-01-01", "5.00", "USD")
+    assert run_command(["report", "chart", "--output", str(tmp_path / "two.svg")]) == 0
+
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "two-EUR.svg").read_text(encoding="utf-8")
+    assert "<svg" in (tmp_path / "two-USD.svg").read_text(encoding="utf-8")
+    assert not (tmp_path / "two.svg").exists()
+
+
+def test_a_month_is_closed_with_a_name_and_shown_as_closed(books: Books, capsys: Captured) -> None:
+    out = shown(capsys, "close", "2024-01", "--by", "Eva", "--reason", "all there")
+
+    assert out.endswith("2024-01 is closed.")
+    assert "2024-01*" in shown(capsys, "report")
+    assert answered(capsys, "report", "--month", "2024-01")["months"][0]["closed"] is True
+
+
+def test_a_refused_closing_is_status_1_and_a_line_for_each_reason(books: Books, capsys: Captured) -> None:
+    books.error(books.executed("invoices", "2024-02", "failed"))
+
+    assert run_command(["close", "2024-02-01", "--by", "Eva"]) == 1
+
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.splitlines() == [
+        "2024-02 cannot be closed:",
+        "- 2024-01 comes before it and is still open",
+        "- execution 3 of invoices is failed",
+        "- integration error 1 is pending: invoices, contact c-1: it has no email",
+    ]
+
+
+def test_a_month_is_reopened_with_the_later_ones(books: Books, capsys: Captured) -> None:
+    for month in ("2024-01", "2024-02"):
+        shown(capsys, "close", month, "--by", "Eva")
+
+    assert shown(capsys, "reopen", "2024-01", "--reason", "new", "--by", "Eva") == "open again: 2024-01, 2024-02"
+
+
+def test_an_explanation_leads_from_the_amount_to_the_documents(books: Books, capsys: Captured) -> None:
+    out = shown(capsys, "explain", "1", "2024-02")
+
+    for told in ("Posted 200.00 EUR", "Rule: row 11, days in force", "Remaining: 1,234.56", "cohort-1: on day", "D001"):
+        assert told in out
+    assert answered(capsys, "explain", "1", "2024-02")["posted"] == "200.00"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["report", "balance"], "report 'balance' is not known: one of accruals, roll-forward"),
+        (["report", "--month", "2024-13"], "month '2024-13' is no month: YYYY-MM is expected"),
+        (["report", "--month", "2024-03-15"], "month '2024-03-15' is no month"),
+        (["report", "--month", "1999-01"], "is not allowed"),
+        (["report", "--month", "2024-03", "--year", "2024"], "--month is a range of its own"),
+        (["report", "--year", "1999"], "a year from 2000 to 2100 is expected"),
+        (["report", "--start-date", "2024-03-01"], "start date without end date"),
+        (["report", "--output", "r.pdf"], "no ending that fits roll-forward: .csv or .xlsx"),
+        (["report", "--output", "r.png"], "no ending that fits roll-forward"),
+        (["report", "chart"], "a chart needs a file"),
+        (["report", "chart", "--output", "r.csv"], ".png or .svg is expected"),
+        (["report", "chart", "--output", "r.png"], "there is nothing to draw"),
+        (["report", "--output", "r.csv", "--json"], "exclude each other"),
+        (["report", "--output", "no/such/folder.csv"], "cannot write no/such/folder.csv"),
+        (["close", "March"], "month 'March' is no month"),
+        (["close"], "MONTH"),
+        (["close", "2024-01", "--by", " "], "give a name with --by"),
+        (["reopen", "2024-01", "--by", "Eva"], "needs a reason"),
+        (["reopen", "2024-01", "--reason", "x"], "2024-01 is not closed"),
+        (["explain", "7", "2024-01"], "there is no contract 7"),
+        (["explain", "x", "2024-01"], "CONTRACT"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], line: str, capsys: Captured) -> None:
+    status = run_command(arguments)
+
+    written = capsys.readouterr()
+    assert (status, written.out) == (2, "")
+    assert line in written.err
+    assert written.err.count("\n") == 1
