@@ -79,6 +79,8 @@ def run(request: Request) -> ExitStatus:
         state = _run_flow(request, step, span)
     flow_run_id = str(state.state_details.flow_run_id)
     show_outcome(flow_run_id, str(state.name), state.message, as_json=request.as_json)
+    if state.is_cancelled():
+        return ExitStatus.INTERRUPTED
     return ExitStatus.COMPLETED if state.is_completed() else ExitStatus.FAILED
 
 
