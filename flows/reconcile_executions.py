@@ -29,13 +29,15 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Completed, Crashed
 
+from tracking.lease import lives_here, this_process
 from tracking.recorder import end_open_executions
 from tracking.repair import OpenRun, Repair, end_dead_executions, open_runs, run_is_dead
 
 FLOW_NAMES = ["sync-import", "process-accruals"]
 _UNENDED = [StateType.RUNNING, StateType.CANCELLING]
 _NEVER_PLANNED_AFTER = timedelta(minutes=10)
-"""A run that died before it wrote its plan has no execution that could tell; nothing else takes that long to begin."""
+"""A run that died before it wrote its plan, on another machine; nothing else takes that long to begin."""
+_OWNER_LABEL = "sync.owner"
 
 
 @dataclass
@@ -95,9 +97,18 @@ def _unended_runs(client: SyncPrefectClient) -> list[FlowRun]:
     )
 
 
+def sign(flow_run_id: str) -> None:
+    """Note in Prefect which process runs this: until its plan is written, no execution could tell that it died."""
+    with get_client(sync_client=True) as client:
+        client.update_flow_run_labels(UUID(flow_run_id), {_OWNER_LABEL: this_process()})
+
+
 def _is_dead(run: FlowRun) -> bool:
     dead = run_is_dead(str(run.id))
     if dead is None:
+        lives = lives_here(str(run.labels.get(_OWNER_LABEL, "")))
+        if lives is not None:
+            return not lives
         return run.start_time is not None and datetime.now(UTC) - run.start_time > _NEVER_PLANNED_AFTER
     return dead
 

@@ -14,10 +14,11 @@ from typing import Any
 from prefect import runtime
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
+from flows.cancellation import CancellationWatch
 from flows.cells import Cell
-from flows.reconcile_executions import reconcile
+from flows.reconcile_executions import reconcile, sign
 from flows.summary import ProgressBar, leave_summary
 from flows.vendor_limits import shared_vendor_limits
 from steps.domain.months import MonthWindow
@@ -48,27 +49,40 @@ class Manner:
 def run_cells(cells: Sequence[Cell], span: MonthWindow, manner: Manner) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
+    sign(flow_run_id)
     reconcile(besides=flow_run_id)
     execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
-    failures: dict[str, str] = {}
-    with (
-        _telling_prefect(),
-        _ending_the_rest(flow_run_id),
-        heartbeat(flow_run_id),
-        ProgressBar(len(cells)) as bar,
-        shared_vendor_limits(),
-        shared_reads(span),
-    ):
-        for cell, execution_id in zip(cells, execution_ids, strict=True):
-            if failure := _run_cell(cell, execution_id, manner.overlap):
-                failures[cell.name] = failure
-                if manner.stop_at_failure:
-                    break
-            bar.advance()
+    watch = CancellationWatch(flow_run_id)
+    try:
+        with (
+            _telling_prefect(),
+            _ending_the_rest(flow_run_id, watch),
+            heartbeat(flow_run_id, watch.look),
+            ProgressBar(len(cells)) as bar,
+            shared_vendor_limits(),
+            shared_reads(span),
+        ):
+            failures = _run_each(list(zip(cells, execution_ids, strict=True)), manner, bar)
+    except KeyboardInterrupt:
+        if watch.requested:
+            return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
+        raise
     end_open_executions(flow_run_id, f"not run, because it builds on what failed: {_named(failures)}")
     executions = executions_of_run(flow_run_id)
     leave_summary(executions)
     return _final_state(failures, executions)
+
+
+def _run_each(cells: Sequence[tuple[Cell, int]], manner: Manner, bar: ProgressBar) -> dict[str, str]:
+    """Do the cells one after the other. Which failed, and why."""
+    failures: dict[str, str] = {}
+    for cell, execution_id in cells:
+        if failure := _run_cell(cell, execution_id, manner.overlap):
+            failures[cell.name] = failure
+            if manner.stop_at_failure:
+                break
+        bar.advance()
+    return failures
 
 
 def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
@@ -106,12 +120,13 @@ def _named(failures: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _ending_the_rest(flow_run_id: str) -> Iterator[None]:
+def _ending_the_rest(flow_run_id: str, watch: CancellationWatch) -> Iterator[None]:
     """However the run ends, no execution of it stays open."""
     try:
         yield
     except BaseException as interruption:
-        end_open_executions(flow_run_id, f"never finished: the run was interrupted ({type(interruption).__name__})")
+        how = "cancelled from Prefect" if watch.requested else f"interrupted ({type(interruption).__name__})"
+        end_open_executions(flow_run_id, f"never finished: the run was {how}")
         raise
 
 

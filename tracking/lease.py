@@ -38,7 +38,7 @@ def is_dead(owner: str | None, alive_at: datetime | None, now: datetime) -> bool
         alive_at: When the owner last touched the execution, by the database's clock.
         now: The present moment, by the same clock.
     """
-    if owner is not None and (here := _lives_here(owner)) is not None:
+    if owner is not None and (here := lives_here(owner)) is not None:
         return not here
     return alive_at is None or now - alive_at > timedelta(seconds=LEASE_SECONDS)
 
@@ -51,11 +51,12 @@ def describe_owner(owner: str | None) -> str:
     return f"process {pid} on {host.partition('-pid:')[0]}"
 
 
-def _lives_here(owner: str) -> bool | None:
-    """Whether the owner lives, as the operating system says; None for a process of another host."""
-    host, pid, born = owner.rsplit(_SEPARATOR, 2)
+def lives_here(owner: str) -> bool | None:
+    """Whether the owner lives, as the operating system says; None for a process of another host, or of no name."""
+    host, *process_there = owner.rsplit(_SEPARATOR, 2)
     if host != _host():
         return None
+    pid, born = process_there
     try:
         process = psutil.Process(int(pid))
         return _born(process) == born and process.status() != psutil.STATUS_ZOMBIE
