@@ -5,6 +5,7 @@ import sys
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from flows.cli.closing import close, reopen
 from flows.cli.explain import show_explanation
@@ -18,6 +19,7 @@ from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
 from tracking.database import dispose_engines
 from tracking.errors import DatabaseUnusableError
+from tracking.redaction import redact
 
 app = typer.Typer(
     add_completion=False,
@@ -115,6 +117,9 @@ def run_command(arguments: list[str]) -> int:
         return ExitStatus.WRONG_USAGE
     except (SyncError, DatabaseUnusableError) as error:
         error_line(f"Error: {error}")
+        return ExitStatus.FAILED
+    except SQLAlchemyError as error:
+        error_line(f"Error: the database failed: {redact(str(getattr(error, 'orig', error)).splitlines()[0])}")
         return ExitStatus.FAILED
     finally:
         dispose_engines()
