@@ -18,7 +18,6 @@ CELLS = (
     "notion-external-id",
 )
 DATABASES = ("sqlite", "postgresql")
-_SIGNALS = (Kind.SIGKILL, Kind.SIGTERM, Kind.SIGINT)
 
 _OUTSIDE = [(Place.BEFORE_PLAN, ""), (Place.AFTER_PLAN, "")]
 _BOUNDARIES = [(Place.BEFORE_CELL, cell) for cell in CELLS] + [(Place.AFTER_CELL, CELLS[-1])]
@@ -79,8 +78,10 @@ def sample() -> list[Case]:
 
 def _cases() -> Iterator[Case]:
     for database in DATABASES:
-        for kind in _SIGNALS:
-            yield from _at(kind, (*_OUTSIDE, *_BOUNDARIES, *_REQUESTS, *_TRANSACTIONS, *_HOOKS, *_ACCRUALS), database)
+        everywhere = (*_OUTSIDE, *_BOUNDARIES, *_REQUESTS, *_TRANSACTIONS, *_HOOKS, *_ACCRUALS)
+        yield from _at(Kind.SIGKILL, everywhere, database)
+        for kind in (Kind.SIGTERM, Kind.SIGINT):
+            yield from _at(kind, (*_FEW, *_ACCRUALS), database)
         for kind in (Kind.DATABASE_GONE, Kind.DISK_FULL):
             yield from _at(kind, (*_FEW, _ACCRUALS[1]), database)
         yield from _at(Kind.SERVER_GONE, _TWO_SERVERS, database)

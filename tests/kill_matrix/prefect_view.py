@@ -2,10 +2,11 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterExpectedStartTime
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.reconcile_executions import FLOW_NAMES
@@ -14,15 +15,18 @@ from tests.kill_matrix.ground import Ground
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
-def unended_runs(ground: Ground) -> list[str]:
-    """Our runs that Prefect does not know to have ended, each with its state."""
+def unended_runs(ground: Ground, since: datetime) -> list[str]:
+    """Our runs that began since then and of which Prefect does not know that they ended, each with its state."""
     if not ground.variables["PREFECT_API_URL"]:
         return _in_the_file(Path(ground.variables["PREFECT_HOME"]) / "prefect.db")
     with (
         temporary_settings({PREFECT_API_URL: ground.variables["PREFECT_API_URL"]}),
         get_client(sync_client=True) as api,
     ):
-        runs = api.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)))
+        runs = api.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)),
+            flow_run_filter=FlowRunFilter(expected_start_time=FlowRunFilterExpectedStartTime(after_=since)),
+        )
     return [f"{run.name}: {run.state_type}" for run in runs if run.state_type not in _ENDED]
 
 

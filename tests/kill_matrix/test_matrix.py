@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def test_a_run_that_is_hit_tells_the_truth_and_the_next_one_makes_the_ledger_who
     if blow.kind is Kind.DISK_FULL:
         ground.prepare_for_a_full_disk()
 
+    began = datetime.now(UTC)
     hit = ground.run(*case.command, blow=blow)
     ground.mend()
 
@@ -64,7 +66,7 @@ def test_a_run_that_is_hit_tells_the_truth_and_the_next_one_makes_the_ledger_who
     assert after.status == 0, after.err
     _assert_truthful(history, after, expected, stopped=blow.kind in _SIGNALS)
     _assert_whole(expected, ground)
-    assert unended_runs(ground) == []
+    assert unended_runs(ground, began) == []
 
 
 def _remember(case: Case, how: str, record_property: Callable[[str, object], None]) -> None:
