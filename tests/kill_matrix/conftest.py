@@ -15,6 +15,7 @@ from tests.kill_matrix.blow import Kind
 from tests.kill_matrix.case import ACCRUALS, IMPORT, Case
 from tests.kill_matrix.ground import Ground, copy_sqlite
 from tests.kill_matrix.ledger_content import Content, ledger_content, ledger_rows
+from tests.kill_matrix.nursery import start_nursery
 from tracking.database import dispose_engines, make_engine, parse_database_url
 
 _FAST = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
@@ -41,8 +42,9 @@ def academy() -> Iterator[SandboxServer]:
 @pytest.fixture(scope="session")
 def variables(academy: SandboxServer, prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What every command is told."""
-    home = str(tmp_path_factory.mktemp("prefect-home"))
-    return {**academy.environment, **_FAST, "PREFECT_API_URL": prefect_server, "PREFECT_HOME": home}
+    prefect = {"PREFECT_API_URL": prefect_server, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect-home"))}
+    start_nursery({**prefect, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
+    return {**academy.environment, **_FAST, **prefect}
 
 
 @dataclass(frozen=True)

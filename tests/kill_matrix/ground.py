@@ -15,6 +15,7 @@ from uuid import uuid4
 from sqlalchemy import create_engine, text
 
 from tests.kill_matrix.blow import BLOW_VARIABLE, Blow
+from tests.kill_matrix.nursery import Command, run_forked
 from tests.kill_matrix.striking import FLAG_TABLE
 from tracking.database import dispose_engines, parse_database_url
 
@@ -65,14 +66,18 @@ class Ground:
     """The URL of the PostgreSQL server; "" for SQLite."""
     mark: str = field(default_factory=lambda: f"SYNC_TEST_RUN={uuid4()}")
 
-    def start(self, arguments: tuple[str, ...], blow: Blow | None = None) -> "subprocess.Popen[str]":
-        """Start `sync-actions`, in an ambush if there is a blow."""
+    def environment(self, blow: Blow | None = None) -> dict[str, str]:
+        """What a command is told."""
         told = {"SYNC_DATABASE_URL": self.database_url, "PYTHONPATH": str(ROOT), "SYNC_TEST_RUN": self.mark}
         if blow is not None:
             told[BLOW_VARIABLE] = blow.as_json()
+        return {**os.environ, **self.variables, **told}
+
+    def start(self, arguments: tuple[str, ...], blow: Blow | None = None) -> "subprocess.Popen[str]":
+        """Start `sync-actions`, in an ambush if there is a blow."""
         return subprocess.Popen(
             [sys.executable, *(_COMMAND if blow is None else _VICTIM), *arguments],
-            env={**os.environ, **self.variables, **told},
+            env=self.environment(blow),
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -82,6 +87,10 @@ class Ground:
 
     def run(self, *arguments: str, blow: Blow | None = None) -> Ended:
         """Run it to its end, whatever that is."""
+        if self.variables["PREFECT_API_URL"]:
+            command = Command((*arguments, "--json"), self.environment(blow), self.folder)
+            status = run_forked(command)
+            return Ended(status, *(path.read_text() for path in command.output))
         process = self.start((*arguments, "--json"), blow)
         out, err = process.communicate(timeout=_LONGEST_SECONDS)
         return Ended(process.returncode, out, err)

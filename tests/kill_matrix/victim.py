@@ -4,6 +4,7 @@
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,7 +27,7 @@ class Ambush:
         self._blow, self._cell = blow, ""
 
     def lay(self) -> None:
-        """Wrap the points of the program. To be called before the steps are imported: they take names with them."""
+        """Wrap the points of the program."""
         if self._blow.kind is Kind.DATABASE_LOCKED:
             database.LOCK_WAIT_SECONDS = _LOCK_WAIT_SECONDS
         self._around_transactions()
@@ -63,7 +64,9 @@ class Ambush:
                 self._reach(Place.BEFORE_COMMIT, session)
             self._reach(Place.AFTER_COMMIT)
 
-        self._replace(database, "write_session", write_session)
+        for module in [module for name, module in sys.modules.items() if name.startswith(("steps.", "tracking."))]:
+            if getattr(module, "write_session", None) is real:
+                self._replace(module, "write_session", write_session)
 
     def _around_the_run(self) -> None:
         from flows import run
@@ -110,10 +113,11 @@ def main() -> None:
     """The console script, in the ambush."""
     from flows.cli.prefect_api import quiet_prefect
 
-    quiet_prefect()  # before the points are wrapped, which imports Prefect
-    lie_in_wait()
+    quiet_prefect()  # before Prefect is imported
+    from flows import process_accruals, sync_import  # noqa: F401 - so that every point is there to be wrapped
     from flows.cli.app import main as command
 
+    lie_in_wait()
     command()
 
 
