@@ -45,15 +45,30 @@ def prefect_api() -> Iterator[None]:
 
     if configured := PREFECT_API_URL.value():
         _require_answer(configured)
-        with logs_delivered():
+        with _still_there(), logs_delivered():
             yield
         return
     with (
+        _still_there(),
         temporary_server() as url,
         temporary_settings({PREFECT_API_URL: url}, restore_defaults={PREFECT_API_KEY}),
         logs_delivered(),
     ):
         yield
+
+
+@contextmanager
+def _still_there() -> Iterator[None]:
+    """A server that goes away in the middle is one line too; a vendor's trouble never gets here as it is."""
+    import httpx
+
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise PrefectUnavailableError(
+            f"The Prefect server stopped answering ({type(error).__name__}): what was done and what was not is in "
+            "sync-actions history; run the same command again"
+        ) from None
 
 
 @contextmanager
