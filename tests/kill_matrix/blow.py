@@ -18,6 +18,8 @@ class Kind(StrEnum):
     DATABASE_GONE = "database gone"
     DATABASE_LOCKED = "database locked"
     DISK_FULL = "disk full"
+    FREEZE = "machine frozen"
+    """The process stands still until somebody lets it go on."""
 
 
 class Place(StrEnum):

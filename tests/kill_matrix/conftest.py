@@ -115,7 +115,7 @@ def stage(
     def make(case: Case) -> Ground:
         told = dict(variables)
         if case.blow.kind is Kind.SERVER_GONE:  # each command has a temporary one; the home stays
-            told |= {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "home")}
+            told |= {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "home"), "PREFECT_CLIENT_MAX_RETRIES": "1"}
         if case.database == "sqlite":
             template = model.imported if case.command == ACCRUALS else model.empty
             return Ground(copy_sqlite(template, tmp_path), told, tmp_path)

@@ -14,7 +14,12 @@ from sqlmodel import Session
 from tests.kill_matrix.blow import Blow, Kind
 from tracking import database
 
-_SIGNALS = {Kind.SIGKILL: signal.SIGKILL, Kind.SIGTERM: signal.SIGTERM, Kind.SIGINT: signal.SIGINT}
+_SIGNALS = {
+    Kind.SIGKILL: signal.SIGKILL,
+    Kind.SIGTERM: signal.SIGTERM,
+    Kind.SIGINT: signal.SIGINT,
+    Kind.FREEZE: signal.SIGSTOP,
+}
 FLAG_TABLE = "kill_matrix_disk_is_full"
 """On PostgreSQL, while this table has a row, each commit that wrote something ends with `disk_full`."""
 _holding: list[sqlite3.Connection] = []

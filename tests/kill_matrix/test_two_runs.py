@@ -1,0 +1,95 @@
+"""Two runs of one range at once, and a run whose machine froze: nothing is done twice, and no late work is kept."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import update
+from sqlmodel import col
+
+from tests.kill_matrix.blow import Blow, Kind, Place
+from tests.kill_matrix.case import IMPORT, Case
+from tests.kill_matrix.conftest import Model
+from tests.kill_matrix.ground import Ground
+from tests.kill_matrix.ledger_content import ledger_content
+from tracking.database import get_engine, tracking_session
+from tracking.execution import SyncExecution
+from tracking.history import HistoryFilter, find_executions
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+_LONGEST_SECONDS = 180
+_DATABASES = pytest.mark.parametrize(
+    "database_kind",
+    ["sqlite", pytest.param("postgresql", marks=pytest.mark.kill_matrix)],
+)
+
+
+@_DATABASES
+def test_two_runs_of_one_range_at_once_do_everything_once(
+    database_kind: str, stage: Callable[[Case], Ground], model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = stage(Case(Blow(Kind.SIGKILL, Place.BEFORE_PLAN), database_kind))
+    monkeypatch.setenv("SYNC_DATABASE_URL", ground.database_url)
+
+    runs = [ground.start((*IMPORT, "--json")) for _ in range(2)]
+    ended = [(process.communicate(timeout=_LONGEST_SECONDS), process.returncode) for process in runs]
+
+    assert [status for _, status in ended] == [0, 0], ended
+    assert ledger_content(get_engine()) == model.undisturbed[IMPORT].content
+    executions = find_executions(HistoryFilter())
+    assert [execution.status for execution in executions] == ["completed"] * 16
+    created = sum((execution.result or {}).get("invoices_created", 0) for execution in executions)
+    assert created == sum(row.startswith("(") for row in model.undisturbed[IMPORT].content["invoice"])
+
+
+@_DATABASES
+def test_a_run_that_froze_and_woke_up_commits_nothing(
+    database_kind: str, stage: Callable[[Case], Ground], model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = stage(Case(Blow(Kind.FREEZE, Place.IN_REQUEST), database_kind))
+    monkeypatch.setenv("SYNC_DATABASE_URL", ground.database_url)
+    mark = ground.folder / "hit"
+    frozen = ground.start((*IMPORT, "--json"), Blow(Kind.FREEZE, Place.IN_REQUEST, "invoices 2024-03", mark=str(mark)))
+    with _stopped(frozen.pid, mark):
+        _look_like_another_machines(frozen.pid)
+        after = ground.run(*IMPORT)
+        assert after.status == 0, after.err
+        content = ledger_content(get_engine())
+        written = [(row.id, row.status, row.error_message) for row in find_executions(HistoryFilter())]
+    _, err = frozen.communicate(timeout=_LONGEST_SECONDS)
+
+    assert frozen.returncode == 1, err
+    assert "ended from outside" in err
+    assert content == model.undisturbed[IMPORT].content
+    assert ledger_content(get_engine()) == content
+    assert [(row.id, row.status, row.error_message) for row in find_executions(HistoryFilter())] == written
+
+
+@contextmanager
+def _stopped(pid: int, mark: Path) -> Iterator[None]:
+    """Inside the block the process stands still, as a laptop whose lid was closed."""
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    while not (mark.exists() and psutil.Process(pid).status() == psutil.STATUS_STOPPED):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _look_like_another_machines(pid: int) -> None:
+    """Whether the process lives cannot be seen from here, and its lease is over."""
+    with tracking_session() as session:
+        session.execute(
+            update(SyncExecution)
+            .where(col(SyncExecution.owner).contains(f"/{pid}/"))
+            .values(owner=f"another-machine/{pid}/1.00", alive_at=datetime.now(UTC) - timedelta(hours=1))
+        )
