@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, case, func, select, type_coerce
+from sqlalchemy import ColumnElement, Float, case, func, literal_column, select, type_coerce
 from sqlmodel import Session
 
 from steps.accruals.due import CONTRACT, STATE, Chunk, Query, is_due, with_state
@@ -117,7 +117,7 @@ def _postings() -> Query:
 
 def _is_usable(amount: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a column holds an amount at all; a contract with one that is none is among the failed."""
-    return type_coerce(amount, Float).between(-float(LARGEST), float(LARGEST))
+    return type_coerce(amount, Float).between(literal_column(f"-{LARGEST}"), literal_column(f"{LARGEST}"))
 
 
 def _usable_cents(amount: ColumnElement[Any]) -> ColumnElement[int]:

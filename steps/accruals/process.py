@@ -17,9 +17,9 @@ from steps.accruals.month import MonthResult
 from steps.accruals.outcome import ContractFailureError
 from steps.accruals.periods import Span
 from steps.accruals.post import Decided, post
-from steps.accruals.public_holidays import load_holidays
 from steps.accruals.reports.movements import counted_amount
 from steps.accruals.reports.roll_forward import last_closed_month
+from steps.accruals.rules import load_rules
 from steps.accruals.service_facts import load_services
 from steps.domain.months import last_of_month
 from steps.progress import say
@@ -48,11 +48,10 @@ class MonthRun:
         """
         days, amount = Span(month, last_of_month(month)), counted_amount(settings)
         closed = last_closed_month(session)
-        holidays = load_holidays(session, settings.holidays_country)
         return cls(
             session,
             days,
-            AccrualRules(settings.recent_days, settings.postponed_months, holidays),
+            load_rules(session, settings),
             closed is not None and closed >= month,
             Loader(session, days, amount, load_services(session)),
             LedgerCheck(session, days.last, amount),
@@ -78,8 +77,8 @@ class MonthRun:
         post(self.session, self.days.first, decided)
         self.check.check(
             chunk,
-            decided={outcome.contract_id for _, outcome in decided if outcome.state is not None},
-            failed={row.id for row in chunk.rows} - {outcome.contract_id for _, outcome in decided},
+            decided={each.outcome.contract_id for each in decided if each.outcome.state is not None},
+            failed={row.id for row in chunk.rows} - {each.outcome.contract_id for each in decided},
         )
 
     def _decide(self, chunk: Chunk) -> Iterator[Decided]:
@@ -94,4 +93,4 @@ class MonthRun:
                 continue
             self.result.add(outcome)
             self.failures.passed(outcome.contract_id)
-            yield Decided(loaded, outcome)
+            yield Decided(outcome, loaded.accrual_id, loaded.state)
