@@ -37,7 +37,8 @@ def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
         result = state.result(raise_on_failure=False)
         complete_execution(task_run_id, result if isinstance(result, dict) else {})
     else:
-        fail_execution(task_run_id, describe_failure(state))
+        error = state.result(raise_on_failure=False)
+        fail_execution(task_run_id, describe_failure(state), type(error).__name__)
 
 
 def describe_failure(state: State[Any]) -> str:

@@ -26,6 +26,7 @@ class IntegrationError(SQLModel, table=True):
     __table_args__ = (
         Index("ix_integration_error_entity", "operation", "entity_type", "entity_external_id"),
         Index("ix_integration_error_status", "status"),
+        Index("ix_integration_error_kind", "integration_name", "id"),
         Index("ix_integration_error_fingerprint", "fingerprint"),
     )
 

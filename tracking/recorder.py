@@ -90,10 +90,13 @@ def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
         return _end(session, _of_task(task_run_id), ExecutionStatus.COMPLETED, metadata=details) > 0
 
 
-def fail_execution(task_run_id: str, message: str) -> bool:
-    """The task failed, for this reason. False when its row was not open."""
+def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool:
+    """The task failed, for this reason, with an error of this class. False when its row was not open."""
     with tracking_session() as session:
-        return _end(session, _of_task(task_run_id), ExecutionStatus.FAILED, error_message=redact(message)) > 0
+        row = _open_row(session, None, task_run_id)
+        details = {**(row.details if row else {}), **({"error_type": error_type} if error_type else {})}
+        values = {"error_message": redact(message), "metadata": details}
+        return _end(session, _of_task(task_run_id), ExecutionStatus.FAILED, **values) > 0
 
 
 def end_open_executions(flow_run_id: str, reason: str) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.api import serve_api
 from flows.cli.closing import close, reopen
 from flows.cli.explain import show_explanation
 from flows.cli.look_back import show_errors, show_history, show_steps
@@ -34,6 +35,7 @@ app.command("report")(show_report)
 app.command("explain")(show_explanation)
 app.command("close")(close)
 app.command("reopen")(reopen)
+app.command("api")(serve_api)
 
 
 @app.callback(invoke_without_command=True)
