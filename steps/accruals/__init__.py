@@ -12,4 +12,10 @@ The pure heart, from what is known to what is to be done (accruals.md is the law
     decide.py      the 22 rows, tried from the top
     check.py       bad data                        outcome.py    the answer
     month.py       all contracts of a month, and the step's result
+
+A person closes a month (the only thing that closes it), and reads what came of it:
+
+    closing.py     close and reopen                closing_checks.py  what keeps a month open
+    fingerprint.py the hash of a month's postings  reports/           every report, as data and in its forms
+    rules.py       the engine's settings
 """
