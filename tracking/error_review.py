@@ -24,6 +24,9 @@ CSV_HEADER = (
     "sync_execution_id",
     "created_at",
     "updated_at",
+    "occurrences",
+    "first_seen_at",
+    "last_seen_at",
 )
 
 

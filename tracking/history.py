@@ -138,13 +138,16 @@ class CellHistory:
 
     newest: SyncExecution
     newest_completed: SyncExecution | None
+    newest_retry: SyncExecution | None = None
+    """The newest that completed of those that tried just some of its records again."""
 
 
 def cell_histories() -> dict[CellKey, CellHistory]:
-    """What is known of every (step, month) that was ever executed."""
-    newest = _newest_by_cell()
-    completed = _newest_by_cell(col(SyncExecution.status) == ExecutionStatus.COMPLETED)
-    return {key: CellHistory(row, completed.get(key)) for key, row in newest.items()}
+    """What is known of every (step, month) that was ever executed whole."""
+    whole, completed = col(SyncExecution.records).is_(None), col(SyncExecution.status) == ExecutionStatus.COMPLETED
+    newest = _newest_by_cell(whole)
+    done, retried = _newest_by_cell(whole, completed), _newest_by_cell(~whole, completed)
+    return {key: CellHistory(row, done.get(key), retried.get(key)) for key, row in newest.items()}
 
 
 def _newest_by_cell(*where: ColumnElement[bool]) -> dict[CellKey, SyncExecution]:

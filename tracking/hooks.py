@@ -54,6 +54,8 @@ def describe_failure(state: State[Any]) -> str:
 def _cell(step_name: str, parameters: Mapping[str, Any]) -> PlannedExecution:
     window = parameters.get("window")
     start, end = getattr(window, "start", None), getattr(window, "end", None)
+    records = parameters.get("records")
+    count = None if records is None else len(records)
     if isinstance(start, date) and isinstance(end, date):
-        return PlannedExecution(step_name, start, end)
-    return PlannedExecution(step_name)
+        return PlannedExecution(step_name, start, end, count)
+    return PlannedExecution(step_name, records=count)

@@ -27,6 +27,8 @@ class PlannedExecution:
     step_name: str
     window_start: date | None = None
     window_end: date | None = None
+    records: int | None = None
+    """How many records it is limited to; None: the whole window."""
 
 
 def plan_executions(flow_run_id: str, cells: Sequence[PlannedExecution]) -> list[int]:
@@ -36,6 +38,7 @@ def plan_executions(flow_run_id: str, cells: Sequence[PlannedExecution]) -> list
             step_name=cell.step_name,
             window_start=cell.window_start,
             window_end=cell.window_end,
+            records=cell.records,
             flow_run_id=flow_run_id,
         )
         for cell in cells
@@ -71,6 +74,7 @@ def start_execution(execution_id: int | None, task: RunningTask) -> None:
                 step_name=task.cell.step_name,
                 window_start=task.cell.window_start,
                 window_end=task.cell.window_end,
+                records=task.cell.records,
                 flow_run_id=task.flow_run_id,
             )
         row.task_run_id = task.task_run_id

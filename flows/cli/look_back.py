@@ -140,11 +140,18 @@ def _history_table(executions: list[SyncExecution]) -> Table:
 
 
 def _error_table(errors: list[IntegrationError]) -> Table:
-    table = Table("id", Column("step", no_wrap=True), "record", "external id", "status", "what is wrong")
+    zone = _zone_settings().zone
+    table = Table("id", Column("step", no_wrap=True), "record", "external id", "status", "seen", "what is wrong")
     for error in errors:
-        what = Text(error.error_message)
+        first, last = (moment.astimezone(zone).date() for moment in (error.first_seen_at, error.last_seen_at))
         table.add_row(
-            str(error.id), error.operation, error.entity_type, Text(error.entity_external_id), error.status, what
+            str(error.id),
+            error.operation,
+            error.entity_type,
+            Text(error.entity_external_id),
+            error.status,
+            f"{error.occurrences} x\n{first}\n{last}",
+            Text(error.error_message),
         )
     return table
 
