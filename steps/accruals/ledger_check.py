@@ -70,7 +70,13 @@ class LedgerCheck:
         for currency in () if self._breaches else sorted(invoiced.keys() | self._explained.keys()):
             explained, documents = self._explained.get(currency, 0), invoiced.get(currency, 0)
             if explained != documents:
-                self._note("all contracts", "they account for", explained, "their documents add up to", documents)
+                self._note(
+                    f"all contracts in {currency}",
+                    "they account for",
+                    explained,
+                    "their documents add up to",
+                    documents,
+                )
         if self._breaches:
             more = len(self._breaches) - _NAMED
             named = "; ".join(self._breaches[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
