@@ -18,6 +18,7 @@ import steps.domain.invoice
 import steps.domain.period
 import steps.domain.service  # noqa: F401 - the tables register themselves
 import tracking.execution
+import tracking.idempotency
 import tracking.integration_error
 import tracking.sync_plan  # noqa: F401
 from steps.domain.accrual import ContractAccrual
