@@ -11,6 +11,7 @@ from flows.api.app import create_app
 from flows.api.security import require_safe_binding, token_of
 from flows.api.step_runs import PrefectStepRuns
 from flows.cli.prefect_api import PrefectUnavailableError
+from flows.page.mount import mount_page
 from steps.errors import UsageError
 from steps.settings import SyncSettings
 from tracking.database import get_engine
@@ -35,8 +36,10 @@ def serve(host: str, port: int, tell: Callable[[str], None]) -> None:
     with _listen(host, port) as listener:
         _log_to_standard_error()
         # Whose address it is comes from the connection: a header could say anything.
+        app = create_app(settings, runs)
+        mount_page(app)
         config = uvicorn.Config(
-            create_app(settings, runs),
+            app,
             access_log=False,  # it would show whole addresses; ours shows routes
             log_level="warning",
             proxy_headers=False,
@@ -46,7 +49,7 @@ def serve(host: str, port: int, tell: Callable[[str], None]) -> None:
         Thread(target=_warm_up, args=(runs,), name="warm-up", daemon=True).start()
         name = f"[{host}]" if ":" in host else host
         who = "this machine only: SYNC_API_TOKEN is not set" if token_of(settings) is None else "with SYNC_API_TOKEN"
-        tell(f"serving http://{name}:{listener.getsockname()[1]}/api/ ({who}); end it with Ctrl-C")
+        tell(f"serving http://{name}:{listener.getsockname()[1]} ({who}); end it with Ctrl-C")
         try:
             uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:

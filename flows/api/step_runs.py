@@ -6,19 +6,22 @@ process. Either way it goes on when the client that asked for it has gone, and c
 turns (`tracking/claims.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Lock, Thread
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flows.cli.prefect_api import prefect_api
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
 from steps.errors import SyncError
 from tracking.recorder import end_open_executions
+
+if TYPE_CHECKING:
+    from prefect import Flow
 
 MOST_AT_ONCE = 16
 
@@ -62,10 +65,17 @@ class PrefectStepRuns:
             TooManyRunsError: as many as this server can do are running.
             PrefectUnavailableError: there is no Prefect API.
         """
+        return self._begin(lambda: _prepare_step(step, span))
+
+    def retry(self, error_ids: Sequence[int]) -> StartedRun:
+        """Begin a run of `retry-errors` over these integration errors; raises as `start` does."""
+        return self._begin(lambda: _prepare_retry(error_ids))
+
+    def _begin(self, prepare: "Callable[[], _PreparedRun]") -> StartedRun:
         if not self._slots.acquire(blocking=False):
             raise TooManyRunsError(f"{MOST_AT_ONCE} runs are at work here already: try again later")
         try:
-            run = self._opened().run(_prepare, step, span)
+            run = self._opened().run(prepare)
         except BaseException:
             self._slots.release()
             raise
@@ -113,20 +123,29 @@ class _PreparedRun:
     work: Callable[[], str]
 
 
-def _prepare(step: Step, span: MonthWindow) -> _PreparedRun:
+def _prepare_step(step: Step, span: MonthWindow) -> _PreparedRun:
+    from flows.execute_step import execute_step
+
+    return _prepare(execute_step, {"step": step.id, "start_date": span.start, "end_date": span.end})
+
+
+def _prepare_retry(error_ids: Sequence[int]) -> _PreparedRun:
+    from flows.retry_errors import retry_errors
+
+    return _prepare(retry_errors, {"errors": list(error_ids)})
+
+
+def _prepare(flow: "Flow[..., Any]", parameters: dict[str, Any]) -> _PreparedRun:
     """A run that Prefect knows of, and what is left to do for it."""
     from prefect.client.orchestration import get_client
     from prefect.flow_engine import run_flow
     from prefect.states import Pending
 
-    from flows.execute_step import execute_step
-
-    parameters: dict[str, Any] = {"step": step.id, "start_date": span.start, "end_date": span.end}
     with get_client(sync_client=True) as client:
-        run = client.create_flow_run(execute_step, parameters=parameters, state=Pending())
+        run = client.create_flow_run(flow, parameters=parameters, state=Pending())
 
     def work() -> str:
-        state: Any = run_flow(execute_step, flow_run=run, parameters=parameters, return_type="state")
+        state: Any = run_flow(flow, flow_run=run, parameters=parameters, return_type="state")
         return f"{state.name}: {state.message or ''}"
 
     return _PreparedRun(str(run.id), work)

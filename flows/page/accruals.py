@@ -98,6 +98,7 @@ def chart_options(visit: Visit, report: RollForwardChain, currency: str) -> dict
     """ECharts: what was accrued in each month as bars, what was deferred at its end as a line."""
     texts = visit.texts
     lines = [month.line(currency) for month in report.months]
+    numbers = f"value => value.toLocaleString('{texts.language}')"
     axis = {"axisLabel": {"color": _AXIS}, "axisLine": {"lineStyle": {"color": _AXIS}}}
     accrued, deferred = texts("accruals.accrued"), texts("accruals.deferred")
     return {
@@ -107,7 +108,12 @@ def chart_options(visit: Visit, report: RollForwardChain, currency: str) -> dict
         "legend": {"bottom": 0, "textStyle": {"color": _AXIS}, "data": [accrued, deferred]},
         "grid": {"left": 8, "right": 8, "top": 16, "bottom": 40, "containLabel": True},
         "xAxis": {"type": "category", "data": [texts.month_name(month.month) for month in report.months], **axis},
-        "yAxis": {"type": "value", "splitLine": {"lineStyle": {"color": _AXIS, "opacity": 0.25}}, **axis},
+        "yAxis": {
+            "type": "value",
+            "splitLine": {"lineStyle": {"color": _AXIS, "opacity": 0.25}},
+            **axis,
+            "axisLabel": {"color": _AXIS, ":formatter": numbers},
+        },
         "series": [
             # Binary floats are good enough for the height of a bar: the table has the amounts.
             _series("bar", accrued, [float(line.accrued) for line in lines], _ACCRUED),

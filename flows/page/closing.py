@@ -23,7 +23,7 @@ class ClosingList:
 
     def __init__(self, visit: Visit, refresh: Refresh) -> None:
         self._visit, self._refresh = visit, refresh
-        self._rows = Tag("ul", classes="rows")
+        self._rows = Tag("ul", classes="rows months")
 
     def show(self, report: RollForwardChain | None) -> None:
         """The months as they stand now."""

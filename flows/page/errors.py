@@ -32,7 +32,7 @@ class ErrorsView:
         self._boxes: dict[int, ui.checkbox] = {}
         self._oldest: int | None = None
         steps = {"": texts("all")} | {step_id: texts(f"step.{step_id}") for step_id in STEPS}
-        statuses = {"": texts("all")} | {each.value: texts(f"status.{each}") for each in ErrorStatus}
+        statuses = {"": texts("all")} | {each.value: texts(f"error.{each}") for each in ErrorStatus}
         with Tag("div", classes="fields"):
             self._step = choice(texts("history.step"), steps, "")
             self._status = choice(texts("history.status"), statuses, ErrorStatus.PENDING.value)
@@ -94,11 +94,11 @@ class ErrorsView:
         with Tag("div", classes="row-in"):
             Tag("span", texts(f"step.{error.operation}"), classes="what")
             Tag("span", f"{error.entity_type} {error.entity_external_id}")
-            mark(texts(f"status.{error.status}"), error.status)
+            mark(texts(f"error.{error.status}"), error.status)
             Tag("span", texts.moment(error.created_at), classes="soft small")
             Tag("span", error.error_message, classes="told")
             look = ui.button(texts("errors.payload"), on_click=lambda: self._show_payload(error))
-            look.props("flat dense no-caps size=sm")
+            look.props("flat dense no-caps")
             look.props["aria-label"] = texts("errors.payload.of", id=error_id)
 
     def _choose_all(self) -> None:

@@ -1,8 +1,9 @@
 """Executions as rows, and one of them in full: result, errors, its run in Prefect."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nicegui import ui
 
@@ -64,11 +65,22 @@ async def show_execution(visit: Visit, execution: SyncExecution) -> None:
         if execution.result:
             Tag("h3", texts("execution.result"))
             facts(result_counts(texts, execution.result))
+            _notifications(visit, execution.result.get("notifications", ()))
         _errors(visit, errors)
         with Tag("div", classes="actions"):
             if address := run_address(execution.flow_run_id):
                 ui.link(texts("execution.prefect"), address, new_tab=True)
             ui.button(texts("close"), on_click=dialog.close).props("flat no-caps autofocus")
+
+
+def _notifications(visit: Visit, notes: Iterable[Mapping[str, Any]]) -> None:
+    """What the accruals of a month want a person to look at."""
+    if not notes:
+        return
+    Tag("h3", visit.texts("execution.notices"))
+    with Tag("ul"):
+        for note in notes:
+            Tag("li", visit.texts("execution.notice", contract=note["contract_id"], message=note["message"]))
 
 
 def _errors(visit: Visit, errors: list[IntegrationError]) -> None:
@@ -80,5 +92,5 @@ def _errors(visit: Visit, errors: list[IntegrationError]) -> None:
         for error in errors:
             with Tag("li"), Tag("div", classes="row-in"):
                 Tag("span", f"{error.entity_type} {error.entity_external_id}", classes="what")
-                mark(texts(f"status.{error.status}"), error.status)
+                mark(texts(f"error.{error.status}"), error.status)
                 Tag("span", error.error_message, classes="told small")

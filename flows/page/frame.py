@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from nicegui import ui
 
 from flows.page.markup import Tag
-from flows.page.style import PRIMARY, STYLE
+from flows.page.style import COLOURS, STYLE
 from flows.page.visit import Visit
 
 VIEWS = ("run", "grid", "history", "errors", "accruals")
@@ -17,14 +17,14 @@ def frame(visit: Visit) -> Iterator[None]:
     """Everything around a view's content."""
     texts = visit.texts
     ui.page_title(f"{texts(f'view.{visit.view}')} · {texts('app')}")
-    ui.colors(primary=PRIMARY)
+    ui.colors(**COLOURS)
     ui.add_css(STYLE)
     ui.dark_mode(value={"dark": True, "light": False}.get(visit.theme))
-    with Tag("header", classes="top"), Tag("div", classes="top-in"):
+    with ui.header(fixed=False, wrap=False).classes("top"), Tag("div", classes="top-in"):
         Tag("h1", texts("app"))
         _navigation(visit)
         _switches(visit)
-    content = Tag("main")
+    content = Tag("div", classes="content")  # Quasar's page around it is the `main` already
     ui.skip_link(texts("skip"), target=content)
     with content:
         yield
@@ -42,8 +42,9 @@ def _switches(visit: Visit) -> None:
     texts = visit.texts
     other = ui.link(texts("language.other"), f"/{texts.language.other}/{visit.view}").classes("quiet")
     other.props["lang"] = other.props["hreflang"] = texts.language.other.value
-    theme = "light" if visit.theme == "dark" else "dark"
-    ui.link(texts(f"theme.{theme}"), f"/theme/{theme}?language={texts.language}&view={visit.view}").classes("quiet")
+    for theme in ("dark", "light"):  # the style shows the one that the page is not in
+        address = f"/theme/{theme}?language={texts.language}&view={visit.view}"
+        ui.link(texts(f"theme.{theme}"), address).classes(f"quiet to-{theme}")
     if visit.guarded:
         with ui.element("form").props('method="post" action="../logout"'):
             ui.button(texts("logout")).props("flat dense no-caps type=submit").classes("quiet")

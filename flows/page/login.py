@@ -68,6 +68,11 @@ def login_routes(token: str, sessions: Sessions) -> APIRouter:
     return router
 
 
+def over_https(request: Request) -> bool:
+    """Whether the browser came over HTTPS; a proxy says so, and who lies about it harms only his own cookies."""
+    return "https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "")}
+
+
 def _welcome(request: Request, session_id: str) -> Response:
     answer = RedirectResponse(f"{_root(request)}/", HTTPStatus.SEE_OTHER)
     answer.set_cookie(
@@ -75,7 +80,7 @@ def _welcome(request: Request, session_id: str) -> Response:
         session_id,
         max_age=SESSION_SECONDS,
         path=_root(request),
-        secure=request.url.scheme == "https",
+        secure=over_https(request),
         httponly=True,
         samesite="strict",
     )

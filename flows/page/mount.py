@@ -10,7 +10,6 @@ from nicegui import ui
 from starlette.middleware.gzip import GZipMiddleware
 
 from flows.api.security import token_of
-from flows.api.step_runs import StepRuns
 from flows.page.accruals import show_accruals
 from flows.page.content_security import ContentSecurity
 from flows.page.downloads import download_routes
@@ -19,11 +18,11 @@ from flows.page.frame import VIEWS, frame
 from flows.page.grid import show_grid
 from flows.page.guard import SessionGuard
 from flows.page.history import show_history
-from flows.page.login import login_routes
+from flows.page.login import login_routes, over_https
 from flows.page.run import show_run
 from flows.page.sessions import Sessions
 from flows.page.texts import Language, Texts, preferred_language
-from flows.page.visit import Visit
+from flows.page.visit import PageRuns, Visit
 from steps.settings import SyncSettings
 
 ROOT = "/page"
@@ -46,7 +45,7 @@ def mount_page(app: FastAPI) -> None:
         app: What `create_app` made: its guard sees to loopback and to other sites' pages, and it starts the runs.
     """
     settings: SyncSettings = app.state.settings
-    runs: StepRuns = app.state.runs
+    runs: PageRuns = app.state.runs
     token = token_of(settings)
     sessions = None if token is None else Sessions()
     if token is not None and sessions is not None:
@@ -73,7 +72,7 @@ def mount_page(app: FastAPI) -> None:
     )
 
 
-def _add_view(view: str, language: Language, settings: SyncSettings, runs: StepRuns) -> None:
+def _add_view(view: str, language: Language, settings: SyncSettings, runs: PageRuns) -> None:
     @ui.page(f"/{language}/{view}", language=_QUASAR[language])
     def build(request: Request) -> None:
         visit = Visit(
@@ -104,7 +103,7 @@ def _add_preferences() -> None:
             theme,
             max_age=_YEAR_SECONDS,
             path=ROOT,
-            secure=request.url.scheme == "https",
+            secure=over_https(request),
             httponly=True,
             samesite="strict",
         )

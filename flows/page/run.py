@@ -65,7 +65,7 @@ class RunForm:
         texts, year = self._visit.texts, self._visit.settings.default_year
         kind = ui.radio({_YEAR: texts("run.year"), _MONTHS: texts("run.months")}, value=_YEAR).props("inline")
         kind.props["aria-label"] = texts("run.range")
-        field = ui.select(self._visit.years(), label=texts("run.year"), value=year).props(FIELD)
+        field = ui.select(self._visit.years(), label=texts("grid.year"), value=year).props(FIELD)
         field.bind_visibility_from(kind, "value", value=_YEAR)
         with Tag("div", classes="fields") as dates:
             start = day_field(texts("run.start"), f"{year}-01-01")

@@ -1,9 +1,11 @@
 """A run that was started from the page: its progress while it works, what came of it, and word when something fails."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from nicegui import ui
 
+from flows.api.step_runs import StartedRun
 from flows.page.executions import execution_rows
 from flows.page.markup import Tag, announcer
 from flows.page.notices import ask, tell
@@ -20,43 +22,61 @@ _POLL_SECONDS = 0.7
 class RunProgress:
     """Shows one run at a time, by asking the history about it."""
 
-    def __init__(self, visit: Visit) -> None:
-        self._visit, self._flow_run_id, self._step_name = visit, "", ""
+    def __init__(self, visit: Visit, at_end: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Args: `at_end` is called when a run that was watched has ended."""
+        self._visit, self._name = visit, ""
+        self._run: StartedRun | None = None
+        self._at_end = at_end
         self._seen: list[tuple[int | None, str]] = []
         self._panel = Tag("section", classes="panel", aria_label=visit.texts("run.latest"))
         with self._panel:
             Tag("h3", visit.texts("run.latest"))
             self._line = announcer()
-            self._bar = ui.linear_progress(0.0, show_value=False, size="8px").props("rounded")
+            self._bar = ui.linear_progress(0.0, show_value=False, size="8px").props("rounded instant-feedback")
             self._bar.props["aria-label"] = visit.texts("run.latest")
             self._rows = Tag("div")
         self._panel.set_visibility(False)
         self._timer = ui.timer(_POLL_SECONDS, self._look, active=False)
 
     async def start(self, step: Step, span: MonthWindow) -> None:
-        """Start a run as the API does, and watch it; it goes on when the browser is closed."""
+        """Start a step as the API does, and watch it; it goes on when the browser is closed."""
+        await self.watch(self._visit.texts(f"step.{step.id}"), lambda: self._visit.runs.start(step, span))
+
+    async def watch(self, name: str, start: Callable[[], StartedRun]) -> None:
+        """Start a run under this name and watch it."""
         texts = self._visit.texts
-        self._step_name = texts(f"step.{step.id}")
+        self._name = name
         self._line.set_text(texts("run.starting"))
         self._rows.clear()
         self._bar.set_value(0.0)
         self._panel.set_visibility(True)
-        started = await ask(texts, lambda: self._visit.runs.start(step, span))
-        if started is None:
+        self._run, self._seen = await ask(texts, start), []
+        if self._run is None:
             self._panel.set_visibility(False)
             return
-        self._flow_run_id, self._seen = started.flow_run_id, []
-        self._line.set_text(texts("run.started", step=self._step_name))
+        self._line.set_text(texts("run.started", step=name))
         self._timer.activate()
 
     async def _look(self) -> None:
-        executions = await asyncio.to_thread(executions_of_run, self._flow_run_id)
-        now = [(each.id, each.status) for each in executions]
-        if now == self._seen:
+        if self._run is None:
             return
-        self._tell_failures(executions)
-        self._seen = now
-        self._show(executions)
+        ended = self._run.ended.done()  # asked first: what is read after it is all there will be
+        executions = await asyncio.to_thread(executions_of_run, self._run.flow_run_id)
+        now = [(each.id, each.status) for each in executions]
+        if now != self._seen:
+            self._tell_failures(executions)
+            self._seen = now
+            self._show(executions)
+        elif ended:
+            self._finish_empty(self._run)
+        if self._at_end and not self._timer.active:
+            await self._at_end()
+
+    def _finish_empty(self, run: StartedRun) -> None:
+        """A run that ended without a single execution says why by itself."""
+        self._timer.deactivate()
+        self._line.set_text(str(run.ended.exception() or run.ended.result()))
+        tell(self._line.text, good=False)
 
     def _tell_failures(self, executions: list[SyncExecution]) -> None:
         """A notification for each that has failed since the last look."""
@@ -79,6 +99,6 @@ class RunProgress:
             return
         self._timer.deactivate()
         key = "run.failed" if failed else "run.done"
-        self._line.set_text(texts(key, step=self._step_name, total=total, failed=failed))
+        self._line.set_text(texts(key, step=self._name, total=total, failed=failed))
         if not failed:
             tell(self._line.text, good=True)

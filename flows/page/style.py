@@ -1,28 +1,31 @@
 """How the page looks: few colours, enough contrast (WCAG AA) in light and dark, nothing wider than a phone."""
 
-PRIMARY = "#1f5f99"
+COLOURS = {"primary": "#1f5f99", "positive": "#14683a", "negative": "#a3201c"}
 
 STYLE = """
 :root { --ok: #14683a; --ok-bg: #dff3e6; --bad: #a3201c; --bad-bg: #fde4e2; --old: #7a4a00; --old-bg: #fcefd2;
   --busy: #17528a; --busy-bg: #dcebfa; --none: #55606b; --none-bg: transparent; --line: #d5dbe1; --soft: #55606b; }
 .body--light { background: #f6f7f9; color: #1b2229; }
-.body--dark { background: #12161b; color: #e6eaee; --q-primary: #8cc2f2; --q-dark: #1a2027; --q-dark-page: #12161b;
-  --ok: #8fdcae; --ok-bg: #15372a; --bad: #ffb3ae; --bad-bg: #46201f; --old: #f3cd8a; --old-bg: #40331a;
+.body--dark { background: #12161b; color: #e6eaee; --q-primary: #8cc2f2 !important; --q-dark: #1a2027;
+  --q-dark-page: #12161b;  --ok: #8fdcae; --ok-bg: #15372a; --bad: #ffb3ae; --bad-bg: #46201f; --old: #f3cd8a; --old-bg: #40331a;
   --busy: #a5d0f7; --busy-bg: #1b3550; --none: #a4afba; --line: #36414c; --soft: #a9b4bf; }
 .body--dark .q-btn.bg-primary { color: #0e1c29 !important; }
-.nicegui-content { padding: 0; gap: 0; }
+.nicegui-content { padding: 0 !important; gap: 0; }
+.nicegui-link { color: var(--busy); }
 .top { border-bottom: 1px solid var(--line); width: 100%; }
-.body--light .top { background: #fff; } .body--dark .top { background: #1a2027; }
-.top-in, main { max-width: 1080px; margin: 0 auto; width: 100%; padding: 12px 16px; box-sizing: border-box; }
+.top.q-header { padding: 0; color: inherit; background: #fff; } .body--dark .top.q-header { background: #1a2027; }
+.top-in, .content { max-width: 1080px; margin: 0 auto; width: 100%; padding: 12px 16px; box-sizing: border-box; }
 .top-in { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 16px; }
 .top h1 { font-size: 1.05rem; font-weight: 600; margin: 0 8px 0 0; line-height: 1.4; }
 nav { display: flex; flex-wrap: wrap; gap: 2px; flex: 1 1 auto; }
-nav a, .top .quiet { padding: 8px 10px; border-radius: 8px; color: inherit; text-decoration: none; font-size: .95rem; }
+nav .nicegui-link, .top .quiet { padding: 8px 10px; border-radius: 8px; color: inherit; text-decoration: none;
+  font-size: .95rem; }
 nav a:hover { text-decoration: underline; }
-nav a[aria-current] { color: var(--busy); background: var(--busy-bg); font-weight: 600; }
-.top .quiet { color: var(--soft); }
-main { padding-top: 20px; padding-bottom: 48px; display: flex; flex-direction: column; gap: 16px; }
-main:focus { outline: none; }
+nav .nicegui-link[aria-current] { color: var(--busy); background: var(--busy-bg); font-weight: 600; }
+.body--dark .to-dark, .body--light .to-light { display: none; }
+.top .nicegui-link.quiet, .top .quiet.q-btn { color: var(--soft) !important; }
+.content { padding-top: 20px; padding-bottom: 48px; display: flex; flex-direction: column; gap: 16px; }
+.content:focus { outline: none; }
 h2 { font-size: 1.35rem; font-weight: 600; margin: 0; line-height: 1.3; }
 h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
 .panel { border: 1px solid var(--line); border-radius: 12px; padding: 16px; width: 100%; box-sizing: border-box;
@@ -38,7 +41,9 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
   text-align: left; }
 .row-in.q-btn { text-transform: none; font-weight: 400; line-height: 1.45; letter-spacing: 0; border-radius: 8px; }
 .row-in.q-btn .q-btn__content { justify-content: flex-start; gap: 2px 12px; flex-wrap: wrap; text-align: left; }
-.row-in .what { font-weight: 600; } .row-in .told { flex: 1 1 100%; color: var(--soft); overflow-wrap: anywhere; }
+.row-in .what { font-weight: 600; }
+.months .what { flex: 0 0 150px; } .months .mark { flex: 0 0 auto; }
+.row-in .told { flex: 1 1 100%; color: var(--soft); overflow-wrap: anywhere; }
 .mark { display: inline-block; border-radius: 99px; padding: 1px 10px; font-size: .82rem; font-weight: 600;
   color: var(--none); border: 1px solid var(--line); white-space: nowrap; }
 .is-completed, .is-resolved, .is-closed { color: var(--ok) !important; background: var(--ok-bg) !important;
@@ -62,6 +67,7 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
 .figures caption { text-align: left; font-weight: 600; padding-bottom: 6px; }
 .figures th, .figures td { padding: 6px 10px; text-align: right;
   white-space: nowrap; border-top: 1px solid var(--line); }
+.figures thead th:first-child { text-align: left; }
 .figures thead th { border-top: 0; color: var(--soft); font-weight: 600; }
 .figures th[scope=row] { text-align: left; font-weight: 400; }
 .figures tfoot th, .figures tfoot td { font-weight: 600; }
@@ -72,7 +78,9 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
 :focus-visible { outline: 3px solid var(--busy) !important; outline-offset: 2px; }
 @media (max-width: 700px) {
   .grid-row { grid-template-columns: 1fr; } .cells { grid-template-columns: repeat(6, minmax(0, 1fr)); }
-  .panel { padding: 12px; } main { padding-left: 12px; padding-right: 12px; }
+  .top-in nav { order: 3; flex: 1 1 100%; margin: 0 -8px; } nav .nicegui-link { padding: 8px 6px; font-size: .875rem; }
+  .top h1 { flex: 1 1 auto; } .top-in { gap: 4px; padding-bottom: 6px; } .top .quiet { padding: 8px 6px; }
+  .panel { padding: 12px; } .content { padding-left: 12px; padding-right: 12px; }
 }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
 """

@@ -1,13 +1,22 @@
 """What every view needs to know: language, settings, theme, and who starts runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
-from flows.api.step_runs import StepRuns
+from flows.api.step_runs import StartedRun, StepRuns
 from flows.page.texts import Texts
 from steps.settings import SyncSettings
 
 FIRST_YEAR_SHOWN = 2018
+
+
+class PageRuns(StepRuns, Protocol):
+    """What the page needs of who starts runs, besides what the API does."""
+
+    def retry(self, error_ids: Sequence[int]) -> StartedRun:
+        """Begin a run that tries these integration errors again."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,7 @@ class Visit:
     """Its key, such as `grid`: the last part of its address."""
     texts: Texts
     settings: SyncSettings
-    runs: StepRuns
+    runs: PageRuns
     theme: str
     """`dark` or `light` if somebody chose; else empty, and the browser's preference counts."""
     guarded: bool
