@@ -8,6 +8,7 @@ import typer
 
 from flows.cli.api import serve_api
 from flows.cli.closing import close, reopen
+from flows.cli.db import database_app
 from flows.cli.errors_group import errors
 from flows.cli.explain import show_explanation
 from flows.cli.look_back import show_history, show_steps
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(database_app, name="db")
 app.command("plan")(plan_run)
 app.command("run")(run_plan)
 app.command("steps")(show_steps)
