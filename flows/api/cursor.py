@@ -29,7 +29,8 @@ def read_cursor(cursor: str, *, by_start: bool) -> Place:
         UsageError: it is no cursor of such a list.
     """
     try:
-        parts = json.loads(base64.b64decode(f"{cursor}===".encode(), altchars=b"-_", validate=True))
+        padding = "=" * (-len(cursor) % 4)
+        parts = json.loads(base64.b64decode(cursor + padding, altchars=b"-_", validate=True))
         place = _place(parts)
     except (ValueError, TypeError, binascii.Error, RecursionError):
         place = None
