@@ -9,7 +9,7 @@ from flows.cells import Cell
 from flows.order import IMPORT_ORDER
 from flows.parameters import parse_step
 from steps.catalog import ACCRUALS, INVOICES, STEPS
-from steps.domain.contact_documents import days_of_contacts
+from steps.domain.contact_documents import days_of_clientless_documents
 from steps.domain.months import MonthWindow, first_of_month, next_month
 from steps.errors import UsageError
 from tracking.database import read_session
@@ -104,6 +104,6 @@ def _span(met: Sequence[MetError]) -> MonthWindow | None:
     if read := span_of_runs(INVOICES.id, sorted(runs)):
         days += [read[0], read[1] - timedelta(days=1)]
     with read_session() as session:
-        contacts = [each.error.entity_external_id for each in met if each.error.entity_type == "contact"]
-        days += days_of_contacts(session, contacts)
+        contacts = {each.error.entity_external_id for each in met if each.error.entity_type == "contact"}
+        days += days_of_clientless_documents(session, contacts)
     return MonthWindow(first_of_month(min(days)), next_month(max(days)))

@@ -1,6 +1,6 @@
 """What one call of a step did: the counts of its result, and the records it could not apply."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ class StepReport:
     _refused: set[RecordKey] = field(default_factory=set, init=False)
     _unreadable: set[RecordKey] = field(default_factory=set, init=False)
     _listed: int = field(default=0, init=False)
+    _whole: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
 
     def reject(self, errors: Iterable[RecordRejectedError]) -> None:
         """Note records at hand that could not be applied. Two troubles of one are one error with both messages."""
@@ -60,16 +61,21 @@ class StepReport:
         """Note records that were looked at: whoever is in no trouble now has a pending error of before resolved."""
         self._checked.update((entity_type, external_id) for external_id in external_ids)
 
-    def checked_scope(self) -> None:
-        """Note that all there is was looked at for the scope's records: one of them that is nowhere is in no trouble.
+    def read_whole(self, entity_type: str, undecided: Collection[str] = ()) -> None:
+        """Note that a list was read to its end: what was in trouble before and is not now has passed, listed or not.
 
-        But a record without an id cannot be found again once it is mended.
+        Of some records that are tried again, one without an id is left out: once mended, it cannot be found again.
+
+        Args:
+            entity_type: Of the list.
+            undecided: Ids on the list that other windows have to say about.
         """
+        self._whole[entity_type] = frozenset(undecided)
         self._checked |= {key for key in self.scope.keys or () if not key[1].startswith(STAND_IN)}
 
     def record(self, session: Session, execution_id: int | None) -> None:
         """Write errors and result down, in the transaction of the records they belong to."""
-        self._record(session, execution_id, self._checked - self._errors.keys())
+        self._record(session, execution_id, (self._checked | self._of_whole_lists(session)) - self._errors.keys())
         record_result(session, execution_id, self.as_result())
 
     def record_found(self, session: Session, execution_id: int | None) -> None:
@@ -100,6 +106,12 @@ class StepReport:
             found=self._errors_to_record(session),
             passed=passed,
         )
+
+    def _of_whole_lists(self, session: Session) -> set[RecordKey]:
+        if not self._whole or not self.scope.is_everything:
+            return set()
+        known = known_records(session, self.step.id)
+        return {key for key in known if key[0] in self._whole and key[1] not in self._whole[key[0]]}
 
     def _errors_to_record(self, session: Session) -> list[FoundError]:
         """All; when just some records are tried again, theirs and new ones: the others' rows stay as they are."""

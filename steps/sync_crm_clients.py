@@ -80,7 +80,7 @@ def apply_students(
     report.processed, report.created = len(clients), len(merge.created)
     linked = {client_id for user_id, client_id in users.links.items() if user_id in students}
     report.skipped = len(clients.keys() - linked - set(found.values()))
-    report.checked_scope()
+    report.read_whole("student", undecided=students)
     report.checked("student", found)
     report.reject_unreadable(listing)
     report.reject(_linked_elsewhere(found, students, users))

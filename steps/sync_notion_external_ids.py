@@ -55,7 +55,7 @@ def apply_pages(session: Session, listing: Listing[StudentPage], settings: SyncS
     report.processed = len(at_hand.records) + len(at_hand.rejected)
     used = {page.id for page in matched.chosen.values()} | {error.external_id for error in matched.doubles}
     report.skipped = sum(page.id not in used for page in at_hand.records)
-    report.checked_scope()
+    report.read_whole("page")
     report.checked("page", listed)
     report.reject([*listing.rejected, *matched.doubles])
     report.report_gone(lost_pages(links, matched.chosen, listed))

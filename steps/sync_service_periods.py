@@ -76,7 +76,7 @@ def apply_enrollments(
     merge = merge_rows(session, ServicePeriod, list(matched.rows.values()), ("contract_id", "external_id"))
     report.processed, report.skipped = len(owned), len(owned) - len(courses)
     report.created, report.updated = len(merge.created), len(merge.updated)
-    report.checked_scope()
+    report.read_whole("enrollment", undecided=[each.id for each in listing.records])
     report.checked("enrollment", (enrollment.id for _, enrollment in owned))
     report.checked("service_period", (_period_id(key) for key in contracts.periods))
     report.reject_unreadable(listing)

@@ -53,6 +53,6 @@ def apply_accounts(
     report.processed = len(listing.records) + len(listing.rejected)
     report.created, report.updated = len(merge.created), len(merge.updated)
     report.skipped = len(listing.records) - len(fitting)
-    report.checked_scope()
+    report.read_whole("service")
     report.checked("service", (account.id for account in listing.records))
     report.reject(listing.rejected)

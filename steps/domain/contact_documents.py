@@ -1,18 +1,20 @@
 """When a contact's documents are dated: whoever tries a contact again has to read those months."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date
 
-from sqlalchemy import func
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from steps.domain.invoice import Invoice
-from steps.domain.rows import select_in
 
 
-def days_of_contacts(session: Session, contact_ids: Iterable[str]) -> list[date]:
-    """The first and the last day of these contacts' documents in the ledger, with or without a client."""
-    contact = col(Invoice.original_data)["contact"].as_string()
-    first, last = func.min(Invoice.invoice_date), func.max(Invoice.invoice_date)
-    rows = select_in(session, (first.label("first"), last.label("last")), contact, contact_ids)
-    return [day for row in rows for day in (row["first"], row["last"]) if day is not None]
+def days_of_clientless_documents(session: Session, contact_ids: Collection[str]) -> list[date]:
+    """The days of the documents that name these contacts and are kept without a client.
+
+    The vendor's record is looked at here, not in the database: there it may be sealed.
+    """
+    if not contact_ids:
+        return []
+    query = select(col(Invoice.invoice_date), col(Invoice.original_data)).where(col(Invoice.client_id).is_(None))
+    return [day for day, record in session.execute(query).tuples() if record.get("contact") in contact_ids]

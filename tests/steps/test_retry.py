@@ -83,7 +83,7 @@ def test_a_record_that_is_still_in_trouble_stays_pending_and_is_counted(database
 
 
 def academy(**lists: list[Any]) -> World:
-    fields: dict[str, list[Any]] = {
+    fields: dict[str, Any] = {
         "accounts": [FULL_STACK],
         "contacts": [contact()],
         "invoices": [invoice(1, date(2024, 1, 5)), invoice(2, date(2024, 3, 5))],
@@ -125,7 +125,7 @@ def test_a_document_that_is_gone_stays_reported_and_the_others_gone_are_left_alo
 
 
 def test_a_student_who_is_put_right_is_reported_no_more(database: str, sandbox: SandboxServer) -> None:
-    lists = {
+    lists: dict[str, list[Any]] = {
         "contacts": [contact(), contact("bob")],
         "invoices": [invoice(1, date(2024, 1, 5)), invoice(2, date(2024, 3, 5), contact_id="c-bob")],
     }
@@ -147,7 +147,7 @@ def test_a_student_who_is_put_right_is_reported_no_more(database: str, sandbox: 
 def test_a_mended_enrollment_becomes_a_period_and_its_siblings_stay_as_they_are(
     database: str, sandbox: SandboxServer
 ) -> None:
-    lists = {"invoices": [invoice(2, date(2024, 3, 5))], "students": [student(user())]}
+    lists: dict[str, list[Any]] = {"invoices": [invoice(2, date(2024, 3, 5))], "students": [student(user())]}
     sandbox.world = academy(**lists, enrollments=[replace(enrollment(), raw={"user": None})])
     import_year()
     sandbox.world = academy(**lists, enrollments=[enrollment()])
