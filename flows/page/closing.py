@@ -7,7 +7,7 @@ from datetime import date
 
 from nicegui import ui
 
-from flows.page.markup import FIELD, Tag, mark
+from flows.page.markup import FIELD, Tag, mark, strong_button
 from flows.page.notices import ask, tell
 from flows.page.visit import Visit
 from steps.accruals.closing import Signature, close_month, reopen_month
@@ -102,7 +102,7 @@ class ClosingList:
                 await self._refresh()
 
             with Tag("div", classes="actions"):
-                ui.button(words.title, on_click=sign).props("unelevated no-caps")
+                strong_button(words.title, sign)
                 ui.button(texts("cancel"), on_click=dialog.close).props("flat no-caps")
 
 

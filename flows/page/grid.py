@@ -9,7 +9,7 @@ from nicegui import ui
 
 from flows.assessment import Assessment, CellState, assess
 from flows.cells import cells_of
-from flows.page.markup import FIELD, Tag, announcer, mark
+from flows.page.markup import FIELD, Tag, announcer, mark, strong_button
 from flows.page.run_progress import RunProgress
 from flows.page.visit import Visit
 from steps.catalog import STEPS
@@ -126,7 +126,7 @@ class GridView:
                 await self._start(each)
 
             with Tag("div", classes="actions"):
-                ui.button(texts("grid.run.yes"), on_click=start).props("unelevated no-caps autofocus")
+                strong_button(texts("grid.run.yes"), start).props("autofocus")
                 ui.button(texts("cancel"), on_click=dialog.close).props("flat no-caps")
 
     async def _start(self, each: Assessment) -> None:

@@ -18,6 +18,7 @@ COOKIE = "sync_session"
 LOGIN = "/login"
 _REFUSED = 1008
 """Policy violation (RFC 6455, 7.4.1)."""
+_CLOSE: Message = {"type": "websocket.close", "code": _REFUSED, "reason": "log in first"}
 
 
 class SessionGuard:
@@ -45,15 +46,26 @@ class SessionGuard:
         headers = Headers(scope=scope)
         same_site = urlsplit(headers.get("origin", "")).netloc.lower() == headers.get("host", "").lower()
         if not (same_site and self._has_session(scope)):
-            await send({"type": "websocket.close", "code": _REFUSED, "reason": "log in first"})
+            await send(_CLOSE)
             return
+        over = False
 
         async def receive_while_logged_in() -> Message:
             """A session that has ended takes its open pages along."""
+            nonlocal over
             message = await receive()
-            return message if self._has_session(scope) else {"type": "websocket.disconnect", "code": _REFUSED}
+            if self._has_session(scope):
+                return message
+            if not over:
+                over = True
+                await send(_CLOSE)
+            return {"type": "websocket.disconnect", "code": _REFUSED}
 
-        await self._app(scope, receive_while_logged_in, send)
+        async def send_until_over(message: Message) -> None:
+            if not over:
+                await send(message)
+
+        await self._app(scope, receive_while_logged_in, send_until_over)
 
 
 def session_id_of(scope: Scope) -> str:

@@ -1,6 +1,6 @@
 """HTML's own elements with what screen readers need, where NiceGUI has no element of its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
@@ -49,3 +49,8 @@ def choice(label: str, options: Mapping[str, str], value: str) -> ui.select:
 def day_field(label: str, value: str = "") -> ui.input:
     """A date as the browser's own date field; its value is ISO 8601."""
     return ui.input(label, value=value).props(f"{FIELD} type=date stack-label")
+
+
+def strong_button(text: str, act: Callable[[], object] | None = None) -> ui.button:
+    """The one button of a form that does what the form is for."""
+    return ui.button(text, on_click=act, color=None).props("unelevated no-caps").classes("strong")

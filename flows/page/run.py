@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from nicegui import ui
 
 from flows.cli.run import Request
-from flows.page.markup import FIELD, Tag, choice, day_field
+from flows.page.markup import FIELD, Tag, choice, day_field, strong_button
 from flows.page.notices import ask
 from flows.page.run_progress import RunProgress
 from flows.page.visit import Visit
@@ -56,7 +56,7 @@ class RunForm:
             self._range = self._range_fields()
         self._summary = ui.label().classes("soft").props('role="status" aria-live="polite"')
         with Tag("div", classes="actions"):
-            self.button = ui.button(texts("run.execute")).props("unelevated no-caps")
+            self.button = strong_button(texts("run.execute"))
         for field in (self._step, self._range.kind, self._range.year, self._range.start, self._range.end):
             field.on_value_change(self._explain)
         self._explain()

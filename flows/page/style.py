@@ -4,12 +4,14 @@ COLOURS = {"primary": "#1f5f99", "positive": "#14683a", "negative": "#a3201c"}
 
 STYLE = """
 :root { --ok: #14683a; --ok-bg: #dff3e6; --bad: #a3201c; --bad-bg: #fde4e2; --old: #7a4a00; --old-bg: #fcefd2;
-  --busy: #17528a; --busy-bg: #dcebfa; --none: #55606b; --none-bg: transparent; --line: #d5dbe1; --soft: #55606b; }
+  --busy: #17528a; --busy-bg: #dcebfa; --none: #55606b; --none-bg: transparent; --line: #d5dbe1; --soft: #55606b;
+  --strong: #1f5f99; --on-strong: #fff; }
 .body--light { background: #f6f7f9; color: #1b2229; }
 .body--dark { background: #12161b; color: #e6eaee; --q-primary: #8cc2f2 !important; --q-dark: #1a2027;
-  --q-dark-page: #12161b;  --ok: #8fdcae; --ok-bg: #15372a; --bad: #ffb3ae; --bad-bg: #46201f; --old: #f3cd8a; --old-bg: #40331a;
-  --busy: #a5d0f7; --busy-bg: #1b3550; --none: #a4afba; --line: #36414c; --soft: #a9b4bf; }
-.body--dark .q-btn.bg-primary { color: #0e1c29 !important; }
+  --q-dark-page: #12161b; --ok: #8fdcae; --ok-bg: #15372a; --bad: #ffb3ae; --bad-bg: #46201f;
+  --old: #f3cd8a; --old-bg: #40331a; --busy: #a5d0f7; --busy-bg: #1b3550; --none: #a4afba; --line: #36414c;
+  --soft: #a9b4bf; --strong: #8cc2f2; --on-strong: #0e1c29; }
+.q-btn.strong { background: var(--strong); color: var(--on-strong); }
 .nicegui-content { padding: 0 !important; gap: 0; }
 .nicegui-link { color: var(--busy); }
 .top { border-bottom: 1px solid var(--line); width: 100%; }
