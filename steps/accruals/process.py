@@ -1,6 +1,8 @@
 """One month of all contracts inside one transaction: load, decide, write and check, chunk by chunk."""
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -24,6 +26,19 @@ from steps.accruals.service_facts import load_services
 from steps.domain.months import last_of_month
 from steps.progress import say
 from steps.settings import SyncSettings
+
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Let Python search for cycles about once a chunk: facts have none, and the search takes a quarter of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @dataclass(frozen=True)
@@ -65,9 +80,10 @@ class MonthRun:
         Raises:
             AccrualError: the month would not add up.
         """
-        for chunk in due_chunks(self.session, self.days.last, chunk_size):
-            self._process_chunk(chunk)
-            say(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
+        with _few_collections():
+            for chunk in due_chunks(self.session, self.days.last, chunk_size):
+                self._process_chunk(chunk)
+                say(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
         self.check.finish()
         self.failures.record(self.session, self.result.failures, execution_id)
         return self.result.as_result()
