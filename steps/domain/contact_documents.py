@@ -17,4 +17,4 @@ def days_of_clientless_documents(session: Session, contact_ids: Collection[str])
     if not contact_ids:
         return []
     query = select(col(Invoice.invoice_date), col(Invoice.original_data)).where(col(Invoice.client_id).is_(None))
-    return [day for day, record in session.execute(query).tuples() if record.get("contact") in contact_ids]
+    return [day for day, record in session.execute(query) if record.get("contact") in contact_ids]
