@@ -22,6 +22,7 @@ _PROBLEM_SCHEMA = {
     },
 }
 _REASONS = {
+    HTTPStatus.BAD_REQUEST: "The body is no text that could be JSON.",
     HTTPStatus.UNAUTHORIZED: "No bearer token, or a wrong one.",
     HTTPStatus.FORBIDDEN: "Another machine while there is no token, or a page of another site.",
     HTTPStatus.NOT_FOUND: "There is no such thing.",
@@ -33,6 +34,7 @@ _REASONS = {
     HTTPStatus.SERVICE_UNAVAILABLE: "No database, no Prefect, or too much at once: try again later.",
 }
 _ALWAYS = (
+    HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -1,21 +1,14 @@
-"""Everything the OpenAPI document promises, tried with whatever a generator can think of; and what it must contain."""
+"""What the OpenAPI document must say; `test_generated_requests.py` holds the app to it."""
 
 from typing import Any
 
 import pytest
-import schemathesis
-from fastapi import FastAPI
-from hypothesis import HealthCheck, settings
-from schemathesis.checks import CHECKS
 from starlette.testclient import TestClient
 
 from flows.api.app import create_app
 from steps.catalog import STEPS
 from steps.settings import SyncSettings
 from tests.flows.api.recorded_runs import RecordedRuns
-from tests.flows.api.rows import add_errors, add_executions
-
-LOCAL = {"Host": "127.0.0.1"}
 
 
 def _document() -> dict[str, Any]:
@@ -54,10 +47,3 @@ def test_health_is_open_and_the_rest_wants_the_token() -> None:
 def test_the_examples_are_valid_requests(api: TestClient) -> None:
     for example in _document()["components"]["schemas"]["StepRequest"]["examples"]:
         assert api.post("/api/sync/execute-step", json=example).status_code == 200
-
-
-@pytest.fixture
-def schema(app: FastAPI) -> Any:
-    add_executions(3)
-    add_errors(3)
-    return schemathesis.openapi.from_asgi("/api/openapi.json", LocalPeer(app), headers=LOCAL)
