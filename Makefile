@@ -5,7 +5,7 @@ READY := .venv/.ready
 DEMO := SYNC_DATABASE_URL=sqlite:///.demo/sync.db PREFECT_HOME=$(CURDIR)/.demo/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint types test kill-matrix clean
+.PHONY: help setup demo lint types test kill-matrix bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test: lint types ## Check everything and run all tests, on SQLite and PostgreSQL
 kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing is lost (long), and update the README's table
 	$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml
 	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml
+
+bench: $(READY) ## Measure the accruals on SQLite and PostgreSQL (some minutes), and update the README's table
+	$(BIN)/python -m tests.benchmarks.accruals --write
 
 clean: ## Remove what setup and demo made
 	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -3,7 +3,7 @@
 A completed cell is stale when what it built on has changed since, or when it was read before its month was over.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -81,13 +81,18 @@ def _why_stale(cell: Cell, done: SyncExecution, histories: Mapping[CellKey, Cell
         return ""
     if cell.window and done.started_at.astimezone(zone).date() < cell.window.end:
         return f"read on {done.started_at.astimezone(zone):%Y-%m-%d}, before the month was over"
-    for (step_name, month), history in histories.items():
-        source = history.newest_completed
-        if source is None or not _feeds(step_name, month, cell) or source.completed_at is None:
-            continue
-        if source.completed_at > done.started_at and _changed_something(source):
+    for source in _sources(cell, histories):
+        if source.completed_at and source.completed_at > done.started_at and _changed_something(source):
             return f"{source.name} has changed something since (execution {source.id})"
     return ""
+
+
+def _sources(cell: Cell, histories: Mapping[CellKey, CellHistory]) -> Iterator[SyncExecution]:
+    """What a cell builds on, as it was last done; records that were tried again may be of any month."""
+    for (step_name, month), history in histories.items():
+        for source, of_month in ((history.newest_completed, month), (history.newest_retry, None)):
+            if source is not None and _feeds(step_name, of_month, cell):
+                yield source
 
 
 def _feeds(step_name: str, month: date | None, cell: Cell) -> bool:

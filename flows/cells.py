@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
+from tracking.error_book import RecordKey
 from tracking.execution import execution_name
 from tracking.recorder import PlannedExecution
 
@@ -15,6 +16,8 @@ class Cell:
 
     step: Step
     window: MonthWindow | None = None
+    records: tuple[RecordKey, ...] | None = None
+    """What it is limited to, if it tries just some records again."""
 
     @property
     def name(self) -> str:
@@ -24,9 +27,8 @@ class Cell:
     @property
     def planned(self) -> PlannedExecution:
         """As it is written down before anything starts."""
-        if self.window is None:
-            return PlannedExecution(self.step.id)
-        return PlannedExecution(self.step.id, self.window.start, self.window.end)
+        start, end = (self.window.start, self.window.end) if self.window else (None, None)
+        return PlannedExecution(self.step.id, start, end, None if self.records is None else len(self.records))
 
 
 def cells_of(steps: Sequence[Step], span: MonthWindow) -> list[Cell]:

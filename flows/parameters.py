@@ -6,9 +6,10 @@ Explicit dates win over `period`, `period` over `year`, and the default year is 
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -131,6 +132,19 @@ def parse_month_date(name: str, text: str) -> date:
         except ValueError:
             pass
     raise UsageError(f"{name} {text!r} is no date: YYYY-MM-01 is expected, such as 2024-03-01")
+
+
+def parse_moment(name: str, text: str, zone: ZoneInfo) -> datetime:
+    """A date or a time in ISO 8601, aware; one without an offset is read in `zone`.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(f"{name} {text!r} is no date or time: 2024-03-01 or 2024-03-01T09:30 is expected") from None
 
 
 def parse_year(text: str) -> int:

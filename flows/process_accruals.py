@@ -3,6 +3,7 @@
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
+from flows.accrual_pictures import leave_accrual_pictures
 from flows.assessment import Only
 from flows.cells import cells_of
 from flows.endings import close_after_cancellation, close_after_crash
@@ -38,8 +39,10 @@ def process_accruals(
     settings: SyncSettings = SyncSettings.load()
     if plan is not None:
         cells, span = cells_of_plan(plan, settings.zone)
-        return run_cells(cells, span, Manner(overlap, stop_at_failure=True))
-    asked = AskedRange(year, start_date, end_date, period)
-    span = resolve_accrual_range(asked, runtime.flow_run.scheduled_start_time, settings)
-    cells = choose_cells(cells_of((ACCRUALS,), span), only, settings.zone)
-    return run_cells(cells, span, Manner(overlap, stop_at_failure=True))
+    else:
+        asked = AskedRange(year, start_date, end_date, period)
+        span = resolve_accrual_range(asked, runtime.flow_run.scheduled_start_time, settings)
+        cells = choose_cells(cells_of((ACCRUALS,), span), only, settings.zone)
+    state = run_cells(cells, span, Manner(overlap, stop_at_failure=True))
+    leave_accrual_pictures(span, settings)
+    return state

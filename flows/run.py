@@ -46,7 +46,7 @@ class Manner:
     """Leave the cells after a failed one alone: they build on it."""
 
 
-def run_cells(cells: Sequence[Cell], span: MonthWindow, manner: Manner) -> State[Any]:
+def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
     sign(flow_run_id)
@@ -92,6 +92,8 @@ def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
     parameters: dict[str, Any] = {"execution_id": execution_id, "overlap": overlap}
     if cell.window:
         parameters["window"] = cell.window
+    if cell.records is not None:
+        parameters["records"] = cell.records
     state: State[Any] = TASKS[cell.step.id](**parameters, return_state=True)
     took = f"{monotonic() - began:.1f} s"
     if state.is_completed():

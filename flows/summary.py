@@ -30,7 +30,7 @@ class ProgressBar:
         self._artifact: UUID | None = None
 
     def __enter__(self) -> "ProgressBar":
-        self._artifact = _leniently(
+        self._artifact = leniently(
             lambda: create_progress_artifact(0.0, key="sync-progress", description="Executions that have ended")
         )
         return self
@@ -40,7 +40,7 @@ class ProgressBar:
         self._done += 1
         share = WHOLE * self._done / self._total
         if (artifact := self._artifact) is not None:
-            _leniently(lambda: update_progress_artifact(artifact, share))
+            leniently(lambda: update_progress_artifact(artifact, share))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -50,7 +50,7 @@ class ProgressBar:
 
 def leave_summary(executions: Sequence[SyncExecution]) -> None:
     """The tables of a finished run: each execution with its counts, and the pending errors by kind."""
-    _leniently(
+    leniently(
         lambda: create_table_artifact(
             [execution_row(execution) for execution in executions],
             key="sync-executions",
@@ -60,7 +60,7 @@ def leave_summary(executions: Sequence[SyncExecution]) -> None:
     ids = [execution.id for execution in executions if execution.id is not None]
     if kinds := pending_errors_by_kind(ids):
         rows = [{"step": kind.operation, "record": kind.entity_type, "pending errors": kind.count} for kind in kinds]
-        _leniently(
+        leniently(
             lambda: create_table_artifact(
                 rows,
                 key="sync-integration-errors",
@@ -88,7 +88,8 @@ def _seconds(execution: SyncExecution) -> float | None:
     return round((execution.completed_at - execution.started_at).total_seconds(), 2)
 
 
-def _leniently(leave: Callable[[], Any]) -> Any:
+def leniently(leave: Callable[[], Any]) -> Any:
+    """Leave an artifact, or a line in the log: it is never worth failing a run for."""
     try:
         return leave()
     except Exception as error:  # noqa: BLE001 - whatever Prefect's API answers, the run's work is done

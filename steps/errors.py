@@ -11,9 +11,12 @@ SyncError
 │  └─ VendorPayloadError       the answer is not what the sheet says      -> fail the window
 │     └─ SuspiciousEmptyError  a list lost most of what it had            -> fail the window
 ├─ RecordRejectedError         one record cannot be applied               -> integration_error, the step goes on
+├─ ErrorBudgetError            too many of them                           -> fail the window, keep the errors
 └─ AccrualError                an accounting promise would break          -> roll the month back
 """
 
+import json
+from hashlib import sha256
 from typing import Any
 
 from tracking.redaction import redact, redact_json
@@ -67,6 +70,10 @@ class SuspiciousEmptyError(VendorPayloadError):
     """A list that lost most of its records since the last run: more likely a fault than the truth."""
 
 
+STAND_IN = "without-id-"
+"""How the stand-in for a missing id begins."""
+
+
 class RecordRejectedError(SyncError):
     """One record cannot be applied; it becomes an `integration_error` and the step goes on."""
 
@@ -74,6 +81,19 @@ class RecordRejectedError(SyncError):
         self.entity_type, self.external_id = entity_type, external_id
         self.record = redact_json(record)
         super().__init__(message)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Entity type and id; a record without an id has a stand-in that is the same each time it is met."""
+        return self.entity_type, self.external_id or self._stand_in()
+
+    def _stand_in(self) -> str:
+        content = json.dumps(self.record, sort_keys=True, default=str)
+        return f"{STAND_IN}{sha256(content.encode()).hexdigest()[:16]}"
+
+
+class ErrorBudgetError(SyncError):
+    """More records are in trouble than `SYNC_ERROR_BUDGET` allows: nothing of the window is applied."""
 
 
 class AccrualError(SyncError):

@@ -6,7 +6,7 @@ does not know them yet.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steps.connectors.holded_payloads import Contact, Document, IncomeAccount
 from steps.connectors.listing import Listing
@@ -17,6 +17,7 @@ from steps.domain.rows import select_in
 from steps.domain.service import Service
 from steps.errors import RecordRejectedError
 from steps.income_accounts import is_service
+from steps.scope import EVERYTHING, Scope
 from steps.settings import SyncSettings
 from steps.vendor_reads import DocumentsRead, VendorReads, current_reads
 from tracking.database import read_session
@@ -26,6 +27,8 @@ from tracking.database import read_session
 class InvoicesRead:
     """A window's documents, with the contacts and accounts they name."""
 
+    window: MonthWindow
+    """Where the documents are dated: the window, or all that was read when just some are wanted."""
     documents: DocumentsRead
     new_services: list[IncomeAccount]
     """Accounts on lines that fit the settings and are no service yet."""
@@ -35,10 +38,15 @@ class InvoicesRead:
     """Contacts on these documents that could not be read."""
 
 
-def read_invoices(window: MonthWindow, settings: SyncSettings) -> InvoicesRead:
-    """Read a window's documents and what they name."""
+def read_invoices(window: MonthWindow, settings: SyncSettings, scope: Scope = EVERYTHING) -> InvoicesRead:
+    """Read a window's documents and what they name.
+
+    A scope means its documents, and those of its contacts, wherever in the run's range they are dated: once mended, a
+    date may be another month's, and a contact has documents in many.
+    """
     with current_reads(window) as reads:
-        read = reads.documents(window)
+        window = window if scope.is_everything else reads.span or window
+        read = _narrow(reads.documents(window), scope)
         documents = read.documents.records
         accounts = _unknown_accounts(reads, {account for each in documents for account in each.line_accounts})
         contacts = reads.contacts() if documents else Listing[Contact]()
@@ -48,7 +56,15 @@ def read_invoices(window: MonthWindow, settings: SyncSettings) -> InvoicesRead:
         names = {each.contact_id: each.contact_name for each in documents if each.contact_id}
         unlisted = wanted - cards.keys()
         cards |= _unlisted_cards(reads, unlisted, {error.external_id for error in faulty}, names)
-    return InvoicesRead(read, [each for each in accounts if is_service(each, settings)], cards, faulty)
+    return InvoicesRead(window, read, [each for each in accounts if is_service(each, settings)], cards, faulty)
+
+
+def _narrow(read: DocumentsRead, scope: Scope) -> DocumentsRead:
+    contacts = scope.ids("contact")
+    documents = scope.narrow(
+        read.documents, lambda each: each.contact_id in contacts or scope.concerns(each.kind.value, each.id)
+    )
+    return replace(read, documents=documents)
 
 
 def _card(contact: Contact, *, listed: bool) -> ContactCard:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from steps.error_budget import ErrorBudget
 from steps.errors import ConfigError
 from tracking.redaction import register_secret
 
@@ -131,6 +132,8 @@ class SyncSettings(_Settings):
     ignored_cohorts: CommaList = ("yomequedoencasa", "*-pt-general")
     accept_loss: bool = False
     """Believe a vendor's list that lost most of what it had (see `SuspiciousEmptyError`)."""
+    error_budget: str = "50%"
+    """How many records of a window may be in trouble before its step fails: a share, or a number."""
 
     @field_validator(
         "service_account_prefix", "service_name_prefixes", "prework_days", "ignored_cohorts", mode="before"
@@ -156,6 +159,17 @@ class SyncSettings(_Settings):
             if not kind or not days.isdigit():
                 raise ValueError("days by service type such as FS=14,DS=14 are expected")
         return value
+
+    @field_validator("error_budget")
+    @classmethod
+    def _is_a_budget(cls, value: str) -> str:
+        ErrorBudget.parse(value)
+        return value
+
+    @property
+    def budget(self) -> ErrorBudget:
+        """`error_budget`, ready to be asked."""
+        return ErrorBudget.parse(self.error_budget)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -10,36 +10,46 @@ from typing import Any
 
 from sqlmodel import Session
 
+from steps.applying import applying
 from steps.catalog import CRM_CLIENTS
 from steps.connectors.fourgeeks_payloads import Student
 from steps.connectors.listing import Listing
 from steps.domain.client import ClientExternalId, System
-from steps.domain.crm_users import CrmUsers, crm_users
+from steps.domain.crm_users import CrmUsers, clients_of_people, crm_users
 from steps.domain.months import MonthWindow
 from steps.domain.rows import merge_rows
 from steps.domain.vanished import refuse_if_most_are_gone
 from steps.domain.window_clients import clients_of_window
 from steps.errors import RecordRejectedError
 from steps.report import StepReport
+from steps.scope import EVERYTHING, Scope
 from steps.settings import SyncSettings
 from steps.vendor_reads import current_reads
-from tracking.database import write_session
 
 
-def sync_crm_clients(window: MonthWindow, execution_id: int | None = None) -> dict[str, Any]:
+def sync_crm_clients(window: MonthWindow, execution_id: int | None = None, scope: Scope = EVERYTHING) -> dict[str, Any]:
     """Import students from 4Geeks clients.
 
     Processed are the clients looked for, created the links that are new, skipped the clients for whom the CRM has no
-    student with a user (invited people have none yet).
+    student with a user (invited people have none yet). A scope means its students, whichever clients they are: an
+    unreadable one was nobody's, so that any window may have met it.
     """
-    settings: SyncSettings = SyncSettings.load()
+    settings = scope.ease(SyncSettings.load())
     with current_reads(window) as reads:
-        listing = reads.students()
-    report = StepReport(CRM_CLIENTS)
-    with write_session() as session:
-        apply_students(session, clients_of_window(session, window), listing, settings, report)
-        report.record_errors(session, execution_id)
+        listing = scope.narrow(reads.students(), lambda student: _is_meant(student, scope))
+    report = StepReport(CRM_CLIENTS, scope)
+    with applying(report, settings, execution_id) as session:
+        if scope.is_everything:
+            clients = clients_of_window(session, window)
+        else:
+            clients = clients_of_people(session, ((each.user_id, each.email) for each in listing.records))
+        apply_students(session, clients, listing, settings, report)
     return report.as_result()
+
+
+def _is_meant(student: Student, scope: Scope) -> bool:
+    """An unreadable student is known by its profile, any other one by its user."""
+    return any(scope.concerns("student", each) for each in (student.user_id, student.profile_id))
 
 
 def apply_students(
@@ -70,8 +80,10 @@ def apply_students(
     report.processed, report.created = len(clients), len(merge.created)
     linked = {client_id for user_id, client_id in users.links.items() if user_id in students}
     report.skipped = len(clients.keys() - linked - set(found.values()))
+    report.read_whole("student", undecided=students)
     report.checked("student", found)
-    report.reject([*listing.rejected, *_linked_elsewhere(found, students, users)])
+    report.reject_unreadable(listing)
+    report.reject(_linked_elsewhere(found, students, users))
 
 
 def _found(students: Mapping[str, Student], users: CrmUsers) -> dict[str, int]:

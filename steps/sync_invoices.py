@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from steps.applying import applying
 from steps.catalog import INVOICES
 from steps.connectors.holded_payloads import Document
 from steps.domain.client_matching import MatchedClients, match_clients
@@ -23,24 +24,23 @@ from steps.errors import RecordRejectedError
 from steps.income_accounts import store_services
 from steps.invoice_reading import InvoicesRead, contact_ids, read_invoices
 from steps.report import StepReport
+from steps.scope import EVERYTHING, Scope
 from steps.settings import SyncSettings
 from tracking.columns import utc_now
-from tracking.database import write_session
 
 
-def sync_invoices(window: MonthWindow, execution_id: int | None = None) -> dict[str, Any]:
+def sync_invoices(window: MonthWindow, execution_id: int | None = None, scope: Scope = EVERYTHING) -> dict[str, Any]:
     """Import invoices and clients from Holded.
 
     Processed are the documents of the window, unreadable ones included; created and updated are rows written, credit
     notes of other windows that followed their invoice too; voided are documents that the vendor lists no more.
     Skipped are documents without a service line: stored without contract, and counted as created when they are new.
     """
-    settings: SyncSettings = SyncSettings.load()
-    read = read_invoices(window, settings)
-    report = StepReport(INVOICES)
-    with write_session() as session:
-        apply_invoices(session, window, read, settings, report)
-        report.record_errors(session, execution_id)
+    settings = scope.ease(SyncSettings.load())
+    read = read_invoices(window, settings, scope)
+    report = StepReport(INVOICES, scope)
+    with applying(report, settings, execution_id) as session:
+        apply_invoices(session, read.window, read, settings, report)
     return report.as_result()
 
 
@@ -59,7 +59,7 @@ def apply_invoices(
         listed=read.documents.ids_in_span,
         span=read.documents.span,
         accept_loss=settings.accept_loss,
-    )
+    ).limited_to(report.scope.concerns)
     store_services(session, read.new_services)
     clients = match_clients(session, contact_ids(documents), read.cards)
     linkable = _linkable(session, documents, clients)
@@ -67,7 +67,8 @@ def apply_invoices(
     report.reject([*rejected, *read.rejected_contacts, *clients.problems, *linking.problems])
     merge, touched = _store_documents(session, linkable)
     relinked = relink_credit_notes(session, _invoice_ids(documents))
-    report.reject([*relinked.problems, *gone.problems, *_without_contact(documents)])
+    report.reject([*relinked.problems, *_without_contact(documents)])
+    report.report_gone(gone.problems)
     mark_void(session, gone, utc_now())
     recompute_contracts(
         session,

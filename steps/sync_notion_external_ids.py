@@ -4,10 +4,12 @@ The whole database is read (one request per hundred pages): that also solves let
 filter by email would not (vendors/notion.md, Request floor).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlmodel import Session
 
+from steps.applying import applying
 from steps.catalog import NOTION_EXTERNAL_ID
 from steps.connectors.listing import Listing
 from steps.connectors.notion_payloads import StudentPage
@@ -16,28 +18,27 @@ from steps.domain.educational_status import educational_status_date, normalize_e
 from steps.domain.page_matching import PageCard, lost_pages, match_pages, notion_links, store_pages
 from steps.domain.vanished import refuse_if_most_are_gone
 from steps.report import StepReport
+from steps.scope import EVERYTHING, Scope
 from steps.settings import SyncSettings
 from steps.vendor_reads import current_reads
-from tracking.database import write_session
 
 
-def sync_notion_external_ids(execution_id: int | None = None) -> dict[str, Any]:
+def sync_notion_external_ids(execution_id: int | None = None, scope: Scope = EVERYTHING) -> dict[str, Any]:
     """Import page IDs from Notion clients.
 
     Processed are the pages read, skipped those without an email and those that are nobody's.
     """
-    settings: SyncSettings = SyncSettings.load()
+    settings = scope.ease(SyncSettings.load())
     with current_reads(None) as reads:
         listing = reads.pages()
-    report = StepReport(NOTION_EXTERNAL_ID)
-    with write_session() as session:
+    report = StepReport(NOTION_EXTERNAL_ID, scope)
+    with applying(report, settings, execution_id) as session:
         apply_pages(session, listing, settings, report)
-        report.record_errors(session, execution_id)
     return report.as_result()
 
 
 def apply_pages(session: Session, listing: Listing[StudentPage], settings: SyncSettings, report: StepReport) -> None:
-    """Link clients with their pages.
+    """Link clients with their pages. A scope means the clients of its pages: which page is theirs depends on all.
 
     Raises:
         SuspiciousEmptyError: the database lost most of the pages that are linked.
@@ -48,11 +49,25 @@ def apply_pages(session: Session, listing: Listing[StudentPage], settings: SyncS
         gone = links.keys() - listed
         refuse_if_most_are_gone("notion", "query of the database", known=links.keys(), gone=gone)
     matched = match_pages(session, [card for page in listing.records if (card := _card(page)) is not None])
-    report.created, report.updated = store_pages(session, matched.chosen, links)
-    report.processed = len(listing.records) + len(listing.rejected)
-    report.skipped = len(listing.records) - len(matched.chosen) - len(matched.doubles)
+    chosen = _meant(matched.chosen, listing, links, report.scope)
+    report.created, report.updated = store_pages(session, chosen, links)
+    at_hand = report.scope.narrow(listing, lambda page: report.scope.concerns("page", page.id))
+    report.processed = len(at_hand.records) + len(at_hand.rejected)
+    used = {page.id for page in matched.chosen.values()} | {error.external_id for error in matched.doubles}
+    report.skipped = sum(page.id not in used for page in at_hand.records)
+    report.read_whole("page")
     report.checked("page", listed)
-    report.reject([*listing.rejected, *matched.doubles, *lost_pages(links, matched.chosen, listed)])
+    report.reject([*listing.rejected, *matched.doubles])
+    report.report_gone(lost_pages(links, matched.chosen, listed))
+
+
+def _meant(
+    chosen: Mapping[int, PageCard], listing: Listing[StudentPage], links: Mapping[str, int], scope: Scope
+) -> dict[int, PageCard]:
+    """The clients that the scope's pages are linked with, or have the email of."""
+    emails = {normalize_email(page.email) for page in listing.records if scope.concerns("page", page.id)}
+    linked = {client_id for page_id, client_id in links.items() if scope.concerns("page", page_id)}
+    return {client_id: page for client_id, page in chosen.items() if client_id in linked or page.email in emails}
 
 
 def _card(page: StudentPage) -> PageCard | None:

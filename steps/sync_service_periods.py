@@ -8,39 +8,45 @@ from typing import Any
 
 from sqlmodel import Session
 
+from steps.applying import applying
 from steps.catalog import SERVICE_PERIODS
 from steps.connectors.fourgeeks_payloads import Enrollment
 from steps.connectors.listing import Listing
-from steps.domain.crm_users import crm_users
+from steps.domain.client import Client
+from steps.domain.contract import ServiceContract
+from steps.domain.crm_users import clients_of_people, crm_users
 from steps.domain.enrollment_matching import Contracts, PeriodKey, PeriodRules, Seat, load_contracts, match_periods
 from steps.domain.months import MonthWindow
 from steps.domain.period import ServicePeriod
-from steps.domain.rows import merge_rows
+from steps.domain.rows import merge_rows, select_in
 from steps.domain.vanished import refuse_if_most_are_gone
 from steps.domain.window_clients import clients_of_window
 from steps.errors import RecordRejectedError
 from steps.report import StepReport
+from steps.scope import EVERYTHING, Scope
 from steps.settings import SyncSettings
 from steps.vendor_reads import current_reads
-from tracking.database import write_session
 
 Owned = tuple[int, Enrollment]
 """A client of the window and one of its enrollments."""
 
 
-def sync_service_periods(window: MonthWindow, execution_id: int | None = None) -> dict[str, Any]:
+def sync_service_periods(
+    window: MonthWindow, execution_id: int | None = None, scope: Scope = EVERYTHING
+) -> dict[str, Any]:
     """Import enrollments from 4Geeks clients.
 
     Processed are the enrollments of the window's clients, skipped those that are no course: without slug or end date,
-    or in an ignored cohort.
+    or in an ignored cohort. A scope means its enrollments and periods, whichever clients they are: an unreadable one
+    was nobody's, so that any window may have met it.
     """
-    settings: SyncSettings = SyncSettings.load()
+    settings = scope.ease(SyncSettings.load())
     with current_reads(window) as reads:
         listing = reads.enrollments()
-    report = StepReport(SERVICE_PERIODS)
-    with write_session() as session:
-        apply_enrollments(session, clients_of_window(session, window), listing, settings, report)
-        report.record_errors(session, execution_id)
+    report = StepReport(SERVICE_PERIODS, scope)
+    with applying(report, settings, execution_id) as session:
+        clients = clients_of_window(session, window) if scope.is_everything else _owners(session, listing, scope)
+        apply_enrollments(session, clients, listing, settings, report)
     return report.as_result()
 
 
@@ -58,9 +64,10 @@ def apply_enrollments(
     """
     rules = PeriodRules(settings.zone, settings.prework_days_by_type, settings.ignored_cohorts)
     owned = _owned(session, clients, listing.records)
-    courses = [each for each in owned if not _is_no_course(each[1], rules)]
     contracts = load_contracts(session, clients)
     gone = _gone(contracts, owned)
+    owned = _meant(owned, contracts, report.scope)
+    courses = [each for each in owned if not _is_no_course(each[1], rules)]
     if not settings.accept_loss:
         refuse_if_most_are_gone(
             "fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.periods.keys(), gone=gone
@@ -69,9 +76,32 @@ def apply_enrollments(
     merge = merge_rows(session, ServicePeriod, list(matched.rows.values()), ("contract_id", "external_id"))
     report.processed, report.skipped = len(owned), len(owned) - len(courses)
     report.created, report.updated = len(merge.created), len(merge.updated)
+    report.read_whole("enrollment", undecided=[each.id for each in listing.records])
     report.checked("enrollment", (enrollment.id for _, enrollment in owned))
     report.checked("service_period", (_period_id(key) for key in contracts.periods))
-    report.reject([*listing.rejected, *_without_kickoff(courses), *matched.problems, *map(_gone_error, gone)])
+    report.reject_unreadable(listing)
+    report.reject([*_without_kickoff(courses), *matched.problems])
+    report.report_gone(map(_gone_error, gone))
+
+
+def _owners(session: Session, listing: Listing[Enrollment], scope: Scope) -> dict[int, str]:
+    """The clients (id -> email) of the scope's enrollments and periods."""
+    meant = (each for each in listing.records if scope.concerns("enrollment", each.id))
+    owners = clients_of_people(session, ((each.user_id, each.email) for each in meant))
+    contracts = [int(each.partition("/")[0]) for each in scope.ids("service_period")]
+    columns = Client.id, Client.identifier
+    rows = select_in(session, columns, ServiceContract.id, contracts, ServiceContract.client_id == Client.id)
+    return owners | {row["id"]: row["identifier"] for row in rows}
+
+
+def _meant(owned: list[Owned], contracts: Contracts, scope: Scope) -> list[Owned]:
+    """The scope's enrollments, and whatever is of the same client and cohort: together they are one period."""
+    if scope.is_everything:
+        return owned
+    seats = {(client_id, each.cohort_slug) for client_id, each in owned if scope.concerns("enrollment", each.id)}
+    periods = [key for key in contracts.periods if scope.concerns("service_period", _period_id(key))]
+    seats |= {(contracts.client_of(contract_id), slug) for contract_id, slug in periods}
+    return [(client_id, each) for client_id, each in owned if (client_id, each.cohort_slug) in seats]
 
 
 def _owned(session: Session, clients: Mapping[int, str], enrollments: Iterable[Enrollment]) -> list[Owned]:
@@ -105,8 +135,7 @@ def _seats(owned: Iterable[Owned], rules: PeriodRules) -> list[Seat]:
 def _gone(contracts: Contracts, owned: Iterable[Owned]) -> list[PeriodKey]:
     """The periods whose cohort is in none of their client's enrollments any more."""
     listed = {(client_id, each.cohort_slug) for client_id, each in owned}
-    client_of = {contract["id"]: client_id for client_id, rows in contracts.by_client.items() for contract in rows}
-    return [key for key in contracts.periods if (client_of[key[0]], key[1]) not in listed]
+    return [key for key in contracts.periods if (contracts.client_of(key[0]), key[1]) not in listed]
 
 
 def _period_id(key: PeriodKey) -> str:

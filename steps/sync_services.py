@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlmodel import Session, select
 
+from steps.applying import applying
 from steps.catalog import SERVICES
 from steps.connectors.holded_payloads import IncomeAccount
 from steps.connectors.listing import Listing
@@ -16,20 +17,19 @@ from steps.domain.vanished import FEWEST_KNOWN
 from steps.errors import SuspiciousEmptyError
 from steps.income_accounts import is_service, store_services
 from steps.report import StepReport
+from steps.scope import EVERYTHING, Scope
 from steps.settings import SyncSettings
 from steps.vendor_reads import current_reads
-from tracking.database import write_session
 
 
-def sync_services(execution_id: int | None = None) -> dict[str, Any]:
+def sync_services(execution_id: int | None = None, scope: Scope = EVERYTHING) -> dict[str, Any]:
     """Import services from Holded: every income account whose number and name fit the settings."""
-    settings: SyncSettings = SyncSettings.load()
+    settings = scope.ease(SyncSettings.load())
     with current_reads(None) as reads:
-        listing = reads.income_accounts()
-    report = StepReport(SERVICES)
-    with write_session() as session:
+        listing = scope.narrow(reads.income_accounts(), lambda account: scope.concerns("service", account.id))
+    report = StepReport(SERVICES, scope)
+    with applying(report, settings, execution_id) as session:
         apply_accounts(session, listing, settings, report)
-        report.record_errors(session, execution_id)
     return report.as_result()
 
 
@@ -53,5 +53,6 @@ def apply_accounts(
     report.processed = len(listing.records) + len(listing.rejected)
     report.created, report.updated = len(merge.created), len(merge.updated)
     report.skipped = len(listing.records) - len(fitting)
+    report.read_whole("service")
     report.checked("service", (account.id for account in listing.records))
     report.reject(listing.rejected)

@@ -5,7 +5,7 @@ again only when the vendor may be better later, and keeps neither caches nor res
 database. With `SYNC_BACKEND_URL` set, the same task asks that backend to do the work instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from prefect import Task, runtime
@@ -23,9 +23,10 @@ from steps.catalog import (
 )
 from steps.connectors.backend import call_backend
 from steps.domain.months import MonthWindow
-from steps.errors import is_transient
+from steps.errors import ConfigError, is_transient
 from steps.process_accruals import process_accruals
 from steps.progress import say
+from steps.scope import Scope
 from steps.settings import SyncSettings
 from steps.sync_crm_clients import sync_crm_clients
 from steps.sync_invoices import sync_invoices
@@ -33,13 +34,18 @@ from steps.sync_notion_external_ids import sync_notion_external_ids
 from steps.sync_service_periods import sync_service_periods
 from steps.sync_services import sync_services
 from tracking.claims import Overlap, claimed
+from tracking.error_book import RecordKey
 from tracking.execution import execution_name
 from tracking.hooks import mirror
 
 StepResult = dict[str, Any]
 StepTask = Task[..., StepResult]
-MonthlyFunction = Callable[[MonthWindow, int | None], StepResult]
-OnceFunction = Callable[[int | None], StepResult]
+MonthlyFunction = Callable[..., StepResult]
+"""Of a window and an execution's id; the import steps take a scope besides."""
+OnceFunction = Callable[..., StepResult]
+"""Of an execution's id and a scope."""
+Records = Sequence[RecordKey]
+"""What a call is limited to, when it tries just some records again."""
 
 RETRIES = 1
 """Of a whole task, besides the connectors' own quick ones: for an outage of a minute, not of a second."""
@@ -49,9 +55,16 @@ RETRY_DELAY_SECONDS = 10.0
 def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
     """The tracked task of a step that is called once for each month window."""
 
-    def run(window: MonthWindow, execution_id: int | None = None, overlap: Overlap = Overlap.wait) -> StepResult:
+    def run(
+        window: MonthWindow,
+        execution_id: int | None = None,
+        overlap: Overlap = Overlap.wait,
+        records: Records | None = None,
+    ) -> StepResult:
         settings: SyncSettings = SyncSettings.load()
         with claimed(execution_id, overlap, say):
+            if records is not None:
+                return function(window, execution_id, _scope(settings, records))
             if settings.backend_url:
                 return call_backend(settings, step.endpoint, _window_parameters(step, window))
             return function(window, execution_id)
@@ -62,9 +75,13 @@ def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
 def once_task(step: Step, function: OnceFunction) -> StepTask:
     """The tracked task of a step that is called once a run."""
 
-    def run(execution_id: int | None = None, overlap: Overlap = Overlap.wait) -> StepResult:
+    def run(
+        execution_id: int | None = None, overlap: Overlap = Overlap.wait, records: Records | None = None
+    ) -> StepResult:
         settings: SyncSettings = SyncSettings.load()
         with claimed(execution_id, overlap, say):
+            if records is not None:
+                return function(execution_id, _scope(settings, records))
             if settings.backend_url:
                 return call_backend(settings, step.endpoint, {})
             return function(execution_id)
@@ -98,6 +115,12 @@ def _name_of_this_run() -> str:
 def _worth_a_retry(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:
     error = state.result(raise_on_failure=False)
     return isinstance(error, BaseException) and is_transient(error)
+
+
+def _scope(settings: SyncSettings, records: Records) -> Scope:
+    if settings.backend_url:
+        raise ConfigError("SYNC_BACKEND_URL is set, and a backend takes whole windows only: run the step again instead")
+    return Scope(frozenset(records))
 
 
 def _window_parameters(step: Step, window: MonthWindow) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ def _commands() -> dict[str, Any]:
     return dict(command.commands)
 
 
+def _with_subcommands(command: Any) -> Iterator[Any]:
+    yield command
+    for below in getattr(command, "commands", {}).values():
+        yield from _with_subcommands(below)
+
+
 def test_every_command_has_a_line_and_every_line_a_command() -> None:
     told = set(re.findall(r"^\| `sync-actions ([a-z]+)", README, re.MULTILINE))
 
@@ -32,7 +39,7 @@ def test_every_command_has_a_line_and_every_line_a_command() -> None:
 
 def test_every_option_that_the_readme_uses_exists() -> None:
     command: Any = typer.main.get_command(app)
-    known = {option for c in (command, *_commands().values()) for p in c.params for option in p.opts}
+    known = {option for c in _with_subcommands(command) for p in c.params for option in p.opts}
     told = {
         option
         for line in README.splitlines()
@@ -89,6 +96,7 @@ def test_the_defaults_of_the_example_are_the_programs() -> None:
     assert defaults["NOTION_CERTIFIED_PROPERTY"] == NotionSettings().certified_property
     assert int(defaults["FOURGEEKS_PAGE_SIZE"]) == FourgeeksSettings().page_size
     assert tuple(defaults["SYNC_IGNORED_COHORTS"].split(",")) == SyncSettings().ignored_cohorts
+    assert defaults["SYNC_ERROR_BUDGET"] == SyncSettings().error_budget
     assert defaults["SYNC_TIMEZONE"] == SyncSettings().timezone
 
 

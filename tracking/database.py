@@ -18,6 +18,7 @@ from sqlmodel import Session
 
 from tracking.errors import DatabaseUnusableError
 from tracking.migrate import upgrade_database
+from tracking.reseal import require_present_key
 from tracking.settings import DatabaseSettings
 
 LOCK_WAIT_SECONDS = 60
@@ -93,6 +94,7 @@ def _engine_of(url: URL) -> Engine:
             engine = make_engine(url)
             try:
                 upgrade_database(engine)
+                require_present_key(engine)
             except BaseException:
                 engine.dispose()
                 raise

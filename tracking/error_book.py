@@ -78,6 +78,14 @@ def record_errors(
     _count(session, [row.id for key, row in rows.items() if key in in_trouble])
 
 
+def known_records(session: Session, operation: str) -> set[RecordKey]:
+    """The records of a step whose errors are still pending, or ignored for good."""
+    query = select(IntegrationError.entity_type, IntegrationError.entity_external_id).where(
+        col(IntegrationError.operation) == operation, col(IntegrationError.status) != ErrorStatus.RESOLVED
+    )
+    return set(session.exec(query))
+
+
 def _count(session: Session, ids: Sequence[int | None]) -> None:
     """Say that these were met once more, a statement per chunk."""
     seen = {"occurrences": col(IntegrationError.occurrences) + 1, "last_seen_at": utc_now()}

@@ -24,6 +24,9 @@ CSV_HEADER = (
     "sync_execution_id",
     "created_at",
     "updated_at",
+    "occurrences",
+    "first_seen_at",
+    "last_seen_at",
 )
 
 
@@ -35,19 +38,30 @@ class ErrorFilter:
     operation: str | None = None
     entity_type: str | None = None
     status: str | None = None
+    sync_execution_id: int | None = None
+    older_than: int | None = None
+    """Id of the error that the list goes on after."""
     limit: int | None = DEFAULT_LIMIT
 
 
 def find_errors(wanted: ErrorFilter) -> list[IntegrationError]:
     """Errors that fit, newest first; `limit` None brings them all."""
     query = select(IntegrationError).order_by(col(IntegrationError.id).desc())
-    for name in ("integration_name", "operation", "entity_type", "status"):
+    for name in ("integration_name", "operation", "entity_type", "status", "sync_execution_id"):
         if (value := getattr(wanted, name)) is not None:
             query = query.where(getattr(IntegrationError, name) == value)
+    if wanted.older_than is not None:
+        query = query.where(col(IntegrationError.id) < wanted.older_than)
     if wanted.limit is not None:
-        query = query.limit(min(wanted.limit, MAX_LIMIT))
+        query = query.limit(min(wanted.limit, MAX_LIMIT + 1))  # one more tells whether there is another page
     with read_session() as session:
         return list(session.exec(query))
+
+
+def find_error(error_id: int) -> IntegrationError | None:
+    """One error."""
+    with read_session() as session:
+        return session.get(IntegrationError, error_id)
 
 
 def mark_errors(ids: Sequence[int], status: ErrorStatus) -> list[int]:

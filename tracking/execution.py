@@ -48,21 +48,25 @@ class SyncExecution(SQLModel, table=True):
             sqlite_where=text("holds_window AND window_start IS NULL"),
             postgresql_where=text("holds_window AND window_start IS NULL"),
         ),
+        Index("ix_sync_execution_step", "step_name", "id"),
+        Index("ix_sync_execution_status", "status", "id"),
+        Index("ix_sync_execution_step_status", "step_name", "status", "id"),
+        Index("ix_sync_execution_started", "started_at", "id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
-    step_name: str = Field(index=True)
-    status: str = Field(default=ExecutionStatus.PENDING, index=True)
+    step_name: str
+    status: str = ExecutionStatus.PENDING
     window_start: date | None = None
     window_end: date | None = None
     """Exclusive."""
     flow_run_id: str | None = Field(default=None, index=True)
     task_run_id: str | None = Field(default=None, unique=True)
-    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     completed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     error_message: str | None = None
     details: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", JSON, nullable=False))
-    """Column `metadata` (SQLAlchemy reserves that attribute name): `result`, `attempts`."""
+    """Column `metadata` (SQLAlchemy reserves that attribute name): `result`, `attempts`, `error_type`."""
     owner: str | None = Field(default_factory=this_process)
     """The process that plans and works on it (`tracking/lease.py`)."""
     alive_at: datetime | None = Field(default_factory=utc_now, sa_type=UtcDateTime)

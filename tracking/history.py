@@ -4,44 +4,99 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, literal, tuple_
 from sqlmodel import col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
 
+from tracking.columns import UtcDateTime
 from tracking.database import read_session
 from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.integration_error import IntegrationError
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+_MOST_ROWS = MAX_LIMIT + 1
+"""One more than a page, which tells whether there is another."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in the history: its list goes on with what is older than this execution."""
+
+    id: int
+    started_at: datetime | None = None
+    """Only in lists that are in order of start."""
 
 
 @dataclass(frozen=True)
 class HistoryFilter:
-    """Which executions are wanted. Times are aware; `since` is included, `until` is not; both look at the creation."""
+    """Which executions are wanted; None means any. Times are aware.
+
+    `since` is included, `until` is not; both look at the creation. `started_after` and `started_before` are both
+    excluded, and leave out what never started.
+    """
 
     step_name: str | None = None
     status: str | None = None
+    flow_run_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    before_id: int | None = None
+    started_after: datetime | None = None
+    started_before: datetime | None = None
+    older_than: Place | None = None
     limit: int = DEFAULT_LIMIT
+
+    @property
+    def by_start(self) -> bool:
+        """Whether the list is in order of start, so that an index answers for any stretch of time."""
+        return self.started_after is not None or self.started_before is not None
+
+    def place_of(self, execution: SyncExecution) -> Place:
+        """Where the list goes on after this execution."""
+        return Place(execution.id or 0, execution.started_at if self.by_start else None)
 
 
 def find_executions(wanted: HistoryFilter) -> list[SyncExecution]:
     """Executions that fit, newest first."""
-    query = select(SyncExecution).order_by(col(SyncExecution.id).desc()).limit(min(wanted.limit, MAX_LIMIT))
-    if wanted.step_name:
-        query = query.where(col(SyncExecution.step_name) == wanted.step_name)
-    if wanted.status:
-        query = query.where(col(SyncExecution.status) == wanted.status)
+    with read_session() as session:
+        return list(session.exec(history_query(wanted)))
+
+
+def history_query(wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
+    """The query of a list; every filter and either order has its index (`tracking/execution.py`)."""
+    query = select(SyncExecution).limit(min(wanted.limit, _MOST_ROWS))
+    for name in ("step_name", "status", "flow_run_id"):
+        if (value := getattr(wanted, name)) is not None:
+            query = query.where(getattr(SyncExecution, name) == value)
     if wanted.since:
         query = query.where(col(SyncExecution.created_at) >= wanted.since)
     if wanted.until:
         query = query.where(col(SyncExecution.created_at) < wanted.until)
-    if wanted.before_id:
-        query = query.where(col(SyncExecution.id) < wanted.before_id)
+    return _in_order_of_start(query, wanted) if wanted.by_start else _in_order_of_id(query, wanted)
+
+
+def _in_order_of_id(query: SelectOfScalar[SyncExecution], wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
+    if wanted.older_than:
+        query = query.where(col(SyncExecution.id) < wanted.older_than.id)
+    return query.order_by(col(SyncExecution.id).desc())
+
+
+def _in_order_of_start(query: SelectOfScalar[SyncExecution], wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
+    started, number = col(SyncExecution.started_at), col(SyncExecution.id)
+    if wanted.started_after:
+        query = query.where(started > wanted.started_after)
+    if wanted.started_before:
+        query = query.where(started < wanted.started_before)
+    if wanted.older_than:
+        place = literal(wanted.older_than.started_at, UtcDateTime()), literal(wanted.older_than.id)
+        query = query.where(tuple_(started, number) < tuple_(*place))
+    return query.order_by(started.desc(), number.desc())
+
+
+def find_execution(execution_id: int) -> SyncExecution | None:
+    """One execution."""
     with read_session() as session:
-        return list(session.exec(query))
+        return session.get(SyncExecution, execution_id)
 
 
 def executions_of_run(flow_run_id: str) -> list[SyncExecution]:
@@ -83,13 +138,16 @@ class CellHistory:
 
     newest: SyncExecution
     newest_completed: SyncExecution | None
+    newest_retry: SyncExecution | None = None
+    """The newest that completed of those that tried just some of its records again."""
 
 
 def cell_histories() -> dict[CellKey, CellHistory]:
-    """What is known of every (step, month) that was ever executed."""
-    newest = _newest_by_cell()
-    completed = _newest_by_cell(col(SyncExecution.status) == ExecutionStatus.COMPLETED)
-    return {key: CellHistory(row, completed.get(key)) for key, row in newest.items()}
+    """What is known of every (step, month) that was ever executed whole."""
+    whole, completed = col(SyncExecution.records).is_(None), col(SyncExecution.status) == ExecutionStatus.COMPLETED
+    newest = _newest_by_cell(whole)
+    done, retried = _newest_by_cell(whole, completed), _newest_by_cell(~whole, completed)
+    return {key: CellHistory(row, done.get(key), retried.get(key)) for key, row in newest.items()}
 
 
 def _newest_by_cell(*where: ColumnElement[bool]) -> dict[CellKey, SyncExecution]:

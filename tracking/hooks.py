@@ -37,7 +37,8 @@ def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
         result = state.result(raise_on_failure=False)
         complete_execution(task_run_id, result if isinstance(result, dict) else {})
     else:
-        fail_execution(task_run_id, describe_failure(state))
+        error = state.result(raise_on_failure=False)
+        fail_execution(task_run_id, describe_failure(state), type(error).__name__)
 
 
 def describe_failure(state: State[Any]) -> str:
@@ -53,6 +54,8 @@ def describe_failure(state: State[Any]) -> str:
 def _cell(step_name: str, parameters: Mapping[str, Any]) -> PlannedExecution:
     window = parameters.get("window")
     start, end = getattr(window, "start", None), getattr(window, "end", None)
+    records = parameters.get("records")
+    count = None if records is None else len(records)
     if isinstance(start, date) and isinstance(end, date):
-        return PlannedExecution(step_name, start, end)
-    return PlannedExecution(step_name)
+        return PlannedExecution(step_name, start, end, count)
+    return PlannedExecution(step_name, records=count)

@@ -4,11 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index
+from sqlalchemy import Column, Index
 from sqlmodel import Field, SQLModel
 
 from tracking.columns import UtcDateTime, utc_now
 from tracking.execution import SyncExecution
+from tracking.sealed import SealedJson, SealedText
 
 
 class ErrorStatus(StrEnum):
@@ -26,6 +27,7 @@ class IntegrationError(SQLModel, table=True):
     __table_args__ = (
         Index("ix_integration_error_entity", "operation", "entity_type", "entity_external_id"),
         Index("ix_integration_error_status", "status"),
+        Index("ix_integration_error_kind", "integration_name", "id"),
         Index("ix_integration_error_fingerprint", "fingerprint"),
     )
 
@@ -35,8 +37,8 @@ class IntegrationError(SQLModel, table=True):
     """The step id."""
     entity_type: str
     entity_external_id: str
-    error_message: str
-    error_details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    error_message: str = Field(sa_type=SealedText)
+    error_details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(SealedJson, nullable=False))
     """The vendor's own record, without secrets."""
     status: str = ErrorStatus.PENDING
     sync_execution_id: int | None = Field(default=None, foreign_key=f"{SyncExecution.__tablename__}.id", index=True)

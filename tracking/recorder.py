@@ -27,6 +27,8 @@ class PlannedExecution:
     step_name: str
     window_start: date | None = None
     window_end: date | None = None
+    records: int | None = None
+    """How many records it is limited to; None: the whole window."""
 
 
 def plan_executions(flow_run_id: str, cells: Sequence[PlannedExecution]) -> list[int]:
@@ -36,6 +38,7 @@ def plan_executions(flow_run_id: str, cells: Sequence[PlannedExecution]) -> list
             step_name=cell.step_name,
             window_start=cell.window_start,
             window_end=cell.window_end,
+            records=cell.records,
             flow_run_id=flow_run_id,
         )
         for cell in cells
@@ -71,6 +74,7 @@ def start_execution(execution_id: int | None, task: RunningTask) -> None:
                 step_name=task.cell.step_name,
                 window_start=task.cell.window_start,
                 window_end=task.cell.window_end,
+                records=task.cell.records,
                 flow_run_id=task.flow_run_id,
             )
         row.task_run_id = task.task_run_id
@@ -90,10 +94,13 @@ def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
         return _end(session, _of_task(task_run_id), ExecutionStatus.COMPLETED, metadata=details) > 0
 
 
-def fail_execution(task_run_id: str, message: str) -> bool:
-    """The task failed, for this reason. False when its row was not open."""
+def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool:
+    """The task failed, for this reason, with an error of this class. False when its row was not open."""
     with tracking_session() as session:
-        return _end(session, _of_task(task_run_id), ExecutionStatus.FAILED, error_message=redact(message)) > 0
+        row = _open_row(session, None, task_run_id)
+        details = {**(row.details if row else {}), **({"error_type": error_type} if error_type else {})}
+        values = {"error_message": redact(message), "metadata": details}
+        return _end(session, _of_task(task_run_id), ExecutionStatus.FAILED, **values) > 0
 
 
 def end_open_executions(flow_run_id: str, reason: str) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from platformdirs import user_data_dir
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,3 +18,5 @@ class DatabaseSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SYNC_", env_file=".env", env_ignore_empty=True, extra="ignore")
 
     database_url: str = Field(default_factory=default_database_url)
+    encryption_key: SecretStr | None = None
+    """32 bytes in base64; after a change the new key, a comma, and the old one."""

@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from flows.cli.api import serve_api
 from flows.cli.closing import close, reopen
+from flows.cli.db import database_app
+from flows.cli.errors_group import errors
 from flows.cli.explain import show_explanation
-from flows.cli.look_back import show_errors, show_history, show_steps
+from flows.cli.look_back import show_history, show_steps
 from flows.cli.plan import plan_run, run_plan
 from flows.cli.prefect_api import prefect_api, quiet_prefect
 from flows.cli.progress_view import error_line
@@ -27,15 +30,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(database_app, name="db")
 app.command("plan")(plan_run)
 app.command("run")(run_plan)
 app.command("steps")(show_steps)
 app.command("history")(show_history)
-app.command("errors")(show_errors)
+app.add_typer(errors, name="errors")
 app.command("report")(show_report)
 app.command("explain")(show_explanation)
 app.command("close")(close)
 app.command("reopen")(reopen)
+app.command("api")(serve_api)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,7 +1,6 @@
 """Commands that read what happened: `steps`, `history`, `errors`."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from rich.text import Text
 from flows.cli.outcome import execution_json
 from flows.cli.tables import status_text
 from flows.order import IMPORT_ORDER
-from flows.parameters import parse_step
+from flows.parameters import parse_moment, parse_step
 from steps.catalog import STEPS
 from steps.errors import UsageError
 from steps.report import describe_result
@@ -52,8 +51,8 @@ def show_history(
     wanted = HistoryFilter(
         step_name=None if step is None else parse_step(step),
         status=None if status is None else _one_of("status", status, [s.value for s in ExecutionStatus]),
-        since=None if since is None else _moment("--since", since),
-        until=None if until is None else _moment("--until", until),
+        since=None if since is None else parse_moment("--since", since, _zone_settings().zone),
+        until=None if until is None else parse_moment("--until", until, _zone_settings().zone),
         limit=limit,
     )
     end_dead_executions()
@@ -141,22 +140,20 @@ def _history_table(executions: list[SyncExecution]) -> Table:
 
 
 def _error_table(errors: list[IntegrationError]) -> Table:
-    table = Table("id", Column("step", no_wrap=True), "record", "external id", "status", "what is wrong")
+    zone = _zone_settings().zone
+    table = Table("id", Column("step", no_wrap=True), "record", "external id", "status", "seen", "what is wrong")
     for error in errors:
-        what = Text(error.error_message)
+        first, last = (moment.astimezone(zone).date() for moment in (error.first_seen_at, error.last_seen_at))
         table.add_row(
-            str(error.id), error.operation, error.entity_type, Text(error.entity_external_id), error.status, what
+            str(error.id),
+            error.operation,
+            error.entity_type,
+            Text(error.entity_external_id),
+            error.status,
+            f"{error.occurrences} x\n{first}\n{last}",
+            Text(error.error_message),
         )
     return table
-
-
-def _moment(option: str, text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{option} {text!r} is no date or time: 2024-03-01 or 2024-03-01T09:30 is expected") from None
-    zone = _zone_settings().zone
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _one_of(name: str, text: str, allowed: list[str]) -> str:

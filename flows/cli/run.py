@@ -1,5 +1,6 @@
 """Run a flow from the command line, in this process, and answer with an exit status."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,22 +67,33 @@ class Request:
 def run(request: Request) -> ExitStatus:
     """Check everything, run the flow, show what came of it."""
     step, span = request.resolve()
+    state = run_flow(_title(request, step, span), lambda: _start_flow(request, step, span), sandbox=request.sandbox)
+    flow_run_id = str(state.state_details.flow_run_id)
+    show_outcome(flow_run_id, str(state.name), state.message, as_json=request.as_json)
+    if state.is_cancelled():
+        return ExitStatus.INTERRUPTED
+    return ExitStatus.COMPLETED if state.is_completed() else ExitStatus.FAILED
+
+
+def run_flow(title: str, start: Callable[[], Any], *, sandbox: bool) -> Any:
+    """Run a flow in this process, telling what it does. Returns its final state.
+
+    Args:
+        title: What a person reads first.
+        start: Imports the flow and runs it; called once Prefect is ready.
+        sandbox: Serve the three vendors from the built-in sandbox meanwhile.
+    """
     with ExitStack() as stack:
-        view = stack.enter_context(RunView(_title(request, step, span)))
+        view = stack.enter_context(RunView(title))
         stack.enter_context(listening(view.hear))
-        if request.sandbox:
+        if sandbox:
             from flows.cli.sandbox import sandboxed
 
             stack.enter_context(sandboxed())
         get_engine()  # a database that cannot be used is said before Prefect boots
         quiet_prefect()
         stack.enter_context(prefect_api())
-        state = _run_flow(request, step, span)
-    flow_run_id = str(state.state_details.flow_run_id)
-    show_outcome(flow_run_id, str(state.name), state.message, as_json=request.as_json)
-    if state.is_cancelled():
-        return ExitStatus.INTERRUPTED
-    return ExitStatus.COMPLETED if state.is_completed() else ExitStatus.FAILED
+        return start()
 
 
 def _title(request: Request, step: str, span: MonthWindow) -> str:
@@ -90,7 +102,7 @@ def _title(request: Request, step: str, span: MonthWindow) -> str:
     return f"{what}, {span}{which}" + (", on the sandbox" if request.sandbox else "")
 
 
-def _run_flow(request: Request, step: str, span: MonthWindow) -> Any:
+def _start_flow(request: Request, step: str, span: MonthWindow) -> Any:
     from flows.process_accruals import process_accruals
     from flows.sync_import import sync_import
 

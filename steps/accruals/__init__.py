@@ -11,5 +11,19 @@ The pure heart, from what is known to what is to be done (accruals.md is the law
     rule.py        a row as data                   carry_out.py  what a row does
     decide.py      the 22 rows, tried from the top
     check.py       bad data                        outcome.py    the answer
-    month.py       all contracts of a month, and the step's result
+    month.py       the step's result, counted contract by contract
+
+Around it, the database (one month is one transaction, all contracts in chunks):
+
+    process.py     a month: load, decide, write, check, chunk by chunk
+    due.py         which contracts are due         load.py       their facts, by a few queries
+    stored.py      from columns to values          posted.py     what was accrued before
+    post.py        the rows, only what changed     failures.py   bad data as integration errors
+    ledger_check.py  accrued + remaining = invoiced - credited, read back before the commit
+    rules.py       the engine's settings           public_holidays.py, service_facts.py  what all contracts share
+
+A person closes a month (the only thing that closes it), and reads what came of it:
+
+    closing.py     close and reopen                closing_checks.py  what keeps a month open
+    fingerprint.py the hash of a month's postings  reports/           every report, as data and in its forms
 """

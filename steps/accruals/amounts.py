@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from fractions import Fraction
 from itertools import accumulate, chain, pairwise
 
 from steps.accruals.sessions import divide_half_up
-from steps.domain.money import ZERO, to_cents
+from steps.domain.money import ZERO
 
 WHOLE = Decimal("1.000000")
 _PORTION_DIGITS = 6
 
 
 def amount_for(remaining: Decimal, sessions: int, sessions_remaining: int) -> Decimal:
-    """The part of `remaining` that `sessions` of all `sessions_remaining` earn: exact, then rounded once."""
-    numerator, denominator = remaining.as_integer_ratio()
-    return to_cents(Fraction(numerator * sessions, denominator * sessions_remaining))
+    """The part of `remaining`, in whole cents, that `sessions` of all `sessions_remaining` earn: rounded once."""
+    cents = int(remaining.scaleb(2))
+    earned = divide_half_up(abs(cents) * sessions, sessions_remaining)
+    return Decimal(earned if cents >= 0 else -earned).scaleb(-2)
 
 
 def split_amount(remaining: Decimal, sessions: Iterable[int], sessions_remaining: int) -> list[Decimal]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, case, func, select, type_coerce
+from sqlalchemy import ColumnElement, Float, case, func, literal_column, select, type_coerce
 from sqlmodel import Session
 
 from steps.accruals.due import CONTRACT, STATE, Chunk, Query, is_due, with_state
@@ -70,7 +70,13 @@ class LedgerCheck:
         for currency in () if self._breaches else sorted(invoiced.keys() | self._explained.keys()):
             explained, documents = self._explained.get(currency, 0), invoiced.get(currency, 0)
             if explained != documents:
-                self._note("all contracts", "they account for", explained, "their documents add up to", documents)
+                self._note(
+                    f"all contracts in {currency}",
+                    "they account for",
+                    explained,
+                    "their documents add up to",
+                    documents,
+                )
         if self._breaches:
             more = len(self._breaches) - _NAMED
             named = "; ".join(self._breaches[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
@@ -117,7 +123,7 @@ def _postings() -> Query:
 
 def _is_usable(amount: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a column holds an amount at all; a contract with one that is none is among the failed."""
-    return type_coerce(amount, Float).between(-float(LARGEST), float(LARGEST))
+    return type_coerce(amount, Float).between(literal_column(f"-{LARGEST}"), literal_column(f"{LARGEST}"))
 
 
 def _usable_cents(amount: ColumnElement[Any]) -> ColumnElement[int]:

@@ -9,7 +9,6 @@ from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from steps.accruals.due import STATE
-from steps.accruals.load import LoadedContract
 from steps.accruals.outcome import AccrualState, Outcome, Posting
 from steps.domain.accrual import AccruedPeriod, ContractAccrual
 from steps.domain.bulk import write_many
@@ -18,31 +17,34 @@ from steps.domain.rows import Row, chunks
 
 
 class Decided(NamedTuple):
-    """A contract, and what its month came to."""
+    """What a contract's month came to, and its state as the ledger has it. Its facts are not kept: they are many."""
 
-    contract: LoadedContract
     outcome: Outcome
+    accrual_id: int | None
+    state: AccrualState | None
 
 
 def post(session: Session, month: date, decided: Sequence[Decided]) -> None:
     """Write down the outcomes of a chunk; what the ledger says already is not written again."""
     changed = [
         _state_row(outcome.contract_id, outcome.state)
-        for contract, outcome in decided
-        if outcome.state is not None and outcome.state != contract.state
+        for outcome, _, state in decided
+        if outcome.state is not None and outcome.state != state
     ]
     write_many(session, ContractAccrual, changed, ("contract_id",))
     ids = _accrual_ids(session, decided)
     postings = [
-        _posting_row(ids[outcome.contract_id], month, posting) for _, outcome in decided for posting in outcome.postings
+        _posting_row(ids[outcome.contract_id], month, posting)
+        for outcome, *_ in decided
+        for posting in outcome.postings
     ]
     write_many(session, AccruedPeriod, postings)
-    _set_statuses(session, (outcome for _, outcome in decided))
+    _set_statuses(session, (outcome for outcome, *_ in decided))
 
 
 def _accrual_ids(session: Session, decided: Sequence[Decided]) -> dict[int, int]:
     """The id of each contract's state; those of new ones are asked for, in one query for their whole range."""
-    ids = {contract.facts.id: contract.accrual_id for contract, _ in decided}
+    ids = {outcome.contract_id: accrual_id for outcome, accrual_id, _ in decided}
     new = [contract_id for contract_id, accrual_id in ids.items() if accrual_id is None]
     if new:
         query = select(STATE.contract_id, STATE.id).where(STATE.contract_id.between(new[0], new[-1]))

@@ -7,6 +7,8 @@ from enum import StrEnum
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from tracking.sealed import FindableText, SealedText
+
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
 
 
@@ -24,8 +26,8 @@ class Client(SQLModel, table=True):
     __tablename__ = "client"
 
     id: int | None = Field(default=None, primary_key=True)
-    identifier: str = Field(unique=True)
-    name: str = ""
+    identifier: str = Field(unique=True, sa_type=FindableText)
+    name: str = Field(default="", sa_type=SealedText)
 
 
 class ClientExternalId(SQLModel, table=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from steps.domain.client import ClientExternalId, System, normalize_email
+from steps.domain.client import Client, ClientExternalId, System, normalize_email
 from steps.domain.rows import select_in
 
 
@@ -42,3 +42,16 @@ def crm_users(
     rows = select_in(session, columns, ClientExternalId.external_id, alike, ours)
     rows += select_in(session, columns, ClientExternalId.client_id, clients, ours)
     return CrmUsers(emails, {row["external_id"]: row["client_id"] for row in rows})
+
+
+def clients_of_people(session: Session, people: Iterable[tuple[str | None, str | None]]) -> dict[int, str]:
+    """The clients (id -> email) that people of the CRM (user id and email) are: by a link, or by the same email."""
+    listed = list(people)
+    emails = {normalize_email(email) for _, email in listed} - {None}
+    users = {user_id for user_id, _ in listed} - {None}
+    ours = ClientExternalId.system == System.FOURGEEKS
+    links = select_in(session, (ClientExternalId.client_id,), ClientExternalId.external_id, users, ours)
+    columns = Client.id, Client.identifier
+    rows = select_in(session, columns, Client.identifier, emails)
+    rows += select_in(session, columns, Client.id, (row["client_id"] for row in links))
+    return {row["id"]: row["identifier"] for row in rows}

@@ -1,6 +1,6 @@
 """Documents the vendor no longer lists: kept, marked void and reported (interfaces.md, How records are matched)."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,13 @@ class GoneDocuments:
 
     newly: list[Row] = field(default_factory=list)
     all: list[Row] = field(default_factory=list)
+
+    def limited_to(self, concerns: Callable[[str, str], bool]) -> "GoneDocuments":
+        """Those that are meant, by kind and id."""
+        newly, everything = (
+            [row for row in rows if concerns(row["kind"], row["external_id"])] for rows in (self.newly, self.all)
+        )
+        return GoneDocuments(newly, everything)
 
     @property
     def contract_ids(self) -> set[int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
@@ -73,6 +74,14 @@ class Contracts:
     by_client: Mapping[int, list[Row]]
     """Each with `id`, `contract_date` and `service_type`."""
     periods: Mapping[PeriodKey, Row]
+
+    @cached_property
+    def _clients(self) -> dict[int, int]:
+        return {contract["id"]: client_id for client_id, rows in self.by_client.items() for contract in rows}
+
+    def client_of(self, contract_id: int) -> int:
+        """Whose contract it is."""
+        return self._clients[contract_id]
 
     def contract_of(self, seat: Seat) -> int | None:
         """The contract that a seat has or, if it has none yet, fits best; None if it fits none.

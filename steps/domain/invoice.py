@@ -5,10 +5,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index
+from sqlalchemy import Column, Index
 from sqlmodel import Field, SQLModel
 
 from tracking.columns import UtcDateTime, money
+from tracking.sealed import SealedJson
 
 
 class DocumentKind(StrEnum):
@@ -47,4 +48,4 @@ class Invoice(SQLModel, table=True):
     """The vendor's own, raw: its meaning is disputed (vendors/holded.md)."""
     voided_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """Since when the vendor no longer lists it; a void document counts nowhere."""
-    original_data: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    original_data: dict[str, Any] = Field(sa_column=Column(SealedJson, nullable=False))

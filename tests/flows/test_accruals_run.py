@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
 from tests.flows.conftest import CommandLine
@@ -13,7 +14,7 @@ MARCH_TO_JUNE = ("--start-date", "2024-03-01", "--end-date", "2024-07-01")
 
 
 def test_a_range_is_accrued_month_by_month_and_a_second_run_posts_nothing(
-    sync_actions: CommandLine, database: str
+    sync_actions: CommandLine, database: str, prefect_server: str
 ) -> None:
     imported = sync_actions.run("--sandbox", "--json")
     first = sync_actions.run("--from-step", "accruals", *MARCH_TO_JUNE, "--json")
@@ -26,6 +27,14 @@ def test_a_range_is_accrued_month_by_month_and_a_second_run_posts_nothing(
     assert [e["result"]["period_start_date"] for e in executions] == [e["window_start"] for e in executions]
     assert all(float(e["result"]["amount_accrued"]) > 0 for e in executions)
     assert {e["result"]["amount_accrued"] for e in second.json["executions"]} == {"0.00"}
+    (picture,) = _artifacts(prefect_server, "sync-accruals-eur", first.json["flow_run_id"])
+    assert picture.startswith("data:image/png;base64,iVBORw0KGgo")
+
+
+def _artifacts(api_url: str, key: str, flow_run_id: str) -> list[str]:
+    wanted = {"artifacts": {"key": {"any_": [key]}}, "flow_runs": {"id": {"any_": [flow_run_id]}}}
+    found = httpx.post(f"{api_url}/artifacts/filter", json=wanted).raise_for_status().json()
+    return [str(artifact["data"]) for artifact in found]
 
 
 def test_a_month_that_is_not_over_fails_and_those_after_it_are_not_run(sync_actions: CommandLine) -> None:

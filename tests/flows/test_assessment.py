@@ -25,7 +25,9 @@ BOTH = MonthWindow(MARCH.start, APRIL.end)
 LATER = datetime(2024, 6, 1, tzinfo=UTC)
 
 
-def _executed(cell: Cell, at: datetime = LATER, status: str = "completed", **result: object) -> int:
+def _executed(
+    cell: Cell, result: dict[str, object] | None = None, *, at: datetime = LATER, status: str = "completed"
+) -> int:
     """An execution of the past that took a minute."""
     (execution_id,) = plan_executions("run", [cell.planned])
     with tracking_session() as session:
@@ -37,7 +39,7 @@ def _executed(cell: Cell, at: datetime = LATER, status: str = "completed", **res
                 started_at=at,
                 completed_at=at + timedelta(minutes=1),
                 error_message="the vendor is down" if status == "failed" else None,
-                details={"result": result},
+                details={"result": result or {}},
             )
         )
     return execution_id
@@ -85,7 +87,7 @@ def test_a_month_that_was_read_right_after_midnight_in_madrid_is_not(database: s
 def test_what_was_built_on_something_that_changed_since_is_stale(database: str) -> None:
     cell = Cell(CRM_CLIENTS, MARCH)
     _executed(cell)
-    source = _executed(Cell(INVOICES, MARCH), at=LATER + timedelta(hours=1), invoices_updated=1)
+    source = _executed(Cell(INVOICES, MARCH), {"invoices_updated": 1}, at=LATER + timedelta(hours=1))
 
     assert _state(cell) == (CellState.stale, f"invoices 2024-03 has changed something since (execution {source})")
 
@@ -104,7 +106,7 @@ def test_a_later_run_that_does_not_touch_it_leaves_it_completed(
 ) -> None:
     cell = Cell(CRM_CLIENTS, MARCH)
     _executed(cell)
-    _executed(source, at=LATER + timedelta(hours=1), **result)
+    _executed(source, result, at=LATER + timedelta(hours=1))
 
     assert _state(cell)[0] is CellState.completed
 
@@ -114,7 +116,7 @@ def test_accruals_build_on_every_import_of_their_month_and_on_the_months_before(
     _executed(cell)
     assert _state(cell)[0] is CellState.completed
 
-    _executed(Cell(ACCRUALS, MARCH), at=LATER + timedelta(hours=1), amount_accrued="10.00")
+    _executed(Cell(ACCRUALS, MARCH), {"amount_accrued": "10.00"}, at=LATER + timedelta(hours=1))
     assert _state(cell)[1].startswith("accruals 2024-03 has changed")
 
 

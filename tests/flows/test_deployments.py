@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -48,15 +49,33 @@ def _worker(variables: Mapping[str, str], folder: Path) -> Iterator[None]:
             worker.wait(LONGEST_SECONDS)
 
 
-def test_the_file_names_the_deployments_that_others_rely_on() -> None:
+def _declared() -> dict[str, dict[str, Any]]:
+    """The deployments of the file, by their full names."""
     declared = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    return {f"{d['entrypoint'].rpartition('.')[2].replace('_', '-')}/{d['name']}": d for d in declared}
 
-    names = {f"{d['entrypoint'].rpartition('.')[2].replace('_', '-')}/{d['name']}" for d in declared}
-    monthly = next(d for d in declared if d["entrypoint"].endswith("sync_import") and d["name"] == "monthly")
-    assert {"sync-import/on-demand", "sync-import/monthly"} <= names
-    assert {d["work_pool"]["name"] for d in declared} == {"sync"}
+
+def test_the_file_names_the_deployments_that_others_rely_on() -> None:
+    assert set(_declared()) == {
+        "sync-import/on-demand",
+        "sync-import/monthly",
+        "process-accruals/on-demand",
+        "process-accruals/monthly",
+        "reconcile-executions/every-5-minutes",
+    }
+    assert {d["work_pool"]["name"] for d in _declared().values()} == {"sync"}
+
+
+@pytest.mark.parametrize(("flow", "cron"), [("sync-import", "0 6 2 * *"), ("process-accruals", "0 6 3 * *")])
+def test_the_monthly_runs_work_on_the_month_before_their_schedule(flow: str, cron: str) -> None:
+    monthly = _declared()[f"{flow}/monthly"]
+
     assert monthly["parameters"] == {"period": "previous-month"}
-    assert [(s["cron"], s["timezone"]) for s in monthly["schedules"]] == [("0 6 2 * *", "Europe/Madrid")]
+    assert [(s["cron"], s["timezone"]) for s in monthly["schedules"]] == [(cron, "Europe/Madrid")]
+
+
+def test_runs_of_one_deployment_take_turns() -> None:
+    assert {d["concurrency_limit"]["limit"] for d in _declared().values()} == {1}
 
 
 def test_a_worker_runs_what_was_deployed_and_a_mid_month_date_is_refused_before_a_run_exists(

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def write(report: StepReport) -> list[dict[str, object]]:
     with write_session() as session:
-        report.record_errors(session, None)
+        report.record(session, None)
     return whole_ledger()["integration_error"]
 
 

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -10,16 +12,8 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import StatementError
 from sqlmodel import Session, SQLModel, col
 
-import steps.domain.accrual
-import steps.domain.client
-import steps.domain.closed_month
-import steps.domain.contract
-import steps.domain.invoice
-import steps.domain.period
-import steps.domain.service  # noqa: F401 - the tables register themselves
-import tracking.execution
-import tracking.integration_error
-import tracking.sync_plan  # noqa: F401
+import steps.domain
+import tracking
 from steps.domain.accrual import ContractAccrual
 from steps.domain.client import Client
 from steps.domain.contract import ServiceContract
@@ -35,8 +29,17 @@ from tracking.errors import DatabaseUnusableError
 from tracking.execution import SyncExecution
 
 
+def _load_all_models() -> None:
+    """Every table of every module, so that none is compared without its model."""
+    for package in (steps.domain, tracking):
+        for module in iter_modules(package.__path__, f"{package.__name__}."):
+            if not module.ispkg:
+                import_module(module.name)
+
+
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection", "ignore:autogenerate skipping metadata-specified")
 def test_the_migrations_make_exactly_the_tables_of_the_models(database: str) -> None:
+    _load_all_models()
     with get_engine().connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
 

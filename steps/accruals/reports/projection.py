@@ -12,7 +12,7 @@ from steps.accruals.periods import change_date
 from steps.domain.accrual import AccrualStatus
 from steps.domain.contract import ContractStatus
 from steps.domain.money import ZERO
-from steps.domain.months import first_of_month, last_of_month, next_month
+from steps.domain.months import last_of_month, next_month
 
 MOST_MONTHS = 120
 """A course that ends later than in ten years is a typing mistake, and what is left of it waits for a person."""
@@ -60,11 +60,11 @@ def undecided(facts: ContractFacts, month: date) -> ContractFacts:
 
 def _outcomes(facts: ContractFacts, month: date, rules: AccrualRules) -> Iterator[Outcome]:
     """Each month's outcome built on the one before, until nothing is left or nothing more can happen."""
-    end = _last_eventful_month(facts, rules)
+    end = _last_eventful_day(facts, rules)
     for ahead in range(1, MOST_MONTHS + 1):
         outcome = decide(facts, next_month(month, ahead), rules, closed=False)
         yield outcome
-        if outcome.month >= end or (outcome.state is not None and outcome.state.remaining == ZERO):
+        if last_of_month(outcome.month) >= end or (outcome.state is not None and outcome.state.remaining == ZERO):
             return
         facts = _after(facts, outcome)
 
@@ -78,12 +78,11 @@ def _after(facts: ContractFacts, outcome: Outcome) -> ContractFacts:
     return replace(facts, status=outcome.contract_status, accrual=accrual)
 
 
-def _last_eventful_month(facts: ContractFacts, rules: AccrualRules) -> date:
-    """After it no day begins or ends anything, no status changes, and whoever was put off has been so for too long."""
+def _last_eventful_day(facts: ContractFacts, rules: AccrualRules) -> date:
+    """After it no day is in force, no status changes and nobody is new any more: whoever waits then, waits on."""
     days = [facts.contract_date + timedelta(days=rules.recent_days)]
     for period in facts.periods:
         days += [period.end, change_date(period)]
     if facts.notion is not None and facts.notion.day is not None:
         days.append(facts.notion.day)
-    furthest = min(max(days), date(date.max.year - 1, 1, 1))  # so that there is a month after it
-    return next_month(first_of_month(furthest), min(rules.postponed_months, MOST_MONTHS) + 1)
+    return max(days)

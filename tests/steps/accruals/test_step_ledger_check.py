@@ -2,9 +2,13 @@
 
 import pytest
 
+from steps.accruals.due import due_chunks
+from steps.accruals.ledger_check import LedgerCheck
+from steps.domain.invoice import Invoice
 from steps.errors import AccrualError
-from tests.steps.accruals.builders import document
+from tests.steps.accruals.builders import day, document
 from tests.steps.accruals.database_ledger import Stored, accrue, accrue_months, execute, snapshot, states, store
+from tracking.database import read_session
 
 OF_CONTRACT_2 = "(SELECT id FROM contract_accrual WHERE contract_id = 2)"
 TAMPERING = {
@@ -51,6 +55,20 @@ def test_of_many_breaches_the_first_are_named_and_the_others_counted(database: s
         accrue("2024-02")
 
     assert "contract 6" not in str(caught.value)
+
+
+def test_a_contract_that_was_left_out_is_missed_in_the_total(database: str) -> None:
+    store(Stored(1), Stored(2), Stored(3))
+    accrue("2024-01")
+
+    with read_session() as session:
+        check = LedgerCheck(session, day("2024-01-31"), Invoice.net_amount)
+        first = next(due_chunks(session, day("2024-01-31"), size=2))
+        check.check(first, decided={1, 2}, failed=set())
+        with pytest.raises(
+            AccrualError, match=r"all contracts in EUR: they account for 1200.00, .* add up to 1800.00$"
+        ):
+            check.finish()
 
 
 def test_a_failed_contract_is_no_breach(database: str) -> None:

@@ -91,6 +91,12 @@ def test_a_client_nobody_ever_heard_of_is_a_resignation_next_month() -> None:
     assert expected(contract(document("2025-03-20", "300.00"))) == {"2025-06": "300.00"}
 
 
+def test_a_notion_status_with_a_later_date_is_expected_in_its_month() -> None:
+    graduates = contract(document("2025-01-20", "300.00"), notion=NotionFacts("GRADUATED", day("2025-09-10")))
+
+    assert expected(graduates) == {"2025-09": "300.00"}
+
+
 def test_what_was_credited_after_it_was_accrued_is_taken_back_next_month() -> None:
     credited = contract(
         document("2025-01-10", "300.00"),

@@ -112,6 +112,16 @@ def test_what_came_late_for_a_closed_month_is_told_apart_from_its_closing(databa
     assert euros.deferred - euros.late == january().closing["EUR"]
 
 
+def test_documents_and_postings_after_the_month_are_not_in_it(database: str) -> None:
+    books = academy()
+    before = january()
+
+    books.document(1, "2024-02-01", "50.00")
+    accrue_month(MonthWindow.of(day("2024-02")), LATER, SETTINGS)
+
+    assert january() == before
+
+
 def test_nothing_deferred_is_an_empty_waterfall(database: str) -> None:
     report = january()
 

@@ -1,0 +1,64 @@
+"""The app: `create_app(settings)`. It serves the API below `/api`; whatever else is added to it is outside the token.
+
+The page goes on the same app: `ui.run_with(create_app(settings))`; only `/api/...` asks for the bearer token, and
+without a token everything is for loopback only.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from flows.api import accruals, errors, executions, health, integrations, steps
+from flows.api.documented import describe
+from flows.api.problems import UnexpectedErrors, add_problem_handlers
+from flows.api.security import Guard, token_of
+from flows.api.step_runs import PrefectStepRuns, StepRuns
+from flows.api.wire import AccessLog, AnswerHeaders, BodyLimit
+from steps.settings import SyncSettings
+
+_DESCRIPTION = """Run a step, see what happened, work the errors, take the reports along.
+
+Errors are problem details (RFC 9457). Every route but `/api/health` wants `Authorization: Bearer <SYNC_API_TOKEN>`;
+without that variable the server answers this machine only, and wants no token."""
+
+
+def create_app(settings: SyncSettings, runs: StepRuns | None = None) -> FastAPI:
+    """The API on the database of `SYNC_DATABASE_URL`.
+
+    Args:
+        settings: For the token, the zone and the default year; the steps read their own when they run.
+        runs: How steps are started; through Prefect by default.
+    """
+    app = FastAPI(
+        title="Sync Management",
+        version="1",
+        description=_DESCRIPTION,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # they would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.settings, app.state.runs = settings, runs or PrefectStepRuns()
+    for router in (steps.router, executions.router, errors.router, integrations.router, accruals.router, health.router):
+        app.include_router(router)
+    add_problem_handlers(app)
+    # The last one added is the first that sees a request.
+    app.add_middleware(UnexpectedErrors)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Guard, token=token_of(settings))
+    app.add_middleware(AnswerHeaders)
+    app.add_middleware(AccessLog)
+    describe(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        runs: StepRuns = app.state.runs
+        await run_in_threadpool(runs.close)

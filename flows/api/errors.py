@@ -1,0 +1,132 @@
+"""Integration errors: records that could not be applied, as work for people."""
+
+from http import HTTPStatus
+from io import StringIO
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema
+
+from flows.api.answers import ErrorPage, IntegrationErrorAnswer, Marked
+from flows.api.cursor import LARGEST_ID, next_cursor, read_cursor
+from flows.api.documented import csv_file, not_modified, problems
+from flows.api.paging import link_to_next
+from flows.api.parts import RowId
+from flows.api.problems import RefusedError
+from flows.api.steps import StepId
+from flows.api.tagged import TaggedRoute
+from flows.parameters import parse_step
+from steps.catalog import STEPS
+from tracking.error_review import ErrorFilter, export_errors, find_error, find_errors, mark_errors
+from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
+from tracking.integration_error import ErrorStatus
+
+router = APIRouter(prefix="/api/integrations/errors", tags=["errors"], route_class=TaggedRoute)
+
+_NAME = r"^[a-z0-9_-]{1,64}$"
+IntegrationName = Annotated[
+    str, WithJsonSchema({"type": "string", "examples": list(dict.fromkeys(s.integration for s in STEPS.values()))})
+]
+Decision = Literal[ErrorStatus.RESOLVED, ErrorStatus.IGNORED]
+
+
+class ExportQuery(BaseModel):
+    """Which errors are wanted; a filter that does not exist is refused rather than passed over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    integration_name: IntegrationName | None = Field(default=None, pattern=_NAME)
+    operation: StepId | None = Field(default=None, description="The step that met it.")
+    entity_type: str | None = Field(default=None, pattern=_NAME, examples=["invoice", "contact"])
+    status: ErrorStatus | None = None
+
+    def resolve(self, *, older_than: int | None = None, limit: int | None = None) -> ErrorFilter:
+        """As the review of errors knows it.
+
+        Raises:
+            UsageError: a value makes no sense.
+        """
+        return ErrorFilter(
+            integration_name=self.integration_name,
+            operation=None if self.operation is None else parse_step(self.operation),
+            entity_type=self.entity_type,
+            status=self.status,
+            older_than=older_than,
+            limit=limit,
+        )
+
+
+class ErrorQuery(ExportQuery):
+    """The same, a page at a time."""
+
+    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+    cursor: str | None = Field(default=None, pattern=r"^[\w-]{1,200}$", description="`next_cursor` of the page before.")
+
+
+class Mark(BaseModel):
+    """What a person decided about an error."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "resolved"}]})
+
+    status: Decision
+
+
+class BulkMark(Mark):
+    """The same, about many."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": [3, 5], "status": "ignored"}]})
+
+    ids: list[Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)]] = Field(min_length=1, max_length=MAX_LIMIT)
+
+
+@router.get("", responses={**problems(), **not_modified()})
+def list_errors(request: Request, response: Response, query: Annotated[ErrorQuery, Query()]) -> ErrorPage:
+    """Integration errors, newest first; there is a next page as long as `next_cursor` is not null."""
+    older_than = None if query.cursor is None else read_cursor(query.cursor, by_start=False).id
+    found = find_errors(query.resolve(older_than=older_than, limit=query.limit + 1))
+    page, more = found[: query.limit], len(found) > query.limit
+    cursor = next_cursor(Place(page[-1].id or 0)) if more else None
+    link_to_next(request, response, cursor)
+    return ErrorPage(errors=[IntegrationErrorAnswer.model_validate(each) for each in page], next_cursor=cursor)
+
+
+@router.get(
+    "/export/csv",
+    response_class=Response,
+    responses={**csv_file("The errors that fit, newest first; no cell can carry a formula."), **problems()},
+)
+def export_csv(query: Annotated[ExportQuery, Query()]) -> Response:
+    """Every integration error that fits, as a spreadsheet."""
+    file = StringIO(newline="")
+    export_errors(file, query.resolve())
+    return csv_answer(file.getvalue(), "integration-errors.csv")
+
+
+@router.patch("/bulk-update", responses=problems())
+def mark_many(asked: BulkMark) -> Marked:
+    """Resolve or ignore many errors; ids that no error has are named, the others are marked."""
+    unknown = mark_errors(asked.ids, asked.status)
+    return Marked(
+        status=asked.status,
+        updated=[each for each in dict.fromkeys(asked.ids) if each not in unknown],
+        unknown=list(dict.fromkeys(unknown)),
+    )
+
+
+@router.patch("/{error_id}", responses=problems(HTTPStatus.NOT_FOUND))
+def mark_one(error_id: RowId, asked: Mark) -> IntegrationErrorAnswer:
+    """Resolve or ignore one error."""
+    unknown = mark_errors([error_id], asked.status)
+    error = find_error(error_id)
+    if unknown or error is None:
+        raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no integration error {error_id}")
+    return IntegrationErrorAnswer.model_validate(error)
+
+
+def csv_answer(text: str, file_name: str) -> Response:
+    """A spreadsheet to be saved, never to be shown by a browser."""
+    return Response(
+        text.encode(),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{file_name}"'},
+    )

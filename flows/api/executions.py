@@ -1,0 +1,89 @@
+"""Executions: what ran, runs and failed, newest first."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from flows.api.answers import ExecutionAnswer, ExecutionDetail, ExecutionPage, IntegrationErrorAnswer
+from flows.api.cursor import next_cursor, read_cursor
+from flows.api.documented import not_modified, problems
+from flows.api.paging import link_to_next
+from flows.api.parts import AppSettings, RowId
+from flows.api.problems import RefusedError
+from flows.api.steps import StepId
+from flows.api.tagged import TaggedRoute
+from flows.parameters import parse_moment, parse_step
+from steps.settings import SyncSettings
+from tracking.error_review import ErrorFilter, find_errors
+from tracking.execution import ExecutionStatus
+from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, HistoryFilter, find_execution, find_executions
+from tracking.repair import end_dead_executions
+
+router = APIRouter(prefix="/api/sync/executions", tags=["executions"], route_class=TaggedRoute)
+
+_MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?$"
+Moment = Annotated[str, WithJsonSchema({"type": "string", "examples": ["2024-03-01", "2024-03-01T09:30:00Z"]})]
+
+
+class ExecutionQuery(BaseModel):
+    """Which executions are wanted; a filter that does not exist is refused rather than passed over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    step_name: StepId | None = None
+    status: ExecutionStatus | None = None
+    flow_run_id: str | None = Field(default=None, pattern=r"^[0-9A-Za-z-]{1,64}$", description="Of one run in Prefect.")
+    started_after: Moment | None = Field(default=None, pattern=_MOMENT, description="Without an offset: SYNC_TIMEZONE.")
+    started_before: Moment | None = Field(default=None, pattern=_MOMENT)
+    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+    cursor: str | None = Field(default=None, pattern=r"^[\w-]{1,200}$", description="`next_cursor` of the page before.")
+
+    def resolve(self, settings: SyncSettings) -> HistoryFilter:
+        """As the history knows it, for one row more than a page.
+
+        Raises:
+            UsageError: a value makes no sense.
+        """
+        after, before = self.started_after, self.started_before
+        by_start = after is not None or before is not None
+        return HistoryFilter(
+            step_name=None if self.step_name is None else parse_step(self.step_name),
+            status=self.status,
+            flow_run_id=self.flow_run_id,
+            started_after=None if after is None else parse_moment("started_after", after, settings.zone),
+            started_before=None if before is None else parse_moment("started_before", before, settings.zone),
+            older_than=None if self.cursor is None else read_cursor(self.cursor, by_start=by_start),
+            limit=self.limit + 1,
+        )
+
+
+@router.get("", responses={**problems(), **not_modified()})
+def list_executions(
+    request: Request, response: Response, query: Annotated[ExecutionQuery, Query()], settings: AppSettings
+) -> ExecutionPage:
+    """Executions, newest first.
+
+    With `started_after` or `started_before` they are in order of their start, and those that never started are left
+    out. There is a next page as long as `next_cursor` is not null; the `Link` header has its address.
+    """
+    wanted = query.resolve(settings)
+    end_dead_executions()
+    found = find_executions(wanted)
+    page, more = found[: query.limit], len(found) > query.limit
+    cursor = next_cursor(wanted.place_of(page[-1])) if more else None
+    link_to_next(request, response, cursor)
+    return ExecutionPage(executions=[ExecutionAnswer.of(each) for each in page], next_cursor=cursor)
+
+
+@router.get("/{execution_id}", responses={**problems(HTTPStatus.NOT_FOUND), **not_modified()})
+def show_execution(execution_id: RowId) -> ExecutionDetail:
+    """One execution, with the records it could not apply."""
+    end_dead_executions()
+    execution = find_execution(execution_id)
+    if execution is None:
+        raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no execution {execution_id}")
+    errors = find_errors(ErrorFilter(sync_execution_id=execution_id, limit=MAX_LIMIT))
+    shown = [IntegrationErrorAnswer.model_validate(each) for each in errors]
+    return ExecutionDetail(**dict(ExecutionAnswer.of(execution)), integration_errors=shown)

@@ -1,0 +1,55 @@
+"""Waits for a run that was started, here or elsewhere, without holding a thread, and looks up what came of it."""
+
+import asyncio
+from http import HTTPStatus
+from time import monotonic
+
+from starlette.concurrency import run_in_threadpool
+
+from flows.api.problems import RefusedError
+from flows.api.step_runs import StartedRun
+from tracking.execution import OPEN_STATUSES, SyncExecution
+from tracking.history import executions_of_run
+from tracking.repair import end_dead_executions
+
+_POLL_SECONDS = 0.1
+_LONGEST_PLANNING_SECONDS = 30.0
+
+
+async def outcome_of_run(run: StartedRun) -> list[SyncExecution]:
+    """The executions of a run of this app, when it has ended.
+
+    Raises:
+        RefusedError: 500, the run ended before it planned anything.
+    """
+    last_words = await asyncio.shield(asyncio.wrap_future(run.ended))
+    executions = await run_in_threadpool(executions_of_run, run.flow_run_id)
+    if not executions:
+        raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, f"the run ended before it began: {last_words}")
+    return executions
+
+
+async def outcome_of_known_run(flow_run_id: str) -> list[SyncExecution]:
+    """The executions of a run that somebody started, when they have ended.
+
+    Raises:
+        RefusedError: 500, it never planned anything.
+    """
+    executions = await planned_executions(flow_run_id)
+    if not executions:
+        raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, "the run of the first request ended before it began")
+    while any(each.status in OPEN_STATUSES for each in executions):
+        await asyncio.sleep(_POLL_SECONDS)
+        await run_in_threadpool(end_dead_executions)
+        executions = await run_in_threadpool(executions_of_run, flow_run_id)
+    return executions
+
+
+async def planned_executions(flow_run_id: str) -> list[SyncExecution]:
+    """The executions of a run as soon as they are written down; none if that takes too long."""
+    deadline = monotonic() + _LONGEST_PLANNING_SECONDS
+    while monotonic() < deadline:
+        if executions := await run_in_threadpool(executions_of_run, flow_run_id):
+            return executions
+        await asyncio.sleep(_POLL_SECONDS)
+    return []

@@ -1,0 +1,19 @@
+"""Whether the server lives and its database answers; for load balancers, so without a token."""
+
+from fastapi import APIRouter
+from sqlalchemy import text
+
+from flows.api.answers import Health
+from flows.api.documented import problems
+from tracking.database import get_engine
+from tracking.migrate import schema_revision
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/api/health", responses=problems())
+def health() -> Health:
+    """Liveness, database and schema version; 503 when the database does not answer."""
+    with get_engine().connect() as connection:
+        connection.execute(text("SELECT 1"))
+        return Health(status="ok", database="reachable", schema_version=schema_revision(connection) or "")

@@ -1,0 +1,132 @@
+"""The six integration calls: they make this project a backend for another one's `SYNC_BACKEND_URL`.
+
+Each is a run of its step through Prefect, tracked and claimed like any other, and answers the step's result as it is.
+What a client sends is accepted in the query or in the body; both may say the same.
+"""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from flows.api.documented import problems
+from flows.api.following import outcome_of_run
+from flows.api.outcome import outcome_of
+from flows.api.parts import AppRuns, AppSettings
+from flows.api.problems import RefusedError, status_of_name
+from flows.api.step_runs import StepRuns
+from flows.api.steps import FirstOfMonth
+from flows.parameters import AskedRange, parse_month_date, resolve_range
+from steps.catalog import ACCRUALS, STEPS, Step
+from steps.domain.months import MonthWindow, next_month
+from steps.errors import UsageError
+from steps.settings import SyncSettings
+from tracking.columns import utc_now
+from tracking.execution import ExecutionStatus
+
+router = APIRouter(tags=["integrations"])
+
+
+class _Months(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Nothing(_Months):
+    """A call that knows no months."""
+
+
+class Window(_Months):
+    """Whole months; without dates the default year."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"start_date": "2024-03-01", "end_date": "2024-04-01"}]})
+
+    start_date: FirstOfMonth | None = Field(default=None, description="First month, as its first day.")
+    end_date: FirstOfMonth | None = Field(default=None, description="The month after the last one, as its first day.")
+
+
+class AccrualMonth(_Months):
+    """The month to accrue."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"period_start_date": "2024-03-01"}]})
+
+    period_start_date: FirstOfMonth | None = Field(default=None, description="Required: the month, as its first day.")
+
+
+def _both(query: BaseModel, body: BaseModel | None) -> dict[str, str]:
+    """What query and body say together.
+
+    Raises:
+        UsageError: they say different things.
+    """
+    said, besides = query.model_dump(exclude_none=True), body.model_dump(exclude_none=True) if body else {}
+    for name in said.keys() & besides.keys():
+        if said[name] != besides[name]:
+            raise UsageError(f"{name} is {said[name]!r} in the query and {besides[name]!r} in the body: send one")
+    return said | besides
+
+
+def _span(said: dict[str, str], settings: SyncSettings) -> MonthWindow:
+    dates = {name: parse_month_date(name, text) for name, text in said.items()}
+    if (month := dates.get("period_start_date")) is not None:
+        dates = {"start_date": month, "end_date": next_month(month)}
+    return resolve_range(AskedRange(None, dates.get("start_date"), dates.get("end_date")), utc_now(), settings)
+
+
+async def _run(step: Step, span: MonthWindow, runs: StepRuns, settings: SyncSettings) -> dict[str, Any]:
+    """The result of a step over these months, their counts added up.
+
+    Raises:
+        RefusedError: a month failed, with the status that its error stands for; or this server has a backend itself.
+    """
+    if settings.backend_url:
+        raise RefusedError(
+            HTTPStatus.CONFLICT, "this server passes its steps on to a SYNC_BACKEND_URL: it is no backend itself"
+        )
+    started = await run_in_threadpool(runs.start, step, span)
+    executions = await outcome_of_run(started)
+    outcome = outcome_of(executions)
+    if outcome.status != ExecutionStatus.COMPLETED:
+        first = next(each for each in executions if each.status != ExecutionStatus.COMPLETED)
+        raise RefusedError(status_of_name(first.details.get("error_type", "")), outcome.error_message)
+    return outcome.result or {}
+
+
+_PROBLEMS = problems(HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY)
+
+
+def _add_call(step: Step, months: type[Nothing | Window | AccrualMonth]) -> None:
+    async def call(
+        query: Annotated[months, Query()],  # type: ignore[valid-type]
+        settings: AppSettings,
+        runs: AppRuns,
+        body: months | None = None,  # type: ignore[valid-type]
+    ) -> dict[str, Any]:
+        said = _both(query, body)
+        if months is AccrualMonth and not said:
+            raise UsageError("period_start_date is missing: the first day of the month to accrue, such as 2024-03-01")
+        return await _run(step, _span(said, settings), runs, settings)
+
+    router.add_api_route(
+        step.endpoint,
+        call,
+        methods=["POST"],
+        name=step.id,
+        summary=step.name,
+        description=f"{step.description}. {_HOW[months]}",
+        responses=_PROBLEMS,
+    )
+
+
+_HOW: dict[type[BaseModel], str] = {
+    Nothing: "It is called once, for all months.",
+    Window: (
+        "Of several months each is processed by itself, ascending, and the answer has the sum of their counts; "
+        "when one fails the others are still done, and the answer is the problem."
+    ),
+    AccrualMonth: "One month, which must be over.",
+}
+
+for _step in STEPS.values():
+    _add_call(_step, AccrualMonth if _step is ACCRUALS else Window if _step.by_month else Nothing)

@@ -1,0 +1,143 @@
+"""Every refusal and failure as RFC 9457 problem details, and which error of ours is which status.
+
+A client learns what it asked wrongly, never what is inside: an unexpected error is one sentence here, and a traceback
+without secrets in the log.
+"""
+
+import json
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flows.api.step_runs import TooManyRunsError
+from flows.cli.prefect_api import PrefectUnavailableError
+from steps.errors import ConfigError, SyncError, UsageError, VendorError
+from tracking.claims import ClaimLostError, WindowBusyError
+from tracking.errors import DatabaseUnusableError
+from tracking.idempotency import KeyBusyError, KeyReusedError
+from tracking.redaction import redact
+
+MEDIA_TYPE = "application/problem+json"
+_TRY_AGAIN = {"Retry-After": "10"}
+_log = logging.getLogger(__name__)
+
+STATUSES: Mapping[type[Exception], HTTPStatus] = {
+    UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    VendorError: HTTPStatus.BAD_GATEWAY,
+    WindowBusyError: HTTPStatus.CONFLICT,
+    ClaimLostError: HTTPStatus.CONFLICT,
+    KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    KeyBusyError: HTTPStatus.CONFLICT,
+    TooManyRunsError: HTTPStatus.SERVICE_UNAVAILABLE,
+    PrefectUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DatabaseUnusableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    SyncError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""Error -> status; the nearest class of an error's own tree counts."""
+
+
+class RefusedError(Exception):
+    """A request that is refused, with its status and the reason in one line."""
+
+    def __init__(self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status, self.detail, self.headers = status, detail, headers
+        super().__init__(detail)
+
+
+def status_of(error: type[Exception]) -> HTTPStatus:
+    """The status of an error by its class; 500 for one that is not ours."""
+    return next((STATUSES[kind] for kind in error.__mro__ if kind in STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def status_of_name(error_type: str) -> HTTPStatus:
+    """The status of an error that was only written down, by the name of its class."""
+    known = {kind.__name__: kind for root in STATUSES for kind in (root, *_below(root))}
+    return status_of(known.get(error_type, Exception))
+
+
+def _below(kind: type[Exception]) -> Iterator[type[Exception]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _below(child)
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A problem document. ASCII on the wire, so that no odd character in a message can break the answer."""
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": int(status), "detail": redact(detail)}
+    return Response(json.dumps(body), int(status), {**(headers or {})}, MEDIA_TYPE)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Let the app answer every error that is foreseen with a problem."""
+    handlers: dict[type[Exception], Callable[[Request, Any], Response]] = {
+        RequestValidationError: _invalid,
+        HTTPException: _http,
+        RefusedError: _refused,
+        OperationalError: _database_gone,
+        InterfaceError: _database_gone,
+        **dict.fromkeys(STATUSES, _ours),
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def _ours(_: Request, error: Exception) -> Response:
+    status = status_of(type(error))
+    return problem(status, str(error), _TRY_AGAIN if status is HTTPStatus.SERVICE_UNAVAILABLE else None)
+
+
+def _refused(_: Request, error: RefusedError) -> Response:
+    return problem(error.status, error.detail, error.headers)
+
+
+def _http(_: Request, error: HTTPException) -> Response:
+    detail = "there is nothing here" if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
+    return problem(error.status_code, detail, error.headers)
+
+
+def _invalid(_: Request, error: RequestValidationError) -> Response:
+    """Where and what is wrong; never what was sent."""
+    lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(lines))
+
+
+def _database_gone(_: Request, error: Exception) -> Response:
+    _log.error("the database does not answer: %s", redact(str(error)))
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer", _TRY_AGAIN)
+
+
+class UnexpectedErrors:
+    """Turns what nobody foresaw into a 500 that says nothing of the inside; the log has the traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            if started or scope["type"] != "http":
+                raise
+            _log.error("unexpected error\n%s", redact(traceback.format_exc()))
+            answer = problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which the log of the server explains"
+            )
+            await answer(scope, receive, send)

@@ -1,0 +1,120 @@
+"""What holds for every request and answer, whatever is asked: bodies have an end, browsers are told to be careful."""
+
+import logging
+from http import HTTPStatus
+from time import monotonic
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flows.api.problems import problem
+
+_access = logging.getLogger(__name__)
+
+LARGEST_BODY = 1024 * 1024
+_ANSWER_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+}
+"""The policy is that of an API; a page on the same server sets its own."""
+
+
+class AnswerHeaders:
+    """What every answer tells a browser, whoever made it; an answer that says so itself has the last word."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _ANSWER_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class BodyLimit:
+    """Reads a request's body, up to the limit, before the app does: one that is larger is refused with 413."""
+
+    def __init__(self, app: ASGIApp, largest: int = LARGEST_BODY) -> None:
+        self._app, self._largest = app, largest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await self._read(Headers(scope=scope), receive)
+        except _TooLargeError:
+            answer = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {self._largest} bytes")
+            await answer(scope, receive, send)
+            return
+        if body is None:
+            return
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return messages.pop() if messages else await receive()
+
+        await self._app(scope, replay, send)
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
+        """The whole body; None when the client went away in the middle of it."""
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > self._largest:
+            raise _TooLargeError
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            body += bytes(message.get("body", b""))
+            if len(body) > self._largest:
+                raise _TooLargeError
+            if not message.get("more_body"):
+                return body
+
+
+class _TooLargeError(Exception):
+    """A body beyond the limit."""
+
+
+class AccessLog:
+    """One line a request: method, route, status, milliseconds. The route and not the path: no id, no query, no name."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = monotonic(), 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "(no route)")
+            took = (monotonic() - began) * 1000
+            _access.info("%s %s %s %.0f ms", scope["method"], route, status, took)

@@ -1,0 +1,49 @@
+"""Flow: one step over its months, for whoever asks for just that: the HTTP API, the page, a person in Prefect."""
+
+from enum import StrEnum
+
+from prefect import flow, runtime
+from prefect.client.schemas.objects import State
+
+from flows.cells import cells_of
+from flows.endings import close_after_cancellation, close_after_crash
+from flows.parameters import AskedRange, MonthDate, Year, resolve_range
+from flows.run import Manner, run_cells
+from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
+from steps.settings import SyncSettings
+from tracking.claims import Overlap
+
+
+class AnyStep(StrEnum):
+    """The six steps as a drop-down."""
+
+    services = SERVICES.id
+    invoices = INVOICES.id
+    crm_clients = CRM_CLIENTS.id
+    service_periods = SERVICE_PERIODS.id
+    notion_external_id = NOTION_EXTERNAL_ID.id
+    accruals = ACCRUALS.id
+
+
+@flow(name="execute-step", on_crashed=[close_after_crash], on_cancellation=[close_after_cancellation])
+def execute_step(
+    step: AnyStep,
+    year: Year | None = None,
+    start_date: MonthDate | None = None,
+    end_date: MonthDate | None = None,
+    overlap: Overlap = Overlap.wait,
+) -> State[None]:
+    """Run one step, and none of those before or after it.
+
+    Args:
+        step: The step to run; one that is called once a run takes no notice of the months.
+        year: The whole year, when no dates are given (default: SYNC_DEFAULT_YEAR).
+        start_date: First month, as its first day (such as 2024-03-01).
+        end_date: The month after the last one, as its first day; it is not included.
+        overlap: What to do about a month that another run is working on: wait for it, or be refused.
+    """
+    settings: SyncSettings = SyncSettings.load()
+    asked = AskedRange(year, start_date, end_date)
+    span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
+    chosen = STEPS[step]
+    return run_cells(cells_of((chosen,), span), span, Manner(overlap, stop_at_failure=chosen is ACCRUALS))

@@ -1,0 +1,96 @@
+"""Executions as rows, and one of them in full: result, errors, its run in Prefect."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui import ui
+
+from flows.page.markup import Tag, facts, mark
+from flows.page.prefect_links import run_address
+from flows.page.visit import Visit
+from flows.page.wording import outcome_text, result_counts, took_text
+from tracking.error_review import ErrorFilter, find_errors
+from tracking.execution import SyncExecution
+from tracking.integration_error import IntegrationError
+
+
+def execution_rows(visit: Visit, executions: Iterable[SyncExecution]) -> None:
+    """A list of executions, each opens in full."""
+    with Tag("ul", classes="rows"):
+        for execution in executions:
+            with Tag("li"):
+                _row(visit, execution)
+
+
+def _row(visit: Visit, execution: SyncExecution) -> None:
+    texts = visit.texts
+
+    async def open_it() -> None:
+        await show_execution(visit, execution)
+
+    with ui.button(on_click=open_it).props("flat no-caps color=none align=left").classes("row-in full-width"):
+        Tag("span", texts.cell(execution.step_name, execution.window_start), classes="what")
+        mark(texts(f"status.{execution.status}"), str(execution.status))
+        Tag("span", texts.moment(execution.started_at), classes="soft small")
+        Tag("span", took_text(texts, execution), classes="soft small")
+        if told := outcome_text(texts, execution):
+            Tag("span", told, classes="told small")
+
+
+@dataclass(frozen=True)
+class _Found:
+    errors: list[IntegrationError]
+    link: str | None
+
+
+async def show_execution(visit: Visit, execution: SyncExecution) -> None:
+    """One execution in full, over the view."""
+    texts = visit.texts
+    errors = await asyncio.to_thread(lambda: find_errors(ErrorFilter(sync_execution_id=execution.id)))
+    with ui.dialog(value=True) as dialog, ui.card().classes("panel wide"):
+        dialog.on("hide", dialog.delete)
+        Tag("h2", texts("execution", id=execution.id))
+        mark(texts(f"status.{execution.status}"), str(execution.status)).classes("self-start")
+        facts(
+            [
+                (texts("run.step"), texts.cell(execution.step_name, execution.window_start)),
+                (texts("execution.started"), texts.moment(execution.started_at)),
+                (texts("execution.ended"), texts.moment(execution.completed_at)),
+                (texts("execution.took"), took_text(texts, execution)),
+                (texts("execution.reason"), execution.error_message or ""),
+            ]
+        )
+        if execution.result:
+            Tag("h3", texts("execution.result"))
+            facts(result_counts(texts, execution.result))
+            _notifications(visit, execution.result.get("notifications", ()))
+        _errors(visit, errors)
+        with Tag("div", classes="actions"):
+            if address := run_address(execution.flow_run_id):
+                ui.link(texts("execution.prefect"), address, new_tab=True)
+            ui.button(texts("close"), on_click=dialog.close).props("flat no-caps autofocus")
+
+
+def _notifications(visit: Visit, notes: Iterable[Mapping[str, Any]]) -> None:
+    """What the accruals of a month want a person to look at."""
+    if not notes:
+        return
+    Tag("h3", visit.texts("execution.notices"))
+    with Tag("ul"):
+        for note in notes:
+            Tag("li", visit.texts("execution.notice", contract=note["contract_id"], message=note["message"]))
+
+
+def _errors(visit: Visit, errors: list[IntegrationError]) -> None:
+    texts = visit.texts
+    Tag("h3", texts("execution.errors"))
+    if not errors:
+        ui.label(texts("execution.errors.none")).classes("soft")
+    with Tag("ul", classes="rows"):
+        for error in errors:
+            with Tag("li"), Tag("div", classes="row-in"):
+                Tag("span", f"{error.entity_type} {error.entity_external_id}", classes="what")
+                mark(texts(f"error.{error.status}"), error.status)
+                Tag("span", error.error_message, classes="told small")

@@ -1,0 +1,24 @@
+"""Flow: records that could not be applied are tried again, each through its own step, and nothing else."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows.endings import close_after_cancellation, close_after_crash
+from flows.retrying import plan_retry
+from flows.run import Manner, run_cells
+from tracking.claims import Overlap
+
+
+@flow(name="retry-errors", on_crashed=[close_after_crash], on_cancellation=[close_after_cancellation])
+def retry_errors(
+    errors: list[int] | None = None, step: str | None = None, overlap: Overlap = Overlap.wait
+) -> State[None]:
+    """Try records that were in trouble again: those that are mended are applied, and their errors resolved.
+
+    Args:
+        errors: Ids of pending integration errors (default: all that are pending).
+        step: Only errors of this step.
+        overlap: What to do about a step and month that another run is working on: wait for it, or be refused.
+    """
+    retry = plan_retry(errors or [], step)
+    return run_cells(retry.cells, retry.span, Manner(overlap))

@@ -1,0 +1,39 @@
+"""One measurement in a process of its own, so that its memory is its own.
+
+`python -m tests.benchmarks.measure FIRST LAST` accrues these months and all between. The ledger is that of
+`SYNC_DATABASE_URL`; the answer is one line of JSON on standard output.
+"""
+
+import json
+import resource
+import sys
+import time
+from datetime import date
+from typing import Any
+
+from steps.domain.months import MonthWindow, next_month
+from steps.process_accruals import accrue_month
+from steps.settings import SyncSettings
+from tracking.database import read_session
+
+_LATER = date(2030, 1, 1)
+_KIB = 1024
+
+
+def measure(first: date, last: date) -> dict[str, Any]:
+    """Accrue the months `first` to `last`; seconds, contracts (each month's counted), and peak memory in MiB."""
+    settings = SyncSettings.load()
+    with read_session():
+        """The first connection and the check of the schema are no part of a month."""
+    started, contracts = time.perf_counter(), 0
+    for window in MonthWindow(first, next_month(last)).months():
+        summary = accrue_month(window, _LATER, settings)["summary"]
+        contracts += summary["total_contracts_processed"]
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB
+    return {"seconds": seconds, "contracts": contracts, "peak_mib": peak}
+
+
+if __name__ == "__main__":
+    months = [date.fromisoformat(text) for text in sys.argv[1:]]
+    sys.stdout.write(json.dumps(measure(*months)) + "\n")

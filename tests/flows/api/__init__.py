@@ -1,0 +1,1 @@
+"""The HTTP API, in process over ASGI, and as a server of its own."""

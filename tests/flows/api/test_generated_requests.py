@@ -1,0 +1,41 @@
+"""Every route against whatever a generator makes of the OpenAPI document: no 5xx, nothing that is not documented."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from pydantic import SecretStr
+from schemathesis.config import SchemathesisConfig
+
+from flows.api.app import create_app
+from steps.settings import SyncSettings
+from tests.flows.api.recorded_runs import RecordedRuns
+from tests.flows.api.rows import add_errors, add_executions
+
+TOKEN = "a-token-for-generated-requests"
+EXAMPLES = 10
+_AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+_CONFIG = SchemathesisConfig.from_dict(
+    {
+        # An end after its start, a day that the calendar has: a schema cannot say that, so 422 is no broken promise.
+        "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", "404", "422"]}}
+    }
+)
+_APP = create_app(SyncSettings(api_token=SecretStr(TOKEN)), RecordedRuns())
+schema = schemathesis.openapi.from_asgi("/api/openapi.json", _APP, config=_CONFIG, headers=_AUTHORIZED)
+
+
+@pytest.fixture
+def some_rows(database: str) -> None:
+    """Something to find, to page through and to decide on; made once for all requests to one route."""
+    add_executions(3)
+    add_errors(3)
+
+
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+def test_no_request_gets_an_answer_that_is_not_documented(case: schemathesis.Case[Any], some_rows: None) -> None:
+    case.call_and_validate(headers=_AUTHORIZED)

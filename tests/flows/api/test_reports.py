@@ -1,0 +1,134 @@
+"""Reports over the API: the same numbers as everywhere, as JSON and as spreadsheets."""
+
+import csv
+from datetime import date
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from steps.domain.accrual import AccruedPeriod, ContractAccrual
+from steps.domain.client import Client
+from steps.domain.contract import ServiceContract
+from steps.domain.invoice import DocumentKind, Invoice
+from steps.domain.service import Service
+from tracking.database import write_session
+
+MARCH, APRIL = date(2024, 3, 1), date(2024, 4, 1)
+
+
+@pytest.fixture
+def accrued(database: str) -> None:
+    """One contract of 1000.00 EUR of March, of which 400.00 and 100.05 were accrued; its client is a trickster."""
+    with write_session() as session:
+        service = Service(external_id="s", name="Full Stack")
+        client = Client(identifier="ana@example.org", name="=cmd|' /C calc'!A0")
+        session.add_all([service, client])
+        session.flush()
+        contract = ServiceContract(
+            service_id=service.id or 0,
+            client_id=client.id or 0,
+            contract_date=MARCH,
+            contract_amount=Decimal("1000.00"),
+            contract_currency="EUR",
+        )
+        session.add(contract)
+        session.flush()
+        accrual = ContractAccrual(contract_id=contract.id or 0)
+        amount = Decimal("1000.00")
+        session.add_all(
+            [
+                accrual,
+                Invoice(
+                    external_id="i",
+                    kind=DocumentKind.INVOICE,
+                    service_contract_id=contract.id,
+                    invoice_date=MARCH,
+                    total_amount=amount,
+                    net_amount=amount,
+                    currency="EUR",
+                    status="1",
+                    original_data={},
+                ),
+            ]
+        )
+        session.flush()
+        session.add_all(
+            AccruedPeriod(
+                contract_accrual_id=accrual.id or 0,
+                accrual_date=month,
+                accrued_amount=Decimal(posted),
+                accrual_portion=Decimal("0.4"),
+                sessions_accrued=1,
+                rule="r",
+            )
+            for month, posted in ((MARCH, "400.00"), (APRIL, "100.05"))
+        )
+
+
+def _answer(api: TestClient, path: str) -> Any:
+    answer = api.get(path)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_roll_forward_of_a_month(api: TestClient, accrued: None) -> None:
+    report = _answer(api, "/api/accruals/roll-forward?month=2024-04")
+
+    (line,) = report["lines"]
+    assert (report["month"], report["closed"], report["ties_out"]) == ("2024-04-01", False, True)
+    assert (line["currency"], line["opening"], line["accrued"], line["closing"]) == (
+        "EUR",
+        "600.00",
+        "100.05",
+        "499.95",
+    )
+    assert _answer(api, "/api/accruals/roll-forward?month=2024-04-01") == report
+
+
+def test_a_year_by_contract_and_month(api: TestClient, accrued: None) -> None:
+    report = _answer(api, "/api/accruals/monthly/2024")
+
+    (row,) = report["rows"]
+    assert row["amounts"] == {"2024-03-01": "400.00", "2024-04-01": "100.05"}
+    assert row["contract"]["email"] == "ana@example.org"
+    assert report["totals"] == {"EUR": {"2024-03-01": "400.00", "2024-04-01": "100.05"}}
+
+
+def test_the_spreadsheet_of_a_range(api: TestClient, accrued: None) -> None:
+    answer = api.get("/api/accruals/export/csv", params={"start_date": "2024-03-01", "end_date": "2024-05-01"})
+
+    row, total = csv.DictReader(StringIO(answer.text))
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="accruals-2024-03..2024-04.csv"'
+    assert row["client"] == "'=cmd|' /C calc'!A0"
+    assert (row["2024-03"], row["2024-04"], row["total"]) == ("400.00", "100.05", "500.05")
+    assert total["total"] == "500.05"
+
+
+def test_a_spreadsheet_without_dates_is_that_of_the_default_year(api: TestClient, accrued: None) -> None:
+    (row, _) = csv.DictReader(StringIO(api.get("/api/accruals/export/csv").text))
+
+    assert [name for name in row if name.startswith("2024-")] == [f"2024-{month:02}" for month in range(1, 13)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/accruals/roll-forward",
+        "/api/accruals/roll-forward?month=2024-13",
+        "/api/accruals/roll-forward?month=2024-03-02",
+        "/api/accruals/roll-forward?month=1999-03",
+        "/api/accruals/monthly/1999",
+        "/api/accruals/monthly/next",
+        "/api/accruals/export/csv?start_date=2024-03-01",
+        "/api/accruals/export/csv?start_date=2024-03-02&end_date=2024-04-01",
+    ],
+)
+def test_months_that_make_no_sense_are_refused(api: TestClient, path: str) -> None:
+    answer = api.get(path)
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"

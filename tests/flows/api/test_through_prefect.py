@@ -1,0 +1,180 @@
+"""The API as a server of its own, through a real Prefect: steps run, two at once take turns, it ends cleanly."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from steps.sandbox.faults import Fault
+from steps.sandbox.server import SandboxServer, serve_sandbox
+from steps.sandbox.world import build_world
+from tests.flows.conftest import CommandLine
+from tests.steps.ledger_view import LedgerView
+from tracking.database import dispose_engines
+from tracking.history import HistoryFilter, find_executions
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+LONGEST_SECONDS = 120
+FAST = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
+MARCH_AND_APRIL = {"start_date": "2024-03-01", "end_date": "2024-05-01"}
+
+
+@contextmanager
+def _serving(command_line: CommandLine, **variables: str) -> Iterator[tuple[httpx.Client, "subprocess.Popen[str]"]]:
+    """A server in a process of its own, on a free port."""
+    process = command_line.start("api", "--port", "0", **variables)
+    with process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://[^/\s]+", line)
+        assert found, line + process.communicate()[1]
+        assert process.stderr is not None
+        logs = threading.Thread(target=process.stderr.read)  # so that the pipe never fills
+        logs.start()
+        try:
+            with httpx.Client(base_url=found[0], timeout=LONGEST_SECONDS) as client:
+                yield client, process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            logs.join(LONGEST_SECONDS)
+
+
+@pytest.fixture
+def vendors() -> Iterator[SandboxServer]:
+    with serve_sandbox(build_world()) as sandbox:
+        yield sandbox
+
+
+def _execute(client: httpx.Client, **body: Any) -> dict[str, Any]:
+    answer = client.post("/api/sync/execute-step", json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_a_step_runs_and_two_at_once_take_turns(
+    sync_actions: CommandLine, vendors: SandboxServer, database: str
+) -> None:
+    with _serving(sync_actions, **vendors.environment, **FAST) as (client, _):
+        with ThreadPoolExecutor(2) as pool:
+            asked = [pool.submit(_execute, client, step_name="invoices", **MARCH_AND_APRIL) for _ in range(2)]
+            answers = [each.result() for each in asked]
+        alone = _execute(client, step_name="services")
+        told = client.get("/api/sync/executions", params={"step_name": "invoices"}).json()["executions"]
+
+    assert alone["status"] == "completed"
+    assert alone["result"]["services_processed"] > 0
+    assert [answer["status"] for answer in answers] == ["completed", "completed"]
+    created = sorted(answer["result"]["invoices_created"] for answer in answers)
+    read = {answer["result"]["invoices_processed"] for answer in answers}
+    assert created == [0, read.pop()]
+    assert read == set()
+    assert len(told) == 4
+    assert all(each["flow_run_id"] for each in told)
+
+
+def test_a_vendor_in_trouble_is_a_502_with_the_reason(sync_actions: CommandLine, vendors: SandboxServer) -> None:
+    vendors.faults.add(Fault("holded", "html-200", "/saleschannels", times=None))
+    with _serving(sync_actions, **vendors.environment, **FAST) as (client, _):
+        answer = client.post("/api/integrations/holded/sync-services")
+        failed = _execute(client, step_name="services")
+
+    assert answer.status_code == 502
+    assert "/saleschannels" in answer.json()["detail"]
+    assert (failed["status"], failed["result"]) == ("failed", None)
+
+
+def test_a_client_that_goes_away_does_not_end_its_run(sync_actions: CommandLine, vendors: SandboxServer) -> None:
+    vendors.faults.add(Fault("holded", "slow", "/saleschannels", times=None, seconds=3))
+    with _serving(sync_actions, **vendors.environment, **FAST) as (client, _):
+        _execute(client, step_name="crm-clients", **MARCH_AND_APRIL)
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/api/sync/execute-step", json={"step_name": "services"}, timeout=1)
+        deadline = time.monotonic() + LONGEST_SECONDS
+        while not (ended := _statuses(client)) or {"pending", "running"} & set(ended):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    assert ended == ["completed"]
+
+
+def _statuses(client: httpx.Client) -> list[str]:
+    answer = client.get("/api/sync/executions", params={"step_name": "services"})
+    return [each["status"] for each in answer.json()["executions"]]
+
+
+def test_a_server_that_is_stopped_leaves_no_execution_open(sync_actions: CommandLine, vendors: SandboxServer) -> None:
+    vendors.faults.add(Fault("holded", "slow", "/saleschannels", times=None, seconds=60))
+    with _serving(sync_actions, **vendors.environment, **FAST) as (client, process):
+        headers = {"Prefer": "respond-async"}
+        started = client.post("/api/sync/execute-step", json={"step_name": "services"}, headers=headers)
+        assert started.status_code == 202
+        process.send_signal(signal.SIGTERM)
+        process.wait(LONGEST_SECONDS)
+
+    (execution,) = find_executions(HistoryFilter())
+    assert execution.status == "failed"
+    assert execution.error_message == "never finished: the API server was stopped"
+
+
+def test_a_project_that_uses_another_as_its_backend_gets_the_same_ledger(
+    sync_actions: CommandLine, vendors: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, token = sync_actions.folder, {"SYNC_API_TOKEN": "a-token-for-the-pair"}
+    databases = {name: f"sqlite:///{folder / name}.db" for name in ("direct", "backend", "frontend")}
+    months = ("--start-date", "2024-03-01", "--end-date", "2024-05-01", "--json")
+    sandbox = vendors.environment | FAST
+
+    direct = sync_actions.run(*months, SYNC_DATABASE_URL=databases["direct"], **sandbox)
+    with _serving(sync_actions, SYNC_DATABASE_URL=databases["backend"], **sandbox, **token) as (client, _):
+        frontend = {"SYNC_DATABASE_URL": databases["frontend"], "SYNC_BACKEND_URL": str(client.base_url)}
+        through = sync_actions.run(*months, **frontend, **token)
+
+    assert (direct.status, through.status) == (0, 0), through.err
+    assert _told(through.json) == _told(direct.json)
+    assert _ledger(monkeypatch, databases["backend"]) == _ledger(monkeypatch, databases["direct"])
+    assert _ledger(monkeypatch, databases["frontend"])[0] == {}
+
+
+def _told(outcome: dict[str, Any]) -> list[tuple[str, str | None, Any]]:
+    return [(e["step_name"], e["window_start"], e["result"]) for e in outcome["executions"]]
+
+
+def _ledger(monkeypatch: pytest.MonkeyPatch, url: str) -> tuple[Any, ...]:
+    """Everything by natural keys."""
+    dispose_engines()
+    monkeypatch.setenv("SYNC_DATABASE_URL", url)
+    view = LedgerView()
+    links = tuple(view.links(system) for system in ("holded", "fourgeeks", "notion"))
+    return (view.services(), view.clients(), links, view.contracts(), view.invoices(), view.periods(), view.errors())
+
+
+def test_serving_other_machines_without_a_token_is_refused_at_start(sync_actions: CommandLine) -> None:
+    outcome = sync_actions.run("api", "--host", "0.0.0.0", "--port", "0")
+
+    assert outcome.status == 2
+    assert outcome.out == ""
+    (line,) = outcome.err.splitlines()
+    assert "SYNC_API_TOKEN" in line
+
+
+def test_a_port_that_is_taken_is_one_line(sync_actions: CommandLine, vendors: SandboxServer) -> None:
+    port = re.search(r":(\d+)", json.dumps(vendors.environment["HOLDED_BASE_URL"]))
+    assert port
+
+    outcome = sync_actions.run("api", "--port", port[1])
+
+    assert outcome.status == 2
+    assert outcome.err.startswith(f"Error: cannot serve on 127.0.0.1 port {port[1]}: ")
+    assert os.linesep not in outcome.err.rstrip()

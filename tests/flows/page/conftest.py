@@ -1,0 +1,95 @@
+"""A browser, and a server whose academy has been imported and accrued; tests of one process share both."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from steps.catalog import STEPS
+from steps.sandbox.server import SandboxServer, serve_sandbox
+from steps.sandbox.world import build_world
+from tests.flows.page.server import TOKEN, PageServer, serve_page
+
+_CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_PATIENCE_MILLISECONDS = 30_000
+_RATES = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The machine's own Chromium; of a module, because playwright keeps an event loop as long as it is open."""
+    if _CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: the browser tests need one as `chromium`")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
+    """A fresh profile; `indirect` parameters are playwright's options of a context."""
+    options = {"locale": "en-GB", "viewport": {"width": 1100, "height": 800}, **getattr(request, "param", {})}
+    context = browser.new_context(**options)
+    context.set_default_timeout(_PATIENCE_MILLISECONDS)
+    yield context
+    context.close()
+
+
+def log_in(page: Page, server: PageServer) -> Page:
+    """As a person does."""
+    page.goto(server.url)
+    page.locator("#token").fill(TOKEN)
+    page.get_by_role("button").click()
+    page.get_by_role("heading", level=2).wait_for()
+    return page
+
+
+@pytest.fixture(scope="session")
+def academy() -> Iterator[SandboxServer]:
+    """The three vendors of a small academy."""
+    with serve_sandbox(build_world(clients=20)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def busy_server(
+    academy: SandboxServer, prefect_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PageServer]:
+    """A server after a year's work; tests look at it and leave it as it is."""
+    folder: Path = tmp_path_factory.mktemp("page")
+    with serve_page(folder, {**academy.environment, **_RATES, "PREFECT_API_URL": prefect_server}) as server:
+        for step in STEPS:
+            server.execute(step, start_date="2024-01-01", end_date="2024-07-01")
+        yield server
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    """An academy of the test's own, whose vendors may be broken."""
+    with serve_sandbox(build_world(clients=20)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def fresh_server(sandbox: SandboxServer, prefect_server: str, tmp_path: Path) -> Iterator[PageServer]:
+    """A server of the test's own, with nothing in its database."""
+    with serve_page(tmp_path, {**sandbox.environment, **_RATES, "PREFECT_API_URL": prefect_server}) as server:
+        yield server
+
+
+@pytest.fixture
+def visitor(context: BrowserContext, busy_server: PageServer) -> Page:
+    """Somebody who has logged in to the server that tests share."""
+    return log_in(context.new_page(), busy_server)

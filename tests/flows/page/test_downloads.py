@@ -1,0 +1,61 @@
+"""Files to take along: complete, harmless in a spreadsheet, with no person in their addresses."""
+
+import csv
+from collections.abc import Iterator
+from io import BytesIO, StringIO
+
+import pytest
+from fastapi import FastAPI
+from openpyxl import load_workbook
+from starlette.testclient import TestClient
+
+from flows.page.downloads import download_routes
+from tracking.database import tracking_session
+from tracking.integration_error import ErrorStatus, IntegrationError
+
+
+@pytest.fixture
+def client(database: str) -> Iterator[TestClient]:
+    """The files of a fresh database of either kind."""
+    app = FastAPI()
+    app.include_router(download_routes())
+    with TestClient(app) as client:
+        yield client
+
+
+def _add_error(external_id: str, status: ErrorStatus) -> None:
+    with tracking_session() as session:
+        session.add(
+            IntegrationError(
+                integration_name="holded",
+                operation="invoices",
+                entity_type="invoice",
+                entity_external_id=external_id,
+                error_message="=cmd()",
+                status=status,
+            )
+        )
+
+
+def test_errors_are_those_of_the_filter_and_no_cell_is_a_formula(client: TestClient) -> None:
+    _add_error("inv-1", ErrorStatus.PENDING)
+    _add_error("inv-2", ErrorStatus.IGNORED)
+
+    answer = client.get("/download/errors.csv", params={"operation": "invoices", "status": "pending"})
+
+    (row,) = csv.DictReader(StringIO(answer.text))
+    assert (row["entity_external_id"], row["error_message"]) == ("inv-1", "'=cmd()")
+    assert answer.headers["content-disposition"] == 'attachment; filename="errors.csv"'
+
+
+@pytest.mark.parametrize("report", ["accruals", "roll-forward"])
+def test_each_report_of_a_year_is_a_csv_and_a_workbook(client: TestClient, report: str) -> None:
+    rows = list(csv.reader(StringIO(client.get(f"/download/{report}.csv", params={"year": 2024}).text)))
+    book = load_workbook(BytesIO(client.get(f"/download/{report}.xlsx", params={"year": 2024}).content))
+
+    assert [cell.value for cell in next(iter(book.worksheets[0].rows))] == rows[0]
+
+
+@pytest.mark.parametrize("address", ["secrets.csv?year=2024", "accruals.exe?year=2024", "accruals.csv?year=1"])
+def test_what_there_is_not_is_refused(client: TestClient, address: str) -> None:
+    assert client.get(f"/download/{address}").status_code == 422

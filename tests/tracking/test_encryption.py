@@ -1,0 +1,162 @@
+"""With a key, no personal text is readable in the database, and everything works as without one."""
+
+import os
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import select
+
+import steps.domain.invoice  # noqa: F401 - the personal tables make themselves known
+from steps.domain.client import Client
+from tracking.database import dispose_engines, get_engine, make_engine, parse_database_url, read_session, write_session
+from tracking.encryption import MARK, keyring, new_key
+from tracking.errors import DatabaseUnusableError
+from tracking.integration_error import IntegrationError
+from tracking.reseal import PERSONAL_TABLES, reseal, sealed_tables
+from tracking.settings import DatabaseSettings
+
+ANA = "ana.muñoz@example.org"
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> str:
+    value = new_key()
+    monkeypatch.setenv("SYNC_ENCRYPTION_KEY", value)
+    return value
+
+
+def _add_ana() -> None:
+    with write_session() as session:
+        session.add(Client(identifier=ANA, name="Ana Muñoz"))
+        session.add(
+            IntegrationError(
+                integration_name="holded",
+                operation="invoices",
+                entity_type="contact",
+                entity_external_id="c1",
+                error_message="contact c1 (Ana Muñoz) has no usable email",
+                error_details={"name": "Ana Muñoz", "email": ANA},
+            )
+        )
+
+
+def _everything_stored() -> str:
+    with get_engine().connect() as connection:
+        tables = ("client", "integration_error")
+        return " ".join(str(connection.execute(text(f"SELECT * FROM {table}")).all()) for table in tables)
+
+
+def _reseal() -> int:
+    dispose_engines()
+    engine = make_engine(parse_database_url(DatabaseSettings().database_url))
+    count = reseal(engine)
+    engine.dispose()
+    return count
+
+
+def test_nothing_personal_is_readable_and_everything_is_read_back(database: str, key: str) -> None:
+    _add_ana()
+
+    assert not any(word in _everything_stored() for word in ("Ana", "Muñoz", "example.org"))
+    with read_session() as session:
+        client = session.exec(select(Client).where(Client.identifier == ANA)).one()
+        error = session.exec(select(IntegrationError)).one()
+    assert (client.identifier, client.name) == (ANA, "Ana Muñoz")
+    assert error.error_details == {"name": "Ana Muñoz", "email": ANA}
+
+
+def test_an_email_stays_unique(database: str, key: str) -> None:
+    _add_ana()
+
+    with pytest.raises(IntegrityError):
+        _add_ana()
+
+
+def test_a_name_never_looks_the_same_twice_and_an_email_always_does(key: str) -> None:
+    assert keyring().seal("Ana") != keyring().seal("Ana")
+    assert keyring().seal(ANA, findable=True) == keyring().seal(ANA, findable=True)
+
+
+def test_without_a_key_everything_is_plain(database: str) -> None:
+    _add_ana()
+
+    assert ANA in _everything_stored()
+    assert MARK not in _everything_stored()
+
+
+def test_an_existing_database_is_sealed_by_a_command_and_refused_before(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _add_ana()
+    dispose_engines()
+    monkeypatch.setenv("SYNC_ENCRYPTION_KEY", new_key())
+    with pytest.raises(DatabaseUnusableError, match=r"is not sealed .* run `sync-actions db encrypt` once"):
+        get_engine()
+
+    assert _reseal() == 2
+
+    assert "Ana" not in _everything_stored()
+    with read_session() as session:
+        assert session.exec(select(Client.name)).one() == "Ana Muñoz"
+
+
+def test_a_sealed_sqlite_file_holds_no_email_in_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _add_ana()
+    monkeypatch.setenv("SYNC_ENCRYPTION_KEY", new_key())
+
+    _reseal()
+
+    files = sorted(tmp_path.glob("sync.db*"))
+    assert files
+    assert all(b"example.org" not in file.read_bytes() for file in files)
+
+
+def test_a_changed_key_reads_with_the_old_one_until_all_is_sealed_anew(
+    database: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _add_ana()
+    new = new_key()
+    monkeypatch.setenv("SYNC_ENCRYPTION_KEY", f"{new},{key}")
+    dispose_engines()
+    with pytest.raises(DatabaseUnusableError, match="run `sync-actions db encrypt` once"):
+        get_engine()
+
+    _reseal()
+
+    monkeypatch.setenv("SYNC_ENCRYPTION_KEY", new)
+    with read_session() as session:
+        assert session.exec(select(Client.name).where(Client.identifier == ANA)).one() == "Ana Muñoz"
+
+
+def test_a_sealed_database_without_its_key_is_refused(database: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _add_ana()
+    dispose_engines()
+    monkeypatch.delenv("SYNC_ENCRYPTION_KEY")
+
+    with pytest.raises(DatabaseUnusableError, match="set SYNC_ENCRYPTION_KEY"):
+        get_engine()
+
+
+def test_a_text_that_was_tampered_with_is_refused(key: str) -> None:
+    sealed = keyring().seal("100.00")
+    changed = sealed[:-4] + ("AAA=" if not sealed.endswith("AAA=") else "BBB=")
+
+    with pytest.raises(DatabaseUnusableError, match="changed behind its back"):
+        keyring().open(changed)
+
+
+@pytest.mark.parametrize("wrong", ["short", "x" * 44, "a,b,c"])
+def test_what_is_no_key_is_refused_and_not_shown(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNC_ENCRYPTION_KEY", wrong)
+
+    with pytest.raises(DatabaseUnusableError, match="SYNC_ENCRYPTION_KEY") as refusal:
+        keyring()
+
+    assert wrong not in str(refusal.value)
+
+
+def test_the_personal_tables_are_those_with_sealed_columns() -> None:
+    assert {table.name for table, _ in sealed_tables()} == PERSONAL_TABLES
+    assert os.environ.get("SYNC_ENCRYPTION_KEY") is None
