@@ -18,10 +18,10 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from tracking.database import before_commit, read_session, tracking_session
+from tracking.database import before_commit, read_session, tracking_statement
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.lease import describe_owner
-from tracking.recorder import database_now
+from tracking.recorder import now_there
 from tracking.repair import end_dead_executions
 
 _POLL_SECONDS = 0.5
@@ -98,8 +98,8 @@ def _try_to_claim(execution_id: int) -> bool:
         .values(status=ExecutionStatus.RUNNING, holds_window=True)
     )
     try:
-        with tracking_session() as session:
-            if session.connection().execute(claim).rowcount:
+        with tracking_statement() as connection:
+            if connection.execute(claim).rowcount:
                 return True
     except IntegrityError:
         end_dead_executions()
@@ -131,7 +131,7 @@ def _prove(session: Session, execution_id: int) -> None:
             col(SyncExecution.status) == ExecutionStatus.RUNNING,
             col(SyncExecution.holds_window),
         )
-        .values(alive_at=database_now(session))
+        .values(alive_at=now_there(session.connection()))
     )
     if session.connection().execute(proof).rowcount != 1:
         raise ClaimLostError("the execution was ended from outside while it worked: nothing of it was committed")

@@ -5,15 +5,18 @@ back on any exception. Writers of the ledger take turns on both databases, so th
 when it writes; their transactions are short, because vendors are read before they open.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlmodel import Session
 
 from tracking.errors import DatabaseUnusableError
@@ -23,6 +26,7 @@ from tracking.settings import DatabaseSettings
 
 LOCK_WAIT_SECONDS = 60
 _WRITER = {"writer": True}
+_TRUSTED_IDLE_SECONDS = 5
 _LEDGER_LOCK = 0x53594E43
 """Key of the PostgreSQL advisory lock that ledger writers take turns with ("SYNC")."""
 
@@ -45,20 +49,41 @@ def parse_database_url(text_url: str) -> URL:
     return url.set(drivername="sqlite" if backend == "sqlite" else "postgresql+psycopg")
 
 
-def make_engine(url: URL) -> Engine:
-    """An engine whose connections follow this project's rules; nothing is connected or created yet."""
+def make_engine(url: URL, options: str = "") -> Engine:
+    """An engine whose connections follow this project's rules; nothing is connected or created yet.
+
+    Args:
+        url: As `parse_database_url` gives it.
+        options: More settings of PostgreSQL sessions, as `-c name=value`.
+    """
     if url.get_backend_name() == "sqlite":
         return _make_sqlite_engine(url)
-    return create_engine(
+    engine = create_engine(
         url,
-        pool_pre_ping=True,
         hide_parameters=True,  # rows hold personal data, and an error message must not
         connect_args={
             "connect_timeout": 10,
-            "options": f"-c timezone=UTC -c lock_timeout={LOCK_WAIT_SECONDS}s",
+            "options": f"-c timezone=UTC -c lock_timeout={LOCK_WAIT_SECONDS}s {options}",
             "application_name": "sync-management",
         },
     )
+    _prove_idle_connections(engine)
+    return engine
+
+
+def _prove_idle_connections(engine: Engine) -> None:
+    """Ask a pooled connection that was idle for a while whether it still stands; asking each time is a round trip."""
+
+    @event.listens_for(engine, "checkin")
+    def _note(_: Any, record: Any) -> None:
+        record.info["idle_since"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _prove(connection: Any, record: Any, _: Any) -> None:
+        if monotonic() - record.info.get("idle_since", monotonic()) > _TRUSTED_IDLE_SECONDS and not (
+            engine.dialect.do_ping(connection)
+        ):
+            raise DisconnectionError
 
 
 def _make_sqlite_engine(url: URL) -> Engine:
@@ -84,6 +109,8 @@ def _make_sqlite_engine(url: URL) -> Engine:
 
 _guards: ContextVar[tuple[Callable[[Session], None], ...]] = ContextVar("commit_guards", default=())
 _engines: dict[URL, Engine] = {}
+_tracking_engines: dict[URL, Engine] = {}
+"""PostgreSQL only, see `tracking_statement`."""
 _opening = Lock()
 
 
@@ -108,14 +135,29 @@ def get_engine() -> Engine:
     Raises:
         DatabaseUnusableError: a wrong URL, or a database made by a newer version.
     """
-    return _engine_of(parse_database_url(DatabaseSettings().database_url))
+    return _engine_of(_database_url(os.environ.get("SYNC_DATABASE_URL"), *_dot_env()))
+
+
+@lru_cache(maxsize=8)
+def _database_url(_variable: str | None, _folder: str, _changed: int | None) -> URL:
+    """The parsed URL, read again only when the variable or the `.env` file is another."""
+    return parse_database_url(DatabaseSettings().database_url)
+
+
+def _dot_env() -> tuple[str, int | None]:
+    folder = Path.cwd()
+    try:
+        return str(folder), (folder / ".env").stat().st_mtime_ns
+    except OSError:
+        return str(folder), None
 
 
 def dispose_engines() -> None:
     """Close every pooled connection; the next use opens new ones."""
     with _opening:
-        while _engines:
-            _engines.popitem()[1].dispose()
+        for engines in (_engines, _tracking_engines):
+            while engines:
+                engines.popitem()[1].dispose()
 
 
 @contextmanager
@@ -152,6 +194,27 @@ def tracking_session() -> Iterator[Session]:
     """One transaction on the tracking tables alone; it never waits for a ledger writer on PostgreSQL."""
     with _transaction() as session:
         yield session
+
+
+@contextmanager
+def tracking_statement() -> Iterator[Connection]:
+    """For one statement on the tracking tables, committed by itself: a single round trip to PostgreSQL.
+
+    It does not wait for the disk there. If the server itself crashes, the last moments of tracking may be lost, but
+    never the truth: a result is in its ledger transaction, which does wait, and a lost claim fails its fence.
+    """
+    engine = get_engine()
+    if engine.dialect.name == "sqlite":
+        with engine.connect().execution_options(**_WRITER) as connection, connection.begin():
+            yield connection
+        return
+    with _opening:
+        if engine.url not in _tracking_engines:
+            _tracking_engines[engine.url] = make_engine(engine.url, "-c synchronous_commit=off").execution_options(
+                isolation_level="AUTOCOMMIT"
+            )
+    with _tracking_engines[engine.url].connect() as connection:
+        yield connection
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from tracking.database import tracking_session
+from tracking.database import tracking_statement
 from tracking.execution import OPEN_STATUSES, SyncExecution
 from tracking.lease import BEAT_SECONDS
-from tracking.recorder import database_now
+from tracking.recorder import now_there
 from tracking.repair import end_dead_executions
 
 _log = logging.getLogger(__name__)
@@ -56,10 +56,10 @@ def _call(on_beat: Callable[[], None] | None) -> None:
 
 def touch(flow_run_id: str) -> int:
     """Say that the run's owner is alive. Returns how many of its executions are open."""
-    with tracking_session() as session:
+    with tracking_statement() as connection:
         alive = (
             update(SyncExecution)
             .where(col(SyncExecution.flow_run_id) == flow_run_id, col(SyncExecution.status).in_(OPEN_STATUSES))
-            .values(alive_at=database_now(session))
+            .values(alive_at=now_there(connection))
         )
-        return int(session.connection().execute(alive).rowcount)
+        return connection.execute(alive).rowcount

@@ -5,6 +5,7 @@ operating system knows at once whether it lives; from another machine it counts 
 touched for `LEASE_SECONDS`, which a living owner does every `BEAT_SECONDS` (`tracking/heartbeat.py`).
 """
 
+import os
 import socket
 from datetime import datetime, timedelta
 from functools import cache
@@ -26,7 +27,12 @@ def _host() -> str:
 
 def this_process() -> str:
     """The owner that this process is."""
-    process = psutil.Process()
+    return _owner(os.getpid())
+
+
+@cache
+def _owner(pid: int) -> str:
+    process = psutil.Process(pid)
     return _SEPARATOR.join((_host(), str(process.pid), _born(process)))
 
 

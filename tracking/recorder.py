@@ -4,17 +4,18 @@ An execution only moves forward: pending -> running -> completed or failed. Each
 that a late or repeated call never reopens or overwrites an ended row.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import JSON, ColumnElement, Connection, String, cast, func, literal, update
 from sqlalchemy import select as select_value
 from sqlmodel import Session, col, select
 
 from tracking.columns import utc_now
-from tracking.database import tracking_session
+from tracking.database import tracking_session, tracking_statement
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.lease import this_process
 from tracking.redaction import redact, redact_json
@@ -64,6 +65,8 @@ def start_execution(execution_id: int | None, task: RunningTask) -> None:
 
     Called again on each retry: `started_at` stays that of the first attempt, `attempts` is the task's own count.
     """
+    if execution_id is not None and _start_planned(execution_id, task):
+        return
     now = utc_now()
     with tracking_session() as session:
         row = _open_row(session, execution_id, task.task_run_id)
@@ -86,12 +89,33 @@ def start_execution(execution_id: int | None, task: RunningTask) -> None:
         session.add(row)
 
 
+def _start_planned(execution_id: int, task: RunningTask) -> bool:
+    """The usual start, in one statement. False when the row is not open."""
+    now = utc_now()
+    with tracking_statement() as connection:
+        start = (
+            update(SyncExecution)
+            .where(col(SyncExecution.id) == execution_id, col(SyncExecution.status).in_(OPEN_STATUSES))
+            .values(
+                {
+                    "task_run_id": task.task_run_id,
+                    "owner": this_process(),
+                    "alive_at": now_there(connection),
+                    "status": ExecutionStatus.RUNNING,
+                    "started_at": func.coalesce(col(SyncExecution.started_at), now),
+                    "metadata": {"attempts": task.attempt},
+                    "updated_at": now,
+                }
+            )
+        )
+        return connection.execute(start).rowcount > 0
+
+
 def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
     """The task completed with this result. False when its row was not open."""
-    with tracking_session() as session:
-        row = _open_row(session, None, task_run_id)
-        details = {**(row.details if row else {}), "result": redact_json(result)}
-        return _end(session, _of_task(task_run_id), ExecutionStatus.COMPLETED, metadata=details) > 0
+    with tracking_statement() as connection:
+        details = _with_result(connection, result)
+        return _end(connection, _of_task(task_run_id), ExecutionStatus.COMPLETED, metadata=details) > 0
 
 
 def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool:
@@ -100,7 +124,7 @@ def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool
         row = _open_row(session, None, task_run_id)
         details = {**(row.details if row else {}), **({"error_type": error_type} if error_type else {})}
         values = {"error_message": redact(message), "metadata": details}
-        return _end(session, _of_task(task_run_id), ExecutionStatus.FAILED, **values) > 0
+        return _end(session.connection(), _of_task(task_run_id), ExecutionStatus.FAILED, **values) > 0
 
 
 def end_open_executions(flow_run_id: str, reason: str) -> int:
@@ -112,13 +136,13 @@ def end_open_executions(flow_run_id: str, reason: str) -> int:
         of_run = col(SyncExecution.flow_run_id) == flow_run_id
         rows = session.exec(select(SyncExecution).where(of_run, col(SyncExecution.status).in_(OPEN_STATUSES))).all()
         done = [row.id for row in rows if row.result is not None]
-        _end(session, col(SyncExecution.id).in_(done), ExecutionStatus.COMPLETED)
-        return _end(session, of_run, ExecutionStatus.FAILED, error_message=redact(reason))
+        _end(session.connection(), col(SyncExecution.id).in_(done), ExecutionStatus.COMPLETED)
+        return _end(session.connection(), of_run, ExecutionStatus.FAILED, error_message=redact(reason))
 
 
 def end_execution(session: Session, execution_id: int, status: ExecutionStatus, reason: str | None) -> bool:
     """End one open execution from outside. False when it had ended meanwhile."""
-    return _end(session, col(SyncExecution.id) == execution_id, status, error_message=reason) > 0
+    return _end(session.connection(), col(SyncExecution.id) == execution_id, status, error_message=reason) > 0
 
 
 def record_result(session: Session, execution_id: int | None, result: dict[str, Any]) -> None:
@@ -128,9 +152,23 @@ def record_result(session: Session, execution_id: int | None, result: dict[str, 
     """
     if execution_id is None:
         return
-    row = session.get_one(SyncExecution, execution_id)
-    row.details = {**row.details, "result": redact_json(result)}
-    session.flush()
+    connection = session.connection()
+    keep = update(SyncExecution).where(col(SyncExecution.id) == execution_id)
+    connection.execute(keep.values({"metadata": _with_result(connection, result)}))
+
+
+def _with_result(connection: Connection, result: dict[str, Any]) -> ColumnElement[Any]:
+    """`metadata` with this result and its attempts, made by the database; keys stay in their order."""
+    text = json.dumps(redact_json(result))
+    if connection.dialect.name == "sqlite":
+        return func.json_set(col(SyncExecution.details), "$.result", func.json(text), type_=JSON)
+    attempts = col(SyncExecution.details)["attempts"]
+    return func.json_build_object("attempts", attempts, "result", cast(literal(text, String), JSON), type_=JSON)
+
+
+def now_there(connection: Connection) -> ColumnElement[datetime] | datetime:
+    """The present moment as a value to write: by PostgreSQL's clock, or that of SQLite's one machine."""
+    return func.clock_timestamp() if connection.dialect.name == "postgresql" else utc_now()
 
 
 def database_now(session: Session) -> datetime:
@@ -158,11 +196,11 @@ def _ended_or_foreign(session: Session, execution_id: int | None, task_run_id: s
     return session.exec(select(SyncExecution.id).where(known)).first() is not None
 
 
-def _end(session: Session, which: ColumnElement[bool], status: ExecutionStatus, **values: Any) -> int:
+def _end(connection: Connection, which: ColumnElement[bool], status: ExecutionStatus, **values: Any) -> int:
     now = utc_now()
     statement = (
         update(SyncExecution)
         .where(which, col(SyncExecution.status).in_(OPEN_STATUSES))
         .values({"status": status, "completed_at": now, "updated_at": now, "holds_window": False, **values})
     )
-    return int(session.connection().execute(statement).rowcount)
+    return connection.execute(statement).rowcount
