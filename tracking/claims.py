@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from time import sleep
 
-from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from tracking.database import before_commit, read_session, tracking_statement
-from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
+from tracking.execution import SyncExecution
 from tracking.lease import describe_owner
-from tracking.recorder import now_there
 from tracking.repair import end_dead_executions
+from tracking.statements import change
 
 _POLL_SECONDS = 0.5
 
@@ -92,14 +91,9 @@ def _claim(execution_id: int, overlap: Overlap, tell: Callable[[str], None]) -> 
 
 def _try_to_claim(execution_id: int) -> bool:
     """One conditional update; a unique index refuses it while somebody else has the window."""
-    claim = (
-        update(SyncExecution)
-        .where(col(SyncExecution.id) == execution_id, col(SyncExecution.status).in_(OPEN_STATUSES))
-        .values(status=ExecutionStatus.RUNNING, holds_window=True)
-    )
     try:
         with tracking_statement() as connection:
-            if connection.execute(claim).rowcount:
+            if change(connection, "claim", id_=execution_id):
                 return True
     except IntegrityError:
         end_dead_executions()
@@ -124,14 +118,5 @@ def _holder_of_window(execution_id: int) -> Holder | None:
 
 def _prove(session: Session, execution_id: int) -> None:
     """The fence: in the very transaction that is about to commit, the claim is still ours."""
-    proof = (
-        update(SyncExecution)
-        .where(
-            col(SyncExecution.id) == execution_id,
-            col(SyncExecution.status) == ExecutionStatus.RUNNING,
-            col(SyncExecution.holds_window),
-        )
-        .values(alive_at=now_there(session.connection()))
-    )
-    if session.connection().execute(proof).rowcount != 1:
+    if not change(session.connection(), "prove", id_=execution_id):
         raise ClaimLostError("the execution was ended from outside while it worked: nothing of it was committed")

@@ -5,15 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
-from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import col
 
 from tracking.database import tracking_statement
-from tracking.execution import OPEN_STATUSES, SyncExecution
 from tracking.lease import BEAT_SECONDS
-from tracking.recorder import now_there
 from tracking.repair import end_dead_executions
+from tracking.statements import change
 
 _log = logging.getLogger(__name__)
 
@@ -54,12 +51,7 @@ def _call(on_beat: Callable[[], None] | None) -> None:
         _log.warning("at a heartbeat: %s", error)
 
 
-def touch(flow_run_id: str) -> int:
-    """Say that the run's owner is alive. Returns how many of its executions are open."""
+def touch(flow_run_id: str) -> bool:
+    """Say that the run's owner is alive. Whether any of its executions is open."""
     with tracking_statement() as connection:
-        alive = (
-            update(SyncExecution)
-            .where(col(SyncExecution.flow_run_id) == flow_run_id, col(SyncExecution.status).in_(OPEN_STATUSES))
-            .values(alive_at=now_there(connection))
-        )
-        return connection.execute(alive).rowcount
+        return change(connection, "touch", flow_run_id_=flow_run_id)

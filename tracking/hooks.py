@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from prefect import Task
+from prefect._result_records import ResultRecord
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 
@@ -34,11 +35,16 @@ def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
         )
         start_execution(parameters.get("execution_id"), running)
     elif state.is_completed():
-        result = state.result(raise_on_failure=False)
+        result = _result_of(state)
         complete_execution(task_run_id, result if isinstance(result, dict) else {})
     else:
         error = state.result(raise_on_failure=False)
         fail_execution(task_run_id, describe_failure(state), type(error).__name__)
+
+
+def _result_of(state: State[Any]) -> Any:
+    """What the task returned. It is in the state; `state.result()` would send a coroutine to another thread for it."""
+    return state.data.result if isinstance(state.data, ResultRecord) else state.data
 
 
 def describe_failure(state: State[Any]) -> str:

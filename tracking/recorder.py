@@ -4,13 +4,12 @@ An execution only moves forward: pending -> running -> completed or failed. Each
 that a late or repeated call never reopens or overwrites an ended row.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, String, cast, func, literal, update
+from sqlalchemy import ColumnElement, Connection, func, update
 from sqlalchemy import select as select_value
 from sqlmodel import Session, col, select
 
@@ -18,7 +17,8 @@ from tracking.columns import utc_now
 from tracking.database import tracking_session, tracking_statement
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.lease import this_process
-from tracking.redaction import redact, redact_json
+from tracking.redaction import redact
+from tracking.statements import as_parameter, change
 
 
 @dataclass(frozen=True)
@@ -91,31 +91,21 @@ def start_execution(execution_id: int | None, task: RunningTask) -> None:
 
 def _start_planned(execution_id: int, task: RunningTask) -> bool:
     """The usual start, in one statement. False when the row is not open."""
-    now = utc_now()
     with tracking_statement() as connection:
-        start = (
-            update(SyncExecution)
-            .where(col(SyncExecution.id) == execution_id, col(SyncExecution.status).in_(OPEN_STATUSES))
-            .values(
-                {
-                    "task_run_id": task.task_run_id,
-                    "owner": this_process(),
-                    "alive_at": now_there(connection),
-                    "status": ExecutionStatus.RUNNING,
-                    "started_at": func.coalesce(col(SyncExecution.started_at), now),
-                    "metadata": {"attempts": task.attempt},
-                    "updated_at": now,
-                }
-            )
+        return change(
+            connection,
+            "start",
+            id_=execution_id,
+            task_run_id_=task.task_run_id,
+            owner_=this_process(),
+            metadata_={"attempts": task.attempt},
         )
-        return connection.execute(start).rowcount > 0
 
 
 def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
     """The task completed with this result. False when its row was not open."""
     with tracking_statement() as connection:
-        details = _with_result(connection, result)
-        return _end(connection, _of_task(task_run_id), ExecutionStatus.COMPLETED, metadata=details) > 0
+        return change(connection, "complete", task_run_id_=task_run_id, result_=as_parameter(result))
 
 
 def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool:
@@ -152,23 +142,7 @@ def record_result(session: Session, execution_id: int | None, result: dict[str, 
     """
     if execution_id is None:
         return
-    connection = session.connection()
-    keep = update(SyncExecution).where(col(SyncExecution.id) == execution_id)
-    connection.execute(keep.values({"metadata": _with_result(connection, result)}))
-
-
-def _with_result(connection: Connection, result: dict[str, Any]) -> ColumnElement[Any]:
-    """`metadata` with this result and its attempts, made by the database; keys stay in their order."""
-    text = json.dumps(redact_json(result))
-    if connection.dialect.name == "sqlite":
-        return func.json_set(col(SyncExecution.details), "$.result", func.json(text), type_=JSON)
-    attempts = col(SyncExecution.details)["attempts"]
-    return func.json_build_object("attempts", attempts, "result", cast(literal(text, String), JSON), type_=JSON)
-
-
-def now_there(connection: Connection) -> ColumnElement[datetime] | datetime:
-    """The present moment as a value to write: by PostgreSQL's clock, or that of SQLite's one machine."""
-    return func.clock_timestamp() if connection.dialect.name == "postgresql" else utc_now()
+    change(session.connection(), "keep result", id_=execution_id, result_=as_parameter(result))
 
 
 def database_now(session: Session) -> datetime:
