@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from steps.catalog import STEPS
 from steps.sandbox.server import SandboxServer, serve_sandbox
@@ -22,7 +22,7 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_PATIENCE_MILLISECONDS = 30_000
+_PATIENCE_MILLISECONDS = 60_000
 _RATES = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
 
 
@@ -31,6 +31,7 @@ def browser() -> Iterator[Browser]:
     """The machine's own Chromium; of a module, because playwright keeps an event loop as long as it is open."""
     if _CHROMIUM is None:
         pytest.skip("no Chromium on this machine: the browser tests need one as `chromium`")
+    expect.set_options(timeout=_PATIENCE_MILLISECONDS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
         yield chromium
@@ -59,7 +60,7 @@ def log_in(page: Page, server: PageServer) -> Page:
 @pytest.fixture(scope="session")
 def academy() -> Iterator[SandboxServer]:
     """The three vendors of a small academy."""
-    with serve_sandbox(build_world(clients=20)) as sandbox:
+    with serve_sandbox(build_world(clients=30)) as sandbox:
         yield sandbox
 
 
@@ -78,7 +79,7 @@ def busy_server(
 @pytest.fixture
 def sandbox() -> Iterator[SandboxServer]:
     """An academy of the test's own, whose vendors may be broken."""
-    with serve_sandbox(build_world(clients=20)) as sandbox:
+    with serve_sandbox(build_world(clients=30)) as sandbox:
         yield sandbox
 
 
