@@ -26,5 +26,5 @@ async def ask(texts: Texts, question: Callable[[], Answer]) -> Answer | None:
     try:
         return await asyncio.to_thread(question)
     except (SyncError, DatabaseUnusableError) as refusal:
-        tell(f"{texts('run.refused')}: {refusal}", good=False)
+        tell(f"{texts('refused')}: {refusal}", good=False)
         return None
