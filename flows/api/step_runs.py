@@ -1,9 +1,8 @@
 """Starts what was asked for as a flow run, and knows when it has ended.
 
 One Prefect API serves the whole life of the app: the configured one, else a temporary server, booted when it is first
-needed. A run is done by a worker if one lives on the pool `sync` and the deployment is there, else in a thread of this
-process. Either way it goes on when the client that asked for it has gone, and claims make two runs of one window take
-turns (`tracking/claims.py`).
+needed. A run has a thread of this process: it goes on when the client that asked for it has gone, and claims make two
+runs of one window take turns (`tracking/claims.py`).
 """
 
 from collections.abc import Callable, Sequence

@@ -15,7 +15,7 @@ from steps.accruals.reports.roll_forward import RollForwardChain, roll_forwards
 from steps.domain.months import MonthWindow
 from tracking.database import read_session
 
-_ACCRUED, _DEFERRED, _AXIS = "#3f8fd2", "#e08a2c", "#8a949e"
+_ACCRUED, _DEFERRED, _AXIS = "#3f8fd2", "#e08a2c", "#77818c"
 """Colours that stand out on white and on near black alike."""
 
 

@@ -7,7 +7,7 @@ from datetime import date
 
 from nicegui import ui
 
-from flows.page.markup import FIELD, Tag, mark, strong_button
+from flows.page.markup import FIELD, Tag, dialog_of, mark, strong_button
 from flows.page.notices import ask, tell
 from flows.page.visit import Visit
 from steps.accruals.closing import Signature, close_month, reopen_month
@@ -54,17 +54,17 @@ class ClosingList:
             return
         words = _Words(texts("closing.close", month=name), texts("closing.free"), texts("closing.reason"))
 
-        async def close(by: Signature) -> None:
-            if await ask(texts, lambda: close_month(candidate, by)) is not None:
+        async def close(by: Signature) -> bool:
+            done = await ask(texts, lambda: close_month(candidate, by)) is not None
+            if done:
                 tell(texts("closing.done", month=name), good=True)
+            return done
 
         self._ask_signature(words, close)
 
     def _show_blockers(self, name: str, blockers: list[Blocker]) -> None:
         texts = self._visit.texts
-        with ui.dialog(value=True) as dialog, ui.card().classes("panel wide"):
-            dialog.on("hide", dialog.delete)
-            Tag("h2", texts("closing.blocked", month=name))
+        with dialog_of(texts("closing.blocked", month=name)) as dialog:
             ui.label(texts("closing.blockers"))
             with Tag("ul"):
                 for blocker in blockers:
@@ -76,30 +76,29 @@ class ClosingList:
         name = texts.month(month, long=True)
         words = _Words(texts("closing.reopen", month=name), texts("closing.later"), texts("closing.why"))
 
-        async def reopen(by: Signature) -> None:
-            if opened := await ask(texts, lambda: reopen_month(month, by)):
-                months = ", ".join(texts.month(each) for each in opened)
-                tell(texts("closing.opened", months=months), good=True)
+        async def reopen(by: Signature) -> bool:
+            opened = await ask(texts, lambda: reopen_month(month, by)) or []
+            if opened:
+                tell(texts("closing.opened", months=", ".join(map(texts.month, opened))), good=True)
+            return bool(opened)
 
         self._ask_signature(words, reopen)
 
-    def _ask_signature(self, words: "_Words", act: Callable[[Signature], Awaitable[None]]) -> None:
+    def _ask_signature(self, words: "_Words", act: Callable[[Signature], Awaitable[bool]]) -> None:
         """Who says so and why; both stay in the books."""
         texts = self._visit.texts
-        with ui.dialog(value=True) as dialog, ui.card().classes("panel wide"):
-            dialog.on("hide", dialog.delete)
-            Tag("h2", words.title)
+        with dialog_of(words.title) as dialog:
             ui.label(words.explanation).classes("soft")
-            who = ui.input(texts("closing.who")).props(f"{FIELD} autofocus autocomplete=name")
-            reason = ui.input(words.reason).props(FIELD)
+            who = ui.input(texts("closing.who")).props(f"{FIELD} autofocus autocomplete=name").classes("full-width")
+            reason = ui.input(words.reason).props(FIELD).classes("full-width")
 
             async def sign() -> None:
                 if not (who.value or "").strip():
                     tell(texts("closing.no_name"), good=False)
                     return
-                dialog.close()
-                await act(Signature(who.value.strip(), reason.value or ""))
-                await self._refresh()
+                if await act(Signature(who.value.strip(), reason.value or "")):
+                    dialog.close()
+                    await self._refresh()
 
             with Tag("div", classes="actions"):
                 strong_button(words.title, sign)

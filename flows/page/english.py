@@ -67,7 +67,7 @@ ENGLISH = {
     "run.progress": "{done} of {total} ended",
     "run.done": "{step}: {total} of {total} completed",
     "run.failed": "{step}: {failed} of {total} failed",
-    "run.refused": "Not started",
+    "refused": "Refused",
     "run.latest": "This run",
     "run.none": "Nothing has been started from here yet.",
     "grid.title": "Where each step stands",

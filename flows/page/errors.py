@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from flows.page.error_actions import ErrorActions
-from flows.page.markup import Tag, choice, mark
+from flows.page.markup import Tag, choice, dialog_of, mark
 from flows.page.visit import Visit
 from steps.catalog import STEPS
 from tracking.error_review import ErrorFilter, find_errors
@@ -107,9 +107,7 @@ class ErrorsView:
 
     def _show_payload(self, error: IntegrationError) -> None:
         texts = self._visit.texts
-        with ui.dialog(value=True) as dialog, ui.card().classes("panel wide"):
-            dialog.on("hide", dialog.delete)
-            Tag("h2", texts("errors.payload.of", id=error.id))
+        with dialog_of(texts("errors.payload.of", id=error.id)) as dialog:
             ui.label(error.error_message)
             Tag("pre", json.dumps(error.error_details, indent=2, ensure_ascii=False), classes="payload", tabindex="0")
             ui.button(texts("close"), on_click=dialog.close).props("flat no-caps autofocus")

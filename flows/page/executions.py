@@ -7,7 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
-from flows.page.markup import Tag, facts, mark
+from flows.page.markup import Tag, dialog_of, facts, mark
 from flows.page.prefect_links import run_address
 from flows.page.visit import Visit
 from flows.page.wording import outcome_text, result_counts, took_text
@@ -49,9 +49,7 @@ async def show_execution(visit: Visit, execution: SyncExecution) -> None:
     """One execution in full, over the view."""
     texts = visit.texts
     errors = await asyncio.to_thread(lambda: find_errors(ErrorFilter(sync_execution_id=execution.id)))
-    with ui.dialog(value=True) as dialog, ui.card().classes("panel wide"):
-        dialog.on("hide", dialog.delete)
-        Tag("h2", texts("execution", id=execution.id))
+    with dialog_of(texts("execution", id=execution.id)) as dialog:
         mark(texts(f"status.{execution.status}"), str(execution.status)).classes("self-start")
         facts(
             [

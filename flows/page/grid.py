@@ -9,7 +9,7 @@ from nicegui import ui
 
 from flows.assessment import Assessment, CellState, assess
 from flows.cells import cells_of
-from flows.page.markup import FIELD, Tag, announcer, mark, strong_button
+from flows.page.markup import FIELD, Tag, announcer, dialog_of, mark, strong_button
 from flows.page.run_progress import RunProgress
 from flows.page.visit import Visit
 from steps.catalog import STEPS
@@ -113,9 +113,9 @@ class GridView:
 
     def _confirm(self, each: Assessment) -> None:
         texts, window = self._visit.texts, each.cell.window
-        with ui.dialog(value=True) as dialog, ui.card().classes("panel wide"):
-            dialog.on("hide", dialog.delete)
-            Tag("h2", texts("grid.run", name=texts.cell(each.cell.step.id, window.start if window else None)))
+        with dialog_of(
+            texts("grid.run", name=texts.cell(each.cell.step.id, window.start if window else None))
+        ) as dialog:
             with Tag("div", classes="actions"):
                 mark(f"{SIGNS[each.state]} {texts(f'state.{each.state}')}", str(each.state))
             if each.why:

@@ -1,6 +1,7 @@
 """HTML's own elements with what screen readers need, where NiceGUI has no element of its own."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
@@ -54,3 +55,13 @@ def day_field(label: str, value: str = "") -> ui.input:
 def strong_button(text: str, act: Callable[[], object] | None = None) -> ui.button:
     """The one button of a form that does what the form is for."""
     return ui.button(text, on_click=act, color=None).props("unelevated no-caps").classes("strong")
+
+
+@contextmanager
+def dialog_of(title: str) -> Iterator[ui.dialog]:
+    """An open dialog with this title, which is its name for a screen reader too; it is gone once it is closed."""
+    with ui.dialog(value=True) as dialog, ui.card().classes("panel wide"):
+        dialog.on("hide", dialog.delete)
+        dialog.props["aria-label"] = title
+        Tag("h2", title)
+        yield dialog

@@ -14,11 +14,11 @@ Answer = TypeVar("Answer")
 
 
 def tell(message: str, *, good: bool) -> None:
-    """A notification; a failure stays until it has been read."""
+    """A notification, where it covers no navigation; a failure stays until it has been read."""
     if good:
-        ui.notify(message, type="positive", position="top", timeout=6000)
+        ui.notify(message, type="positive", position="bottom", timeout=6000)
     else:
-        ui.notify(message, type="negative", position="top", timeout=0, close_button="OK", multi_line=True)
+        ui.notify(message, type="negative", position="bottom", timeout=0, close_button="OK", multi_line=True)
 
 
 async def ask(texts: Texts, question: Callable[[], Answer]) -> Answer | None:
@@ -26,5 +26,5 @@ async def ask(texts: Texts, question: Callable[[], Answer]) -> Answer | None:
     try:
         return await asyncio.to_thread(question)
     except (SyncError, DatabaseUnusableError) as refusal:
-        tell(f"{texts('run.refused')}: {refusal}", good=False)
+        tell(f"{texts('refused')}: {refusal}", good=False)
         return None

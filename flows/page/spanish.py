@@ -67,7 +67,7 @@ SPANISH = {
     "run.progress": "{done} de {total} terminadas",
     "run.done": "{step}: {total} de {total} completadas",
     "run.failed": "{step}: {failed} de {total} fallidas",
-    "run.refused": "No se ha iniciado",
+    "refused": "No aceptado",
     "run.latest": "Esta ejecución",
     "run.none": "Todavía no se ha iniciado nada desde aquí.",
     "grid.title": "Cómo está cada paso",

@@ -7,8 +7,8 @@ STYLE = """
   --busy: #17528a; --busy-bg: #dcebfa; --none: #55606b; --none-bg: transparent; --line: #d5dbe1; --soft: #55606b;
   --strong: #1f5f99; --on-strong: #fff; }
 .body--light { background: #f6f7f9; color: #1b2229; }
-.body--dark { background: #12161b; color: #e6eaee; --q-primary: #8cc2f2 !important; --q-dark: #1a2027;
-  --q-dark-page: #12161b; --ok: #8fdcae; --ok-bg: #15372a; --bad: #ffb3ae; --bad-bg: #46201f;
+.body--dark { color-scheme: dark; background: #12161b; color: #e6eaee; --q-primary: #8cc2f2 !important;
+  --q-dark: #1a2027; --q-dark-page: #12161b; --ok: #8fdcae; --ok-bg: #15372a; --bad: #ffb3ae; --bad-bg: #46201f;
   --old: #f3cd8a; --old-bg: #40331a; --busy: #a5d0f7; --busy-bg: #1b3550; --none: #a4afba; --line: #36414c;
   --soft: #a9b4bf; --strong: #8cc2f2; --on-strong: #0e1c29; }
 .q-btn.strong { background: var(--strong); color: var(--on-strong); }

@@ -146,7 +146,7 @@ SPECIAL = (
     Story(
         "has documents on a deleted and an unknown account",
         "FS",
-        (Bill(), Bill(1, Decimal("0.2"), offer="archived"), Bill(2, Decimal("0.2"), offer="orphan")),
+        (Bill(), Bill(3, Decimal("0.2"), offer="archived"), Bill(4, Decimal("0.2"), offer="orphan")),
         starts=(0, 3, 20),
     ),
     Story("pays tax", "UX", (Bill(tax_percent=21),), starts=(0, 9, 2)),

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.parameters import AskedRange, Period, parse_month_date, parse_step, parse_year, resolve_range
+from flows.parameters import (
+    AskedRange,
+    Period,
+    parse_moment,
+    parse_month_date,
+    parse_step,
+    parse_year,
+    resolve_range,
+)
 from steps.domain.months import MonthWindow, next_month
 from steps.errors import UsageError
 from steps.settings import SyncSettings
@@ -101,6 +109,24 @@ def test_what_is_no_year_is_refused(text: str) -> None:
 def test_an_unknown_step_is_refused_with_the_ones_there_are() -> None:
     with pytest.raises(UsageError, match=r"step 'invoice' is not known: one of services, invoices, .*accruals"):
         parse_step("invoice")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-07-01", datetime(2024, 6, 30, 22, tzinfo=UTC)),
+        ("2024-07-01T09:30", datetime(2024, 7, 1, 7, 30, tzinfo=UTC)),
+        ("2024-07-01T09:30:00Z", datetime(2024, 7, 1, 9, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_without_an_offset_is_read_in_the_zone(text: str, moment: datetime) -> None:
+    assert parse_moment("since", text, SyncSettings().zone) == moment
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2024-13-01", "0001-01-01T00:00:00+23:00", ""])
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"since .* is no date or time"):
+        parse_moment("since", text, SyncSettings().zone)
 
 
 @given(st.dates(date(2000, 1, 1), date(2099, 12, 31)), st.integers(1, 60))

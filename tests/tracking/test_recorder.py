@@ -125,3 +125,14 @@ def test_a_secret_in_a_reason_or_a_result_is_masked(database: str) -> None:
     complete_execution("task", {"note": "s3cr3t-token", "nested": [{"x": "s3cr3t-token"}]})
 
     assert all("s3cr3t" not in str(row.model_dump()) for row in executions_of_run("run"))
+
+
+def test_a_failure_keeps_the_class_of_its_error_beside_what_was_known(database: str) -> None:
+    plan_executions("run", [MARCH])
+    start_execution(None, _task(attempt=2))
+    (started,) = [row for row in executions_of_run("run") if row.task_run_id]
+
+    assert fail_execution("task", "the vendor is down", "VendorUnavailableError")
+
+    (row,) = [row for row in executions_of_run("run") if row.id == started.id]
+    assert row.details == {"attempts": 2, "error_type": "VendorUnavailableError"}

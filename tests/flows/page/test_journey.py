@@ -84,7 +84,7 @@ def _resolves_every_error(page: Page, server: PageServer) -> None:
     page.goto(f"{server.url}/page/en/errors")
     page.get_by_label("Select error").first.wait_for()
 
-    page.get_by_label("Select all").click()
+    page.get_by_role("checkbox", name="Select all").click()
     page.get_by_role("button", name="Resolve").click()
 
     expect(page.get_by_text("No error fits.")).to_be_visible()

@@ -114,6 +114,23 @@ def test_a_month_that_cannot_be_closed_says_what_is_in_the_way(visitor: Page, bu
     expect(dialog.get_by_text("the accruals of 2024-12 were never completed")).to_be_visible()
 
 
+def test_a_month_is_closed_and_opened_again_by_name_and_with_a_reason(visitor: Page, busy_server: PageServer) -> None:
+    _open(visitor, busy_server, "accruals")
+
+    visitor.get_by_role("button", name="Close January 2024").click()
+    visitor.get_by_label("Your name").fill("Ana")
+    visitor.get_by_role("dialog").get_by_role("button", name="Close January 2024").click()
+    visitor.get_by_role("button", name="Reopen January 2024").click()
+    dialog = visitor.get_by_role("dialog", name="Reopen January 2024")
+    dialog.get_by_label("Your name").fill("Ana")
+    dialog.get_by_role("button", name="Reopen January 2024").click()
+    expect(visitor.get_by_role("alert").filter(has_text="needs a reason")).to_be_visible()
+    dialog.get_by_label("Reason").fill("a credit note came late")
+    dialog.get_by_role("button", name="Reopen January 2024").click()
+
+    expect(visitor.get_by_role("button", name="Close January 2024")).to_be_visible()
+
+
 def test_who_logs_out_sees_nothing_any_more(visitor: Page, busy_server: PageServer) -> None:
     visitor.get_by_role("button", name="Log out").click()
     visitor.locator("#token").wait_for()
