@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 
 from prefect import Task
-from prefect._result_records import ResultRecord
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 
@@ -44,7 +43,7 @@ def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
 
 def _result_of(state: State[Any]) -> Any:
     """What the task returned. It is in the state; `state.result()` would send a coroutine to another thread for it."""
-    return state.data.result if isinstance(state.data, ResultRecord) else state.data
+    return getattr(state.data, "result", state.data)
 
 
 def describe_failure(state: State[Any]) -> str:
