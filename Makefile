@@ -36,11 +36,12 @@ test: lint types ## Check everything and run all tests, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing is lost (long), and update the README's table
-	$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml
-	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml
+	@$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml || failed=1; \
+	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml --write && exit $$failed
 
-bench: $(READY) ## Measure the accruals on SQLite and PostgreSQL (some minutes), and update the README's table
+bench: $(READY) ## Measure accruals and tracking on SQLite and PostgreSQL (some minutes), and update the README's table
 	$(BIN)/python -m tests.benchmarks.accruals --write
+	$(BIN)/python -m tests.benchmarks.tracking --write
 
 clean: ## Remove what setup and demo made
 	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

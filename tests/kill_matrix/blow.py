@@ -14,6 +14,7 @@ class Kind(StrEnum):
     SIGKILL = "SIGKILL"
     SIGTERM = "SIGTERM"
     SIGINT = "SIGINT"
+    ALL_KILLED = "SIGKILL of run and worker"
     SERVER_GONE = "Prefect server gone"
     DATABASE_GONE = "database gone"
     DATABASE_LOCKED = "database locked"

@@ -13,7 +13,13 @@ import tracking.sync_plan  # noqa: F401 - and that one
 from tracking.execution import SyncExecution
 from tracking.sync_plan import SyncPlan
 
-_TRACKING = {SyncExecution.__tablename__, SyncPlan.__tablename__, "idempotency_key", "alembic_version"}
+_NOT_THE_LEDGER = {
+    SyncExecution.__tablename__,
+    SyncPlan.__tablename__,
+    "idempotency_key",
+    "sealing_key",
+    "alembic_version",
+}
 _MOMENTS = {"integration_error": {"created_at", "updated_at"}}
 """When something was written: never the same in two runs."""
 
@@ -28,8 +34,8 @@ def ledger_content(engine: Engine) -> Content:
         AssertionError: the database has a table that no model describes.
     """
     present = set(inspect(engine).get_table_names())
-    tables = {name: table for name, table in SQLModel.metadata.tables.items() if name not in _TRACKING}
-    unknown = {name for name in present - set(tables) - _TRACKING if not name.startswith("kill_matrix")}
+    tables = {name: table for name, table in SQLModel.metadata.tables.items() if name not in _NOT_THE_LEDGER}
+    unknown = {name for name in present - set(tables) - _NOT_THE_LEDGER if not name.startswith("kill_matrix")}
     assert unknown == set(), unknown
     with engine.connect() as connection:
         rows = {name: list(connection.execute(select(table))) for name, table in SQLModel.metadata.tables.items()}
@@ -47,7 +53,7 @@ def ledger_rows(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
                 for row in connection.exec_driver_sql(f'SELECT * FROM "{name}" ORDER BY id')
             ]
             for name in SQLModel.metadata.tables
-            if name not in _TRACKING
+            if name not in _NOT_THE_LEDGER
         }
 
 

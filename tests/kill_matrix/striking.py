@@ -100,7 +100,15 @@ def _administer(server: str, *statements: str) -> None:
     engine.dispose()
 
 
+def _kill_the_worker_too(_blow: Blow, _session: Session | None) -> None:
+    for above in psutil.Process().parents():
+        if "prefect" in above.cmdline():
+            above.kill()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 _OTHERS: dict[Kind, Callable[[Blow, Session | None], None]] = {
+    Kind.ALL_KILLED: _kill_the_worker_too,
     Kind.SERVER_GONE: _end_the_server,
     Kind.DATABASE_GONE: _cut_the_database_off,
     Kind.DATABASE_LOCKED: _lock_the_database,

@@ -1,4 +1,4 @@
-"""The table of what was survived: `python -m tests.kill_matrix.table RESULTS.xml [--write]`, or `make kill-matrix`.
+"""The table of what was survived: `python -m tests.kill_matrix.table RESULTS.xml... [--write]`, or `make kill-matrix`.
 
 The results are pytest's own (`--junitxml`); each case says there what it was.
 """
@@ -6,6 +6,7 @@ The results are pytest's own (`--junitxml`); each case says there what it was.
 import argparse
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,11 +21,11 @@ Point = tuple[str, str, str, str]
 """Kind, place, database, how it was run."""
 
 
-def read_results(file: Path) -> tuple[Counter[Point], Counter[Point]]:
+def read_results(files: Iterable[Path]) -> tuple[Counter[Point], Counter[Point]]:
     """How often each point was tried, and survived."""
     tried: Counter[Point] = Counter()
     survived: Counter[Point] = Counter()
-    for case in ElementTree.parse(file).iter("testcase"):
+    for case in (case for file in files for case in ElementTree.parse(file).iter("testcase")):
         told = {each.get("name"): each.get("value") or "" for each in case.iter("property")}
         if "kind" not in told:
             continue
@@ -57,7 +58,7 @@ def as_markdown(tried: Counter[Point], survived: Counter[Point]) -> str:
 def main() -> None:
     """Print the table, and with `--write` keep it in the README."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("results", type=Path)
+    options.add_argument("results", type=Path, nargs="+")
     options.add_argument("--write", action="store_true", help="replace the table in README.md")
     asked = options.parse_args()
     table = as_markdown(*read_results(asked.results))
