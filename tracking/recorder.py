@@ -109,9 +109,14 @@ def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
 
 
 def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool:
-    """The task failed, for this reason, with an error of this class. False when its row was not open."""
+    """The task failed, for this reason, with an error of this class. False when its row was not open.
+
+    What was interrupted after its commit is `completed` all the same: its records are in the ledger.
+    """
     with tracking_session() as session:
         row = _open_row(session, None, task_run_id)
+        if row is not None and row.result is not None:
+            return _end(session.connection(), _of_task(task_run_id), ExecutionStatus.COMPLETED) > 0
         details = {**(row.details if row else {}), **({"error_type": error_type} if error_type else {})}
         values = {"error_message": redact(message), "metadata": details}
         return _end(session.connection(), _of_task(task_run_id), ExecutionStatus.FAILED, **values) > 0
