@@ -98,7 +98,7 @@ def _start_planned(execution_id: int, task: RunningTask) -> bool:
             id_=execution_id,
             task_run_id_=task.task_run_id,
             owner_=this_process(),
-            metadata_={"attempts": task.attempt},
+            attempts_=task.attempt,
         )
 
 

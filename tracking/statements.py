@@ -8,7 +8,21 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import JSON, Connection, String, Table, Update, bindparam, cast, false, func, true, update
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Integer,
+    String,
+    Table,
+    Update,
+    bindparam,
+    case,
+    cast,
+    false,
+    func,
+    true,
+    update,
+)
 from sqlmodel import SQLModel
 
 from tracking.columns import UtcDateTime, utc_now
@@ -49,7 +63,7 @@ def _statements(dialect: str) -> dict[str, Update]:
             alive_at=alive_now,
             status=running,
             started_at=func.coalesce(_ROW.c.started_at, _NOW),
-            metadata=bindparam("metadata_", type_=JSON()),
+            metadata=_with_attempts(dialect),
             updated_at=_NOW,
         ),
         "claim": update(_ROW).where(_THIS, _OPEN).values(status=running, holds_window=true()),
@@ -66,6 +80,18 @@ def _statements(dialect: str) -> dict[str, Update]:
         ),
         "touch": update(_ROW).where(_ROW.c.flow_run_id == bindparam("flow_run_id_"), _OPEN).values(alive_at=alive_now),
     }
+
+
+def _with_attempts(dialect: str) -> Any:
+    """`metadata` with the attempts; a result stays: an interrupted task's start is told again after its commit."""
+    attempts = bindparam("attempts_", type_=Integer())
+    if dialect == "sqlite":
+        return func.json_set(_ROW.c.metadata, "$.attempts", attempts, type_=JSON())
+    result = func.json_extract_path(_ROW.c.metadata, "result", type_=JSON())
+    return case(
+        (result.is_(None), func.json_build_object("attempts", attempts, type_=JSON())),
+        else_=func.json_build_object("attempts", attempts, "result", result, type_=JSON()),
+    )
 
 
 def _with_result(dialect: str) -> Any:

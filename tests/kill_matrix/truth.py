@@ -51,10 +51,10 @@ def assert_truthful(
         if before is not None and before["status"] == "failed":
             assert before["error_message"], name
         if comparable and before is not None and before["status"] == "completed":
-            assert _writes(execution["result"]) == 0, f"{name} was called completed"
+            assert _writes(execution["result"]) == 0, f"{name} was called completed: {before}"
             assert before["result"] == expected.results[name]
         elif comparable:
-            assert execution["result"] == expected.results[name], f"{name} was called failed"
+            assert execution["result"] == expected.results[name], f"{name} was called failed: {before}"
             comparable = stopped
 
 

@@ -65,6 +65,19 @@ def test_a_retry_keeps_the_first_start_and_takes_the_attempts_from_the_task(data
     assert (_only().started_at, _only().details["attempts"]) == (first, 2)
 
 
+def test_a_start_that_is_told_again_after_the_commit_keeps_the_result(database: str) -> None:
+    (execution_id,) = plan_executions("run", [MARCH])
+    start_execution(execution_id, _task())
+    with write_session() as session:
+        record_result(session, execution_id, {"b": 1, "a": [None, "é"]})
+
+    start_execution(execution_id, _task())
+    fail_execution("task", "interrupted")
+
+    assert (_only().status, _only().details) == ("completed", {"attempts": 1, "result": {"b": 1, "a": [None, "é"]}})
+    assert list(_only().result or {}) == ["b", "a"]
+
+
 def test_a_task_that_nobody_planned_gets_a_row_of_its_own_once(database: str) -> None:
     start_execution(None, _task())
     start_execution(None, _task(attempt=2))
