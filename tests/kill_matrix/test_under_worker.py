@@ -73,7 +73,7 @@ def test_a_run_that_is_hit_under_a_worker_tells_the_truth_and_the_next_one_makes
     after = [execution_json(execution) for execution in executions_of_run(str(run_id))]
     assert {execution["status"] for execution in after} == {"completed"}, after
     assert_truthful(history, after, expected, stopped=True)
-    assert_whole(expected, ground)
+    assert_whole(expected, ground, stopped=True)
     assert unended_runs(ground, began) == []
 
 
