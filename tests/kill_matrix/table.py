@@ -22,10 +22,11 @@ Point = tuple[str, str, str, str]
 
 
 def read_results(files: Iterable[Path]) -> tuple[Counter[Point], Counter[Point]]:
-    """How often each point was tried, and survived."""
+    """How often each point was tried, and survived; a case that is in several files counts as in the last."""
+    cases = {case.get("name"): case for file in files for case in ElementTree.parse(file).iter("testcase")}
     tried: Counter[Point] = Counter()
     survived: Counter[Point] = Counter()
-    for case in (case for file in files for case in ElementTree.parse(file).iter("testcase")):
+    for case in cases.values():
         told = {each.get("name"): each.get("value") or "" for each in case.iter("property")}
         if "kind" not in told:
             continue
