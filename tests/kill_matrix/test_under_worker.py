@@ -99,7 +99,14 @@ def _worker(ground: Ground, blow: Blow | None) -> Iterator[None]:
     """A worker in the block; in an ambush are the runs of it that begin while nobody was hit."""
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", _POOL]
     with (ground.folder / "worker.log").open("a") as log:
-        worker = subprocess.Popen(command, env=ground.environment(blow), cwd=ground.folder, stdout=log, stderr=log)
+        worker = subprocess.Popen(
+            command,
+            env=ground.environment(blow),
+            cwd=ground.folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Prefect interrupts whole process groups
+        )
         try:
             yield
         finally:
