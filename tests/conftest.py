@@ -17,6 +17,13 @@ from tracking.migrate import upgrade_database
 OURS = ("SYNC_", "HOLDED_", "FOURGEEKS_", "NOTION_", "PREFECT_")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with servers, workers and browsers of their own get a second try: a busy machine may starve a process."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("prefect", "browser")):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(autouse=True)
 def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No variable and no `.env` of the machine reaches a test; the database is a file of the test's own."""

@@ -15,7 +15,7 @@ from tests.steps.connectors.scripted_crm import Crm
 from tests.steps.connectors.scripted_vendor import Handler, ScriptedVendor
 
 IMPATIENT = HttpRules(
-    RetryPolicy(first_wait=0.0, longest_wait=0.0, jitter=0.0, longest_retry_after=0.05, total=30.0),
+    RetryPolicy(first_wait=0.0, longest_wait=0.0, jitter=0.0, longest_retry_after=0.05, total=600.0),
     Limits(connect=5.0, read=5.0, whole=10.0, body_bytes=1024 * 1024),
 )
 
