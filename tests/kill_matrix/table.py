@@ -63,6 +63,9 @@ def main() -> None:
     options.add_argument("--write", action="store_true", help="replace the table in README.md")
     asked = options.parse_args()
     table = as_markdown(*read_results(asked.results))
+    if (parts := len(asked.results)) > 1:
+        table += f"\n\nPut together from {parts} runs of parts of it, between which tests and program were mended; each case "
+        table += "counts as it ended last."
     sys.stdout.write(f"{table}\n")
     if asked.write:
         replace_block(README, BLOCK, table)
