@@ -64,8 +64,8 @@ def main() -> None:
     asked = options.parse_args()
     table = as_markdown(*read_results(asked.results))
     if (parts := len(asked.results)) > 1:
-        table += f"\n\nPut together from {parts} runs of parts of it, between which tests and program were mended; each case "
-        table += "counts as it ended last."
+        table += f"\n\nPut together from {parts} runs of parts of it, between which tests and program were mended; "
+        table += "each case counts as it ended last."
     sys.stdout.write(f"{table}\n")
     if asked.write:
         replace_block(README, BLOCK, table)
