@@ -20,6 +20,7 @@ from sqlmodel import Session, col, select
 from tracking.database import before_commit, read_session, tracking_statement
 from tracking.execution import SyncExecution
 from tracking.lease import describe_owner
+from tracking.recorder import claimed_at_start
 from tracking.repair import end_dead_executions
 from tracking.statements import change
 
@@ -69,7 +70,8 @@ def claimed(execution_id: int | None, overlap: Overlap, tell: Callable[[str], No
     if execution_id is None:
         yield
         return
-    _claim(execution_id, overlap, tell)
+    if claimed_at_start.get() != execution_id:
+        _claim(execution_id, overlap, tell)
     with before_commit(lambda session: _prove(session, execution_id)):
         yield
 

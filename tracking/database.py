@@ -26,6 +26,7 @@ from tracking.settings import DatabaseSettings
 
 LOCK_WAIT_SECONDS = 60
 _WRITER = {"writer": True}
+_ONE_STATEMENT = {"one_statement": True}
 _TRUSTED_IDLE_SECONDS = 5
 _LEDGER_LOCK = 0x53594E43
 """Key of the PostgreSQL advisory lock that ledger writers take turns with ("SYNC")."""
@@ -101,8 +102,9 @@ def _make_sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         # A writer that starts as a reader could find its snapshot stale and fail at its first write.
-        writer = connection.get_execution_options().get("writer")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+        options = connection.get_execution_options()
+        if not options.get("one_statement"):  # that is a transaction by itself
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writer") else "BEGIN")
 
     return engine
 
@@ -135,25 +137,18 @@ def get_engine() -> Engine:
     Raises:
         DatabaseUnusableError: a wrong URL, or a database made by a newer version.
     """
-    return _engine_of(_database_url(os.environ.get("SYNC_DATABASE_URL"), *_dot_env()))
+    return _engine_of(_database_url(os.environ.get("SYNC_DATABASE_URL")))
 
 
 @lru_cache(maxsize=8)
-def _database_url(_variable: str | None, _folder: str, _changed: int | None) -> URL:
-    """The parsed URL, read again only when the variable or the `.env` file is another."""
+def _database_url(_variable: str | None) -> URL:
+    """The parsed URL; read again when the variable is another. Each transaction asks, and a look at a file costs more."""
     return parse_database_url(DatabaseSettings().database_url)
 
 
-def _dot_env() -> tuple[str, int | None]:
-    folder = os.getcwd()  # noqa: PTH109 - asked for each transaction; a Path takes ten times as long
-    try:
-        return folder, os.stat(".env").st_mtime_ns  # noqa: PTH116
-    except OSError:
-        return folder, None
-
-
 def dispose_engines() -> None:
-    """Close every pooled connection; the next use opens new ones."""
+    """Close every pooled connection; the next use reads the settings again and opens new ones."""
+    _database_url.cache_clear()
     with _opening:
         for engines in (_engines, _tracking_engines):
             while engines:
@@ -198,14 +193,14 @@ def tracking_session() -> Iterator[Session]:
 
 @contextmanager
 def tracking_statement() -> Iterator[Connection]:
-    """For one statement on the tracking tables, committed by itself: a single round trip to PostgreSQL.
+    """For one statement on the tracking tables, committed by itself: a single call of SQLite, or PostgreSQL round trip.
 
-    It does not wait for the disk there. If the server itself crashes, the last moments of tracking may be lost, but
-    never the truth: a result is in its ledger transaction, which does wait, and a lost claim fails its fence.
+    PostgreSQL does not wait for its disk here. If the server itself crashes, the last moments of tracking may be lost,
+    but never the truth: a result is in its ledger transaction, which does wait, and a lost claim fails its fence.
     """
     engine = get_engine()
     if engine.dialect.name == "sqlite":
-        with engine.connect().execution_options(**_WRITER) as connection, connection.begin():
+        with engine.connect().execution_options(**_ONE_STATEMENT) as connection:
             yield connection
         return
     with _opening:

@@ -5,12 +5,14 @@ that a late or repeated call never reopens or overwrites an ended row.
 """
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, update
 from sqlalchemy import select as select_value
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from tracking.columns import utc_now
@@ -19,6 +21,10 @@ from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.lease import this_process
 from tracking.redaction import redact
 from tracking.statements import as_parameter, change
+
+
+claimed_at_start: ContextVar[int | None] = ContextVar("claimed_at_start", default=None)
+"""The execution that got its window at its start: that of the task which runs in this context."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +96,20 @@ def start_execution(execution_id: int | None, task: RunningTask) -> None:
 
 
 def _start_planned(execution_id: int, task: RunningTask) -> bool:
-    """The usual start, in one statement. False when the row is not open."""
+    """The usual start, in one statement that claims the window too if it is free. False when the row is not open."""
+    try:
+        started = _change_to_running("start and claim", execution_id, task)
+    except IntegrityError:  # somebody has the window: `tracking/claims.py` says what to do about that
+        return _change_to_running("start", execution_id, task)
+    claimed_at_start.set(execution_id if started else None)
+    return started
+
+
+def _change_to_running(statement: str, execution_id: int, task: RunningTask) -> bool:
     with tracking_statement() as connection:
         return change(
             connection,
-            "start",
+            statement,
             id_=execution_id,
             task_run_id_=task.task_run_id,
             owner_=this_process(),

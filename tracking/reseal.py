@@ -74,7 +74,7 @@ def reseal(engine: Engine) -> int:
 
 def sealed_tables() -> Iterator[tuple[Table, list[Column[object]]]]:
     """Each table that holds personal data, and the columns that do."""
-    for table in SQLModel.metadata.sorted_tables:
+    for _, table in sorted(SQLModel.metadata.tables.items()):
         if columns := [column for column in table.columns if isinstance(column.type, SealedText | SealedJson)]:
             yield table, columns
 

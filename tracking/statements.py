@@ -15,11 +15,14 @@ from sqlalchemy import (
     String,
     Table,
     Update,
+    and_,
     bindparam,
     case,
     cast,
     false,
     func,
+    literal_column,
+    or_,
     true,
     update,
 )
@@ -30,7 +33,8 @@ from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.redaction import redact_json
 
 _ROW: Table = SQLModel.metadata.tables[str(SyncExecution.__tablename__)]
-_OPEN = _ROW.c.status.in_([str(status) for status in OPEN_STATUSES])
+_OPEN = or_(*(_ROW.c.status == literal_column(f"'{status}'") for status in OPEN_STATUSES))
+_HOLDS = and_(_ROW.c.status == literal_column(f"'{ExecutionStatus.RUNNING}'"), _ROW.c.holds_window)
 _THIS = _ROW.c.id == bindparam("id_")
 _NOW = bindparam("now_", type_=UtcDateTime())
 
@@ -54,8 +58,8 @@ def _statements(dialect: str) -> dict[str, Update]:
     """
     alive_now = func.clock_timestamp() if dialect == "postgresql" else _NOW
     running = str(ExecutionStatus.RUNNING)
-    return {
-        "start": update(_ROW)
+    start = (
+        update(_ROW)
         .where(_THIS, _OPEN)
         .values(
             task_run_id=bindparam("task_run_id_"),
@@ -65,9 +69,13 @@ def _statements(dialect: str) -> dict[str, Update]:
             started_at=func.coalesce(_ROW.c.started_at, _NOW),
             metadata=_with_attempts(dialect),
             updated_at=_NOW,
-        ),
+        )
+    )
+    return {
+        "start": start,
+        "start and claim": start.values(holds_window=true()),
         "claim": update(_ROW).where(_THIS, _OPEN).values(status=running, holds_window=true()),
-        "prove": update(_ROW).where(_THIS, _ROW.c.status == running, _ROW.c.holds_window).values(alive_at=alive_now),
+        "prove": update(_ROW).where(_THIS, _HOLDS).values(alive_at=alive_now),
         "keep result": update(_ROW).where(_THIS).values(metadata=_with_result(dialect)),
         "complete": update(_ROW)
         .where(_ROW.c.task_run_id == bindparam("task_run_id_"), _OPEN)

@@ -120,8 +120,9 @@ def test_a_zombie_whose_execution_was_ended_commits_nothing(database: str) -> No
 
 
 def test_an_execution_that_was_ended_before_it_began_does_not_begin(database: str) -> None:
-    execution_id = _running("first", MARCH)
+    (execution_id,) = plan_executions("first", [MARCH])
     end_open_executions("first", "cancelled")
+    start_execution(execution_id, RunningTask("task", "first", 1, MARCH))
 
     with pytest.raises(ClaimLostError, match="before it began"):
         _claim_and_release(execution_id)
