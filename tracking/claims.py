@@ -20,7 +20,7 @@ from sqlmodel import Session, col, select
 from tracking.database import before_commit, read_session, tracking_statement
 from tracking.execution import SyncExecution
 from tracking.lease import describe_owner
-from tracking.recorder import claimed_at_start
+from tracking.recorder import PROVED, claimed_at_start
 from tracking.repair import end_dead_executions
 from tracking.statements import change
 
@@ -120,5 +120,5 @@ def _holder_of_window(execution_id: int) -> Holder | None:
 
 def _prove(session: Session, execution_id: int) -> None:
     """The fence: in the very transaction that is about to commit, the claim is still ours."""
-    if not change(session.connection(), "prove", id_=execution_id):
+    if session.info.get(PROVED) != execution_id and not change(session.connection(), "prove", id_=execution_id):
         raise ClaimLostError("the execution was ended from outside while it worked: nothing of it was committed")

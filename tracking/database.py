@@ -142,7 +142,7 @@ def get_engine() -> Engine:
 
 @lru_cache(maxsize=8)
 def _database_url(_variable: str | None) -> URL:
-    """The parsed URL; read again when the variable is another. Each transaction asks, and a look at a file costs more."""
+    """The parsed URL, read again when the variable is another: each transaction asks, a look at a file costs more."""
     return parse_database_url(DatabaseSettings().database_url)
 
 

@@ -22,7 +22,8 @@ from tracking.lease import this_process
 from tracking.redaction import redact
 from tracking.statements import as_parameter, change
 
-
+PROVED = "execution that has its window"
+"""Key of `Session.info`: the execution of which this transaction knows that it has its window."""
 claimed_at_start: ContextVar[int | None] = ContextVar("claimed_at_start", default=None)
 """The execution that got its window at its start: that of the task which runs in this context."""
 
@@ -158,11 +159,16 @@ def end_execution(session: Session, execution_id: int, status: ExecutionStatus, 
 def record_result(session: Session, execution_id: int | None, result: dict[str, Any]) -> None:
     """Keep a step's result in the transaction of its records.
 
-    Whatever kills the process next, it is known that the window is in the ledger.
+    Whatever kills the process next, it is known that the window is in the ledger. Where the execution has its window,
+    that it still has it is proved by the same statement (`tracking/claims.py`): its row is locked from here on.
     """
     if execution_id is None:
         return
-    change(session.connection(), "keep result", id_=execution_id, result_=as_parameter(result))
+    values = {"id_": execution_id, "result_": as_parameter(result)}
+    if change(session.connection(), "keep result and prove", **values):
+        session.info[PROVED] = execution_id
+    else:
+        change(session.connection(), "keep result", **values)
 
 
 def database_now(session: Session) -> datetime:

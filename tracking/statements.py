@@ -71,12 +71,14 @@ def _statements(dialect: str) -> dict[str, Update]:
             updated_at=_NOW,
         )
     )
+    keep_result = update(_ROW).where(_THIS).values(metadata=_with_result(dialect))
     return {
         "start": start,
         "start and claim": start.values(holds_window=true()),
         "claim": update(_ROW).where(_THIS, _OPEN).values(status=running, holds_window=true()),
         "prove": update(_ROW).where(_THIS, _HOLDS).values(alive_at=alive_now),
-        "keep result": update(_ROW).where(_THIS).values(metadata=_with_result(dialect)),
+        "keep result": keep_result,
+        "keep result and prove": keep_result.where(_HOLDS).values(alive_at=alive_now),
         "complete": update(_ROW)
         .where(_ROW.c.task_run_id == bindparam("task_run_id_"), _OPEN)
         .values(

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from steps.domain.client import Client
+from tests.steps.statements import counting_statements
 from tracking.claims import ClaimLostError, Overlap, WindowBusyError, claimed
 from tracking.database import read_session, tracking_session, write_session
 from tracking.execution import SyncExecution
@@ -18,6 +19,7 @@ from tracking.recorder import (
     complete_execution,
     end_open_executions,
     plan_executions,
+    record_result,
     start_execution,
 )
 from tracking.repair import end_dead_executions
@@ -117,6 +119,19 @@ def test_a_zombie_whose_execution_was_ended_commits_nothing(database: str) -> No
 
     with read_session() as session:
         assert session.scalars(select(Client)).all() == []
+
+
+def test_an_undisturbed_execution_takes_three_statements(database: str) -> None:
+    """Start and claim, result and proof, end: each one more costs every execution a trip to the database."""
+    (execution_id,) = plan_executions("first", [MARCH])
+
+    with counting_statements() as statements:
+        start_execution(execution_id, RunningTask("task", "first", 1, MARCH))
+        with claimed(execution_id, Overlap.refuse, _quietly), write_session() as session:
+            record_result(session, execution_id, {})
+        complete_execution("task", {})
+
+    assert [each.split()[:2] for each in statements if "sync_execution" in each] == [["UPDATE", "sync_execution"]] * 3
 
 
 def test_an_execution_that_was_ended_before_it_began_does_not_begin(database: str) -> None:
