@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+from steps.errors import ErrorBudgetError
+
 FEWEST_WEIGHED = 10
 """Below this many records no share is taken: two of three may well be in trouble."""
 _FORM = re.compile(r"(\d{1,9}(?:\.\d{1,4})?)(%?)")
@@ -38,3 +40,15 @@ class ErrorBudget:
         if self.is_share:
             return of >= FEWEST_WEIGHED and errors * _WHOLE > self.amount * of
         return errors > self.amount
+
+    def require(self, errors: int, of: int) -> None:
+        """Refuse to go on with too many in trouble.
+
+        Raises:
+            ErrorBudgetError: with the counts, the budget and what to do.
+        """
+        if self.is_exceeded(errors, of):
+            raise ErrorBudgetError(
+                f"{errors} of {of} records are in trouble, more than SYNC_ERROR_BUDGET={self} allows: nothing was "
+                "applied; see sync-actions errors, mend the cause or raise the budget, run it again"
+            )

@@ -7,9 +7,11 @@ from datetime import date, datetime
 from typing import Any
 
 from steps.accruals.due import CHUNK
+from steps.accruals.failures import FailureBook
+from steps.accruals.month import MonthResult
 from steps.accruals.process import MonthRun
 from steps.domain.months import MonthWindow, next_month
-from steps.errors import UsageError
+from steps.errors import ErrorBudgetError, UsageError
 from steps.settings import SyncSettings
 from tracking.database import write_session
 from tracking.recorder import record_result
@@ -35,13 +37,21 @@ def accrue_month(
     Raises:
         UsageError: several months at once, or one that is not over; nothing was written.
         AccrualError: the month would not add up; nothing was written.
+        ErrorBudgetError: more contracts failed than `SYNC_ERROR_BUDGET` allows; just their failures were written.
         ConfigError: a setting is wrong.
     """
     if window.end != next_month(window.start):
         raise UsageError(f"accruals are processed a month at a time, {window} is more")
     if today < window.end:
         raise UsageError(f"{window} is not over in {settings.timezone}: it can be accrued from {window.end} on")
-    with write_session() as session:
-        result = MonthRun.open(session, window.start, settings).process(chunk_size, execution_id)
-        record_result(session, execution_id, result)
-    return result
+    result = MonthResult(window.start)
+    try:
+        with write_session() as session:
+            MonthRun.open(session, result, settings).process(chunk_size, execution_id)
+            record_result(session, execution_id, result.as_result())
+            settings.budget.require(len(result.failures), result.seen)
+    except ErrorBudgetError:
+        with write_session() as session:
+            FailureBook.open(session, window.start).record(session, result.failures, execution_id)
+        raise
+    return result.as_result()

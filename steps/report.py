@@ -9,7 +9,7 @@ from sqlmodel import Session
 from steps.catalog import Step
 from steps.connectors.listing import Listing
 from steps.error_budget import ErrorBudget
-from steps.errors import STAND_IN, ErrorBudgetError, RecordRejectedError
+from steps.errors import STAND_IN, RecordRejectedError
 from steps.scope import EVERYTHING, Scope
 from tracking.error_book import FoundError, RecordKey, known_records, record_errors
 from tracking.recorder import record_result
@@ -86,16 +86,12 @@ class StepReport:
         """Let the budget decide; what people ask to be tried again is no matter for it.
 
         Raises:
-            ErrorBudgetError: with the counts, the budget and what to do.
+            ErrorBudgetError: it is exceeded.
         """
         if not self.scope.is_everything:
             return
         for errors, of in ((self._refused, self.processed), (self._unreadable, self._listed)):
-            if budget.is_exceeded(len(errors), of):
-                raise ErrorBudgetError(
-                    f"{len(errors)} of {of} records are in trouble, more than SYNC_ERROR_BUDGET={budget} allows:"
-                    " nothing was applied; see sync-actions errors, mend the cause or raise the budget, run it again"
-                )
+            budget.require(len(errors), of)
 
     def _record(self, session: Session, execution_id: int | None, passed: set[RecordKey]) -> None:
         record_errors(

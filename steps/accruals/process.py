@@ -4,8 +4,6 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
 
 from sqlmodel import Session
 
@@ -55,13 +53,14 @@ class MonthRun:
     result: MonthResult
 
     @classmethod
-    def open(cls, session: Session, month: date, settings: SyncSettings) -> "MonthRun":
-        """Read what all contracts share.
+    def open(cls, session: Session, result: MonthResult, settings: SyncSettings) -> "MonthRun":
+        """Read what all contracts share; the month is that of `result`, which is filled by and by.
 
         Raises:
             ConfigError: the country of the holidays is not known.
         """
-        days, amount = Span(month, last_of_month(month)), counted_amount(settings)
+        month, amount = result.month, counted_amount(settings)
+        days = Span(month, last_of_month(month))
         closed = last_closed_month(session)
         return cls(
             session,
@@ -71,11 +70,11 @@ class MonthRun:
             Loader(session, days, amount, load_services(session)),
             LedgerCheck(session, days.last, amount),
             FailureBook.open(session, month),
-            MonthResult(month),
+            result,
         )
 
-    def process(self, chunk_size: int, execution_id: int | None) -> dict[str, Any]:
-        """The step's result. Nothing is committed.
+    def process(self, chunk_size: int, execution_id: int | None) -> None:
+        """Fill the result and write the month. Nothing is committed.
 
         Raises:
             AccrualError: the month would not add up.
@@ -86,7 +85,6 @@ class MonthRun:
                 say(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
         self.check.finish()
         self.failures.record(self.session, self.result.failures, execution_id)
-        return self.result.as_result()
 
     def _process_chunk(self, chunk: Chunk) -> None:
         decided = list(self._decide(chunk))

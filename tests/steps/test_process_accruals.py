@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from steps.domain.months import MonthWindow
-from steps.errors import ConfigError, UsageError
+from steps.errors import ConfigError, ErrorBudgetError, UsageError
 from steps.process_accruals import accrue_month, process_accruals
 from steps.settings import SyncSettings
 from tests.steps.accruals.builders import contract, document, period
@@ -24,6 +24,8 @@ from tests.steps.accruals.database_ledger import (
     store,
 )
 from tests.steps.accruals.ledger import Ledger
+from tests.steps.ledger_view import rows
+from tracking.integration_error import IntegrationError
 
 SIX_HUNDRED = document("2024-01-10", "600.00")
 MARCH = MonthWindow.of(date(2024, 3, 1))
@@ -67,6 +69,18 @@ def test_the_result_is_what_people_script_against(database: str) -> None:
     assert contract_statuses() == {1: "ACTIVE", 2: "CANCELED", 3: "ACTIVE", 4: "ACTIVE", 5: "ACTIVE", 6: "CLOSED"}
     assert states()[1] == ("600.00", "157.14", "442.86", "ACTIVE")
     assert set(states()) == {1, 2, 3, 6}
+
+
+def test_a_month_over_the_error_budget_posts_nothing_and_keeps_its_failures(database: str) -> None:
+    backwards = period("2024-03-09", "2024-03-01", number=7)
+    broken, sound = range(1, 7), range(7, 11)
+    store(*(Stored(number, periods=(backwards,)) for number in broken), *(Stored(number) for number in sound))
+
+    with pytest.raises(ErrorBudgetError, match=r"^6 of 10 records are in trouble, more than SYNC_ERROR_BUDGET=50%"):
+        accrue("2024-03")
+
+    assert (states(), set(contract_statuses().values())) == ({}, {"ACTIVE"})
+    assert {row["entity_external_id"] for row in rows(IntegrationError)} == {str(number) for number in broken}
 
 
 def test_a_month_that_is_not_over_is_refused_and_nothing_is_written(database: str) -> None:
