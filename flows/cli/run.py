@@ -5,7 +5,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from flows.assessment import Only
 from flows.cli.outcome import show_outcome
@@ -19,7 +21,13 @@ from steps.domain.months import MonthWindow
 from steps.errors import UsageError
 from steps.progress import listening
 from steps.settings import SyncSettings
+from tracking.claims import Overlap
 from tracking.database import get_engine
+
+OverlapOption = Annotated[
+    str,
+    typer.Option(metavar="HOW", help="When another run works on a step and month: wait for it, or refuse (and fail)."),
+]
 
 
 class ExitStatus(IntEnum):
@@ -40,8 +48,9 @@ class Request:
     start_date: str | None = None
     end_date: str | None = None
     only: str | None = None
+    overlap: str = Overlap.wait
     plan: int | None = None
-    """Run this plan; the options above do not go with it."""
+    """Run this plan; what says which steps and months does not go with it."""
     sandbox: bool = False
     as_json: bool = False
 
@@ -54,6 +63,8 @@ class Request:
         settings: SyncSettings = SyncSettings.load()
         if self.only is not None and self.only not in set(Only):
             raise UsageError(f"only {self.only!r} is not known: one of {', '.join(Only)} is expected")
+        if self.overlap not in set(Overlap):
+            raise UsageError(f"overlap {self.overlap!r} is not known: one of {', '.join(Overlap)} is expected")
         if self.plan is not None:
             cells, span = cells_of_plan(self.plan, settings.zone)
             return cells[0].step.id if cells else IMPORT_ORDER[0].id, span
@@ -106,8 +117,13 @@ def _start_flow(request: Request, step: str, span: MonthWindow) -> Any:
     from flows.process_accruals import process_accruals
     from flows.sync_import import sync_import
 
-    only = Only(request.only) if request.only else None
-    asked = {"start_date": span.start, "end_date": span.end, "only": only, "plan": request.plan}
+    asked: dict[str, Any] = {
+        "start_date": span.start,
+        "end_date": span.end,
+        "only": Only(request.only) if request.only else None,
+        "plan": request.plan,
+        "overlap": Overlap(request.overlap),
+    }
     if step == ACCRUALS.id:
         return process_accruals(**asked, return_state=True)
     return sync_import(ImportStep(step), **asked, return_state=True)

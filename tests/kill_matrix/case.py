@@ -34,15 +34,7 @@ _HOOKS = [
 _ACCRUALS = [
     (place, "accruals 2024-04") for place in (Place.TRANSACTION_BEGUN, Place.BEFORE_COMMIT, Place.AFTER_COMMIT)
 ]
-_FEW = [
-    (Place.BEFORE_PLAN, ""),
-    (Place.AFTER_PLAN, ""),
-    (Place.IN_REQUEST, "invoices 2024-03"),
-    (Place.TRANSACTION_BEGUN, "invoices 2024-04"),
-    (Place.BEFORE_COMMIT, "invoices 2024-04"),
-    (Place.AFTER_COMMIT, "invoices 2024-04"),
-    (Place.IN_END_HOOK, "crm-clients 2024-03"),
-]
+_EVERYWHERE = [*_OUTSIDE, *_BOUNDARIES, *_REQUESTS, *_TRANSACTIONS, *_HOOKS, *_ACCRUALS]
 _TWO_SERVERS = [(Place.BEFORE_PLAN, ""), (Place.IN_REQUEST, "invoices 2024-03"), (Place.AFTER_COMMIT, CELLS[-1])]
 _LOCKED = [(Place.AFTER_PLAN, ""), (Place.IN_REQUEST, "invoices 2024-03"), (Place.IN_END_HOOK, "crm-clients 2024-03")]
 
@@ -78,12 +70,8 @@ def sample() -> list[Case]:
 
 def _cases() -> Iterator[Case]:
     for database in DATABASES:
-        everywhere = (*_OUTSIDE, *_BOUNDARIES, *_REQUESTS, *_TRANSACTIONS, *_HOOKS, *_ACCRUALS)
-        yield from _at(Kind.SIGKILL, everywhere, database)
-        for kind in (Kind.SIGTERM, Kind.SIGINT):
-            yield from _at(kind, (*_FEW, *_ACCRUALS), database)
-        for kind in (Kind.DATABASE_GONE, Kind.DISK_FULL):
-            yield from _at(kind, (*_FEW, _ACCRUALS[1]), database)
+        for kind in (Kind.SIGKILL, Kind.SIGTERM, Kind.SIGINT, Kind.DATABASE_GONE, Kind.DISK_FULL):
+            yield from _at(kind, _EVERYWHERE, database)
         yield from _at(Kind.SERVER_GONE, _TWO_SERVERS, database)
     yield from _at(Kind.DATABASE_LOCKED, _LOCKED, "sqlite")
 

@@ -1,5 +1,6 @@
 """Two runs of one range at once, and a run whose machine froze: nothing is done twice, and no late work is kept."""
 
+import json
 import os
 import signal
 import time
@@ -15,7 +16,7 @@ from sqlmodel import col
 
 from tests.kill_matrix.blow import Blow, Kind, Place
 from tests.kill_matrix.case import IMPORT, Case
-from tests.kill_matrix.conftest import Model
+from tests.kill_matrix.conftest import Model, cell_name
 from tests.kill_matrix.ground import Ground
 from tests.kill_matrix.ledger_content import ledger_content
 from tracking.database import get_engine, tracking_session
@@ -70,6 +71,27 @@ def test_a_run_that_froze_and_woke_up_commits_nothing(
     assert content == model.undisturbed[IMPORT].content
     assert ledger_content(get_engine()) == content
     assert [(row.id, row.status, row.error_message) for row in find_executions(HistoryFilter())] == written
+
+
+@_DATABASES
+def test_a_run_that_does_not_wait_is_refused_with_the_name_of_the_other(
+    database_kind: str, stage: Callable[[Case], Ground], model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = stage(Case(Blow(Kind.FREEZE, Place.IN_REQUEST), database_kind))
+    monkeypatch.setenv("SYNC_DATABASE_URL", ground.database_url)
+    mark = ground.folder / "hit"
+    first = ground.start((*IMPORT, "--json"), Blow(Kind.FREEZE, Place.IN_REQUEST, "invoices 2024-03", mark=str(mark)))
+    with _stopped(first.pid, mark):
+        second = ground.run(*IMPORT, "--overlap", "refuse")
+        (held,) = find_executions(HistoryFilter(step_name="invoices", status="running"))
+    out, err = first.communicate(timeout=_LONGEST_SECONDS)
+
+    assert (first.returncode, second.status) == (0, 1), err
+    refused = {cell_name(each): each["error_message"] for each in second.executions if each["status"] == "failed"}
+    assert list(refused) == ["invoices 2024-03"]
+    assert refused["invoices 2024-03"].startswith(f"refused: run {held.flow_run_id} (process {first.pid} on ")
+    assert json.loads(out)["flow_run_id"] == held.flow_run_id
+    assert ledger_content(get_engine()) == model.undisturbed[IMPORT].content
 
 
 @contextmanager
