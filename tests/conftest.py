@@ -3,7 +3,7 @@
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,17 +11,24 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from flows.cli.prefect_api import temporary_server
+from tests.nursery import start_nursery
 from tracking.database import dispose_engines, make_engine, parse_database_url
 from tracking.migrate import upgrade_database
 
 OURS = ("SYNC_", "HOLDED_", "FOURGEEKS_", "NOTION_", "PREFECT_")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with servers, workers and browsers of their own get a second try: a busy machine may starve a process."""
+    """Tests that share a Prefect server or a browser run in one process.
+
+    They get a second try: a busy machine may starve their servers, workers and browsers.
+    """
     for item in items:
-        if any(item.get_closest_marker(name) for name in ("prefect", "browser")):
-            item.add_marker(pytest.mark.flaky(reruns=1))
+        for group in ("browser", "prefect"):
+            if item.get_closest_marker(group):
+                item.add_marker(pytest.mark.xdist_group(group))
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +82,14 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         with temporary_server() as url:
             yield url
+
+
+@pytest.fixture(scope="session")
+def nursery(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """Prefect's variables of the commands that `tests/nursery.py` forks."""
+    prefect = {"PREFECT_API_URL": prefect_server, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect-home"))}
+    start_nursery({**prefect, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
+    return prefect
 
 
 def _named(url: str, database: str) -> str:

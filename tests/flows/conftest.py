@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from flows.cli.app import main
+from tests.nursery import Command, run_forked
+
 LONGEST_COMMAND_SECONDS = 300
 
 
@@ -34,12 +37,13 @@ class CommandLine:
 
     prefect_variables: Mapping[str, str]
     folder: Path
+    """Where it is called."""
 
     def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
         """Start it and do not wait; it gets a process group of its own, as a terminal gives it."""
         return subprocess.Popen(
             [sys.executable, "-c", "from flows.cli.app import main; main()", *arguments],
-            env={**os.environ, "COLUMNS": "160", **self.prefect_variables, **variables},
+            env=self._environment(variables),
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -48,13 +52,20 @@ class CommandLine:
         )
 
     def run(self, *arguments: str, **variables: str) -> Outcome:
-        """Run it to its end."""
+        """Run it to its end: forked from a process that has imported it, unless Prefect is told something else."""
+        if not any(name.startswith("PREFECT_") for name in variables):
+            command = Command(main, arguments, self._environment(variables), self.folder)
+            status = run_forked(command)
+            return Outcome(status, *(path.read_text() for path in command.output))
         process = self.start(*arguments, **variables)
         out, err = process.communicate(timeout=LONGEST_COMMAND_SECONDS)
         return Outcome(process.returncode, out, err)
 
+    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        return {**os.environ, "COLUMNS": "160", **self.prefect_variables, **variables}
+
 
 @pytest.fixture
-def sync_actions(prefect_server: str, tmp_path: Path) -> CommandLine:
+def sync_actions(nursery: Mapping[str, str], tmp_path: Path) -> CommandLine:
     """The command line, with the shared Prefect server."""
-    return CommandLine({"PREFECT_API_URL": prefect_server, "PREFECT_HOME": str(tmp_path / "prefect-home")}, tmp_path)
+    return CommandLine(nursery, tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from tests.flows.conftest import CommandLine
 from tracking.history import HistoryFilter, find_executions
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 MARCH_TO_JUNE = ("--start-date", "2024-03-01", "--end-date", "2024-07-01")
 

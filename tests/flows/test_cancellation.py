@@ -18,7 +18,7 @@ from tests.steps.ledger_view import rows
 from tracking.execution import SyncExecution
 from tracking.history import HistoryFilter, find_executions
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 LONGEST_SECONDS = 120
 

@@ -15,7 +15,7 @@ from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
 from tracking.history import HistoryFilter, find_executions
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 ROOT = Path(__file__).parent.parent.parent
 LONGEST_SECONDS = 240

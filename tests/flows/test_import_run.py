@@ -12,7 +12,7 @@ from steps.sandbox.world import build_world
 from tests.flows.conftest import CommandLine, Outcome
 from tracking.database import get_engine
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 MARCH_TO_JUNE = ("--start-date", "2024-03-01", "--end-date", "2024-07-01")
 FIRST_OF_MARCH = 1709247600

@@ -14,7 +14,7 @@ from steps.sandbox.world import build_world
 from tests.flows.conftest import CommandLine
 from tracking.history import HistoryFilter, find_executions
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 LONGEST_SECONDS = 120
 

@@ -37,11 +37,12 @@ def spoiled() -> Iterator[SandboxServer]:
 
 
 @pytest.mark.prefect
-@pytest.mark.xdist_group("prefect")
 def test_a_mended_record_is_tried_again_alone(sync_actions: CommandLine, database: str, spoiled: SandboxServer) -> None:
     environment = spoiled.environment | FAST
-    assert sync_actions.run("--year", "2024", **environment).status == 0
     broken = next(each for each in spoiled.world.invoices if "total" in each.raw)
+    window = MonthWindow.of(broken.date)
+    month = ("--start-date", window.start.isoformat(), "--end-date", window.end.isoformat())
+    assert sync_actions.run(*month, **environment).status == 0
     (error,) = (row for row in rows(IntegrationError) if row["entity_external_id"] == broken.id)
     others = [row for row in rows(IntegrationError) if row["id"] != error["id"]]
     spoiled.world.invoices[spoiled.world.invoices.index(broken)] = replace(broken, raw={})
@@ -52,15 +53,14 @@ def test_a_mended_record_is_tried_again_alone(sync_actions: CommandLine, databas
     (execution,) = outcome.json["executions"]
     assert (outcome.json["resolved"], outcome.json["pending"]) == ([error["id"]], [])
     assert (execution["status"], execution["result"]["invoices_created"]) == ("completed", 1)
-    assert execution["window_start"] == f"{broken.date:%Y-%m}-01"
+    assert execution["window_start"] == window.start.isoformat()
     assert [row for row in rows(IntegrationError) if row["id"] != error["id"]] == others
-    again = sync_actions.run("--year", "2024", "--json", **environment)
+    again = sync_actions.run(*month, "--json", **environment)
     results = [each["result"] for each in again.json["executions"]]
     assert {value for r in results for name, value in r.items() if name.endswith(("_created", "_updated"))} == {0}
 
 
 @pytest.mark.prefect
-@pytest.mark.xdist_group("prefect")
 def test_what_is_still_in_trouble_is_status_1_and_says_why(sync_actions: CommandLine, spoiled: SandboxServer) -> None:
     environment = spoiled.environment | FAST
     assert sync_actions.run(*MARCH, **environment).status == 0

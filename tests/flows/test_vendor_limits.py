@@ -8,7 +8,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.vendor_limits import shared_vendor_limits
 from steps.connectors.rate_limit import wait_for_throttle
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 
 def test_a_global_limit_of_a_vendors_name_is_obeyed_and_others_are_not_asked(prefect_server: str) -> None:

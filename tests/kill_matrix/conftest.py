@@ -1,6 +1,6 @@
 """What the cases share: a Prefect server, the sandbox, templates of databases, and what an undisturbed run leaves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from tests.kill_matrix.blow import Kind
 from tests.kill_matrix.case import ACCRUALS, IMPORT, Case
 from tests.kill_matrix.ground import Ground, copy_sqlite
 from tests.kill_matrix.ledger_content import Content, ledger_content, ledger_rows
-from tests.kill_matrix.nursery import start_nursery
 from tracking.database import dispose_engines, make_engine, parse_database_url
 
 _FAST = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
@@ -40,11 +39,9 @@ def academy() -> Iterator[SandboxServer]:
 
 
 @pytest.fixture(scope="session")
-def variables(academy: SandboxServer, prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def variables(academy: SandboxServer, nursery: Mapping[str, str]) -> dict[str, str]:
     """What every command is told."""
-    prefect = {"PREFECT_API_URL": prefect_server, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect-home"))}
-    start_nursery({**prefect, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
-    return {**academy.environment, **_FAST, **prefect}
+    return {**academy.environment, **_FAST, **nursery}
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from uuid import uuid4
 from sqlalchemy import create_engine, text
 
 from tests.kill_matrix.blow import BLOW_VARIABLE, Blow
-from tests.kill_matrix.nursery import Command, run_forked
 from tests.kill_matrix.striking import FLAG_TABLE
+from tests.kill_matrix.victim import main
+from tests.nursery import Command, run_forked
 from tracking.database import dispose_engines, parse_database_url
 
 ROOT = Path(__file__).parent.parent.parent
@@ -88,7 +89,7 @@ class Ground:
     def run(self, *arguments: str, blow: Blow | None = None) -> Ended:
         """Run it to its end, whatever that is."""
         if self.variables["PREFECT_API_URL"]:
-            command = Command((*arguments, "--json"), self.environment(blow), self.folder)
+            command = Command(main, (*arguments, "--json"), self.environment(blow), self.folder)
             status = run_forked(command)
             return Ended(status, *(path.read_text() for path in command.output))
         process = self.start((*arguments, "--json"), blow)

@@ -22,7 +22,7 @@ _SAMPLE = {case.id for case in sample()}
 
 def _parameters() -> list[Any]:
     return [
-        pytest.param(case, id=case.id, marks=[pytest.mark.prefect, pytest.mark.xdist_group("prefect")])
+        pytest.param(case, id=case.id, marks=pytest.mark.prefect)
         if case.id in _SAMPLE
         else pytest.param(case, id=case.id, marks=[pytest.mark.kill_matrix])
         for case in [*sample(), *(case for case in every_case() if case.id not in _SAMPLE)]

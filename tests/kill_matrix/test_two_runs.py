@@ -23,7 +23,7 @@ from tracking.database import get_engine, tracking_session
 from tracking.execution import SyncExecution
 from tracking.history import HistoryFilter, find_executions
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 _LONGEST_SECONDS = 180
 _DATABASES = pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from tests.steps.ledger_view import LedgerView
 from tracking.database import dispose_engines
 from tracking.history import HistoryFilter, find_executions
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 LONGEST_SECONDS = 120
 FAST = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}

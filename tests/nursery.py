@@ -1,13 +1,13 @@
 """Commands forked from a process that has imported the program already: imports are most of a short run's cost.
 
-Each is a process of its own all the same, with its own id, birth, signals and death. The imports happen in the
-environment of whoever starts the first one, so all share one Prefect server and home.
+Each is a process of its own all the same, with its own id, birth, signals and death. Prefect reads its settings when it
+is imported, so all share one Prefect server and home.
 """
 
 import multiprocessing
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,15 @@ import pytest
 
 _LONGEST_SECONDS = 300
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.kill_matrix.victim", "flows.sync_import", "flows.process_accruals"])
+_context.set_forkserver_preload(["flows.cli.app", "flows.sync_import", "flows.process_accruals"])
 
 
 @dataclass(frozen=True)
 class Command:
     """What is to be run, and where."""
 
+    main: Callable[[], None]
+    """A function of a module: that of a console script."""
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     folder: Path
@@ -33,7 +35,7 @@ class Command:
 
 
 def start_nursery(environment: Mapping[str, str]) -> None:
-    """Let the imports happen, in this environment; Prefect reads its settings once."""
+    """Let the imports happen, in this environment."""
     from multiprocessing import forkserver
 
     with pytest.MonkeyPatch.context() as patch:
@@ -66,6 +68,4 @@ def _be(command: Command) -> None:
         with path.open("w") as file:
             os.dup2(file.fileno(), stream.fileno())
     sys.argv[1:] = command.arguments
-    from tests.kill_matrix.victim import main
-
-    main()
+    command.main()
