@@ -1,10 +1,10 @@
 """The 4Geeks CRM, BreatheCode API (vendors/fourgeeks.md)."""
 
 from dataclasses import replace
-from typing import Self
 
 import httpx
 
+from steps.connectors.connector import Connector
 from steps.connectors.credentials import address
 from steps.connectors.fields import record
 from steps.connectors.fourgeeks_login import CHECK_USER, VENDOR, Account, TokenAuth
@@ -34,7 +34,7 @@ _ENROLLMENTS = Ask("GET", "/admissions/academy/cohort/user", {"roles": "STUDENT"
 """`cache=false`: the server would answer from a cache of its own."""
 
 
-class FourgeeksConnector:
+class FourgeeksConnector(Connector):
     """Reads students and enrollments of every academy of the settings. Use it in a `with`, or close it."""
 
     def __init__(self, settings: FourgeeksSettings, rules: HttpRules = USUAL) -> None:
@@ -48,17 +48,7 @@ class FourgeeksConnector:
         base_url = address("FOURGEEKS_BASE_URL", settings.base_url)
         self._academies, self._limit = settings.academy_id, settings.page_size
         self._auth = TokenAuth(Account(base_url, username, password, settings.rate, rules))
-        self._http = VendorHttp(Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules), self._auth)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let the connections go; the token is kept for the next connector."""
-        self._http.close()
+        super().__init__(VendorHttp(Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules), self._auth))
 
     def students(self) -> Listing[Student]:
         """Every student profile, invited and deleted ones included."""

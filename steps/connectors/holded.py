@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Generator, Iterator
 from datetime import datetime, time, timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httpx
 
 from steps.connectors.answers import Answer, reason_of
+from steps.connectors.connector import Connector
 from steps.connectors.credentials import address, credential
 from steps.connectors.holded_documents import DocumentPages
 from steps.connectors.holded_payloads import (
@@ -63,7 +64,7 @@ class _KeyAuth(httpx.Auth):
         yield request
 
 
-class HoldedConnector:
+class HoldedConnector(Connector):
     """Reads income accounts, contacts and documents. Use it in a `with`, or close it."""
 
     def __init__(
@@ -81,17 +82,7 @@ class HoldedConnector:
         base_url = address("HOLDED_BASE_URL", settings.base_url)
         self._zone = zone or SyncSettings.load().zone
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules, explain=_explain)
-        self._http = VendorHttp(site, _KeyAuth(key))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let the connections go."""
-        self._http.close()
+        super().__init__(VendorHttp(site, _KeyAuth(key)))
 
     def income_accounts(self) -> Listing[IncomeAccount]:
         """Every sales channel that is not deleted."""

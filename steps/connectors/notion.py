@@ -3,11 +3,12 @@
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from steps.connectors.answers import TRANSIENT
+from steps.connectors.connector import Connector
 from steps.connectors.credentials import address, credential
 from steps.connectors.http import USUAL, Ask, HttpRules, Site, VendorHttp
 from steps.connectors.json_value import Json
@@ -60,7 +61,7 @@ class _Scan:
         return replace(self.request, body=body)
 
 
-class NotionConnector:
+class NotionConnector(Connector):
     """Reads the students' database. Use it in a `with`, or close it."""
 
     def __init__(self, settings: NotionSettings, rules: HttpRules = USUAL) -> None:
@@ -76,17 +77,7 @@ class NotionConnector:
         self._names, self._zone = settings, SyncSettings.load().zone
         base_url = address("NOTION_BASE_URL", settings.base_url)
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, TRANSIENT | {409}, rules, explain=explain)
-        self._http = VendorHttp(site, _BearerAuth(token))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let the connections go."""
-        self._http.close()
+        super().__init__(VendorHttp(site, _BearerAuth(token)))
 
     def student_pages(self) -> Listing[StudentPage]:
         """Every page of the database that is not in the trash: a full scan solves letter case and duplicates.

@@ -12,6 +12,7 @@ from steps.sandbox.faults import Fault
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
 from tests.flows.conftest import CommandLine
+from tests.processes import processes_with
 from tracking.history import HistoryFilter, find_executions
 
 pytestmark = pytest.mark.prefect
@@ -39,7 +40,7 @@ def test_an_interrupted_run_leaves_no_row_open_and_no_process(tmp_path: Path, in
     assert len(executions) == 37
     assert {execution.status for execution in executions} == {"failed"}
     assert all("interrupted" in (execution.error_message or "") for execution in executions)
-    assert _processes_with(mark) == []
+    assert processes_with(mark) == []
 
 
 def _await_a_running_row(process: "subprocess.Popen[str]") -> None:
@@ -49,15 +50,3 @@ def _await_a_running_row(process: "subprocess.Popen[str]") -> None:
             return
         time.sleep(0.1)
     raise AssertionError("nothing ever ran")
-
-
-def _processes_with(mark: str) -> list[str]:
-    """Command lines of the processes that inherited this mark in their environment."""
-    left = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (folder / "environ").read_bytes():
-                left.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:
-            continue
-    return left

@@ -18,6 +18,7 @@ from tests.kill_matrix.blow import BLOW_VARIABLE, Blow
 from tests.kill_matrix.striking import FLAG_TABLE
 from tests.kill_matrix.victim import main
 from tests.nursery import Command, run_forked
+from tests.processes import processes_with
 from tracking.database import dispose_engines, parse_database_url
 
 ROOT = Path(__file__).parent.parent.parent
@@ -119,7 +120,7 @@ class Ground:
     def processes_left(self) -> list[str]:
         """Command lines of the processes that inherited the mark and have not ended after some patience."""
         deadline = time.monotonic() + _GONE_WITHIN_SECONDS
-        while (left := _processes_with(self.mark)) and time.monotonic() < deadline:
+        while (left := processes_with(self.mark)) and time.monotonic() < deadline:
             time.sleep(0.1)
         return left
 
@@ -135,14 +136,3 @@ def copy_sqlite(template: Path, folder: Path) -> str:
     """The URL of a copy. The template's processes have ended, so its log is in the file."""
     shutil.copy(template, folder / "sync.db")
     return f"sqlite:///{folder / 'sync.db'}"
-
-
-def _processes_with(mark: str) -> list[str]:
-    left = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (folder / "environ").read_bytes():
-                left.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:
-            continue
-    return left
