@@ -8,9 +8,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from flows.cli.prefect_api import temporary_server
+from tests.database_server import administer, named
 from tests.nursery import start_nursery
 from tracking.database import dispose_engines, make_engine, parse_database_url
 from tracking.migrate import upgrade_database
@@ -53,8 +53,8 @@ def postgres_url() -> Iterator[str]:
         # Not under pytest's own folder: as root, the server runs as another user, who may not look in there.
         with tempfile.TemporaryDirectory(prefix="sync-pg-") as folder, get_server(folder) as server:
             url = server.get_uri()
-            _administer(url, "CREATE DATABASE template_sync")
-            template = make_engine(parse_database_url(_named(url, "template_sync")))
+            administer(url, "CREATE DATABASE template_sync")
+            template = make_engine(parse_database_url(named(url, "template_sync")))
             upgrade_database(template)
             template.dispose()
             yield url
@@ -68,11 +68,11 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         return
     server: str = request.getfixturevalue("postgres_url")
     name = f"sync_{uuid4().hex}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE template_sync")
-    monkeypatch.setenv("SYNC_DATABASE_URL", _named(server, name))
-    yield _named(server, name)
+    administer(server, f"CREATE DATABASE {name} TEMPLATE template_sync")
+    monkeypatch.setenv("SYNC_DATABASE_URL", named(server, name))
+    yield named(server, name)
     dispose_engines()
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+    administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -90,14 +90,3 @@ def nursery(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Ma
     prefect = {"PREFECT_API_URL": prefect_server, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect-home"))}
     start_nursery({**prefect, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
     return prefect
-
-
-def _named(url: str, database: str) -> str:
-    return parse_database_url(url).set(database=database).render_as_string(hide_password=False)
-
-
-def _administer(url: str, statement: str) -> None:
-    engine = create_engine(parse_database_url(url), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()

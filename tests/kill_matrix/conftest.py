@@ -7,10 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
+from tests.database_server import administer, named
 from tests.kill_matrix.blow import Kind
 from tests.kill_matrix.case import ACCRUALS, IMPORT, Case
 from tests.kill_matrix.ground import Ground, copy_sqlite
@@ -96,8 +96,8 @@ def cell_name(execution: dict[str, Any]) -> str:
 def postgres_imported(postgres_url: str, variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a PostgreSQL database with the import in it, to copy from."""
     name = f"imported_{uuid4().hex}"
-    _administer(postgres_url, f"CREATE DATABASE {name} TEMPLATE template_sync")
-    ended = Ground(_named(postgres_url, name), variables, tmp_path_factory.mktemp("pg")).run(*IMPORT)
+    administer(postgres_url, f"CREATE DATABASE {name} TEMPLATE template_sync")
+    ended = Ground(named(postgres_url, name), variables, tmp_path_factory.mktemp("pg")).run(*IMPORT)
     assert ended.status == 0, ended.err
     return name
 
@@ -119,22 +119,11 @@ def stage(
         server: str = request.getfixturevalue("postgres_url")
         template_name = request.getfixturevalue("postgres_imported") if case.command == ACCRUALS else "template_sync"
         name = f"killed_{uuid4().hex}"
-        _administer(server, f"CREATE DATABASE {name} TEMPLATE {template_name}")
+        administer(server, f"CREATE DATABASE {name} TEMPLATE {template_name}")
         made.append((server, name))
-        return Ground(_named(server, name), told, tmp_path, server)
+        return Ground(named(server, name), told, tmp_path, server)
 
     yield make
     dispose_engines()
     for server, name in made:
-        _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _named(url: str, database: str) -> str:
-    return parse_database_url(url).set(database=database).render_as_string(hide_password=False)
-
-
-def _administer(url: str, statement: str) -> None:
-    engine = create_engine(parse_database_url(url), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
+        administer(server, f"DROP DATABASE {name} WITH (FORCE)")

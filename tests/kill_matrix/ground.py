@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import create_engine, text
-
+from tests.database_server import administer
 from tests.kill_matrix.blow import BLOW_VARIABLE, Blow
 from tests.kill_matrix.striking import FLAG_TABLE
 from tests.kill_matrix.victim import main
@@ -101,17 +100,17 @@ class Ground:
         """Let PostgreSQL end commits as on a full disk, once it is told to."""
         if not self.server:
             return
-        self._administer(self.database_url, _DISK_IS_FULL)
+        administer(self.database_url, _DISK_IS_FULL)
         tables = ("sync_execution", "invoice", "service_period", "client_external_id", "accrued_period")
-        self._administer(self.database_url, *(_ON_COMMIT.format(table=table) for table in tables))
+        administer(self.database_url, *(_ON_COMMIT.format(table=table) for table in tables))
 
     def mend(self) -> None:
         """The database is back, the disk has room again: what SQLite's cases did ended with their process."""
         dispose_engines()
         if self.server:
             name = parse_database_url(self.database_url).database
-            self._administer(self.server, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
-            self._administer(
+            administer(self.server, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+            administer(
                 self.database_url,
                 f"DROP TABLE IF EXISTS {FLAG_TABLE} CASCADE",
                 "DROP FUNCTION IF EXISTS kill_matrix_write CASCADE",
@@ -123,13 +122,6 @@ class Ground:
         while (left := processes_with(self.mark)) and time.monotonic() < deadline:
             time.sleep(0.1)
         return left
-
-    def _administer(self, url: str, *statements: str) -> None:
-        engine = create_engine(parse_database_url(url), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            for statement in statements:
-                connection.execute(text(statement))
-        engine.dispose()
 
 
 def copy_sqlite(template: Path, folder: Path) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import event, text
 from sqlmodel import Session
 
+from tests.database_server import administer
 from tests.kill_matrix.blow import Blow, Kind
 from tracking import database
 
@@ -56,7 +57,7 @@ def _cut_the_database_off(blow: Blow, _session: Session | None) -> None:
             event.listen(engine, "do_execute_no_params", _no_file)
             continue
         name = engine.url.database
-        _administer(
+        administer(
             blow.lever,
             f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false',
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
@@ -90,14 +91,6 @@ def _fill_the_disk(_blow: Blow, session: Session | None) -> None:
 def _no_page_more(connection: Any) -> None:
     pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
-
-
-def _administer(server: str, *statements: str) -> None:
-    engine = create_engine(database.parse_database_url(server), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
 
 
 def _kill_the_worker_too(_blow: Blow, _session: Session | None) -> None:

@@ -3,11 +3,11 @@
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psutil
 import pytest
@@ -56,9 +56,7 @@ def test_a_run_that_froze_and_woke_up_commits_nothing(
 ) -> None:
     ground = stage(Case(Blow(Kind.FREEZE, Place.IN_REQUEST), database_kind))
     monkeypatch.setenv("SYNC_DATABASE_URL", ground.database_url)
-    mark = ground.folder / "hit"
-    frozen = ground.start((*IMPORT, "--json"), Blow(Kind.FREEZE, Place.IN_REQUEST, "invoices 2024-03", mark=str(mark)))
-    with _stopped(frozen.pid, mark):
+    with _frozen_run(ground) as frozen:
         _look_like_another_machines(frozen.pid)
         after = ground.run(*IMPORT)
         assert after.status == 0, after.err
@@ -79,9 +77,7 @@ def test_a_run_that_does_not_wait_is_refused_with_the_name_of_the_other(
 ) -> None:
     ground = stage(Case(Blow(Kind.FREEZE, Place.IN_REQUEST), database_kind))
     monkeypatch.setenv("SYNC_DATABASE_URL", ground.database_url)
-    mark = ground.folder / "hit"
-    first = ground.start((*IMPORT, "--json"), Blow(Kind.FREEZE, Place.IN_REQUEST, "invoices 2024-03", mark=str(mark)))
-    with _stopped(first.pid, mark):
+    with _frozen_run(ground) as first:
         second = ground.run(*IMPORT, "--overlap", "refuse")
         (held,) = find_executions(HistoryFilter(step_name="invoices", status="running"))
     out, err = first.communicate(timeout=_LONGEST_SECONDS)
@@ -95,16 +91,19 @@ def test_a_run_that_does_not_wait_is_refused_with_the_name_of_the_other(
 
 
 @contextmanager
-def _stopped(pid: int, mark: Path) -> Iterator[None]:
-    """Inside the block the process stands still, as a laptop whose lid was closed."""
+def _frozen_run(ground: Ground) -> Iterator["subprocess.Popen[str]"]:
+    """A run that stands still inside the block, in its first month's request, as on a laptop whose lid was closed."""
+    mark = ground.folder / "hit"
+    blow = Blow(Kind.FREEZE, Place.IN_REQUEST, "invoices 2024-03", mark=str(mark))
+    run = ground.start((*IMPORT, "--json"), blow)
     deadline = time.monotonic() + _LONGEST_SECONDS
-    while not (mark.exists() and psutil.Process(pid).status() == psutil.STATUS_STOPPED):
+    while not (mark.exists() and psutil.Process(run.pid).status() == psutil.STATUS_STOPPED):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     try:
-        yield
+        yield run
     finally:
-        os.kill(pid, signal.SIGCONT)
+        os.kill(run.pid, signal.SIGCONT)
 
 
 def _look_like_another_machines(pid: int) -> None:
