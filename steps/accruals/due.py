@@ -100,12 +100,12 @@ _COLUMNS = (
 def due_chunks(session: Session, last_day: date, size: int = CHUNK) -> Iterator[Chunk]:
     """The contracts that had begun on a month's last day, a query per chunk."""
     query = _due_rows(last_day).limit(size)
-    page = list(session.execute(query))
+    page = session.execute(query).all()
     while page:
         yield Chunk([DueRow._make(row) for row in page], last_day)
         if len(page) < size:
             return
-        page = list(session.execute(query.where(CONTRACT.id > page[-1][0])))
+        page = session.execute(query.where(CONTRACT.id > page[-1][0])).all()
 
 
 def due_contract(session: Session, last_day: date, contract_id: int) -> Chunk | None:

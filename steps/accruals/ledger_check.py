@@ -47,7 +47,7 @@ class LedgerCheck:
                 since their last month; their state must be the sum of their postings all the same.
             failed: contracts left as they are, whatever that is.
         """
-        rows = self.session.execute(self._sums(chunk))
+        rows = self.session.execute(self._sums(chunk)).all()
         for contract_id, currency, total, accrued, remaining, posted, documents in rows:
             self._explained[currency] += accrued + remaining if contract_id in decided else documents
             who = f"contract {contract_id}"

@@ -71,7 +71,7 @@ class Loader:
     def _by_contract(self, query: Query) -> dict[int, list[StoredRow]]:
         """Rows by their first column."""
         rows: dict[int, list[StoredRow]] = defaultdict(list)
-        for row in self.session.execute(query):
+        for row in self.session.execute(query).all():
             rows[row[0]].append(row)
         return rows
 

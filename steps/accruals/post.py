@@ -48,7 +48,7 @@ def _accrual_ids(session: Session, decided: Sequence[Decided]) -> dict[int, int]
     new = [contract_id for contract_id, accrual_id in ids.items() if accrual_id is None]
     if new:
         query = select(STATE.contract_id, STATE.id).where(STATE.contract_id.between(new[0], new[-1]))
-        ids |= {row[0]: row[1] for row in session.execute(query)}
+        ids |= {row[0]: row[1] for row in session.execute(query).all()}
     return {contract_id: accrual_id for contract_id, accrual_id in ids.items() if accrual_id is not None}
 
 
