@@ -61,6 +61,8 @@ def test_the_file_names_the_deployments_that_others_rely_on() -> None:
         "sync-import/monthly",
         "process-accruals/on-demand",
         "process-accruals/monthly",
+        "execute-step/on-demand",
+        "retry-errors/on-demand",
         "reconcile-executions/every-5-minutes",
     }
     assert {d["work_pool"]["name"] for d in _declared().values()} == {"sync"}
@@ -74,8 +76,12 @@ def test_the_monthly_runs_work_on_the_month_before_their_schedule(flow: str, cro
     assert [(s["cron"], s["timezone"]) for s in monthly["schedules"]] == [(cron, "Europe/Madrid")]
 
 
-def test_runs_of_one_deployment_take_turns() -> None:
-    assert {d["concurrency_limit"]["limit"] for d in _declared().values()} == {1}
+def test_whole_runs_of_one_deployment_take_turns_and_single_steps_need_not() -> None:
+    limits = {name: d["concurrency_limit"]["limit"] for name, d in _declared().items()}
+    steps = {limits.pop("execute-step/on-demand"), limits.pop("retry-errors/on-demand")}
+
+    assert set(limits.values()) == {1}
+    assert steps == {4}
 
 
 def test_a_worker_runs_what_was_deployed_and_a_mid_month_date_is_refused_before_a_run_exists(

@@ -43,6 +43,10 @@ class RecordedRuns:
         ended.set_result("Completed")
         return StartedRun(flow_run_id, ended)
 
+    def follow(self, flow_run_id: str) -> StartedRun | None:
+        """Its executions tell everything."""
+        return None
+
     def close(self) -> None:
         """There is nothing left to end."""
         self.closed = True
