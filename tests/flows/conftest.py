@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.flows.worker import run_prefect
+
 LONGEST_COMMAND_SECONDS = 300
 
 
@@ -58,3 +60,14 @@ class CommandLine:
 def sync_actions(prefect_server: str, tmp_path: Path) -> CommandLine:
     """The command line, with the shared Prefect server."""
     return CommandLine({"PREFECT_API_URL": prefect_server, "PREFECT_HOME": str(tmp_path / "prefect-home")}, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def deployed(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Everything of prefect.yaml on the shared Prefect server; which variables lead there."""
+    home = str(tmp_path_factory.mktemp("prefect-home"))
+    variables = {"PREFECT_API_URL": prefect_server, "PREFECT_HOME": home}
+    for command in (("work-pool", "create", "sync", "--type", "process", "--overwrite"), ("deploy", "--all")):
+        done = run_prefect(variables, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return variables
