@@ -57,6 +57,19 @@ class Patience:
     """Prefect does not answer, and no execution tells anything either."""
 
 
+def claim(client: SyncPrefectClient, run_id: UUID) -> FlowRun:
+    """Take a run that is scheduled, so that no worker can.
+
+    Raises:
+        RunTakenError: a worker was first, or it is not scheduled any more.
+    """
+    answer: Any = client.set_flow_run_state(run_id, Pending(message=_NO_WORKER))
+    # A worker that was first is an abort. Refused, but pending: the request was repeated on its way.
+    if answer.status == SetStateStatus.ABORT or not answer.state or not answer.state.is_pending():
+        raise RunTakenError
+    return client.read_flow_run(run_id)
+
+
 class RunWatch:
     """Follows one run; `watch` belongs into a thread of its own."""
 
@@ -141,14 +154,7 @@ class RunWatch:
         return self._is_time_to_check() and ready_deployment(client, self._asked.deployment) is None
 
     def _take_over(self, client: SyncPrefectClient) -> bool:
-        def claim() -> FlowRun:
-            answer: Any = client.set_flow_run_state(self.run_id, Pending(message=_NO_WORKER))
-            # A worker that was first is an abort. Refused, but pending: the request was repeated on its way.
-            if answer.status == SetStateStatus.ABORT or not answer.state or not answer.state.is_pending():
-                raise RunTakenError
-            return client.read_flow_run(self.run_id)
-
-        if not self._here.take_over(claim, self._asked, self.ended):
+        if not self._here.take_over(lambda: claim(client, self.run_id), self._asked, self.ended):
             return False
         _log.warning("run %s: %s", self.run_id, _NO_WORKER)
         return True

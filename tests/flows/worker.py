@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,14 @@ def working(variables: Mapping[str, str], folder: Path) -> Iterator[Path]:
             worker.terminate()
             worker.wait(LONGEST_SECONDS)
             forget_worker(variables["PREFECT_API_URL"], WORKER)
+
+
+def await_worker(api: str) -> None:
+    """Until Prefect has heard of the worker."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while not httpx.post(f"{api}/work_pools/sync/workers/filter", json={}).raise_for_status().json():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def forget_worker(api: str, name: str) -> None:

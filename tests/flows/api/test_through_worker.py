@@ -19,7 +19,7 @@ from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tests.flows.api.serving import LONGEST_SECONDS, serving
 from tests.flows.conftest import CommandLine
-from tests.flows.worker import WORKER, working
+from tests.flows.worker import WORKER, await_worker, working
 from tracking.history import HistoryFilter, executions_of_run, find_executions
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
@@ -50,6 +50,7 @@ def test_a_worker_does_the_step_and_goes_on_when_the_api_is_stopped(
 ) -> None:
     api, environment = deployed["PREFECT_API_URL"], {**deployed, **vendors.environment, "HOLDED_RATE": "1000"}
     with working(environment, tmp_path) as log, serving(sync_actions, **vendors.environment) as (client, server):
+        await_worker(api)
         done: dict[str, Any] = client.post(PATH, json={"step_name": "services"}).json()
         assert done["status"] == "completed", done | {"log": log.read_text()}
         gate = Event()
@@ -61,10 +62,10 @@ def test_a_worker_does_the_step_and_goes_on_when_the_api_is_stopped(
         server.wait(LONGEST_SECONDS)
         (execution,) = executions_of_run(flow_run_id)
         assert execution.status == "running"
-        gate.set()
         with temporary_settings({PREFECT_API_URL: api}):
             next_server = PrefectStepRuns()
             followed = next_server.follow(flow_run_id)
+            gate.set()
             assert followed
             words = followed.ended.result(LONGEST_SECONDS)
             next_server.close()
