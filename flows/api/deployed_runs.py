@@ -8,6 +8,7 @@ from collections.abc import Callable
 from threading import Event
 from uuid import UUID, uuid4
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
@@ -52,11 +53,14 @@ class DeployedRuns:
                 return None
 
     def follow(self, flow_run_id: str) -> StartedRun | None:
-        """Watch a run that was started before, by another server maybe; None if no worker has to do with it."""
+        """Watch a run that was started before, by another server maybe; None if no worker has to do with it.
+
+        Also None while Prefect does not answer: what the run has written down so far can be read without it.
+        """
         with get_client(sync_client=True) as client:
             try:
                 run = client.read_flow_run(UUID(flow_run_id))
-            except ObjectNotFound:
+            except (ObjectNotFound, httpx.HTTPError):
                 return None
         if run.deployment_id is None or run.state is None or run.state.is_final():
             return None

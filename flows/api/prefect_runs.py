@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
+import httpx
+
 from flows.api.step_runs import StartedRun
-from flows.cli.prefect_api import prefect_api
+from flows.cli.prefect_api import PrefectUnavailableError, prefect_api
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
 
@@ -54,7 +56,10 @@ class PrefectStepRuns:
         """A run of `execute-step` that was started here, or that a worker does for whoever started it."""
         if known := self._unended.get(flow_run_id):
             return known
-        opened = self._opened()
+        try:
+            opened = self._opened()
+        except PrefectUnavailableError:
+            return None
         if opened.deployed is None:
             return None
         return self._noted(opened.context.copy().run(opened.deployed.follow, flow_run_id))
@@ -72,7 +77,12 @@ class PrefectStepRuns:
                 self._open = None
 
     def _begin(self, opened: "_Opened", asked: "AskedRun") -> StartedRun:
-        started = opened.context.copy().run(opened.begin, asked)
+        try:
+            started = opened.context.copy().run(opened.begin, asked)
+        except httpx.TransportError as error:
+            raise PrefectUnavailableError(
+                f"The Prefect server does not answer ({type(error).__name__}): nothing is known to have been started"
+            ) from None
         self._noted(started)
         return started
 

@@ -98,7 +98,7 @@ class RunWatch:
             try:
                 with get_client(sync_client=True) as client:
                     return self._follow(client, closing)
-            except (httpx.HTTPError, ObjectNotFound, RuntimeError) as error:
+            except (httpx.HTTPError, ObjectNotFound) as error:
                 if words := self._words_without_prefect(error):
                     return words
         return None
