@@ -124,7 +124,8 @@ class RunWatch:
             return None
         self._mend()
         executions = executions_of_run(str(self.run_id))
-        if executions and not _open(executions) and self._seconds("no end in Prefect") > self._patience.last_word:
+        is_over = not _open(executions) and (bool(executions) or state.is_cancelling())
+        if is_over and self._seconds("no end in Prefect") > self._patience.last_word:
             return f"{state.name}: every execution has ended, but Prefect was not told"
         return None
 
