@@ -33,7 +33,7 @@ from tracking.lease import lives_here, this_process
 from tracking.recorder import end_open_executions
 from tracking.repair import OpenRun, Repair, end_dead_executions, open_runs, run_is_dead
 
-FLOW_NAMES = ["sync-import", "process-accruals", "execute-step"]
+FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors"]
 _UNENDED = [StateType.RUNNING, StateType.CANCELLING]
 _NEVER_PLANNED_AFTER = timedelta(minutes=10)
 """A run that died before it wrote its plan, on another machine; nothing else takes that long to begin."""

@@ -12,9 +12,10 @@ from starlette.concurrency import run_in_threadpool
 
 from flows.api import accruals, errors, executions, health, integrations, steps
 from flows.api.documented import describe
+from flows.api.prefect_runs import PrefectStepRuns
 from flows.api.problems import UnexpectedErrors, add_problem_handlers
 from flows.api.security import Guard, token_of
-from flows.api.step_runs import PrefectStepRuns, StepRuns
+from flows.api.step_runs import StepRuns
 from flows.api.wire import AccessLog, AnswerHeaders, BodyLimit
 from steps.settings import SyncSettings
 

@@ -8,8 +8,8 @@ from threading import Thread
 import uvicorn
 
 from flows.api.app import create_app
+from flows.api.prefect_runs import PrefectStepRuns
 from flows.api.security import require_safe_binding, token_of
-from flows.api.step_runs import PrefectStepRuns
 from flows.cli.prefect_api import PrefectUnavailableError
 from flows.page.mount import mount_page
 from steps.errors import UsageError

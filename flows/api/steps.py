@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from flows.api.answers import Accepted, AvailableSteps, StepAnswer, StepOutcome
 from flows.api.documented import not_modified, problems
-from flows.api.following import outcome_of_known_run, outcome_of_run, planned_executions
+from flows.api.following import executions_so_far, outcome_of_known_run, outcome_of_run
 from flows.api.idempotent import IdempotencyKeyHeader, run_once
 from flows.api.outcome import outcome_of, status_of
 from flows.api.parts import AppRuns, AppSettings
@@ -104,12 +104,13 @@ async def execute_step(
     run = await run_once(runs, step, span, idempotency_key, asked.fingerprint)
     if "respond-async" in {each.strip().lower() for each in prefer.split(",")}:
         return await _accepted(step, run.flow_run_id)
-    executions = await (outcome_of_run(run.started) if run.started else outcome_of_known_run(run.flow_run_id))
-    return outcome_of(executions)
+    if run.started is None:
+        return outcome_of(await outcome_of_known_run(runs, run.flow_run_id))
+    return outcome_of(await outcome_of_run(run.started))
 
 
 async def _accepted(step: Step, flow_run_id: str) -> Response:
-    executions = await planned_executions(flow_run_id)
+    executions = await executions_so_far(flow_run_id)
     ids = [each.id or 0 for each in executions]
     location = f"/api/sync/executions/{ids[0]}" if len(ids) == 1 else f"/api/sync/executions?flow_run_id={flow_run_id}"
     body = Accepted(

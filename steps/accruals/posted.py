@@ -57,7 +57,10 @@ def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
     return Posted(
         month,
         set(session.execute(in_month).scalars()),
-        {contract_id: (from_cents(cents), int(sessions)) for contract_id, cents, sessions in session.execute(earlier).all()},
+        {
+            contract_id: (from_cents(cents), int(sessions))
+            for contract_id, cents, sessions in session.execute(earlier).all()
+        },
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from flows.cli.app import main
+from tests.flows.worker import run_prefect
 from tests.nursery import Command, run_forked
 
 LONGEST_COMMAND_SECONDS = 300
@@ -69,3 +70,12 @@ class CommandLine:
 def sync_actions(nursery: Mapping[str, str], tmp_path: Path) -> CommandLine:
     """The command line, with the shared Prefect server."""
     return CommandLine(nursery, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def deployed(nursery: Mapping[str, str]) -> Mapping[str, str]:
+    """Everything of prefect.yaml on the shared Prefect server; which variables lead there."""
+    for command in (("work-pool", "create", "sync", "--type", "process", "--overwrite"), ("deploy", "--all")):
+        done = run_prefect(nursery, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return nursery

@@ -1,10 +1,6 @@
 """The deployments on a real Prefect server, run by a real worker (interfaces.md, Prefect)."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +9,18 @@ import yaml
 
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
+from tests.flows.worker import ROOT, run_prefect, working
 from tracking.history import HistoryFilter, find_executions
 
 pytestmark = pytest.mark.prefect
 
-ROOT = Path(__file__).parent.parent.parent
-LONGEST_SECONDS = 240
-
 
 @pytest.fixture
-def variables(prefect_server: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+def variables(deployed: dict[str, str]) -> Iterator[dict[str, str]]:
     """What the `prefect` command and its worker are told: our server, our database, the sandbox's vendors."""
     with serve_sandbox(build_world()) as sandbox:
         rates = {f"{vendor}_RATE": "1000" for vendor in ("HOLDED", "FOURGEEKS", "NOTION")}
-        prefect = {"PREFECT_API_URL": prefect_server, "PREFECT_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
-        yield {**os.environ, **sandbox.environment, **rates, **prefect}
-
-
-def _prefect(variables: Mapping[str, str], *arguments: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
-    return subprocess.run(
-        command, env=dict(variables), cwd=folder, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=False
-    )
-
-
-@contextmanager
-def _worker(variables: Mapping[str, str], folder: Path) -> Iterator[None]:
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "sync", "--name", "test"]
-    with (folder / "worker.log").open("w") as log:
-        worker = subprocess.Popen(command, env=dict(variables), cwd=folder, stdout=log, stderr=log)
-        try:
-            yield
-        finally:
-            worker.terminate()
-            worker.wait(LONGEST_SECONDS)
+        yield {**deployed, **sandbox.environment, **rates}
 
 
 def _declared() -> dict[str, dict[str, Any]]:
@@ -61,6 +35,8 @@ def test_the_file_names_the_deployments_that_others_rely_on() -> None:
         "sync-import/monthly",
         "process-accruals/on-demand",
         "process-accruals/monthly",
+        "execute-step/on-demand",
+        "retry-errors/on-demand",
         "reconcile-executions/every-5-minutes",
     }
     assert {d["work_pool"]["name"] for d in _declared().values()} == {"sync"}
@@ -74,29 +50,30 @@ def test_the_monthly_runs_work_on_the_month_before_their_schedule(flow: str, cro
     assert [(s["cron"], s["timezone"]) for s in monthly["schedules"]] == [(cron, "Europe/Madrid")]
 
 
-def test_runs_of_one_deployment_take_turns() -> None:
-    assert {d["concurrency_limit"]["limit"] for d in _declared().values()} == {1}
+def test_whole_runs_of_one_deployment_take_turns_and_single_steps_need_not() -> None:
+    limits = {name: d["concurrency_limit"]["limit"] for name, d in _declared().items()}
+    steps = {limits.pop("execute-step/on-demand"), limits.pop("retry-errors/on-demand")}
+
+    assert set(limits.values()) == {1}
+    assert steps == {4}
 
 
 def test_a_worker_runs_what_was_deployed_and_a_mid_month_date_is_refused_before_a_run_exists(
     variables: dict[str, str], tmp_path: Path
 ) -> None:
-    _prefect(variables, "work-pool", "create", "sync", "--type", "process", "--overwrite")
-    deployed = _prefect(variables, "deploy", "--all")
-    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
     run = ("deployment", "run", "sync-import/on-demand")
 
-    refused = _prefect(variables, *run, "-p", "start_date=2024-03-15", "-p", "end_date=2024-07-01")
+    refused = run_prefect(variables, *run, "-p", "start_date=2024-03-15", "-p", "end_date=2024-07-01")
 
     assert refused.returncode != 0
     assert "'2024-03-15' does not match" in refused.stdout + refused.stderr
     assert find_executions(HistoryFilter()) == []
 
     asked = ("from_step=invoices", "start_date=2024-03-01", "end_date=2024-07-01")
-    with _worker(variables, tmp_path):
-        finished = _prefect(variables, *run, *(word for p in asked for word in ("-p", p)), "--watch")
+    with working(variables, tmp_path) as log:
+        finished = run_prefect(variables, *run, *(word for p in asked for word in ("-p", p)), "--watch")
 
-    assert finished.returncode == 0, finished.stdout + finished.stderr + (tmp_path / "worker.log").read_text()
+    assert finished.returncode == 0, finished.stdout + finished.stderr + log.read_text()
     executions = find_executions(HistoryFilter())
     assert len(executions) == 13
     assert {execution.status for execution in executions} == {"completed"}

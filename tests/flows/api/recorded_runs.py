@@ -29,6 +29,8 @@ class RecordedRuns:
     """What a cell answers; what it raises fails the cell."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Step and months of each run that was started."""
+    followed: dict[str, StartedRun] = field(default_factory=dict)
+    """Runs of others that can be followed to their end."""
     closed: bool = False
 
     def start(self, step: Step, span: MonthWindow) -> StartedRun:
@@ -42,6 +44,10 @@ class RecordedRuns:
         ended: Future[str] = Future()
         ended.set_result("Completed")
         return StartedRun(flow_run_id, ended)
+
+    def follow(self, flow_run_id: str) -> StartedRun | None:
+        """One of `followed`; of the others, executions tell everything."""
+        return self.followed.get(flow_run_id)
 
     def close(self) -> None:
         """There is nothing left to end."""

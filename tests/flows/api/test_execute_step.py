@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from flows.api.step_runs import StartedRun, TooManyRunsError
+from flows.api.step_runs import OtherDatabaseError, StartedRun, TooManyRunsError
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
 from tests.flows.api.conftest import local_client
@@ -98,6 +98,22 @@ def test_the_same_key_and_body_answers_the_same_and_runs_nothing(api: TestClient
     assert second.json() == first.json()
     assert len(runs.asked) == 1
     assert len(find_executions(HistoryFilter())) == 1
+
+
+def test_the_same_key_waits_for_the_end_of_a_run_that_a_worker_has_not_begun(
+    api: TestClient, runs: RecordedRuns
+) -> None:
+    key = {"Idempotency-Key": "march-4711"}
+    first = api.post(PATH, json=MARCH, headers=key).json()
+    lost: Future[str] = Future()
+    lost.set_exception(OtherDatabaseError("in another database"))
+    (execution,) = find_executions(HistoryFilter())
+    runs.followed[execution.flow_run_id or ""] = StartedRun(execution.flow_run_id or "", lost)
+
+    answer = api.post(PATH, json=MARCH, headers=key)
+
+    assert first["status"] == "completed"
+    assert (answer.status_code, answer.json()["detail"]) == (500, "in another database")
 
 
 def test_the_same_key_with_another_body_is_refused(api: TestClient, runs: RecordedRuns) -> None:

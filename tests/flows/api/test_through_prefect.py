@@ -4,12 +4,9 @@ import json
 import os
 import re
 import signal
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -18,6 +15,7 @@ import pytest
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
+from tests.flows.api.serving import LONGEST_SECONDS, serving
 from tests.flows.conftest import CommandLine
 from tests.steps.ledger_view import LedgerView
 from tracking.database import dispose_engines
@@ -25,29 +23,8 @@ from tracking.history import HistoryFilter, find_executions
 
 pytestmark = pytest.mark.prefect
 
-LONGEST_SECONDS = 120
 FAST = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
 MARCH_AND_APRIL = {"start_date": "2024-03-01", "end_date": "2024-05-01"}
-
-
-@contextmanager
-def _serving(command_line: CommandLine, **variables: str) -> Iterator[tuple[httpx.Client, "subprocess.Popen[str]"]]:
-    """A server in a process of its own, on a free port."""
-    process = command_line.start("api", "--port", "0", **variables)
-    with process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://[^/\s]+", line)
-        assert found, line + process.communicate()[1]
-        assert process.stderr is not None
-        logs = threading.Thread(target=process.stderr.read)  # so that the pipe never fills
-        logs.start()
-        try:
-            with httpx.Client(base_url=found[0], timeout=LONGEST_SECONDS) as client:
-                yield client, process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            logs.join(LONGEST_SECONDS)
 
 
 @pytest.fixture
@@ -66,7 +43,7 @@ def _execute(client: httpx.Client, **body: Any) -> dict[str, Any]:
 def test_a_step_runs_and_two_at_once_take_turns(
     sync_actions: CommandLine, vendors: SandboxServer, database: str
 ) -> None:
-    with _serving(sync_actions, **vendors.environment, **FAST) as (client, _):
+    with serving(sync_actions, **vendors.environment, **FAST) as (client, _):
         with ThreadPoolExecutor(2) as pool:
             asked = [pool.submit(_execute, client, step_name="invoices", **MARCH_AND_APRIL) for _ in range(2)]
             answers = [each.result() for each in asked]
@@ -86,7 +63,7 @@ def test_a_step_runs_and_two_at_once_take_turns(
 
 def test_a_vendor_in_trouble_is_a_502_with_the_reason(sync_actions: CommandLine, vendors: SandboxServer) -> None:
     vendors.faults.add(Fault("holded", "html-200", "/saleschannels", times=None))
-    with _serving(sync_actions, **vendors.environment, **FAST) as (client, _):
+    with serving(sync_actions, **vendors.environment, **FAST) as (client, _):
         answer = client.post("/api/integrations/holded/sync-services")
         failed = _execute(client, step_name="services")
 
@@ -97,7 +74,7 @@ def test_a_vendor_in_trouble_is_a_502_with_the_reason(sync_actions: CommandLine,
 
 def test_a_client_that_goes_away_does_not_end_its_run(sync_actions: CommandLine, vendors: SandboxServer) -> None:
     vendors.faults.add(Fault("holded", "slow", "/saleschannels", times=None, seconds=3))
-    with _serving(sync_actions, **vendors.environment, **FAST) as (client, _):
+    with serving(sync_actions, **vendors.environment, **FAST) as (client, _):
         _execute(client, step_name="crm-clients", **MARCH_AND_APRIL)
         with pytest.raises(httpx.ReadTimeout):
             client.post("/api/sync/execute-step", json={"step_name": "services"}, timeout=1)
@@ -116,7 +93,7 @@ def _statuses(client: httpx.Client) -> list[str]:
 
 def test_a_server_that_is_stopped_leaves_no_execution_open(sync_actions: CommandLine, vendors: SandboxServer) -> None:
     vendors.faults.add(Fault("holded", "slow", "/saleschannels", times=None, seconds=60))
-    with _serving(sync_actions, **vendors.environment, **FAST) as (client, process):
+    with serving(sync_actions, **vendors.environment, **FAST) as (client, process):
         headers = {"Prefer": "respond-async"}
         started = client.post("/api/sync/execute-step", json={"step_name": "services"}, headers=headers)
         assert started.status_code == 202
@@ -137,7 +114,7 @@ def test_a_project_that_uses_another_as_its_backend_gets_the_same_ledger(
     sandbox = vendors.environment | FAST
 
     direct = sync_actions.run(*months, SYNC_DATABASE_URL=databases["direct"], **sandbox)
-    with _serving(sync_actions, SYNC_DATABASE_URL=databases["backend"], **sandbox, **token) as (client, _):
+    with serving(sync_actions, SYNC_DATABASE_URL=databases["backend"], **sandbox, **token) as (client, _):
         frontend = {"SYNC_DATABASE_URL": databases["frontend"], "SYNC_BACKEND_URL": str(client.base_url)}
         through = sync_actions.run(*months, **frontend, **token)
 
