@@ -46,6 +46,7 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
 .row-in .what { font-weight: 600; }
 .months .what { flex: 0 0 150px; } .months .mark { flex: 0 0 auto; }
 .row-in .told { flex: 1 1 100%; color: var(--soft); overflow-wrap: anywhere; }
+.breaking { overflow-wrap: anywhere; }
 .mark { display: inline-block; border-radius: 99px; padding: 1px 10px; font-size: .82rem; font-weight: 600;
   color: var(--none); border: 1px solid var(--line); white-space: nowrap; }
 .is-completed, .is-resolved, .is-closed { color: var(--ok) !important; background: var(--ok-bg) !important;
