@@ -182,7 +182,11 @@ ENGLISH = {
     "result.periods": "periods",
     "result.pages": "pages",
     "result.contracts": "contracts",
+    "result.total_contracts_processed": "contracts processed",
+    "result.successful_accruals": "accrued",
+    "result.failed_accruals": "failed",
+    "result.skipped_accruals": "skipped",
     "result.errors": "errors",
-    "result.amount_accrued": "accrued",
+    "result.amount_accrued": "amount accrued",
     "seconds": "{seconds} s",
 }

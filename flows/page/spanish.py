@@ -182,7 +182,11 @@ SPANISH = {
     "result.periods": "periodos",
     "result.pages": "registros de Notion",
     "result.contracts": "contratos",
+    "result.total_contracts_processed": "contratos procesados",
+    "result.successful_accruals": "devengados",
+    "result.failed_accruals": "fallidos",
+    "result.skipped_accruals": "omitidos",
     "result.errors": "errores",
-    "result.amount_accrued": "devengado",
+    "result.amount_accrued": "importe devengado",
     "seconds": "{seconds} s",
 }

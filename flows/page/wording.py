@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from flows.assessment import Assessment, CellState
@@ -13,15 +14,18 @@ REASONS_NAMED = 3
 
 def result_text(texts: Texts, result: Mapping[str, Any]) -> str:
     """A result's counts: `invoices created 12, errors 2`; what is zero is left out."""
-    return ", ".join(f"{name} {value}" for name, value in result_counts(texts, result) if value not in {"0", "0.00"})
+    return ", ".join(f"{name} {value}" for name, value in result_counts(texts, result) if value not in {"0", "-"})
 
 
 def result_counts(texts: Texts, result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each count of a result by its name in words; what is no count is for the downloads."""
     for key, value in result.items():
-        if isinstance(value, bool) or not isinstance(value, int | str) or key == "period_start_date":
-            continue
-        yield _name(texts, key), str(value)
+        if key == "summary":
+            yield from result_counts(texts, value)
+        elif key == "amount_accrued":
+            yield _name(texts, key), texts.money(Decimal(value))
+        elif isinstance(value, int):
+            yield _name(texts, key), str(value)
 
 
 def outcome_text(texts: Texts, execution: SyncExecution) -> str:
