@@ -1,6 +1,7 @@
 """What a person does with the page, from the login to the report."""
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
@@ -115,6 +116,8 @@ def _looks_at_a_record(page: Page, server: PageServer, record: str) -> None:
     page.goto(f"{server.url}/page/en/errors")
     _choose(page, "Source", "Holded")
     _choose(page, "Kind of record", "Invoice")
+    csv_link = page.get_by_role("link", name="Download CSV")
+    expect(csv_link).to_have_attribute("href", re.compile("integration_name=holded&entity_type=invoice"))  # it is read
     expect(_row(page, record)).to_contain_text("Met once")
     opener = _row(page, record).get_by_role("button", name="The vendor's record of error")
     opener.press("Enter")
