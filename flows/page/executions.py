@@ -82,7 +82,8 @@ def _notifications(visit: Visit, notes: Iterable[Mapping[str, Any]]) -> None:
     Tag("h3", visit.texts("execution.notices"))
     with Tag("ul"):
         for note in notes:
-            with Tag("li", visit.texts("execution.notice", contract=note["contract_id"])):
+            kind = visit.texts(f"notice.{note['type']}")
+            with Tag("li", visit.texts("execution.notice", contract=note["contract_id"], kind=kind)):
                 english("span", note["message"])
 
 

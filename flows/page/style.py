@@ -34,7 +34,7 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
 .panel { border: 1px solid var(--line); border-radius: 12px; padding: 16px; width: 100%; box-sizing: border-box;
   display: flex; flex-direction: column; gap: 12px; box-shadow: none; }
 .body--light .panel { background: #fff; } .body--dark .panel { background: #1a2027; }
-.panel p { margin: 0; }
+.panel p { margin: 0; } .panel ul:not([class]) { margin: 0; padding-left: 20px; }
 .soft { color: var(--soft); } .small { font-size: .875rem; }
 .fields { display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start; width: 100%; }
 .fields > * { flex: 1 1 160px; min-width: 0; } .fields > .narrow { flex: 0 0 auto; }

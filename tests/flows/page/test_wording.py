@@ -81,7 +81,7 @@ def test_why_a_month_stands_as_it_does_is_told_in_spanish_too() -> None:
     source = SyncExecution(id=7, step_name="invoices", window_start=MARCH.start)
     stale = Assessment(Cell(CRM_CLIENTS, MARCH), CellState.stale, "in English", 3, source)
 
-    assert standing_text(SPANISH, stale) == "Sincronizar facturas, marzo 2024 ha cambiado algo después (ejecución 7)"
+    assert standing_text(SPANISH, stale) == "Sincronizar facturas, marzo 2024 ha cambiado algo después: ejecución 7"
     assert standing_text(SPANISH, Assessment(Cell(ACCRUALS, MARCH), CellState.stale, "in English")) == (
         "se leyó antes de que acabara el mes"
     )
