@@ -45,6 +45,8 @@ class Assessment:
     why: str = ""
     execution_id: int | None = None
     """The newest execution that this was seen by."""
+    source: SyncExecution | None = None
+    """What it built on and has changed since, if that is why it is stale."""
 
 
 def assess(cells: Sequence[Cell], zone: ZoneInfo) -> list[Assessment]:
@@ -72,19 +74,22 @@ def _assess_cell(cell: Cell, histories: Mapping[CellKey, CellHistory], zone: Zon
         return Assessment(cell, CellState.running, f"execution {newest.id} is {newest.status}", newest.id)
     if newest.status == ExecutionStatus.FAILED:
         return Assessment(cell, CellState.failed, newest.error_message or "", newest.id)
-    why = _why_stale(cell, newest, histories, zone)
-    return Assessment(cell, CellState.stale if why else CellState.completed, why, newest.id)
+    return _assess_completed(cell, newest, histories, zone)
 
 
-def _why_stale(cell: Cell, done: SyncExecution, histories: Mapping[CellKey, CellHistory], zone: ZoneInfo) -> str:
+def _assess_completed(
+    cell: Cell, done: SyncExecution, histories: Mapping[CellKey, CellHistory], zone: ZoneInfo
+) -> Assessment:
     if done.started_at is None:
-        return ""
+        return Assessment(cell, CellState.completed, execution_id=done.id)
     if cell.window and done.started_at.astimezone(zone).date() < cell.window.end:
-        return f"read on {done.started_at.astimezone(zone):%Y-%m-%d}, before the month was over"
+        why = f"read on {done.started_at.astimezone(zone):%Y-%m-%d}, before the month was over"
+        return Assessment(cell, CellState.stale, why, done.id)
     for source in _sources(cell, histories):
         if source.completed_at and source.completed_at > done.started_at and _changed_something(source):
-            return f"{source.name} has changed something since (execution {source.id})"
-    return ""
+            why = f"{source.name} has changed something since (execution {source.id})"
+            return Assessment(cell, CellState.stale, why, done.id, source)
+    return Assessment(cell, CellState.completed, execution_id=done.id)
 
 
 def _sources(cell: Cell, histories: Mapping[CellKey, CellHistory]) -> Iterator[SyncExecution]:

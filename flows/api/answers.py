@@ -68,6 +68,9 @@ class IntegrationErrorAnswer(BaseModel):
     error_details: dict[str, Any]
     status: ErrorStatus
     sync_execution_id: int | None
+    occurrences: int = Field(description="How often it was met, by whichever run.")
+    first_seen_at: datetime
+    last_seen_at: datetime = Field(description="When it was last met; `updated_at` moves only with what is said of it.")
     created_at: datetime
     updated_at: datetime
 

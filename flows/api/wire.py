@@ -11,6 +11,8 @@ from flows.api.problems import problem
 
 _access = logging.getLogger(__name__)
 
+_UNLOGGED = "/page/_nicegui"
+"""Where the page (`flows/page/mount.py`) has its scripts, styles and websocket: one view asks for dozens of them."""
 LARGEST_BODY = 1024 * 1024
 _ANSWER_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -101,7 +103,7 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith(_UNLOGGED):
             await self._app(scope, receive, send)
             return
         began, status = monotonic(), 0

@@ -44,6 +44,8 @@ class AccrualsView:
             field = ui.select(visit.years(), label=texts("accruals.year"), value=year).props(FIELD)
             field.classes("self-start")
             self._report = Tag("div", classes="column no-wrap full-width q-gutter-y-md")
+            with self._report:
+                ui.label(texts("reading")).classes("soft")
             Tag("h3", texts("accruals.download"))
             self._downloads = Tag("div", classes="actions")
         with Tag("section", classes="panel"):

@@ -7,7 +7,7 @@ from datetime import date
 
 from nicegui import ui
 
-from flows.page.markup import FIELD, Tag, dialog_of, mark, strong_button
+from flows.page.markup import FIELD, Tag, dialog_of, english, mark, strong_button
 from flows.page.notices import ask, tell
 from flows.page.visit import Visit
 from steps.accruals.closing import Signature, close_month, reopen_month
@@ -68,7 +68,7 @@ class ClosingList:
             ui.label(texts("closing.blockers"))
             with Tag("ul"):
                 for blocker in blockers:
-                    Tag("li", blocker.message)
+                    english("li", blocker.message)
             ui.button(texts("close"), on_click=dialog.close).props("flat no-caps autofocus")
 
     async def _ask_to_reopen(self, month: date) -> None:

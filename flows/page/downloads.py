@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import date
 from io import StringIO
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict
 from sqlmodel import Session
 
 from flows.parameters import Year
@@ -26,14 +27,25 @@ _REPORTS: dict[str, Callable[[Session, MonthWindow], Sheet]] = {
 }
 
 
+class WantedErrors(BaseModel):
+    """What the view of errors is filtered by; what it is not filtered by is not sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    integration_name: str | None = None
+    operation: str | None = None
+    entity_type: str | None = None
+    status: str | None = None
+
+
 def download_routes() -> APIRouter:
     """The files that the views link to."""
     router = APIRouter(prefix="/download", include_in_schema=False)
 
     @router.get("/errors.csv")
-    def errors(operation: str = "", status: str = "") -> Response:
+    def errors(wanted: Annotated[WantedErrors, Query()]) -> Response:
         file = StringIO(newline="")
-        export_errors(file, ErrorFilter(operation=operation or None, status=status or None, limit=None))
+        export_errors(file, ErrorFilter(**wanted.model_dump(), limit=None))
         return _file(file.getvalue().encode(), _CSV, "errors.csv")
 
     @router.get("/{report}.{ending}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
-from flows.page.markup import Tag, dialog_of, facts, mark
+from flows.page.markup import Tag, dialog_of, english, facts, mark
 from flows.page.prefect_links import run_address
 from flows.page.visit import Visit
 from flows.page.wording import outcome_text, result_counts, took_text
@@ -35,7 +35,9 @@ def _row(visit: Visit, execution: SyncExecution) -> None:
         mark(texts(f"status.{execution.status}"), str(execution.status))
         Tag("span", texts.moment(execution.started_at), classes="soft small")
         Tag("span", took_text(texts, execution), classes="soft small")
-        if told := outcome_text(texts, execution):
+        if execution.error_message:
+            english("span", execution.error_message, "told small")
+        elif told := outcome_text(texts, execution):
             Tag("span", told, classes="told small")
 
 
@@ -57,9 +59,11 @@ async def show_execution(visit: Visit, execution: SyncExecution) -> None:
                 (texts("execution.started"), texts.moment(execution.started_at)),
                 (texts("execution.ended"), texts.moment(execution.completed_at)),
                 (texts("execution.took"), took_text(texts, execution)),
-                (texts("execution.reason"), execution.error_message or ""),
             ]
         )
+        if execution.error_message:
+            Tag("h3", texts("execution.reason"))
+            english("p", execution.error_message, "breaking")
         if execution.result:
             Tag("h3", texts("execution.result"))
             facts(result_counts(texts, execution.result))
@@ -78,7 +82,9 @@ def _notifications(visit: Visit, notes: Iterable[Mapping[str, Any]]) -> None:
     Tag("h3", visit.texts("execution.notices"))
     with Tag("ul"):
         for note in notes:
-            Tag("li", visit.texts("execution.notice", contract=note["contract_id"], message=note["message"]))
+            kind = visit.texts(f"notice.{note['type']}")
+            with Tag("li", visit.texts("execution.notice", contract=note["contract_id"], kind=kind)):
+                english("span", note["message"])
 
 
 def _errors(visit: Visit, errors: list[IntegrationError]) -> None:
@@ -89,6 +95,6 @@ def _errors(visit: Visit, errors: list[IntegrationError]) -> None:
     with Tag("ul", classes="rows"):
         for error in errors:
             with Tag("li"), Tag("div", classes="row-in"):
-                Tag("span", f"{error.entity_type} {error.entity_external_id}", classes="what")
+                Tag("span", f"{texts.entity(error.entity_type)} {error.entity_external_id}", classes="what breaking")
                 mark(texts(f"error.{error.status}"), error.status)
-                Tag("span", error.error_message, classes="told small")
+                english("span", error.error_message, "told small")

@@ -47,4 +47,4 @@ def _switches(visit: Visit) -> None:
         ui.link(texts(f"theme.{theme}"), address).classes(f"quiet to-{theme}")
     if visit.guarded:
         with ui.element("form").props('method="post" action="../logout"'):
-            ui.button(texts("logout")).props("flat dense no-caps type=submit").classes("quiet")
+            ui.button(texts("logout"), color=None).props("flat dense no-caps type=submit").classes("quiet")

@@ -9,9 +9,10 @@ from nicegui import ui
 
 from flows.assessment import Assessment, CellState, assess
 from flows.cells import cells_of
-from flows.page.markup import FIELD, Tag, announcer, dialog_of, mark, strong_button
+from flows.page.markup import FIELD, Tag, dialog_of, english, mark, strong_button
 from flows.page.run_progress import RunProgress
 from flows.page.visit import Visit
+from flows.page.wording import standing_text
 from steps.catalog import STEPS
 from steps.domain.months import MonthWindow
 
@@ -72,8 +73,9 @@ class GridView:
     def build(self) -> None:
         """The places for the cells and for the reason."""
         self._cells = Tag("div", classes="column no-wrap full-width q-gutter-y-md")
-        self._why = announcer().classes("why soft")
-        self._why.set_text(self._visit.texts("grid.hint"))
+        with Tag("p", classes="why soft", role="status", aria_live="polite"):
+            self._why = Tag("span", self._visit.texts("grid.hint"))
+            self._failure = english("span", "")
 
     async def refresh(self) -> None:
         """Look again; what has not changed stays, and with it the focus."""
@@ -103,13 +105,17 @@ class GridView:
             Tag("span", SIGNS[each.state], classes="sign", aria_hidden="true")
             Tag("span", texts.month_name(window.start) if window else texts("once"), classes="when")
         for event in ("focus", "mouseenter"):
-            button.on(event, lambda: self._why.set_text(self._described(each)))
+            button.on(event, lambda: self._explain(each))
+
+    def _explain(self, each: Assessment) -> None:
+        self._why.set_text(self._described(each))
+        self._failure.set_text(f" ({each.why})" if each.state is CellState.failed else "")
 
     def _described(self, each: Assessment) -> str:
         texts, window = self._visit.texts, each.cell.window
         name = texts.cell(each.cell.step.id, window.start if window else None)
-        why = f" ({each.why})" if each.why else ""
-        return f"{name}: {texts(f'state.{each.state}')}{why}"
+        why = standing_text(texts, each)
+        return f"{name}: {texts(f'state.{each.state}')}" + (f" ({why})" if why else "")
 
     def _confirm(self, each: Assessment) -> None:
         texts, window = self._visit.texts, each.cell.window
@@ -118,8 +124,10 @@ class GridView:
         ) as dialog:
             with Tag("div", classes="actions"):
                 mark(f"{SIGNS[each.state]} {texts(f'state.{each.state}')}", str(each.state))
-            if each.why:
-                ui.label(each.why).classes("soft")
+            if each.state is CellState.failed:
+                english("p", each.why, "soft breaking")
+            elif why := standing_text(texts, each):
+                ui.label(why).classes("soft")
 
             async def start() -> None:
                 dialog.close()

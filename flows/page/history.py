@@ -37,7 +37,10 @@ class HistoryView:
             self._since = day_field(texts("history.since"))
             self._until = day_field(texts("history.until"))
         self._rows = Tag("div")
+        with self._rows:
+            ui.label(texts("reading")).classes("soft")
         self._more = ui.button(texts("more"), on_click=self._show_more).props("flat no-caps")
+        self._more.set_visibility(False)
         self._oldest: Place | None = None
         for field in (self._step, self._status, self._since, self._until):
             field.on_value_change(self.refresh)

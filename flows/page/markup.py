@@ -21,6 +21,11 @@ class Tag(TextElement):
             self.props[name.replace("_", "-")] = value
 
 
+def english(tag: str, text: str, classes: str = "") -> Tag:
+    """What a step, a rule or a vendor said, in English whatever the page is in: a screen reader has to know."""
+    return Tag(tag, text, classes=classes, lang="en")
+
+
 def mark(text: str, kind: str) -> Tag:
     """A status in its colour; the text says it to those who do not see colours."""
     return Tag("span", text, classes=f"mark is-{kind}")

@@ -8,9 +8,9 @@ from nicegui import ui
 from flows.api.step_runs import StartedRun
 from flows.page.executions import execution_rows
 from flows.page.markup import Tag, announcer
-from flows.page.notices import ask, tell
+from flows.page.notices import Complaint, ask, tell
 from flows.page.visit import Visit
-from flows.page.wording import outcome_text
+from flows.page.wording import failures_text
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
@@ -28,6 +28,7 @@ class RunProgress:
         self._run: StartedRun | None = None
         self._at_end = at_end
         self._seen: list[tuple[int | None, str]] = []
+        self._complaint = Complaint()
         self._panel = Tag("section", classes="panel", aria_label=visit.texts("run.latest"))
         with self._panel:
             Tag("h3", visit.texts("run.latest"))
@@ -45,7 +46,7 @@ class RunProgress:
     async def watch(self, name: str, start: Callable[[], StartedRun]) -> None:
         """Start a run under this name and watch it."""
         texts = self._visit.texts
-        self._name = name
+        self._name, self._complaint = name, Complaint()
         self._line.set_text(texts("run.starting"))
         self._rows.clear()
         self._bar.set_value(0.0)
@@ -64,7 +65,6 @@ class RunProgress:
         executions = await asyncio.to_thread(executions_of_run, self._run.flow_run_id)
         now = [(each.id, each.status) for each in executions]
         if now != self._seen:
-            self._tell_failures(executions)
             self._seen = now
             self._show(executions)
         elif ended:
@@ -78,14 +78,6 @@ class RunProgress:
         self._line.set_text(str(run.ended.exception() or run.ended.result()))
         tell(self._line.text, good=False)
 
-    def _tell_failures(self, executions: list[SyncExecution]) -> None:
-        """A notification for each that has failed since the last look."""
-        known = set(self._seen)
-        for each in executions:
-            if each.status == ExecutionStatus.FAILED and (each.id, each.status) not in known:
-                name = self._visit.texts.cell(each.step_name, each.window_start)
-                tell(f"{name}: {outcome_text(self._visit.texts, each)}", good=False)
-
     def _show(self, executions: list[SyncExecution]) -> None:
         texts, total = self._visit.texts, len(executions)
         done = sum(each.status not in OPEN_STATUSES for each in executions)
@@ -94,6 +86,8 @@ class RunProgress:
         with self._rows:
             execution_rows(self._visit, executions)
         self._bar.set_value(done / total if total else 0.0)
+        if failed:
+            self._complaint.say(failures_text(texts, self._name, executions))
         if done < total or not total:
             self._line.set_text(texts("run.progress", done=done, total=total))
             return

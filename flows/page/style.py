@@ -12,6 +12,7 @@ STYLE = """
   --old: #f3cd8a; --old-bg: #40331a; --busy: #a5d0f7; --busy-bg: #1b3550; --none: #a4afba; --line: #36414c;
   --soft: #a9b4bf; --strong: #8cc2f2; --on-strong: #0e1c29; }
 .q-btn.strong { background: var(--strong); color: var(--on-strong); }
+.q-loading-bar { display: none; }
 .nicegui-content { padding: 0 !important; gap: 0; }
 .nicegui-link { color: var(--busy); }
 .top { border-bottom: 1px solid var(--line); width: 100%; }
@@ -33,6 +34,7 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
 .panel { border: 1px solid var(--line); border-radius: 12px; padding: 16px; width: 100%; box-sizing: border-box;
   display: flex; flex-direction: column; gap: 12px; box-shadow: none; }
 .body--light .panel { background: #fff; } .body--dark .panel { background: #1a2027; }
+.panel p { margin: 0; } .panel ul:not([class]) { margin: 0; padding-left: 20px; }
 .soft { color: var(--soft); } .small { font-size: .875rem; }
 .fields { display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start; width: 100%; }
 .fields > * { flex: 1 1 160px; min-width: 0; } .fields > .narrow { flex: 0 0 auto; }
@@ -46,6 +48,7 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
 .row-in .what { font-weight: 600; }
 .months .what { flex: 0 0 150px; } .months .mark { flex: 0 0 auto; }
 .row-in .told { flex: 1 1 100%; color: var(--soft); overflow-wrap: anywhere; }
+.breaking { overflow-wrap: anywhere; }
 .mark { display: inline-block; border-radius: 99px; padding: 1px 10px; font-size: .82rem; font-weight: 600;
   color: var(--none); border: 1px solid var(--line); white-space: nowrap; }
 .is-completed, .is-resolved, .is-closed { color: var(--ok) !important; background: var(--ok-bg) !important;
@@ -76,8 +79,12 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
 .payload { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .82rem; margin: 0; }
 .facts { display: grid; grid-template-columns: auto 1fr; gap: 4px 16px; margin: 0; }
 .facts dt { color: var(--soft); } .facts dd { margin: 0; overflow-wrap: anywhere; }
-.wide { width: 640px; max-width: 100%; }
-:focus-visible { outline: 3px solid var(--busy) !important; outline-offset: 2px; }
+.q-notification__actions { color: inherit; }
+.wide { width: 640px; max-width: 100%; z-index: 1; }
+@layer theme { /* an earlier layer's `!important` is stronger than Quasar's, which leaves buttons without an outline */
+  :focus-visible:not([tabindex="-1"], .q-field__native, .q-field__input, .q-field__focus-target) {
+    outline: 3px solid var(--busy) !important; outline-offset: 2px !important; }
+}
 @media (max-width: 700px) {
   .grid-row { grid-template-columns: 1fr; } .cells { grid-template-columns: repeat(6, minmax(0, 1fr)); }
   .top-in nav { order: 3; flex: 1 1 100%; margin: 0 -8px; } nav .nicegui-link { padding: 8px 6px; font-size: .875rem; }

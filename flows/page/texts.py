@@ -55,6 +55,10 @@ class Texts:
         name = self(f"step.{step_id}")
         return f"{name}, {self.month(month, long=True)}" if month else name
 
+    def entity(self, entity_type: str) -> str:
+        """What a record is called; its own name for a kind that has no text."""
+        return self.known(f"entity.{entity_type}") or entity_type.replace("_", " ")
+
     def money(self, amount: Decimal) -> str:
         """Two decimals, thousands apart; a dash for zero, so that the eye finds what is there."""
         text = f"{amount:,.2f}" if amount else "-"

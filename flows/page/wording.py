@@ -1,32 +1,63 @@
-"""Executions in words for people: what a step did, how long it took."""
+"""Executions in words for people: what a step did or why it failed, how long it took, where a month stands and why."""
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
+from flows.assessment import Assessment, CellState
 from flows.page.texts import Texts
-from tracking.execution import SyncExecution
+from tracking.execution import ExecutionStatus, SyncExecution
+
+REASONS_NAMED = 3
 
 
 def result_text(texts: Texts, result: Mapping[str, Any]) -> str:
     """A result's counts: `invoices created 12, errors 2`; what is zero is left out."""
-    return ", ".join(f"{name} {value}" for name, value in result_counts(texts, result) if value not in {"0", "0.00"})
+    return ", ".join(f"{name} {value}" for name, value in result_counts(texts, result) if value not in {"0", "-"})
 
 
 def result_counts(texts: Texts, result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each count of a result by its name in words; what is no count is for the downloads."""
     for key, value in result.items():
-        if isinstance(value, bool) or not isinstance(value, int | str) or key == "period_start_date":
-            continue
-        yield _name(texts, key), str(value)
+        if key == "summary":
+            yield from result_counts(texts, value)
+        elif key == "amount_accrued":
+            yield _name(texts, key), texts.money(Decimal(value))
+        elif isinstance(value, int):
+            yield _name(texts, key), str(value)
 
 
 def outcome_text(texts: Texts, execution: SyncExecution) -> str:
-    """Why an execution failed, or what it did; empty while nobody knows."""
-    if execution.error_message:
-        return execution.error_message
+    """What an execution did; empty for one that did not complete."""
     if execution.result is None:
         return ""
     return result_text(texts, execution.result) or texts("execution.nothing")
+
+
+def failures_text(texts: Texts, name: str, executions: Sequence[SyncExecution]) -> str:
+    """`Sync Invoices: 4 of 13 failed: ...`: how many of a run have failed; for each reason, of which months it is."""
+    cells: dict[str, list[str]] = defaultdict(list)
+    for each in executions:
+        if each.status == ExecutionStatus.FAILED:
+            cell = texts.month(each.window_start) if each.window_start else texts(f"step.{each.step_name}")
+            cells[each.error_message or ""].append(cell)
+    failed = sum(map(len, cells.values()))
+    told = [f"{', '.join(names)}: {reason}" for reason, names in cells.items()]
+    more = [texts("run.failed.more", count=len(told) - REASONS_NAMED)] if len(told) > REASONS_NAMED else []
+    summary = texts("run.failed", step=name, failed=failed, total=len(executions))
+    return f"{summary}: {'; '.join([*told[:REASONS_NAMED], *more])}"
+
+
+def standing_text(texts: Texts, assessment: Assessment) -> str:
+    """Why a step and month stand as they do, as far as it is not said by the error of a failed one."""
+    if assessment.state is CellState.missing:
+        return texts("why.missing")
+    if assessment.state is not CellState.stale:
+        return ""
+    if (source := assessment.source) is None:
+        return texts("why.early")
+    return texts("why.changed", name=texts.cell(source.step_name, source.window_start), id=source.id)
 
 
 def took_text(texts: Texts, execution: SyncExecution) -> str:

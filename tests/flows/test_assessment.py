@@ -89,7 +89,13 @@ def test_what_was_built_on_something_that_changed_since_is_stale(database: str) 
     _executed(cell)
     source = _executed(Cell(INVOICES, MARCH), {"invoices_updated": 1}, at=LATER + timedelta(hours=1))
 
-    assert _state(cell) == (CellState.stale, f"invoices 2024-03 has changed something since (execution {source})")
+    (found,) = assess([cell], MADRID)
+    assert (found.state, found.why) == (
+        CellState.stale,
+        f"invoices 2024-03 has changed something since (execution {source})",
+    )
+    assert found.source is not None
+    assert found.source.id == source
 
 
 @pytest.mark.parametrize(

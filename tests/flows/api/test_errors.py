@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.flows.api.rows import add_errors
+from tests.flows.api.rows import MINUTE, NOON, add_errors
 
 PATH = "/api/integrations/errors"
 SHAPE = {
@@ -20,6 +20,9 @@ SHAPE = {
     "error_details",
     "status",
     "sync_execution_id",
+    "occurrences",
+    "first_seen_at",
+    "last_seen_at",
     "created_at",
     "updated_at",
 }
@@ -34,8 +37,20 @@ def test_an_error_has_its_columns_by_name(api: TestClient) -> None:
 
     (error,) = api.get(PATH).json()["errors"]
 
-    assert set(error) >= SHAPE
+    assert set(error) == SHAPE
     assert error["error_details"] == {"id": "inv-0", "contactName": "Ana"}
+
+
+def test_an_error_says_how_often_and_when_it_was_met(api: TestClient) -> None:
+    add_errors(1, occurrences=3, first_seen_at=NOON, last_seen_at=NOON + MINUTE)
+
+    (error,) = api.get(PATH).json()["errors"]
+
+    assert (error["occurrences"], error["first_seen_at"], error["last_seen_at"]) == (
+        3,
+        "2024-03-01T12:00:00Z",
+        "2024-03-01T12:01:00Z",
+    )
 
 
 @pytest.mark.parametrize(

@@ -142,3 +142,14 @@ def test_the_access_log_shows_routes_and_nothing_that_was_sent(
     assert "GET (no route) 404" in caplog.text
     assert "ana" not in caplog.text
     assert "4711" not in caplog.text
+
+
+def test_the_access_log_leaves_out_the_pages_scripts_and_websocket_only(
+    tokenless: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "flows.api"):
+        local_client(tokenless).get("/page/_nicegui/3.0.0/static/nicegui.js")
+        local_client(tokenless).get("/page/_nicegui_ws/socket.io/?EIO=4&client_id=4711")
+        local_client(tokenless).get("/page/download/errors.csv?entity_type=ana")
+
+    assert [record.getMessage().rpartition(" 404 ")[0] for record in caplog.records] == ["GET (no route)"]

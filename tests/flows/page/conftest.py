@@ -23,7 +23,7 @@ _ARGUMENTS = (
     "--disable-sync",
 )
 _PATIENCE_MILLISECONDS = 60_000
-_RATES = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
+RATES = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def busy_server(
 ) -> Iterator[PageServer]:
     """A server after half a year's work and with every error looked at; tests leave it as they find it."""
     folder: Path = tmp_path_factory.mktemp("page")
-    with serve_page(folder, {**academy.environment, **_RATES, "PREFECT_API_URL": prefect_server}) as server:
+    with serve_page(folder, {**academy.environment, **RATES, "PREFECT_API_URL": prefect_server}) as server:
         for step in STEPS:
             server.execute(step, start_date="2024-01-01", end_date="2024-07-01")
         server.ignore_every_error()
@@ -82,13 +82,6 @@ def sandbox() -> Iterator[SandboxServer]:
     """An academy of the test's own, whose vendors may be broken."""
     with serve_sandbox(build_world(clients=30)) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def fresh_server(sandbox: SandboxServer, prefect_server: str, tmp_path: Path) -> Iterator[PageServer]:
-    """A server of the test's own, with nothing in its database."""
-    with serve_page(tmp_path, {**sandbox.environment, **_RATES, "PREFECT_API_URL": prefect_server}) as server:
-        yield server
 
 
 @pytest.fixture

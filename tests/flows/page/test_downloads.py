@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from flows.page.downloads import download_routes
 from tracking.database import tracking_session
+from tracking.error_review import known_entity_types
 from tracking.integration_error import ErrorStatus, IntegrationError
 
 
@@ -23,13 +24,13 @@ def client(database: str) -> Iterator[TestClient]:
         yield client
 
 
-def _add_error(external_id: str, status: ErrorStatus) -> None:
+def _add_error(external_id: str, status: ErrorStatus, entity_type: str = "invoice") -> None:
     with tracking_session() as session:
         session.add(
             IntegrationError(
                 integration_name="holded",
                 operation="invoices",
-                entity_type="invoice",
+                entity_type=entity_type,
                 entity_external_id=external_id,
                 error_message="=cmd()",
                 status=status,
@@ -40,12 +41,23 @@ def _add_error(external_id: str, status: ErrorStatus) -> None:
 def test_errors_are_those_of_the_filter_and_no_cell_is_a_formula(client: TestClient) -> None:
     _add_error("inv-1", ErrorStatus.PENDING)
     _add_error("inv-2", ErrorStatus.IGNORED)
+    _add_error("con-1", ErrorStatus.PENDING, "contact")
+    wanted = {"integration_name": "holded", "operation": "invoices", "entity_type": "invoice", "status": "pending"}
 
-    answer = client.get("/download/errors.csv", params={"operation": "invoices", "status": "pending"})
+    answer = client.get("/download/errors.csv", params=wanted)
 
     (row,) = csv.DictReader(StringIO(answer.text))
     assert (row["entity_external_id"], row["error_message"]) == ("inv-1", "'=cmd()")
     assert answer.headers["content-disposition"] == 'attachment; filename="errors.csv"'
+
+
+@pytest.mark.parametrize("name", ["integration_name", "operation", "entity_type", "status"])
+def test_every_filter_of_errors_counts(client: TestClient, name: str) -> None:
+    _add_error("inv-1", ErrorStatus.PENDING)
+
+    assert client.get("/download/errors.csv", params={name: "x"}).text.count("inv-1") == 0
+    assert client.get("/download/errors.csv").text.count("inv-1") == 1
+    assert known_entity_types() == ["invoice"]
 
 
 @pytest.mark.parametrize("report", ["accruals", "roll-forward"])

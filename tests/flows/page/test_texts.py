@@ -14,6 +14,7 @@ from flows.page.english import ENGLISH
 from flows.page.frame import VIEWS
 from flows.page.spanish import SPANISH
 from flows.page.texts import Language, Texts, preferred_language
+from steps.accruals.outcome import NotificationType
 from steps.catalog import STEPS
 from tracking.execution import ExecutionStatus
 from tracking.integration_error import ErrorStatus
@@ -49,6 +50,8 @@ def test_every_key_that_the_code_names_is_there() -> None:
 def test_every_state_status_step_and_view_has_its_text() -> None:
     wanted = {f"state.{each}" for each in CellState} | {f"status.{each}" for each in ExecutionStatus}
     wanted |= {f"error.{each}" for each in ErrorStatus} | {f"view.{each}" for each in VIEWS}
+    wanted |= {f"notice.{each}" for each in NotificationType}
+    wanted |= {f"integration.{step.integration}" for step in STEPS.values()}
     wanted |= {f"step.{each}" for each in STEPS} | {f"step.{each}.what" for each in STEPS}
 
     assert wanted - ENGLISH.keys() == set()

@@ -1,0 +1,106 @@
+"""Every view, and what opens over it, as axe-core sees it: in light and in dark, on a desk and on a phone."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, ViewportSize
+
+from flows.page.frame import VIEWS
+from tests.flows.page.conftest import log_in
+from tests.flows.page.server import PageServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.prefect, pytest.mark.xdist_group("page")]
+
+_LOOKS: list[tuple[ViewportSize, Literal["light", "dark"]]] = [
+    (ViewportSize(width=1100, height=800), "light"),
+    (ViewportSize(width=390, height=844), "dark"),
+]
+_GRAVE = {"serious", "critical"}
+_AXE = Axe()
+_CONTROLS = 'a[href], button, input, [tabindex="0"]'
+_NAMING = """
+    const name = it => `${it.tagName} ${it.id || it.closest("[id]").id} ${it.textContent}`;
+    const seen = it => it.checkVisibility() && it.tabIndex >= 0;
+    const isShown = it => it.closest(".q-field--focused") || getComputedStyle(it).outlineStyle === "solid";
+"""
+"""A field shows by its border that it has the focus, everything else by an outline."""
+
+
+def _open_execution(page: Page) -> None:
+    page.get_by_role("button", name="Process Accruals, June 2024").click()
+
+
+def _open_record(page: Page) -> None:
+    page.get_by_role("button", name="Resolve").click()
+    page.get_by_role("alert").filter(has_text="Select at least one error").wait_for()
+    page.get_by_role("combobox", name="Status").click()
+    page.get_by_role("option", name="ignored", exact=True).click()
+    page.get_by_role("button", name="The vendor's record of error").first.click()
+
+
+def _open_cell(page: Page) -> None:
+    page.get_by_role("button", name="Sync Invoices, March 2024").click()
+
+
+def _open_closing(page: Page) -> None:
+    page.get_by_role("button", name="Close January 2024").click()
+
+
+OVER: dict[str, Callable[[Page], None]] = {
+    "history": _open_execution,
+    "errors": _open_record,
+    "grid": _open_cell,
+    "accruals": _open_closing,
+}
+"""View -> what opens a dialog over it."""
+
+
+def _violations(page: Page, where: str) -> Iterator[str]:
+    for size, scheme in _LOOKS:
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        page.locator(f"body.body--{scheme}, #token").first.wait_for()
+        for each in _AXE.run(page).response["violations"]:
+            if each["impact"] in _GRAVE:
+                targets = [node["target"] for node in each["nodes"]]
+                yield f"{where}, {scheme}, {size['width']} px: {each['id']}: {targets}"
+
+
+@pytest.mark.parametrize("context", [{"reduced_motion": "reduce"}], indirect=True, ids=["still"])
+def test_no_view_and_no_dialog_has_a_grave_fault(context: BrowserContext, busy_server: PageServer) -> None:
+    page = context.new_page()
+    page.goto(busy_server.url)
+    found = list(_violations(page, "login"))
+    log_in(page, busy_server)
+    for view in VIEWS:
+        page.goto(f"{busy_server.url}/page/en/{view}")
+        page.get_by_role("heading", level=2).first.wait_for()
+        page.wait_for_load_state("networkidle")
+        found += _violations(page, view)
+        if view in OVER:
+            OVER[view](page)
+            page.get_by_role("dialog").get_by_role("button").first.wait_for()
+            found += _violations(page, f"the dialog over {view}")
+
+    assert found == []
+
+
+def test_the_tab_key_reaches_every_control_and_shows_where_it_is(visitor: Page, busy_server: PageServer) -> None:
+    for view in ("run", "grid", "errors"):
+        visitor.goto(f"{busy_server.url}/page/en/{view}")
+        visitor.wait_for_load_state("networkidle")
+        every = visitor.evaluate(f"{_NAMING}; [...document.querySelectorAll('{_CONTROLS}')].filter(seen).map(name)")
+
+        reached = [_tab(visitor) for _ in every]
+
+        assert {name for name, is_shown in reached if not is_shown} == set()
+        assert {name for name, _ in reached} == set(every)
+
+
+def _tab(page: Page) -> tuple[str, bool]:
+    """Go on to the next control. Its name, and whether it shows that it has the focus."""
+    page.keyboard.press("Tab")
+    name, is_shown = page.evaluate(f"{_NAMING}; [name(document.activeElement), !!isShown(document.activeElement)]")
+    return name, is_shown
