@@ -25,10 +25,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     They get a second try: a busy machine may starve their servers, workers and browsers.
     """
     for item in items:
-        for group in ("browser", "prefect"):
-            if item.get_closest_marker(group):
-                item.add_marker(pytest.mark.xdist_group(group))
-                item.add_marker(pytest.mark.flaky(reruns=1))
+        group = next(filter(item.get_closest_marker, ("browser", "prefect")), None)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from flows.page.frame import VIEWS
 from tests.flows.page.conftest import log_in
 from tests.flows.page.server import PageServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.prefect, pytest.mark.xdist_group("page")]
+pytestmark = [pytest.mark.browser, pytest.mark.prefect]
 
 _LOOKS: list[tuple[ViewportSize, Literal["light", "dark"]]] = [
     (ViewportSize(width=1100, height=800), "light"),

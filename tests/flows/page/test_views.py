@@ -9,7 +9,7 @@ from flows.page.frame import VIEWS
 from tests.flows.page.conftest import log_in
 from tests.flows.page.server import PageServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.prefect, pytest.mark.xdist_group("page")]
+pytestmark = [pytest.mark.browser, pytest.mark.prefect]
 
 PHONE = {"viewport": {"width": 375, "height": 760}, "is_mobile": True, "has_touch": True}
 
