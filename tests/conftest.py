@@ -18,17 +18,15 @@ from tracking.migrate import upgrade_database
 OURS = ("SYNC_", "HOLDED_", "FOURGEEKS_", "NOTION_", "PREFECT_")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Tests that share a Prefect server or a browser run in one process.
 
     They get a second try: a busy machine may starve their servers, workers and browsers.
     """
-    for item in items:
-        group = next(filter(item.get_closest_marker, ("browser", "prefect")), None)
-        if group is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
-            item.add_marker(pytest.mark.flaky(reruns=1))
+    group = next(filter(item.get_closest_marker, ("browser", "prefect")), None)
+    if group is not None:
+        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(autouse=True)
