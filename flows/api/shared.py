@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-REST = 9
-"""Times as long as finding out took: a question that everybody asks keeps one thread busy for a tenth of its time."""
-LONGEST_REST_SECONDS = 0.25
+REST = 4
+"""Times as long as finding out took: a question that everybody asks keeps one thread busy for a fifth of its time."""
+LONGEST_REST_SECONDS = 0.1
 
 Answer = TypeVar("Answer")
 

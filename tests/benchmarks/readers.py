@@ -1,10 +1,12 @@
 """Many clients that read the history again and again, as open pages do, and how long they waited."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from statistics import quantiles
 from threading import Event, Thread
 from time import perf_counter
@@ -22,11 +24,11 @@ class Crowd:
 
     url: str
     addresses: Sequence[str]
-    """Each client takes one after the other."""
+    """Each client has one of them, by turns with the first."""
     headers: Mapping[str, str] = field(default_factory=dict)
     clients: int = 200
     pause_seconds: float = 1.0
-    """Between an answer and the next question."""
+    """Between an answer and the next question, more or less."""
 
 
 @dataclass
@@ -63,15 +65,14 @@ async def _read_all(crowd: Crowd, heard: Heard, over: Event) -> None:
 async def _read(crowd: Crowd, number: int, heard: Heard, over: Event) -> None:
     """One client: it keeps its connection, and what it knows it does not want again."""
     tags: dict[str, str] = {}
-    await asyncio.sleep(crowd.pause_seconds * number / crowd.clients)  # they did not all come in the same moment
+    chance = random.Random(number)  # answered together, they would ask together again, as no people's pages do
+    await asyncio.sleep(crowd.pause_seconds * number / crowd.clients)
     options = {"headers": dict(crowd.headers), "timeout": _PATIENCE_SECONDS, "trust_env": False, "verify": False}
     async with httpx.AsyncClient(base_url=crowd.url, **options) as client:
-        turn = number
+        turns = cycle((crowd.addresses[0], crowd.addresses[number % len(crowd.addresses)]))
         while not over.is_set():
-            address = crowd.addresses[turn % len(crowd.addresses)]
-            await _ask(client, address, tags, heard)
-            turn += 1
-            await asyncio.sleep(crowd.pause_seconds)
+            await _ask(client, next(turns), tags, heard)
+            await asyncio.sleep(crowd.pause_seconds * chance.uniform(0.5, 1.5))
 
 
 async def _ask(client: httpx.AsyncClient, address: str, tags: dict[str, str], heard: Heard) -> None:
