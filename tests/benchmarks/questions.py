@@ -28,9 +28,7 @@ def questions(many: int) -> dict[str, HistoryFilter]:
         "one step, failed": HistoryFilter(step_name=invoices, status=failed, limit=PAGE),
         "a day in the middle": HistoryFilter(started_after=noon - day, started_before=noon, limit=PAGE),
         "before a day, by cursor": HistoryFilter(started_before=noon, older_than=Place(middle, noon), limit=PAGE),
-        "one step, a day": HistoryFilter(
-            step_name=invoices, started_after=noon - day, started_before=noon, limit=PAGE
-        ),
+        "one step, a day": HistoryFilter(step_name=invoices, started_after=noon - day, started_before=noon, limit=PAGE),
         "failed, before a day": HistoryFilter(status=failed, started_before=noon, limit=PAGE),
         "one run": HistoryFilter(flow_run_id=f"run-{middle // CELLS_OF_A_RUN}", limit=PAGE),
     }
