@@ -6,7 +6,6 @@ from datetime import timedelta
 from itertools import product
 from typing import Any
 
-import pytest
 from sqlalchemy import ClauseElement, Executable
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
