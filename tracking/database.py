@@ -29,8 +29,8 @@ _WRITER = {"writer": True}
 _ONE_STATEMENT = {"one_statement": True}
 _TRUSTED_IDLE_SECONDS = 5
 _POOL = {"pool_size": 5, "max_overflow": 35}
-"""A server's threads each want a connection, also while 16 of its runs wait for their turn to write: so many that nobody
-waits for one, and few enough that PostgreSQL's usual hundred are not used up by one process."""
+"""A server's threads each want one, also while 16 of its runs wait for their turn to write: so many that nobody waits
+for a connection, and few enough that one process does not use up PostgreSQL's usual hundred."""
 _LEDGER_LOCK = 0x53594E43
 """Key of the PostgreSQL advisory lock that ledger writers take turns with ("SYNC")."""
 

@@ -67,8 +67,9 @@ async def _read(crowd: Crowd, number: int, heard: Heard, over: Event) -> None:
     tags: dict[str, str] = {}
     chance = random.Random(number)  # answered together, they would ask together again, as no people's pages do
     await asyncio.sleep(crowd.pause_seconds * number / crowd.clients)
-    options = {"headers": dict(crowd.headers), "timeout": _PATIENCE_SECONDS, "trust_env": False, "verify": False}
-    async with httpx.AsyncClient(base_url=crowd.url, **options) as client:
+    async with httpx.AsyncClient(
+        base_url=crowd.url, headers=crowd.headers, timeout=_PATIENCE_SECONDS, trust_env=False, verify=False
+    ) as client:
         turns = cycle((crowd.addresses[0], crowd.addresses[number % len(crowd.addresses)]))
         while not over.is_set():
             await _ask(client, next(turns), tags, heard)
