@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.secret_watch import WATCH
+
 LONGEST_COMMAND_SECONDS = 300
 
 
@@ -37,6 +39,7 @@ class CommandLine:
 
     def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
         """Start it and do not wait; it gets a process group of its own, as a terminal gives it."""
+        WATCH.learn(variables)
         return subprocess.Popen(
             [sys.executable, "-c", "from flows.cli.app import main; main()", *arguments],
             env={**os.environ, "COLUMNS": "160", **self.prefect_variables, **variables},
@@ -51,6 +54,7 @@ class CommandLine:
         """Run it to its end."""
         process = self.start(*arguments, **variables)
         out, err = process.communicate(timeout=LONGEST_COMMAND_SECONDS)
+        WATCH.look_at(f"what sync-actions {arguments[0] if arguments else ''} said", f"{out}\n{err}")
         return Outcome(process.returncode, out, err)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from tests.secret_watch import WATCH
+
 TOKEN = "an-invented-token-of-the-tests"
 
 
@@ -46,6 +48,7 @@ def serve_page(folder: Path, variables: Mapping[str, str]) -> Iterator[PageServe
     """Serve on a free port until the block ends, with a database in this folder unless the variables name another."""
     database = variables.get("SYNC_DATABASE_URL", f"sqlite:///{folder / 'sync.db'}")
     log = folder / "server.log"
+    WATCH.learn({"SYNC_API_TOKEN": TOKEN, **variables})
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     with log.open("w") as written:
         process = subprocess.Popen(
@@ -63,6 +66,7 @@ def serve_page(folder: Path, variables: Mapping[str, str]) -> Iterator[PageServe
     finally:
         process.terminate()
         process.communicate(timeout=60)
+        WATCH.look_at("the server's log", log.read_bytes())
 
 
 def _await_start(address: str) -> str:
