@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import URL
 from sqlalchemy.engine import make_url
 
 from steps.sandbox import fourgeeks_login, holded, notion
@@ -47,12 +46,7 @@ class SecretWatch:
 
     def look_at_postgresql(self, url: str) -> None:
         """Search every row of this database, now."""
-        address: URL = make_url(url).set(drivername="postgresql")
-        with psycopg.connect(address.render_as_string(hide_password=False)) as connection:
-            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-            rows = " UNION ALL ".join(f'SELECT t::text FROM "{name}" AS t' for (name,) in tables)
-            found = connection.execute(rows.encode()).fetchall()
-        self._search("the database", "\n".join(row for (row,) in found).encode())
+        self._search("the database", every_row(url))
 
     def findings(self) -> list[str]:
         """Where secrets were found since the last time; secrets that no other test has are forgotten."""
@@ -71,6 +65,15 @@ class SecretWatch:
     def _search(self, where: str, content: bytes) -> None:
         if any(secret.encode() in content for secret in self._secrets):
             self._found.append(where)
+
+
+def every_row(url: str) -> bytes:
+    """All rows of all tables of a PostgreSQL database, as text."""
+    address = make_url(url).set(drivername="postgresql")
+    with psycopg.connect(address.render_as_string(hide_password=False)) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        rows = " UNION ALL ".join(f'SELECT t::text FROM "{name}" AS t' for (name,) in tables)
+        return "\n".join(row for (row,) in connection.execute(rows.encode())).encode()
 
 
 def _is_made_up(secret: str) -> bool:

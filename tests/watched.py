@@ -13,7 +13,6 @@ import pytest
 
 from tests.secret_watch import WATCH
 
-
 _LOGGERS = ("flows", "steps", "tracking", "httpx")
 
 
