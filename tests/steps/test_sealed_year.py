@@ -1,15 +1,12 @@
 """A whole year with a key: whoever gets hold of the database reads nobody's name and nobody's email."""
 
 import os
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 from sqlmodel import func, select
 
-from steps.accruals.closing import Signature, close_month
-from steps.accruals.closing_checks import Candidate
 from steps.domain.client import Client
 from steps.domain.months import MonthWindow
 from steps.process_accruals import accrue_month
@@ -24,6 +21,7 @@ from tracking.encryption import new_key
 from tracking.integration_error import IntegrationError
 
 LATER = date(2025, 2, 1)
+JANUARY = MonthWindow(date(2024, 1, 1), date(2024, 2, 1))
 
 
 def _stored(folder: Path) -> bytes:
@@ -36,10 +34,10 @@ def _stored(folder: Path) -> bytes:
 
 
 @pytest.fixture
-def year(sandbox: SandboxServer, database: str) -> Iterator[SandboxServer]:
+def year(sandbox: SandboxServer, database: str) -> SandboxServer:
     """The academy with records that nobody can apply among its own."""
     sandbox.world = build_world(clients=60, spoiled=True)
-    yield sandbox
+    return sandbox
 
 
 def _work() -> None:
@@ -64,6 +62,6 @@ def test_after_a_year_nothing_personal_is_readable_without_the_key(
 
 
 def test_without_a_key_the_same_search_finds_them(year: SandboxServer, tmp_path: Path) -> None:
-    import_year()
+    import_year(JANUARY)
 
-    assert len(readable(year.world, _stored(tmp_path))) > 50
+    assert len(readable(year.world, _stored(tmp_path))) > 5
