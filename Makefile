@@ -39,9 +39,10 @@ kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing
 	@$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml || failed=1; \
 	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml --write && exit $$failed
 
-bench: $(READY) ## Measure accruals and tracking on SQLite and PostgreSQL (some minutes), and update the README's table
+bench: $(READY) ## Measure accruals, tracking and the history on SQLite and PostgreSQL (some minutes), and update the README
 	$(BIN)/python -m tests.benchmarks.accruals --write
 	$(BIN)/python -m tests.benchmarks.tracking --write
+	$(BIN)/python -m tests.benchmarks.history --write
 
 clean: ## Remove what setup and demo made
 	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -12,8 +12,11 @@ import pytest
 from flows.cli.prefect_api import temporary_server
 from tests.database_server import administer, named
 from tests.nursery import start_nursery
+from tests.secret_watch import WATCH
 from tracking.database import dispose_engines, make_engine, parse_database_url
 from tracking.migrate import upgrade_database
+
+pytest_plugins = ["tests.watched"]
 
 OURS = ("SYNC_", "HOLDED_", "FOURGEEKS_", "NOTION_", "PREFECT_")
 
@@ -39,6 +42,8 @@ def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{tmp_path / 'sync.db'}")
     yield
     dispose_engines()
+    WATCH.learn(os.environ)
+    WATCH.look_at_files(tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -70,16 +75,20 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SYNC_DATABASE_URL", named(server, name))
     yield named(server, name)
     dispose_engines()
+    WATCH.learn(os.environ)
+    WATCH.look_at_postgresql(named(server, name))
     administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The API URL of a Prefect server with a home of its own, which the tests of one process share."""
+    home = tmp_path_factory.mktemp("prefect")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        patch.setenv("PREFECT_HOME", str(home))
         with temporary_server() as url:
             yield url
+    WATCH.look_at_files(home)
 
 
 @pytest.fixture(scope="session")

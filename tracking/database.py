@@ -28,6 +28,9 @@ LOCK_WAIT_SECONDS = 60
 _WRITER = {"writer": True}
 _ONE_STATEMENT = {"one_statement": True}
 _TRUSTED_IDLE_SECONDS = 5
+_POOL = {"pool_size": 5, "max_overflow": 35}
+"""A server's threads each want one, also while 16 of its runs wait for their turn to write: so many that nobody waits
+for a connection, and few enough that one process does not use up PostgreSQL's usual hundred."""
 _LEDGER_LOCK = 0x53594E43
 """Key of the PostgreSQL advisory lock that ledger writers take turns with ("SYNC")."""
 
@@ -61,6 +64,7 @@ def make_engine(url: URL, options: str = "") -> Engine:
         return _make_sqlite_engine(url)
     engine = create_engine(
         url,
+        **_POOL,
         hide_parameters=True,  # rows hold personal data, and an error message must not
         connect_args={
             "connect_timeout": 10,
@@ -88,9 +92,11 @@ def _prove_idle_connections(engine: Engine) -> None:
 
 
 def _make_sqlite_engine(url: URL) -> Engine:
+    pool = {}
     if url.database not in {None, "", ":memory:"}:
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_WAIT_SECONDS})
+        pool = _POOL
+    engine = create_engine(url, **pool, hide_parameters=True, connect_args={"timeout": LOCK_WAIT_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: Any) -> None:

@@ -52,6 +52,10 @@ class SyncExecution(SQLModel, table=True):
         Index("ix_sync_execution_status", "status", "id"),
         Index("ix_sync_execution_step_status", "step_name", "status", "id"),
         Index("ix_sync_execution_started", "started_at", "id"),
+        Index("ix_sync_execution_step_started", "step_name", "started_at", "id"),
+        Index("ix_sync_execution_status_started", "status", "started_at", "id"),
+        Index("ix_sync_execution_step_status_started", "step_name", "status", "started_at", "id"),
+        Index("ix_sync_execution_created", "created_at", "id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -1,8 +1,8 @@
 """What happened, for whoever asks: queries that the command line, the API and the page share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, literal, tuple_
 from sqlmodel import col, func, select
@@ -17,6 +17,8 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 _MOST_ROWS = MAX_LIMIT + 1
 """One more than a page, which tells whether there is another."""
+_CLOCKS_DIFFER = timedelta(days=1)
+"""Of two executions that machines recorded further apart than this, the later one has the larger id."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,31 @@ def find_executions(wanted: HistoryFilter) -> list[SyncExecution]:
 def history_query(wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
     """The query of a list; every filter and either order has its index (`tracking/execution.py`)."""
     query = select(SyncExecution).limit(min(wanted.limit, _MOST_ROWS))
-    for name in ("step_name", "status", "flow_run_id"):
-        if (value := getattr(wanted, name)) is not None:
-            query = query.where(getattr(SyncExecution, name) == value)
-    if wanted.since:
-        query = query.where(col(SyncExecution.created_at) >= wanted.since)
-    if wanted.until:
-        query = query.where(col(SyncExecution.created_at) < wanted.until)
+    query = query.where(*_equal(wanted))
+    query = _recorded(query, wanted)
     return _in_order_of_start(query, wanted) if wanted.by_start else _in_order_of_id(query, wanted)
+
+
+def _equal(wanted: HistoryFilter) -> Iterator[ColumnElement[bool]]:
+    """A run has few rows, and its index finds them: the others are hidden from a planner that knows no better."""
+    if wanted.flow_run_id is not None:
+        yield col(SyncExecution.flow_run_id) == wanted.flow_run_id
+    for name in ("step_name", "status"):
+        if (value := getattr(wanted, name)) is not None:
+            column = getattr(SyncExecution, name)
+            yield (column if wanted.flow_run_id is None else func.coalesce(column, "")) == value
+
+
+def _recorded(query: SelectOfScalar[SyncExecution], wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
+    """Since and until. Ids grow with time, so a list in order of id need not look at what is older or newer by far."""
+    number, created = col(SyncExecution.id), col(SyncExecution.created_at)
+    if wanted.since:
+        about = select(number).where(created >= wanted.since - _CLOCKS_DIFFER).order_by(created, number).limit(1)
+        query = query.where(created >= wanted.since, number >= about.scalar_subquery())
+    if wanted.until:
+        before = select(number).where(created < wanted.until + _CLOCKS_DIFFER).order_by(created.desc(), number.desc())
+        query = query.where(created < wanted.until, number <= before.limit(1).scalar_subquery())
+    return query
 
 
 def _in_order_of_id(query: SelectOfScalar[SyncExecution], wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:

@@ -7,6 +7,7 @@ touched for `LEASE_SECONDS`, which a living owner does every `BEAT_SECONDS` (`tr
 
 import os
 import socket
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -37,27 +38,6 @@ def _owner(pid: int) -> str:
     return _SEPARATOR.join((_host(), str(process.pid), _born(process)))
 
 
-def is_dead(owner: str | None, alive_at: datetime | None, now: datetime) -> bool:
-    """Whether an execution's owner is gone.
-
-    Args:
-        owner: As `this_process()` said it; None for rows that older versions left.
-        alive_at: When the owner last touched the execution, by the database's clock.
-        now: The present moment, by the same clock.
-    """
-    if owner is not None and (here := lives_here(owner)) is not None:
-        return not here
-    return alive_at is None or now - alive_at > timedelta(seconds=LEASE_SECONDS)
-
-
-def describe_owner(owner: str | None) -> str:
-    """An owner as people know it: process and host."""
-    if owner is None:
-        return "an unknown process"
-    host, pid, _ = owner.rsplit(_SEPARATOR, 2)
-    return f"process {pid} on {host.partition('-pid:')[0]}"
-
-
 def lives_here(owner: str) -> bool | None:
     """Whether the owner lives, as the operating system says; None for a process of another host, or of no name."""
     host, *process_there = owner.rsplit(_SEPARATOR, 2)
@@ -69,6 +49,33 @@ def lives_here(owner: str) -> bool | None:
         return _born(process) == born and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def is_dead(
+    owner: str | None,
+    alive_at: datetime | None,
+    now: datetime,
+    ask: Callable[[str], bool | None] = lives_here,
+) -> bool:
+    """Whether an execution's owner is gone.
+
+    Args:
+        owner: As `this_process()` said it; None for rows that older versions left.
+        alive_at: When the owner last touched the execution, by the database's clock.
+        now: The present moment, by the same clock.
+        ask: Who knows whether an owner lives here.
+    """
+    if owner is not None and (here := ask(owner)) is not None:
+        return not here
+    return alive_at is None or now - alive_at > timedelta(seconds=LEASE_SECONDS)
+
+
+def describe_owner(owner: str | None) -> str:
+    """An owner as people know it: process and host."""
+    if owner is None:
+        return "an unknown process"
+    host, pid, _ = owner.rsplit(_SEPARATOR, 2)
+    return f"process {pid} on {host.partition('-pid:')[0]}"
 
 
 def _born(process: psutil.Process) -> str:

@@ -19,7 +19,7 @@ from tracking.columns import utc_now
 from tracking.database import tracking_session, tracking_statement
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.lease import this_process
-from tracking.redaction import redact
+from tracking.redaction import redact, redact_emails
 from tracking.statements import as_parameter, change
 
 PROVED = "execution that has its window"
@@ -134,7 +134,7 @@ def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool
         if row is not None and row.result is not None:
             return _end(session.connection(), _of_task(task_run_id), ExecutionStatus.COMPLETED) > 0
         details = {**(row.details if row else {}), **({"error_type": error_type} if error_type else {})}
-        values = {"error_message": redact(message), "metadata": details}
+        values = {"error_message": redact_emails(redact(message)), "metadata": details}
         return _end(session.connection(), _of_task(task_run_id), ExecutionStatus.FAILED, **values) > 0
 
 

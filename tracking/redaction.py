@@ -1,4 +1,7 @@
-"""No secret shown: what leaves the process as text (a table, a log, an answer) goes through `redact()` first."""
+"""No secret shown: what leaves the process as text (a table, a log, an answer) goes through `redact()` first.
+
+What others say in words of their own, such as a vendor's reason, may name a person: `redact_emails()` first.
+"""
 
 import re
 from collections.abc import Mapping
@@ -6,8 +9,10 @@ from typing import Any
 
 _SECRET_NAMES = re.compile(r"(key|token|password|secret|authorization|cookie)$", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?P<before>\w[\w+.-]*://[^/\s:@]*:)[^/\s@]+(?=@)")
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
 _SHORTEST_SECRET = 4
 MASK = "***"
+MASKED_EMAIL = "(an email)"
 
 _registered: set[str] = set()
 
@@ -23,6 +28,11 @@ def redact(text: str) -> str:
     for secret in sorted(_registered, key=len, reverse=True):  # longest first: one inside another leaves no tail
         text = text.replace(secret, MASK)
     return _URL_PASSWORD.sub(rf"\g<before>{MASK}", text)
+
+
+def redact_emails(text: str) -> str:
+    """The text without anybody's address: messages of executions are not sealed, and Prefect keeps them too."""
+    return _EMAIL.sub(MASKED_EMAIL, text)
 
 
 def redact_json(value: Any) -> Any:

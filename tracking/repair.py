@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from sqlmodel import col, select
 
 from tracking.database import read_session, tracking_session
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
-from tracking.lease import describe_owner, is_dead
+from tracking.lease import describe_owner, is_dead, lives_here
 from tracking.recorder import database_now, end_execution
 
 
@@ -33,7 +34,8 @@ def end_dead_executions() -> list[Repair]:
         query = (
             select(SyncExecution).where(col(SyncExecution.status).in_(OPEN_STATUSES)).order_by(col(SyncExecution.id))
         )
-        dead = [row for row in session.exec(query) if is_dead(row.owner, row.alive_at, now)]
+        ask = cache(lives_here)  # a run's executions have one owner, and asking the system takes a while
+        dead = [row for row in session.exec(query) if is_dead(row.owner, row.alive_at, now, ask)]
     return list(_end_all(dead))
 
 

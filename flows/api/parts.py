@@ -9,12 +9,12 @@ from flows.api.step_runs import StepRuns
 from steps.settings import SyncSettings
 
 
-def _settings(request: Request) -> SyncSettings:
+async def _settings(request: Request) -> SyncSettings:
     settings: SyncSettings = request.app.state.settings
     return settings
 
 
-def _runs(request: Request) -> StepRuns:
+async def _runs(request: Request) -> StepRuns:
     runs: StepRuns = request.app.state.runs
     return runs
 

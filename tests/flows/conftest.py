@@ -14,6 +14,7 @@ import pytest
 from flows.cli.app import main
 from tests.flows.worker import run_prefect
 from tests.nursery import Command, run_forked
+from tests.secret_watch import WATCH
 
 LONGEST_COMMAND_SECONDS = 300
 
@@ -54,6 +55,11 @@ class CommandLine:
 
     def run(self, *arguments: str, **variables: str) -> Outcome:
         """Run it to its end: forked from a process that has imported it, unless Prefect is told something else."""
+        outcome = self._run(arguments, variables)
+        WATCH.look_at(f"what sync-actions {arguments[0] if arguments else ''} said", f"{outcome.out}\n{outcome.err}")
+        return outcome
+
+    def _run(self, arguments: tuple[str, ...], variables: dict[str, str]) -> Outcome:
         if not any(name.startswith("PREFECT_") for name in variables):
             command = Command(main, arguments, self._environment(variables), self.folder)
             status = run_forked(command)
@@ -63,6 +69,7 @@ class CommandLine:
         return Outcome(process.returncode, out, err)
 
     def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        WATCH.learn(variables)
         return {**os.environ, "COLUMNS": "160", **self.prefect_variables, **variables}
 
 

@@ -128,16 +128,18 @@ def test_what_was_committed_is_completed_though_nobody_was_left_to_say_so(databa
     assert (invoices.status, invoices.error_message, invoices.result) == ("completed", None, {"invoices_processed": 3})
 
 
-def test_a_secret_in_a_reason_or_a_result_is_masked(database: str) -> None:
+def test_a_secret_in_a_reason_or_a_result_and_a_persons_email_in_a_reason_are_masked(database: str) -> None:
     register_secret("s3cr3t-token")
     ids = plan_executions("run", [PlannedExecution("services"), MARCH])
     start_execution(ids[0], RunningTask("a", "run", 1, PlannedExecution("services")))
     start_execution(ids[1], _task())
 
-    fail_execution("a", "refused: s3cr3t-token")
+    fail_execution("a", "refused: s3cr3t-token of ana@example.org at sqlite://user:pass@db.example.org/x")
     complete_execution("task", {"note": "s3cr3t-token", "nested": [{"x": "s3cr3t-token"}]})
 
-    assert all("s3cr3t" not in str(row.model_dump()) for row in executions_of_run("run"))
+    rows = executions_of_run("run")
+    assert all("s3cr3t" not in str(row.model_dump()) for row in rows)
+    assert rows[0].error_message == "refused: *** of (an email) at sqlite://user:***@db.example.org/x"
 
 
 def test_a_failure_keeps_the_class_of_its_error_beside_what_was_known(database: str) -> None:

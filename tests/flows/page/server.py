@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from tests.secret_watch import WATCH
+
 TOKEN = "an-invented-token-of-the-tests"
 
 
@@ -20,6 +22,8 @@ class PageServer:
 
     url: str
     database_url: str
+    log: Path
+    """What it writes to standard error."""
 
     def execute(self, step: str, **months: str) -> None:
         """Run a step through the API, to its end."""
@@ -41,23 +45,28 @@ class PageServer:
 
 @contextmanager
 def serve_page(folder: Path, variables: Mapping[str, str]) -> Iterator[PageServer]:
-    """Serve on a free port, with a database in this folder, until the block ends."""
-    database = f"sqlite:///{folder / 'sync.db'}"
+    """Serve on a free port until the block ends, with a database in this folder unless the variables name another."""
+    database = variables.get("SYNC_DATABASE_URL", f"sqlite:///{folder / 'sync.db'}")
+    log = folder / "server.log"
+    WATCH.learn({"SYNC_API_TOKEN": TOKEN, **variables})
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from flows.cli.app import main; main()", "api", "--port", "0"],
-        env={**clean, "SYNC_DATABASE_URL": database, "SYNC_API_TOKEN": TOKEN, **variables},
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    with log.open("w") as written:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from flows.cli.app import main; main()", "api", "--port", "0"],
+            env={**clean, "SYNC_API_TOKEN": TOKEN, **variables, "SYNC_DATABASE_URL": database},
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=written,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         told = process.stdout.readline()
-        yield PageServer(_await_start(told.split()[1]), database)
+        yield PageServer(_await_start(told.split()[1]), database, log)
     finally:
         process.terminate()
         process.communicate(timeout=60)
+        WATCH.look_at("the server's log", log.read_bytes())
 
 
 def _await_start(address: str) -> str:

@@ -163,6 +163,13 @@ def test_a_message_shows_neither_query_nor_secret(vendor: ScriptedVendor, impati
     assert str(caught.value).endswith("check ACME_KEY")
 
 
+def test_a_person_whom_the_vendor_names_by_email_is_not_passed_on(vendor: ScriptedVendor, impatient: HttpRules) -> None:
+    vendor.answers(Reply({"detail": "No user Ana.Munoz+x@mail.example.org here"}, status=404))
+
+    with pytest.raises(VendorRejectedError, match=r"No user \(an email\) here"):
+        ask(vendor, impatient)
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
