@@ -1,7 +1,6 @@
 """What our tracking costs an execution: `python -m tests.benchmarks.tracking [--write]`, or `make bench`.
 
-A bare Prefect task beside a step, in turns (`tracked_tasks.py`). The ledger transaction itself is in both: a step has it
-anyway.
+A bare Prefect task beside a step, in turns (`tracked_tasks.py`). A ledger transaction is in both: a step has it anyway.
 """
 
 import argparse
