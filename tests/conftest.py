@@ -1,6 +1,7 @@
 """Fixtures that every package's tests share: an isolated environment, a fresh database, a Prefect server."""
 
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from tracking.migrate import upgrade_database
 
 pytest_plugins = ["tests.watched"]
 
+_DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
+"""What PostgreSQL does to survive a crash of the machine: its databases end with the tests."""
 OURS = ("SYNC_", "HOLDED_", "FOURGEEKS_", "NOTION_", "PREFECT_")
 
 
@@ -56,6 +59,7 @@ def postgres_url() -> Iterator[str]:
         # Not under pytest's own folder: as root, the server runs as another user, who may not look in there.
         with tempfile.TemporaryDirectory(prefix="sync-pg-") as folder, get_server(folder) as server:
             url = server.get_uri()
+            administer(url, *(f"ALTER SYSTEM SET {name} = off" for name in _DURABILITY), "SELECT pg_reload_conf()")
             administer(url, "CREATE DATABASE template_sync")
             template = make_engine(parse_database_url(named(url, "template_sync")))
             upgrade_database(template)
@@ -63,15 +67,26 @@ def postgres_url() -> Iterator[str]:
             yield url
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database to copy from."""
+    path = tmp_path_factory.mktemp("template") / "sync.db"
+    template = make_engine(parse_database_url(f"sqlite:///{path}"))
+    upgrade_database(template)
+    template.dispose()
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """The URL of a fresh database, set as `SYNC_DATABASE_URL`; the test runs once on each kind."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "sync.db")
         yield os.environ["SYNC_DATABASE_URL"]
         return
     server: str = request.getfixturevalue("postgres_url")
     name = f"sync_{uuid4().hex}"
-    administer(server, f"CREATE DATABASE {name} TEMPLATE template_sync")
+    administer(server, f"CREATE DATABASE {name} TEMPLATE template_sync STRATEGY FILE_COPY")
     monkeypatch.setenv("SYNC_DATABASE_URL", named(server, name))
     yield named(server, name)
     dispose_engines()

@@ -4,10 +4,12 @@ Only reads go through it, and the remote backend's calls, which are safe to repe
 """
 
 import logging
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import Self
 
 import httpx
@@ -111,6 +113,12 @@ class VendorTimeoutError(VendorUnavailableError):
     """The vendor took too long: a caller may ask for less at once."""
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities that vouch for vendors, read once: each client would read them anew."""
+    return httpx.create_ssl_context()
+
+
 class VendorHttp:
     """Asks one vendor. Close it, or use it in a `with`."""
 
@@ -123,6 +131,7 @@ class VendorHttp:
             auth=auth,
             headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate", **(headers or {})},
             timeout=httpx.Timeout(limits.read, connect=limits.connect),
+            verify=_trusted(),
         )
 
     def __enter__(self) -> Self:

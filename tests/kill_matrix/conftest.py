@@ -96,7 +96,7 @@ def cell_name(execution: dict[str, Any]) -> str:
 def postgres_imported(postgres_url: str, variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a PostgreSQL database with the import in it, to copy from."""
     name = f"imported_{uuid4().hex}"
-    administer(postgres_url, f"CREATE DATABASE {name} TEMPLATE template_sync")
+    administer(postgres_url, f"CREATE DATABASE {name} TEMPLATE template_sync STRATEGY FILE_COPY")
     ended = Ground(named(postgres_url, name), variables, tmp_path_factory.mktemp("pg")).run(*IMPORT)
     assert ended.status == 0, ended.err
     return name
@@ -119,7 +119,7 @@ def stage(
         server: str = request.getfixturevalue("postgres_url")
         template_name = request.getfixturevalue("postgres_imported") if case.command == ACCRUALS else "template_sync"
         name = f"killed_{uuid4().hex}"
-        administer(server, f"CREATE DATABASE {name} TEMPLATE {template_name}")
+        administer(server, f"CREATE DATABASE {name} TEMPLATE {template_name} STRATEGY FILE_COPY")
         made.append((server, name))
         return Ground(named(server, name), told, tmp_path, server)
 

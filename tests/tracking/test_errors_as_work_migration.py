@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -23,9 +24,10 @@ INSERT = text(
 
 
 @pytest.fixture
-def older_database(database: str) -> Iterator[Engine]:
+def older_database(database: str, tmp_path: Path) -> Iterator[Engine]:
     """A database as the version before left it."""
     engine = make_engine(parse_database_url(database))
+    (tmp_path / "sync.db").unlink(missing_ok=True)
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("DROP SCHEMA public CASCADE"))

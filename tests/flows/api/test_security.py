@@ -138,10 +138,8 @@ def test_the_access_log_shows_routes_and_nothing_that_was_sent(
         local_client(tokenless).get("/api/sync/executions/4711?email=ana@example.org")
         local_client(tokenless).get("/ana@example.org")
 
-    assert "GET /api/sync/executions/{execution_id} 404" in caplog.text
-    assert "GET (no route) 404" in caplog.text
-    assert "ana" not in caplog.text
-    assert "4711" not in caplog.text
+    told = [line.rpartition(" 404 ")[0] for line in _lines(caplog)]
+    assert told == ["GET /api/sync/executions/{execution_id}", "GET (no route)"]
 
 
 def test_the_access_log_leaves_out_the_pages_scripts_and_websocket_only(
@@ -152,4 +150,9 @@ def test_the_access_log_leaves_out_the_pages_scripts_and_websocket_only(
         local_client(tokenless).get("/page/_nicegui_ws/socket.io/?EIO=4&client_id=4711")
         local_client(tokenless).get("/page/download/errors.csv?entity_type=ana")
 
-    assert [record.getMessage().rpartition(" 404 ")[0] for record in caplog.records] == ["GET (no route)"]
+    assert [line.rpartition(" 404 ")[0] for line in _lines(caplog)] == ["GET (no route)"]
+
+
+def _lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Of our log; the client, which is httpx, has one too."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("flows.")]
