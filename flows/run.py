@@ -4,7 +4,6 @@ A cell is a step and, if the step works by month, one month window. A cell that 
 they build on it; at the end the run is `Failed` if any did, and says which and why.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.cancellation import CancellationWatch
 from flows.cells import Cell
+from flows.reasons import told_by_reason
 from flows.reconcile_executions import reconcile, sign
 from flows.summary import ProgressBar, leave_summary
 from flows.vendor_limits import shared_vendor_limits
@@ -112,11 +112,8 @@ def _final_state(failures: Mapping[str, str], executions: Sequence[SyncExecution
 
 
 def _named(failures: Mapping[str, str]) -> str:
-    """Which cells failed and why; what failed for the same reason is named together."""
-    cells: dict[str, list[str]] = defaultdict(list)
-    for name, reason in failures.items():
-        cells[reason].append(name)
-    told = [f"{', '.join(names)}: {reason}" for reason, names in cells.items()]
+    """Which cells failed and why."""
+    told = told_by_reason(failures.items())
     more = f"; and {len(told) - REASONS_NAMED} more reasons" if len(told) > REASONS_NAMED else ""
     return "; ".join(told[:REASONS_NAMED]) + more
 

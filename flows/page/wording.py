@@ -1,12 +1,12 @@
 """Executions in words for people: what a step did or why it failed, how long it took, where a month stands and why."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from flows.assessment import Assessment, CellState
 from flows.page.texts import Texts
+from flows.reasons import told_by_reason
 from tracking.execution import ExecutionStatus, SyncExecution
 
 REASONS_NAMED = 3
@@ -37,16 +37,16 @@ def outcome_text(texts: Texts, execution: SyncExecution) -> str:
 
 def failures_text(texts: Texts, name: str, executions: Sequence[SyncExecution]) -> str:
     """`Sync Invoices: 4 of 13 failed: ...`: how many of a run have failed; for each reason, of which months it is."""
-    cells: dict[str, list[str]] = defaultdict(list)
-    for each in executions:
-        if each.status == ExecutionStatus.FAILED:
-            cell = texts.month(each.window_start) if each.window_start else texts(f"step.{each.step_name}")
-            cells[each.error_message or ""].append(cell)
-    failed = sum(map(len, cells.values()))
-    told = [f"{', '.join(names)}: {reason}" for reason, names in cells.items()]
+    failures = [each for each in executions if each.status == ExecutionStatus.FAILED]
+    told = told_by_reason((_cell_text(texts, each), each.error_message or "") for each in failures)
     more = [texts("run.failed.more", count=len(told) - REASONS_NAMED)] if len(told) > REASONS_NAMED else []
-    summary = texts("run.failed", step=name, failed=failed, total=len(executions))
+    summary = texts("run.failed", step=name, failed=len(failures), total=len(executions))
     return f"{summary}: {'; '.join([*told[:REASONS_NAMED], *more])}"
+
+
+def _cell_text(texts: Texts, execution: SyncExecution) -> str:
+    """Of a run of one step, the month says it."""
+    return texts.month(execution.window_start) if execution.window_start else texts(f"step.{execution.step_name}")
 
 
 def standing_text(texts: Texts, assessment: Assessment) -> str:

@@ -29,6 +29,7 @@ from tests.benchmarks.long_history import fill_history
 from tests.benchmarks.questions import PATH, as_query, questions
 from tests.benchmarks.readers import Crowd, Heard, reading
 from tests.benchmarks.readme_block import replace_block
+from tests.fast_vendors import FAST
 from tests.flows.page.server import TOKEN, PageServer, serve_page
 from tracking.history import find_executions
 
@@ -37,7 +38,6 @@ ROUNDS = 20
 CLIENTS = 200
 _MILLISECONDS = 1000
 _HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-_RATES = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
 _YEAR = {"start_date": "2024-01-01", "end_date": "2025-01-01"}
 
 
@@ -62,7 +62,7 @@ def measure_case(database: str, many: int) -> Measured:
     pages = _medians({what: partial(find_executions, each) for what, each in wanted.items()})
     addresses = {what: str(httpx.URL(PATH, params=as_query(each))) for what, each in wanted.items()}
     with temporary_server() as prefect, serve_sandbox(build_world()) as academy, tempfile.TemporaryDirectory() as home:
-        variables = {**academy.environment, **_RATES, "PREFECT_API_URL": prefect, "PREFECT_HOME": home}
+        variables = {**academy.environment, **FAST, "PREFECT_API_URL": prefect, "PREFECT_HOME": home}
         variables["SYNC_DATABASE_URL"] = os.environ["SYNC_DATABASE_URL"]
         with serve_page(Path(home), variables) as server:
             with httpx.Client(base_url=server.url, headers=_HEADERS, timeout=60) as client:

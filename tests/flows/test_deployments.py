@@ -9,6 +9,7 @@ import yaml
 
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
+from tests.fast_vendors import FAST
 from tests.flows.worker import ROOT, run_prefect, working
 from tracking.history import HistoryFilter, find_executions
 
@@ -19,8 +20,7 @@ pytestmark = pytest.mark.prefect
 def variables(deployed: dict[str, str]) -> Iterator[dict[str, str]]:
     """What the `prefect` command and its worker are told: our server, our database, the sandbox's vendors."""
     with serve_sandbox(build_world()) as sandbox:
-        rates = {f"{vendor}_RATE": "1000" for vendor in ("HOLDED", "FOURGEEKS", "NOTION")}
-        yield {**deployed, **sandbox.environment, **rates}
+        yield {**deployed, **sandbox.environment, **FAST}
 
 
 def _declared() -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from steps.sandbox.exchange import Call
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
+from tests.fast_vendors import FAST
 from tests.flows.conftest import CommandLine, Outcome
 from tracking.database import get_engine
 
@@ -17,7 +18,6 @@ pytestmark = pytest.mark.prefect
 MARCH_TO_JUNE = ("--start-date", "2024-03-01", "--end-date", "2024-07-01")
 FIRST_OF_MARCH = 1709247600
 """Midnight in Madrid, 2024."""
-FAST = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
 
 
 def _names(outcome: Outcome) -> list[str]:

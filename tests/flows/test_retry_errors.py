@@ -17,6 +17,7 @@ from steps.domain.invoice import Invoice
 from steps.domain.months import MonthWindow
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
+from tests.fast_vendors import FAST
 from tests.flows.conftest import CommandLine
 from tests.steps.ledger_view import rows
 from tracking.database import write_session
@@ -26,7 +27,6 @@ from tracking.execution import SyncExecution
 from tracking.history import cell_histories
 from tracking.integration_error import IntegrationError
 
-FAST = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
 MARCH = ("--start-date", "2024-03-01", "--end-date", "2024-04-01")
 
 

@@ -10,13 +10,13 @@ from flows.cli.app import run_command
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
+from tests.fast_vendors import FAST
 from tests.flows.conftest import CommandLine
 from tests.steps.personal import personal_texts, readable
 from tracking.encryption import new_key
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 
-FAST = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
 MONTHS = ("--start-date", "2024-01-01", "--end-date", "2024-04-01")
 
 

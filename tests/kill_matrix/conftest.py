@@ -11,13 +11,12 @@ import pytest
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tests.database_server import administer, named
+from tests.fast_vendors import FAST
 from tests.kill_matrix.blow import Kind
 from tests.kill_matrix.case import ACCRUALS, IMPORT, Case
 from tests.kill_matrix.ground import Ground, copy_sqlite
 from tests.kill_matrix.ledger_content import Content, ledger_content, ledger_rows
 from tracking.database import dispose_engines, make_engine, parse_database_url
-
-_FAST = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def academy() -> Iterator[SandboxServer]:
 @pytest.fixture(scope="session")
 def variables(academy: SandboxServer, nursery: Mapping[str, str]) -> dict[str, str]:
     """What every command is told."""
-    return {**academy.environment, **_FAST, **nursery}
+    return {**academy.environment, **FAST, **nursery}
 
 
 @dataclass(frozen=True)

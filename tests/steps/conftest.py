@@ -7,14 +7,13 @@ import pytest
 from steps.sandbox.catalogue import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import World
+from tests.fast_vendors import FAST
 
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     """An academy without any record, which a test fills; the vendors' rates are no matter here."""
     with serve_sandbox(World(year=2024, academies=[MADRID_SCHOOL])) as server:
-        for name, value in server.environment.items():
+        for name, value in {**server.environment, **FAST}.items():
             monkeypatch.setenv(name, value)
-        for vendor in ("HOLDED", "FOURGEEKS", "NOTION"):
-            monkeypatch.setenv(f"{vendor}_RATE", "1000")
         yield server

@@ -15,6 +15,7 @@ import pytest
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
+from tests.fast_vendors import FAST
 from tests.flows.api.serving import LONGEST_SECONDS, serving
 from tests.flows.conftest import CommandLine
 from tests.steps.ledger_view import LedgerView
@@ -23,7 +24,6 @@ from tracking.history import HistoryFilter, find_executions
 
 pytestmark = pytest.mark.prefect
 
-FAST = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
 MARCH_AND_APRIL = {"start_date": "2024-03-01", "end_date": "2024-05-01"}
 
 

@@ -15,6 +15,7 @@ from steps.sandbox.world import build_world
 from tests.benchmarks.long_history import fill_history
 from tests.benchmarks.questions import PATH, as_query, questions
 from tests.benchmarks.readers import Crowd, reading
+from tests.fast_vendors import FAST
 from tests.flows.page.server import TOKEN, serve_page
 from tracking.database import dispose_engines
 from tracking.history import HistoryFilter, find_executions
@@ -23,7 +24,6 @@ pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 
 CLIENTS = 200
 HISTORY = 2_000
-FAST = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
 MARCH = {"start_date": "2024-03-01", "end_date": "2024-04-01"}
 STEPS = ("services", "invoices", "crm-clients")
 

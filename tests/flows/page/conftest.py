@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from steps.catalog import STEPS
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
+from tests.fast_vendors import FAST
 from tests.flows.page.server import TOKEN, PageServer, serve_page
 
 _CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -23,7 +24,6 @@ _ARGUMENTS = (
     "--disable-sync",
 )
 _PATIENCE_MILLISECONDS = 60_000
-RATES = {"HOLDED_RATE": "1000", "FOURGEEKS_RATE": "1000", "NOTION_RATE": "1000"}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def busy_server(
 ) -> Iterator[PageServer]:
     """A server after half a year's work and with every error looked at; tests leave it as they find it."""
     folder: Path = tmp_path_factory.mktemp("page")
-    with serve_page(folder, {**academy.environment, **RATES, "PREFECT_API_URL": prefect_server}) as server:
+    with serve_page(folder, {**academy.environment, **FAST, "PREFECT_API_URL": prefect_server}) as server:
         for step in STEPS:
             server.execute(step, start_date="2024-01-01", end_date="2024-07-01")
         server.ignore_every_error()

@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from steps.sandbox.server import SandboxServer
-from tests.flows.page.conftest import RATES, log_in
+from tests.fast_vendors import FAST
+from tests.flows.page.conftest import log_in
 from tests.flows.page.server import PageServer, serve_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.prefect]
@@ -23,7 +24,7 @@ NO_AMOUNT = {"total": "1.234,56"}
 @pytest.fixture
 def strict_server(sandbox: SandboxServer, prefect_server: str, tmp_path: Path) -> Iterator[PageServer]:
     """A server with nothing in its database, where a month fails once five of its records are in trouble."""
-    variables = {**sandbox.environment, **RATES, "PREFECT_API_URL": prefect_server, "SYNC_ERROR_BUDGET": "4"}
+    variables = {**sandbox.environment, **FAST, "PREFECT_API_URL": prefect_server, "SYNC_ERROR_BUDGET": "4"}
     with serve_page(tmp_path, variables) as server:
         yield server
 

@@ -18,6 +18,7 @@ from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings
+from tests.fast_vendors import FAST
 
 YEARS = MonthWindow(date(2023, 1, 1), date(2026, 1, 1))
 KINDS = {DocumentKind.INVOICE: "invoices", DocumentKind.CREDIT_NOTE: "credit_notes"}
@@ -26,10 +27,8 @@ KINDS = {DocumentKind.INVOICE: "invoices", DocumentKind.CREDIT_NOTE: "credit_not
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
     with serve_sandbox(build_world(clients=150)) as server:
-        for name, value in server.environment.items():
+        for name, value in {**server.environment, **FAST}.items():
             monkeypatch.setenv(name, value)
-        for vendor in ("HOLDED", "FOURGEEKS", "NOTION"):
-            monkeypatch.setenv(f"{vendor}_RATE", "1000")
         yield server
 
 
