@@ -11,7 +11,7 @@ from flows.parameters import AskedRange, MonthDate, Year, resolve_range
 from flows.run import Manner, run_cells
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.settings import SyncSettings
-from tracking.claims import Overlap
+from tracking.recorder import Overlap
 
 
 class AnyStep(StrEnum):

@@ -12,7 +12,7 @@ from flows.planning import cells_of_plan, choose_cells
 from flows.run import Manner, run_cells
 from steps.catalog import ACCRUALS
 from steps.settings import SyncSettings
-from tracking.claims import Overlap
+from tracking.recorder import Overlap
 
 
 @flow(name="process-accruals", on_crashed=[close_after_crash], on_cancellation=[close_after_cancellation])

@@ -1,17 +1,16 @@
 """Flow: makes our executions and Prefect's runs say the same of runs that died.
 
-Each run begins with it, `sync-actions reconcile` and the deployment `every-5-minutes` do it on their own. Three things:
+Each run begins with it, `sync-actions reconcile` and the deployment `every-5-minutes` do it on their own. Two things:
 
-1. executions whose owner is dead end (`tracking/repair.py`; needs no Prefect);
-2. executions of a run that Prefect has ended, and that nobody works on, end as that run did;
-3. runs that Prefect believes to be running, though their process is dead, become `Crashed` there too.
+1. executions of dead runs end (`tracking/reconcile.py`; needs no Prefect);
+2. runs that Prefect believes to be running, though their process is dead, become `Crashed` there too: else they would
+   keep a place of their deployment's concurrency limit.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 from prefect import flow, runtime
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -29,29 +28,29 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Completed, Crashed
 
-from tracking.lease import lives_here, this_process
-from tracking.recorder import end_open_executions
-from tracking.repair import OpenRun, Repair, end_dead_executions, open_runs, run_is_dead
+from tracking.database import get_engine
+from tracking.history import executions_of_run
+from tracking.reconcile import EndedExecution, end_dead_executions, run_is_alive
 
 FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors"]
 _UNENDED = [StateType.RUNNING, StateType.CANCELLING]
-_NEVER_PLANNED_AFTER = timedelta(minutes=10)
-"""A run that died before it wrote its plan, on another machine; nothing else takes that long to begin."""
-_OWNER_LABEL = "sync.owner"
+_LONGEST_START = timedelta(minutes=1)
+"""A run takes its lock before that."""
+_LOCKED_IN = "sync.locked-in-state"
+_LOCKED_AT = "sync.locked-at-database"
 
 
 @dataclass
 class Reconciliation:
-    """What was found dead and put right."""
+    """What was found dead, and ended."""
 
-    dead: list[Repair] = field(default_factory=list)
-    ended_by_prefect: int = 0
+    ended: list[EndedExecution] = field(default_factory=list)
     crashed_in_prefect: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         """One line for people."""
         return (
-            f"{len(self.dead) + self.ended_by_prefect} executions of dead runs ended, "
+            f"{len(self.ended)} executions of dead runs ended, "
             f"{len(self.crashed_in_prefect)} runs marked as crashed in Prefect"
         )
 
@@ -63,31 +62,18 @@ def reconcile_executions() -> State[None]:
 
 
 def reconcile(besides: str | None = None) -> Reconciliation:
-    """Put right what is not true any more.
+    """End what dead runs left open.
 
     Args:
         besides: The flow run that asks; it lives.
     """
-    found = Reconciliation(dead=end_dead_executions())
+    found = Reconciliation(end_dead_executions())
     with get_client(sync_client=True) as client:
-        found.ended_by_prefect = _end_what_prefect_ended(client, (run for run in open_runs() if run.id != besides))
         for run in _unended_runs(client):
             if str(run.id) != besides and _is_dead(run):
                 _crash(client, run)
                 found.crashed_in_prefect.append(str(run.id))
     return found
-
-
-def _end_what_prefect_ended(client: SyncPrefectClient, runs: Iterable[OpenRun]) -> int:
-    wanted = {run.id: run for run in runs if not run.owner_lives}
-    if not wanted:
-        return 0
-    known = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[UUID(i) for i in wanted])))
-    return sum(
-        end_open_executions(str(run.id), f"never finished: Prefect says of the run: {run.state.name}")
-        for run in known
-        if run.state is not None and run.state.is_final()
-    )
 
 
 def _unended_runs(client: SyncPrefectClient) -> list[FlowRun]:
@@ -97,20 +83,32 @@ def _unended_runs(client: SyncPrefectClient) -> list[FlowRun]:
     )
 
 
-def sign(flow_run_id: str) -> None:
-    """Note in Prefect which process runs this: until its plan is written, no execution could tell that it died."""
+def mark_as_locked(flow_run: FlowRun) -> None:
+    """Note in Prefect that a run has its lock, and in which database: from then on, a free lock means that it died."""
+    state_id = flow_run.state.id if flow_run.state else None
     with get_client(sync_client=True) as client:
-        client.update_flow_run_labels(UUID(flow_run_id), {_OWNER_LABEL: this_process()})
+        client.update_flow_run_labels(flow_run.id, {_LOCKED_IN: str(state_id), _LOCKED_AT: _database()})
 
 
 def _is_dead(run: FlowRun) -> bool:
-    dead = run_is_dead(str(run.id))
-    if dead is None:
-        lives = lives_here(str(run.labels.get(_OWNER_LABEL, "")))
-        if lives is not None:
-            return not lives
-        return run.start_time is not None and datetime.now(UTC) - run.start_time > _NEVER_PLANNED_AFTER
-    return dead
+    """Whether nobody works on a run that Prefect calls running or cancelling.
+
+    One that was started again in Prefect has labels and executions of its earlier attempt, and may not have its lock
+    yet; one of another installation has its lock in another database.
+    """
+    state = run.state
+    if state is None or (run.labels.get(_LOCKED_AT, _database()) != _database() and not executions_of_run(str(run.id))):
+        return False
+    had_lock = run.labels.get(_LOCKED_IN) == str(state.id) or (state.is_cancelling() and _LOCKED_IN in run.labels)
+    if not had_lock and datetime.now(UTC) - state.timestamp < _LONGEST_START:
+        return False
+    return not run_is_alive(str(run.id))
+
+
+def _database() -> str:
+    """Which database this is, as far as its URL tells."""
+    url = get_engine().url
+    return sha256(f"{url.host}:{url.port}/{url.database}".encode()).hexdigest()[:16]
 
 
 def _crash(client: SyncPrefectClient, run: FlowRun) -> None:

@@ -6,7 +6,7 @@ from prefect.client.schemas.objects import State
 from flows.endings import close_after_cancellation, close_after_crash
 from flows.retrying import plan_retry
 from flows.run import Manner, run_cells
-from tracking.claims import Overlap
+from tracking.recorder import Overlap
 
 
 @flow(name="retry-errors", on_crashed=[close_after_crash], on_cancellation=[close_after_cancellation])

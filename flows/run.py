@@ -6,19 +6,22 @@ they build on it; at the end the run is `Failed` if any did, and says which and 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 from prefect import runtime
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import FlowRunContext
+from prefect.exceptions import ExternalSignal, Pause
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
+from sqlalchemy.exc import SQLAlchemyError
 
 from flows.cancellation import CancellationWatch
 from flows.cells import Cell
 from flows.reasons import told_by_reason
-from flows.reconcile_executions import reconcile, sign
+from flows.reconcile_executions import mark_as_locked, reconcile
 from flows.summary import ProgressBar, leave_summary
 from flows.vendor_limits import shared_vendor_limits
 from steps.domain.months import MonthWindow
@@ -26,12 +29,17 @@ from steps.progress import News, conclude, listening, say
 from steps.report import describe_result
 from steps.task import TASKS
 from steps.vendor_reads import shared_reads
-from tracking.claims import Overlap
-from tracking.execution import ExecutionStatus, SyncExecution
-from tracking.heartbeat import heartbeat
+from tracking.execution import SyncExecution
 from tracking.history import executions_of_run
 from tracking.hooks import describe_failure
-from tracking.recorder import end_open_executions, plan_executions
+from tracking.locks import RunLock, run_lock
+from tracking.recorder import (
+    Overlap,
+    end_open_executions,
+    fail_open_execution,
+    plan_ended_again,
+    plan_executions,
+)
 
 REASONS_NAMED = 5
 
@@ -49,40 +57,79 @@ class Manner:
 def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
-    sign(flow_run_id)
     reconcile(besides=flow_run_id)
-    execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
     watch = CancellationWatch(flow_run_id)
-    try:
-        with (
-            _telling_prefect(),
-            _ending_the_rest(flow_run_id, watch),
-            heartbeat(flow_run_id, watch.look),
-            ProgressBar(len(cells)) as bar,
-            shared_vendor_limits(),
-            shared_reads(span),
-        ):
-            failures = _run_each(list(zip(cells, execution_ids, strict=True)), manner, bar)
-    except KeyboardInterrupt:
-        if watch.requested:
-            return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
-        raise
-    end_open_executions(flow_run_id, f"not run, because it builds on what failed: {_named(failures)}")
+    with run_lock(flow_run_id) as lock:
+        mark_as_locked(_this_run())
+        execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
+        try:
+            with (
+                _logging_to_prefect(),
+                _ending_the_rest(flow_run_id, watch),
+                watch.watching(),
+                ProgressBar(len(cells)) as bar,
+                shared_vendor_limits(),
+                shared_reads(span),
+            ):
+                outcome = _run_each(cells, execution_ids, manner, lock, bar)
+        except KeyboardInterrupt:
+            if watch.is_requested():
+                return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
+            raise
+        _record_unrecorded(outcome)
+        end_open_executions(flow_run_id, f"not run, because it builds on what failed: {_named(outcome.failures)}")
     executions = executions_of_run(flow_run_id)
     leave_summary(executions)
-    return _final_state(failures, executions)
+    return _final_state(outcome, len(cells), executions)
 
 
-def _run_each(cells: Sequence[tuple[Cell, int]], manner: Manner, bar: ProgressBar) -> dict[str, str]:
-    """Do the cells one after the other. Which failed, and why."""
-    failures: dict[str, str] = {}
-    for cell, execution_id in cells:
-        if failure := _run_cell(cell, execution_id, manner.overlap):
-            failures[cell.name] = failure
+def _this_run() -> FlowRun:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("there is no flow run here")
+    return context.flow_run
+
+
+@dataclass
+class _Outcome:
+    """What came of the cells so far."""
+
+    completed: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    """Cell -> why it failed."""
+    unrecorded: dict[int, str] = field(default_factory=dict)
+    """Execution -> why it failed, while the database did not take it."""
+
+
+def _run_each(
+    cells: Sequence[Cell], execution_ids: Sequence[int], manner: Manner, lock: RunLock, bar: ProgressBar
+) -> _Outcome:
+    """Do the cells one after the other."""
+    outcome, waiting = _Outcome(), list(execution_ids)
+    for number, cell in enumerate(cells):
+        if not lock.require(say):
+            _record_unrecorded(outcome)
+            waiting[number:] = plan_ended_again(waiting[number:])
+        if failure := _run_cell(cell, waiting[number], manner.overlap):
+            outcome.failures[cell.name] = failure
+            outcome.unrecorded[waiting[number]] = failure
             if manner.stop_at_failure:
                 break
+        else:
+            outcome.completed += 1
+        _record_unrecorded(outcome)
         bar.advance()
-    return failures
+    return outcome
+
+
+def _record_unrecorded(outcome: _Outcome) -> None:
+    """A task's hook says that it failed, unless the database was away just then: it is said again until it is taken."""
+    try:
+        for execution_id, failure in list(outcome.unrecorded.items()):
+            fail_open_execution(execution_id, failure)
+            del outcome.unrecorded[execution_id]
+    except SQLAlchemyError as error:
+        get_run_logger().warning("The database does not take what failed: %s", type(error).__name__)
 
 
 def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
@@ -104,11 +151,13 @@ def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
     return failure
 
 
-def _final_state(failures: Mapping[str, str], executions: Sequence[SyncExecution]) -> State[Any]:
-    if not failures:
-        return Completed(message=f"{len(executions)} of {len(executions)} executions completed")
-    failed = sum(execution.status == ExecutionStatus.FAILED for execution in executions)
-    return Failed(message=f"{failed} of {len(executions)} executions failed: {_named(failures)}")
+def _final_state(outcome: _Outcome, planned: int, executions: Sequence[SyncExecution]) -> State[Any]:
+    attempt = max((execution.attempt for execution in executions), default=1)
+    which = f" (attempt {attempt})" if attempt > 1 else ""
+    if not outcome.failures:
+        return Completed(message=f"{planned} of {planned} executions completed{which}")
+    failed = planned - outcome.completed
+    return Failed(message=f"{failed} of {planned} executions failed{which}: {_named(outcome.failures)}")
 
 
 def _named(failures: Mapping[str, str]) -> str:
@@ -124,13 +173,20 @@ def _ending_the_rest(flow_run_id: str, watch: CancellationWatch) -> Iterator[Non
     try:
         yield
     except BaseException as interruption:
-        how = "cancelled from Prefect" if watch.requested else f"interrupted ({type(interruption).__name__})"
-        end_open_executions(flow_run_id, f"never finished: the run was {how}")
+        end_open_executions(flow_run_id, f"never finished: the run was {_how(interruption, watch)}")
         raise
 
 
+def _how(interruption: BaseException, watch: CancellationWatch) -> str:
+    if isinstance(interruption, Pause):
+        return "suspended: what had not ended is done when it is resumed"
+    if isinstance(interruption, KeyboardInterrupt | ExternalSignal) and watch.is_requested():
+        return "cancelled from Prefect"
+    return f"interrupted ({type(interruption).__name__})"
+
+
 @contextmanager
-def _telling_prefect() -> Iterator[None]:
+def _logging_to_prefect() -> Iterator[None]:
     """What is said while working also goes to the flow run's log."""
     logger = get_run_logger()
     with listening(lambda news, message: logger.log(20 if news is News.LASTING else 10, message)):

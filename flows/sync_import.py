@@ -11,7 +11,7 @@ from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_range
 from flows.planning import cells_of_plan, choose_cells
 from flows.run import Manner, run_cells
 from steps.settings import SyncSettings
-from tracking.claims import Overlap
+from tracking.recorder import Overlap
 
 
 @flow(

@@ -9,6 +9,7 @@ from steps.errors import ErrorBudgetError
 from steps.report import StepReport
 from steps.settings import SyncSettings
 from tracking.database import write_session
+from tracking.recorder import require_window
 
 
 @contextmanager
@@ -28,5 +29,6 @@ def applying(report: StepReport, settings: SyncSettings, execution_id: int | Non
             report.refuse_if_over(settings.budget)
     except ErrorBudgetError:
         with write_session() as session:
+            require_window(session, execution_id)
             report.record_found(session, execution_id)
         raise

@@ -14,7 +14,7 @@ from steps.domain.months import MonthWindow, next_month
 from steps.errors import ErrorBudgetError, UsageError
 from steps.settings import SyncSettings
 from tracking.database import write_session
-from tracking.recorder import record_result
+from tracking.recorder import record_result, require_window
 
 
 def process_accruals(window: MonthWindow, execution_id: int | None = None) -> dict[str, Any]:
@@ -52,6 +52,7 @@ def accrue_month(
             settings.budget.require(len(result.failures), result.seen)
     except ErrorBudgetError:
         with write_session() as session:
+            require_window(session, execution_id)
             FailureBook.open(session, window.start).record(session, result.failures, execution_id)
         raise
     return result.as_result()

@@ -33,10 +33,10 @@ from steps.sync_invoices import sync_invoices
 from steps.sync_notion_external_ids import sync_notion_external_ids
 from steps.sync_service_periods import sync_service_periods
 from steps.sync_services import sync_services
-from tracking.claims import Overlap, claimed
 from tracking.error_book import RecordKey
 from tracking.execution import execution_name
 from tracking.hooks import mirror
+from tracking.recorder import Overlap, hold_window
 
 StepResult = dict[str, Any]
 StepTask = Task[..., StepResult]
@@ -62,12 +62,13 @@ def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
         records: Records | None = None,
     ) -> StepResult:
         settings: SyncSettings = SyncSettings.load()
-        with claimed(execution_id, overlap, say):
-            if records is not None:
-                return function(window, execution_id, _scope(settings, records))
-            if settings.backend_url:
-                return call_backend(settings, step.endpoint, _window_parameters(step, window))
-            return function(window, execution_id)
+        if execution_id is not None:
+            hold_window(execution_id, overlap, say)
+        if records is not None:
+            return function(window, execution_id, _scope(settings, records))
+        if settings.backend_url:
+            return call_backend(settings, step.endpoint, _window_parameters(step, window))
+        return function(window, execution_id)
 
     return _tracked_task(step, run)
 
@@ -79,12 +80,13 @@ def once_task(step: Step, function: OnceFunction) -> StepTask:
         execution_id: int | None = None, overlap: Overlap = Overlap.wait, records: Records | None = None
     ) -> StepResult:
         settings: SyncSettings = SyncSettings.load()
-        with claimed(execution_id, overlap, say):
-            if records is not None:
-                return function(execution_id, _scope(settings, records))
-            if settings.backend_url:
-                return call_backend(settings, step.endpoint, {})
-            return function(execution_id)
+        if execution_id is not None:
+            hold_window(execution_id, overlap, say)
+        if records is not None:
+            return function(execution_id, _scope(settings, records))
+        if settings.backend_url:
+            return call_backend(settings, step.endpoint, {})
+        return function(execution_id)
 
     return _tracked_task(step, run)
 

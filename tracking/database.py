@@ -6,17 +6,18 @@ when it writes; their transactions are short, because vendors are read before th
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Any
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
 from tracking.errors import DatabaseUnusableError
@@ -26,11 +27,17 @@ from tracking.settings import DatabaseSettings
 
 LOCK_WAIT_SECONDS = 60
 _WRITER = {"writer": True}
-_ONE_STATEMENT = {"one_statement": True}
 _TRUSTED_IDLE_SECONDS = 5
 _POOL = {"pool_size": 5, "max_overflow": 35}
 """A server's threads each want one, also while 16 of its runs wait for their turn to write: so many that nobody waits
 for a connection, and few enough that one process does not use up PostgreSQL's usual hundred."""
+_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 14_000}
+"""How fast a connection whose other end is gone is noticed: within 14 s here, and by these options on the server too
+(measured: without them not within 40 s). PostgreSQL 14 or later."""
+_SERVER_KEEPALIVE = (
+    "-c timezone=UTC -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 "
+    "-c tcp_user_timeout=14000 -c client_connection_check_interval=2000"
+)
 _LEDGER_LOCK = 0x53594E43
 """Key of the PostgreSQL advisory lock that ledger writers take turns with ("SYNC")."""
 
@@ -53,12 +60,11 @@ def parse_database_url(text_url: str) -> URL:
     return url.set(drivername="sqlite" if backend == "sqlite" else "postgresql+psycopg")
 
 
-def make_engine(url: URL, options: str = "") -> Engine:
+def make_engine(url: URL) -> Engine:
     """An engine whose connections follow this project's rules; nothing is connected or created yet.
 
     Args:
         url: As `parse_database_url` gives it.
-        options: More settings of PostgreSQL sessions, as `-c name=value`.
     """
     if url.get_backend_name() == "sqlite":
         return _make_sqlite_engine(url)
@@ -68,7 +74,8 @@ def make_engine(url: URL, options: str = "") -> Engine:
         hide_parameters=True,  # rows hold personal data, and an error message must not
         connect_args={
             "connect_timeout": 10,
-            "options": f"-c timezone=UTC -c lock_timeout={LOCK_WAIT_SECONDS}s {options}",
+            **_KEEPALIVE,
+            "options": f"{_SERVER_KEEPALIVE} -c lock_timeout={LOCK_WAIT_SECONDS}s",
             "application_name": "sync-management",
         },
     )
@@ -108,17 +115,13 @@ def _make_sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         # A writer that starts as a reader could find its snapshot stale and fail at its first write.
-        options = connection.get_execution_options()
-        if not options.get("one_statement"):  # that is a transaction by itself
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writer") else "BEGIN")
+        writer = connection.get_execution_options().get("writer")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
     return engine
 
 
-_guards: ContextVar[tuple[Callable[[Session], None], ...]] = ContextVar("commit_guards", default=())
 _engines: dict[URL, Engine] = {}
-_tracking_engines: dict[URL, Engine] = {}
-"""PostgreSQL only, see `tracking_statement`."""
 _opening = Lock()
 
 
@@ -156,9 +159,31 @@ def dispose_engines() -> None:
     """Close every pooled connection; the next use reads the settings again and opens new ones."""
     _database_url.cache_clear()
     with _opening:
-        for engines in (_engines, _tracking_engines):
-            while engines:
-                engines.popitem()[1].dispose()
+        while _engines:
+            _engines.popitem()[1].dispose()
+
+
+def connect_lock(url: URL) -> "psycopg.Connection[tuple[int]]":
+    """A connection to PostgreSQL of its own, for the lock of a run (`tracking/locks.py`); it is in no pool.
+
+    A pool would keep the lock after the connection was given back, and reconnect without a word.
+
+    Raises:
+        DatabaseUnusableError: a pooler in transaction mode, which takes no session settings, answers.
+    """
+    options = f"{_SERVER_KEEPALIVE} -c idle_session_timeout=0 -c lock_timeout=5s"
+    dialect = create_engine(url, poolclass=NullPool).dialect
+    _, arguments = dialect.create_connect_args(url)
+    given = {**arguments, "connect_timeout": 10, **_KEEPALIVE, "application_name": "sync-management run lock"}
+    try:
+        return psycopg.connect(**given, options=options, autocommit=True)
+    except psycopg.OperationalError as error:
+        if "unsupported startup parameter" in str(error):
+            raise DatabaseUnusableError(
+                "SYNC_DATABASE_URL leads to a connection pooler that takes no session settings, with which no lock is "
+                "safe: connect to PostgreSQL itself, or through a pooler in session mode"
+            ) from None
+        raise
 
 
 @contextmanager
@@ -175,19 +200,6 @@ def write_session() -> Iterator[Session]:
         if session.get_bind().dialect.name == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LEDGER_LOCK})
         yield session
-        session.flush()
-        for guard in _guards.get():
-            guard(session)
-
-
-@contextmanager
-def before_commit(guard: Callable[[Session], None]) -> Iterator[None]:
-    """Let `guard` look at every ledger transaction inside the block before it commits; what it raises rolls it back."""
-    token = _guards.set((*_guards.get(), guard))
-    try:
-        yield
-    finally:
-        _guards.reset(token)
 
 
 @contextmanager
@@ -195,27 +207,6 @@ def tracking_session() -> Iterator[Session]:
     """One transaction on the tracking tables alone; it never waits for a ledger writer on PostgreSQL."""
     with _transaction() as session:
         yield session
-
-
-@contextmanager
-def tracking_statement() -> Iterator[Connection]:
-    """For one statement on the tracking tables, committed by itself: a single call of SQLite, or PostgreSQL round trip.
-
-    PostgreSQL does not wait for its disk here. If the server itself crashes, the last moments of tracking may be lost,
-    but never the truth: a result is in its ledger transaction, which does wait, and a lost claim fails its fence.
-    """
-    engine = get_engine()
-    if engine.dialect.name == "sqlite":
-        with engine.connect().execution_options(**_ONE_STATEMENT) as connection:
-            yield connection
-        return
-    with _opening:
-        if engine.url not in _tracking_engines:
-            _tracking_engines[engine.url] = make_engine(engine.url, "-c synchronous_commit=off").execution_options(
-                isolation_level="AUTOCOMMIT"
-            )
-    with _tracking_engines[engine.url].connect() as connection:
-        yield connection
 
 
 @contextmanager

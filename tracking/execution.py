@@ -8,7 +8,6 @@ from sqlalchemy import JSON, Column, Index, text
 from sqlmodel import Field, SQLModel
 
 from tracking.columns import UtcDateTime, utc_now
-from tracking.lease import this_process
 
 
 class ExecutionStatus(StrEnum):
@@ -71,12 +70,10 @@ class SyncExecution(SQLModel, table=True):
     error_message: str | None = None
     details: dict[str, Any] = Field(default_factory=dict, sa_column=Column("metadata", JSON, nullable=False))
     """Column `metadata` (SQLAlchemy reserves that attribute name): `result`, `attempts`, `error_type`."""
-    owner: str | None = Field(default_factory=this_process)
-    """The process that plans and works on it (`tracking/lease.py`)."""
-    alive_at: datetime | None = Field(default_factory=utc_now, sa_type=UtcDateTime)
-    """When the owner last said that it lives."""
+    attempt: int = 1
+    """Of the flow run: one that is retried or resumed in Prefect plans anew, under the same id."""
     holds_window: bool = False
-    """Whether it has the right to work on its (step, window): at most one execution has (`tracking/claims.py`)."""
+    """Whether it has the right to work on its (step, window): at most one execution has (`hold_window`)."""
     records: int | None = None
     """How many records it was limited to, if it retried just some; null: the whole window."""
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)

@@ -119,9 +119,11 @@ def find_execution(execution_id: int) -> SyncExecution | None:
 
 
 def executions_of_run(flow_run_id: str) -> list[SyncExecution]:
-    """Every execution of one flow run, in the order of its plan."""
+    """The executions of one flow run's newest attempt, in the order of its plan."""
+    of_run = col(SyncExecution.flow_run_id) == flow_run_id
+    newest = select(func.max(SyncExecution.attempt)).where(of_run).scalar_subquery()
     with read_session() as session:
-        query = select(SyncExecution).where(col(SyncExecution.flow_run_id) == flow_run_id)
+        query = select(SyncExecution).where(of_run, col(SyncExecution.attempt) == newest)
         return list(session.exec(query.order_by(col(SyncExecution.id))))
 
 

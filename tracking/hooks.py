@@ -4,6 +4,7 @@ Prefect swallows what a hook raises and fires `on_running` again on each retry; 
 """
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,7 @@ from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 
+from tracking.locks import run_lock
 from tracking.recorder import (
     PlannedExecution,
     RunningTask,
@@ -18,6 +20,9 @@ from tracking.recorder import (
     fail_execution,
     start_execution,
 )
+
+_lone_locks: dict[str, ExitStack] = {}
+"""The locks of tasks that were called outside of any flow, by task run; a flow holds its own."""
 
 
 def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
@@ -29,16 +34,22 @@ def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
         running = RunningTask(
             task_run_id=task_run_id,
             flow_run_id=str(task_run.flow_run_id) if task_run.flow_run_id else None,
-            attempt=task_run.run_count,
-            cell=_cell(task.name, parameters),
+            run_count=task_run.run_count,
+            planned=_planned(task.name, parameters),
         )
+        if running.flow_run_id is None and task_run_id not in _lone_locks:
+            _lone_locks[task_run_id] = ExitStack()
+            _lone_locks[task_run_id].enter_context(run_lock(task_run_id))
         start_execution(parameters.get("execution_id"), running)
-    elif state.is_completed():
+        return
+    if state.is_completed():
         result = _result_of(state)
         complete_execution(task_run_id, result if isinstance(result, dict) else {})
     else:
         error = state.result(raise_on_failure=False)
         fail_execution(task_run_id, describe_failure(state), type(error).__name__)
+    if lock := _lone_locks.pop(task_run_id, None):
+        lock.close()
 
 
 def _result_of(state: State[Any]) -> Any:
@@ -56,7 +67,7 @@ def describe_failure(state: State[Any]) -> str:
     return text if ours and text else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
-def _cell(step_name: str, parameters: Mapping[str, Any]) -> PlannedExecution:
+def _planned(step_name: str, parameters: Mapping[str, Any]) -> PlannedExecution:
     window = parameters.get("window")
     start, end = getattr(window, "start", None), getattr(window, "end", None)
     records = parameters.get("records")

@@ -12,11 +12,11 @@ from sqlmodel import Field, Session, SQLModel, col
 
 from tracking.columns import UtcDateTime, utc_now
 from tracking.database import tracking_session
-from tracking.lease import is_dead, this_process
-from tracking.recorder import database_now
 
 KEPT = timedelta(days=7)
 """Nobody repeats a request later than that."""
+_STARTING = timedelta(minutes=1)
+"""Nobody needs longer to start a run: after that the process that took the key is dead."""
 _BUSY = "the first request with this Idempotency-Key is just being started"
 
 
@@ -30,7 +30,6 @@ class IdempotencyKey(SQLModel, table=True):
     """A hash of what was asked: a key is for one request."""
     flow_run_id: str | None = None
     """None until the run has begun."""
-    owner: str = Field(default_factory=this_process)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
 
 
@@ -54,7 +53,7 @@ def claim_key(key: str, request: str) -> str | None:
     """
     try:
         with tracking_session() as session:
-            now = database_now(session)
+            now = utc_now()
             session.execute(delete(IdempotencyKey).where(col(IdempotencyKey.created_at) < now - KEPT))
             row = session.get(IdempotencyKey, key, with_for_update=True)
             if row is not None:
@@ -68,8 +67,8 @@ def claim_key(key: str, request: str) -> str | None:
 def _known(session: Session, row: IdempotencyKey, request: str, now: datetime) -> str | None:
     if row.request != request:
         raise KeyReusedError("this Idempotency-Key was used for another request: choose a new one")
-    if row.flow_run_id is None and is_dead(row.owner, row.created_at, now):
-        row.owner, row.created_at = this_process(), now
+    if row.flow_run_id is None and now - row.created_at > _STARTING:
+        row.created_at = now
         session.add(row)
         return None
     if row.flow_run_id is None:

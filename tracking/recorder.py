@@ -1,36 +1,50 @@
-"""Writes what happened to executions: plain functions, most with a short transaction each; they know no Prefect.
+"""Writes what happened to executions: plain functions with a short transaction each; they know no Prefect.
 
 An execution only moves forward: pending -> running -> completed or failed. Each change is one conditional update, so
 that a late or repeated call never reopens or overwrites an ended row.
+
+Only one execution of a step and month works at a time: the one that holds the window (`hold_window`), which a partial
+unique index of the database lets only one have, across processes and machines. It ends with the execution.
 """
 
-from collections.abc import Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
+from enum import StrEnum
+from time import sleep
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, update
-from sqlalchemy import select as select_value
+from sqlalchemy import ColumnElement, func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from tracking.columns import utc_now
-from tracking.database import tracking_session, tracking_statement
+from tracking.database import read_session, tracking_session
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
-from tracking.lease import this_process
-from tracking.redaction import redact, redact_emails
-from tracking.statements import as_parameter, change
+from tracking.reconcile import end_dead_executions, end_open
+from tracking.redaction import redact, redact_emails, redact_json
 
-PROVED = "execution that has its window"
-"""Key of `Session.info`: the execution of which this transaction knows that it has its window."""
-claimed_at_start: ContextVar[int | None] = ContextVar("claimed_at_start", default=None)
-"""The execution that got its window at its start: that of the task which runs in this context."""
+_POLL_SECONDS = 0.5
+
+
+class Overlap(StrEnum):
+    """What a run does about a window that another one is working on."""
+
+    wait = "wait"
+    refuse = "refuse"
+
+
+class WindowBusyError(Exception):
+    """Another run works on the window; the message names it."""
+
+
+class ExecutionEndedError(Exception):
+    """The execution was ended from outside; nothing of it may be committed."""
 
 
 @dataclass(frozen=True)
 class PlannedExecution:
-    """One cell of a run's plan: a step, and its month window if it has one."""
+    """One step run of a plan: a step, and its month window if it has one."""
 
     step_name: str
     window_start: date | None = None
@@ -39,22 +53,40 @@ class PlannedExecution:
     """How many records it is limited to; None: the whole window."""
 
 
-def plan_executions(flow_run_id: str, cells: Sequence[PlannedExecution]) -> list[int]:
-    """Write the whole plan as `pending` rows, so that the history shows at once what is coming. Returns their ids."""
-    rows = [
-        SyncExecution(
-            step_name=cell.step_name,
-            window_start=cell.window_start,
-            window_end=cell.window_end,
-            records=cell.records,
-            flow_run_id=flow_run_id,
-        )
-        for cell in cells
-    ]
+def plan_executions(flow_run_id: str, planned: Sequence[PlannedExecution]) -> list[int]:
+    """Write the whole plan as `pending` rows, so that the history shows at once what is coming. Returns their ids.
+
+    To be called under the run's lock. A run that is retried or resumed in Prefect keeps its id: it plans anew, as its
+    next attempt, and what an earlier attempt left open ends, since that one cannot be alive.
+    """
+    of_run = col(SyncExecution.flow_run_id) == flow_run_id
     with tracking_session() as session:
+        end_open(session, of_run, "not run: the run was started again, and planned it anew")
+        attempt = 1 + (session.scalar(select(func.max(SyncExecution.attempt)).where(of_run)) or 0)
+        rows = [_row(each, flow_run_id, attempt) for each in planned]
         session.add_all(rows)
         session.flush()
         return [row.id for row in rows if row.id is not None]
+
+
+def plan_ended_again(execution_ids: Sequence[int]) -> list[int]:
+    """The executions of these, in order, of which each that was ended from outside has a new `pending` row instead.
+
+    For a run that lost its lock for a while: who saw the lock free took it for dead, and ended what it had open.
+    """
+    with tracking_session() as session:
+        known = session.exec(select(SyncExecution).where(col(SyncExecution.id).in_(execution_ids))).all()
+        rows = {row.id: row for row in known}
+        ids = []
+        for execution_id in execution_ids:
+            row = rows[execution_id]
+            if row.status not in OPEN_STATUSES:
+                planned = PlannedExecution(row.step_name, row.window_start, row.window_end, row.records)
+                row = _row(planned, row.flow_run_id, row.attempt)
+                session.add(row)
+                session.flush()
+            ids.append(row.id or 0)
+        return ids
 
 
 @dataclass(frozen=True)
@@ -63,65 +95,134 @@ class RunningTask:
 
     task_run_id: str
     flow_run_id: str | None
-    attempt: int
-    cell: PlannedExecution
+    run_count: int
+    """How often Prefect has started it: 2 at its first retry."""
+    planned: PlannedExecution
 
 
 def start_execution(execution_id: int | None, task: RunningTask) -> None:
     """The task runs: its planned row becomes `running`; a task nobody planned gets a row of its own.
 
-    Called again on each retry: `started_at` stays that of the first attempt, `attempts` is the task's own count.
+    Called again on each retry: `started_at` stays that of the first try, `attempts` is the task's own count.
     """
-    if execution_id is not None and _start_planned(execution_id, task):
-        return
     now = utc_now()
     with tracking_session() as session:
         row = _open_row(session, execution_id, task.task_run_id)
         if row is None:
-            if _ended_or_foreign(session, execution_id, task.task_run_id):
-                return
-            row = SyncExecution(
-                step_name=task.cell.step_name,
-                window_start=task.cell.window_start,
-                window_end=task.cell.window_end,
-                records=task.cell.records,
-                flow_run_id=task.flow_run_id,
-            )
+            if _is_known(session, execution_id, task.task_run_id):
+                return  # it has ended: a late start must not open it again, or make a second one
+            row = _row(task.planned, task.flow_run_id, 1)
         row.task_run_id = task.task_run_id
-        row.owner, row.alive_at = this_process(), database_now(session)
         row.status = ExecutionStatus.RUNNING
         row.started_at = row.started_at or now
-        row.details = {**row.details, "attempts": task.attempt}
+        row.details = {**row.details, "attempts": task.run_count}
         row.updated_at = now
         session.add(row)
 
 
-def _start_planned(execution_id: int, task: RunningTask) -> bool:
-    """The usual start, in one statement that claims the window too if it is free. False when the row is not open."""
+def hold_window(execution_id: int, overlap: Overlap, log: Callable[[str], None]) -> None:
+    """Get the execution's step and month for itself; it keeps them until it ends.
+
+    Args:
+        execution_id: An open execution.
+        overlap: Wait for the one that holds it, however long that one lives, or be refused.
+        log: Hears once which run is waited for.
+
+    Raises:
+        WindowBusyError: it is held, and `overlap` says refuse.
+        ExecutionEndedError: the execution was ended from outside before it began.
+    """
+    logged: str | None = None
+    while not _try_to_hold(execution_id):
+        holder = _holder_of_window(execution_id)
+        if holder is None:
+            continue
+        if overlap is Overlap.refuse:
+            raise WindowBusyError(f"refused: {holder} is working on it; run again when that has ended, or wait for it")
+        if holder != logged:
+            log(f"waiting for {holder}")
+            logged = holder
+        sleep(_POLL_SECONDS)
+        end_dead_executions()
+
+
+def _try_to_hold(execution_id: int) -> bool:
+    """One conditional update; a unique index refuses it while another execution has the window."""
+    hold = update(SyncExecution).where(col(SyncExecution.id) == execution_id, _is_open())
     try:
-        started = _change_to_running("start and claim", execution_id, task)
-    except IntegrityError:  # somebody has the window: `tracking/claims.py` says what to do about that
-        return _change_to_running("start", execution_id, task)
-    claimed_at_start.set(execution_id if started else None)
-    return started
+        with tracking_session() as session:
+            values = {"status": ExecutionStatus.RUNNING, "holds_window": True}
+            held = session.connection().execute(hold.values(values)).rowcount > 0
+    except IntegrityError:
+        end_dead_executions()
+        return False
+    if not held:
+        raise ExecutionEndedError("the execution was ended from outside before it began")
+    return True
 
 
-def _change_to_running(statement: str, execution_id: int, task: RunningTask) -> bool:
-    with tracking_statement() as connection:
-        return change(
-            connection,
-            statement,
-            id_=execution_id,
-            task_run_id_=task.task_run_id,
-            owner_=this_process(),
-            attempts_=task.attempt,
+def _holder_of_window(execution_id: int) -> str | None:
+    with read_session() as session:
+        mine = session.get_one(SyncExecution, execution_id)
+        same_window = (
+            col(SyncExecution.window_start).is_(None)
+            if mine.window_start is None
+            else col(SyncExecution.window_start) == mine.window_start
         )
+        query = select(SyncExecution).where(
+            SyncExecution.step_name == mine.step_name, same_window, col(SyncExecution.holds_window)
+        )
+        row = session.exec(query).first()
+        return None if row is None else f"run {row.flow_run_id or 'unknown'} (execution {row.id})"
+
+
+def record_result(session: Session, execution_id: int | None, result: dict[str, Any]) -> None:
+    """Keep a step's result in the transaction of its records, and the fence of that transaction.
+
+    Whatever kills the process next, it is known that the window is in the ledger. An execution that was ended
+    meanwhile (a machine that slept, or was cut off) commits nothing.
+
+    Raises:
+        ExecutionEndedError: the execution does not hold its window any more.
+    """
+    if execution_id is None:
+        return
+    details = require_window(session, execution_id)
+    keep = update(SyncExecution).where(col(SyncExecution.id) == execution_id)
+    session.connection().execute(keep.values({"metadata": {**details, "result": redact_json(result)}}))
+
+
+def require_window(session: Session, execution_id: int | None) -> dict[str, Any]:
+    """The fence: the execution still holds its window, and its row stays locked until this transaction ends.
+
+    Returns:
+        The row's `metadata`; nothing for a step that is called without an execution.
+
+    Raises:
+        ExecutionEndedError: it was ended from outside.
+    """
+    if execution_id is None:
+        return {}
+    query = select(SyncExecution.details).where(
+        SyncExecution.id == execution_id,
+        SyncExecution.status == ExecutionStatus.RUNNING,
+        col(SyncExecution.holds_window),
+    )
+    details = session.exec(query.with_for_update()).first()
+    if details is None:
+        raise ExecutionEndedError("the execution was ended from outside while it worked: nothing of it was committed")
+    return dict(details)
 
 
 def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
     """The task completed with this result. False when its row was not open."""
-    with tracking_statement() as connection:
-        return change(connection, "complete", task_run_id_=task_run_id, result_=as_parameter(result))
+    with tracking_session() as session:
+        row = _open_row(session, None, task_run_id)
+        if row is None:
+            return False
+        row.details = {**row.details, "result": redact_json(result)}
+        _end(session, row, ExecutionStatus.COMPLETED)
+        return True
 
 
 def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool:
@@ -131,76 +232,71 @@ def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool
     """
     with tracking_session() as session:
         row = _open_row(session, None, task_run_id)
-        if row is not None and row.result is not None:
-            return _end(session.connection(), _of_task(task_run_id), ExecutionStatus.COMPLETED) > 0
-        details = {**(row.details if row else {}), **({"error_type": error_type} if error_type else {})}
-        values = {"error_message": redact_emails(redact(message)), "metadata": details}
-        return _end(session.connection(), _of_task(task_run_id), ExecutionStatus.FAILED, **values) > 0
+        if row is None:
+            return False
+        _fail(session, row, message, error_type)
+        return True
+
+
+def fail_open_execution(execution_id: int, message: str) -> None:
+    """A step run of the plan failed, and its hook could not say so (the database was away); nothing if it could."""
+    with tracking_session() as session:
+        row = _open_row(session, execution_id, "")
+        if row is not None:
+            _fail(session, row, message, "")
 
 
 def end_open_executions(flow_run_id: str, reason: str) -> int:
-    """End what a run planned or began and will never finish, as `failed` for this reason. Returns how many failed.
+    """End what this process planned or began for a run and will not finish. Returns how many failed.
 
-    One whose result is known is `completed`: its records were committed, only nobody was left to say so.
+    To be called under the run's lock. One whose result is known is `completed`: its records were committed.
     """
     with tracking_session() as session:
-        of_run = col(SyncExecution.flow_run_id) == flow_run_id
-        rows = session.exec(select(SyncExecution).where(of_run, col(SyncExecution.status).in_(OPEN_STATUSES))).all()
-        done = [row.id for row in rows if row.result is not None]
-        _end(session.connection(), col(SyncExecution.id).in_(done), ExecutionStatus.COMPLETED)
-        return _end(session.connection(), of_run, ExecutionStatus.FAILED, error_message=redact(reason))
+        return end_open(session, col(SyncExecution.flow_run_id) == flow_run_id, reason)
 
 
-def end_execution(session: Session, execution_id: int, status: ExecutionStatus, reason: str | None) -> bool:
-    """End one open execution from outside. False when it had ended meanwhile."""
-    return _end(session.connection(), col(SyncExecution.id) == execution_id, status, error_message=reason) > 0
-
-
-def record_result(session: Session, execution_id: int | None, result: dict[str, Any]) -> None:
-    """Keep a step's result in the transaction of its records.
-
-    Whatever kills the process next, it is known that the window is in the ledger. Where the execution has its window,
-    that it still has it is proved by the same statement (`tracking/claims.py`): its row is locked from here on.
-    """
-    if execution_id is None:
+def _fail(session: Session, row: SyncExecution, message: str, error_type: str) -> None:
+    if row.result is not None:
+        _end(session, row, ExecutionStatus.COMPLETED)
         return
-    values = {"id_": execution_id, "result_": as_parameter(result)}
-    if change(session.connection(), "keep result and prove", **values):
-        session.info[PROVED] = execution_id
-    else:
-        change(session.connection(), "keep result", **values)
+    row.error_message = redact_emails(redact(message))
+    row.details = {**row.details, **({"error_type": error_type} if error_type else {})}
+    _end(session, row, ExecutionStatus.FAILED)
 
 
-def database_now(session: Session) -> datetime:
-    """The present moment by the clock that all machines share: PostgreSQL's, or that of SQLite's one machine."""
-    if session.get_bind().dialect.name == "postgresql":
-        moment: datetime = session.execute(select_value(func.clock_timestamp())).scalar_one()
-        return moment
-    return utc_now()
+def _end(session: Session, row: SyncExecution, status: ExecutionStatus) -> None:
+    row.status, row.holds_window = status, False
+    row.completed_at = row.updated_at = utc_now()
+    session.add(row)
 
 
-def _of_task(task_run_id: str) -> ColumnElement[bool]:
-    return col(SyncExecution.task_run_id) == task_run_id
+def _row(planned: PlannedExecution, flow_run_id: str | None, attempt: int) -> SyncExecution:
+    return SyncExecution(
+        step_name=planned.step_name,
+        window_start=planned.window_start,
+        window_end=planned.window_end,
+        records=planned.records,
+        flow_run_id=flow_run_id,
+        attempt=attempt,
+    )
+
+
+def _is_open() -> ColumnElement[bool]:
+    return col(SyncExecution.status).in_(OPEN_STATUSES)
 
 
 def _open_row(session: Session, execution_id: int | None, task_run_id: str) -> SyncExecution | None:
-    which = _of_task(task_run_id) if execution_id is None else col(SyncExecution.id) == execution_id
-    return session.exec(select(SyncExecution).where(which, col(SyncExecution.status).in_(OPEN_STATUSES))).first()
+    """The row, locked until the transaction ends, so that nobody ends it in between."""
+    which = _is_this(execution_id, task_run_id)
+    return session.exec(select(SyncExecution).where(which, _is_open()).with_for_update()).first()
 
 
-def _ended_or_foreign(session: Session, execution_id: int | None, task_run_id: str) -> bool:
-    """Whether this task's row exists but has ended: a late start must not make a second one."""
-    known = _of_task(task_run_id)
-    if execution_id is not None:
-        known = known | (col(SyncExecution.id) == execution_id)
+def _is_known(session: Session, execution_id: int | None, task_run_id: str) -> bool:
+    known = (col(SyncExecution.task_run_id) == task_run_id) | _is_this(execution_id, task_run_id)
     return session.exec(select(SyncExecution.id).where(known)).first() is not None
 
 
-def _end(connection: Connection, which: ColumnElement[bool], status: ExecutionStatus, **values: Any) -> int:
-    now = utc_now()
-    statement = (
-        update(SyncExecution)
-        .where(which, col(SyncExecution.status).in_(OPEN_STATUSES))
-        .values({"status": status, "completed_at": now, "updated_at": now, "holds_window": False, **values})
-    )
-    return connection.execute(statement).rowcount
+def _is_this(execution_id: int | None, task_run_id: str) -> ColumnElement[bool]:
+    if execution_id is not None:
+        return col(SyncExecution.id) == execution_id
+    return col(SyncExecution.task_run_id) == task_run_id

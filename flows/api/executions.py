@@ -19,7 +19,7 @@ from steps.settings import SyncSettings
 from tracking.error_review import ErrorFilter, find_errors
 from tracking.execution import ExecutionStatus
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, HistoryFilter, find_execution, find_executions
-from tracking.repair import end_dead_executions
+from tracking.reconcile import end_dead_executions
 
 router = APIRouter(prefix="/api/sync/executions", tags=["executions"], route_class=TaggedRoute)
 

@@ -10,7 +10,7 @@ from flows.api.problems import RefusedError
 from flows.api.step_runs import StartedRun, StepRuns
 from tracking.execution import OPEN_STATUSES, SyncExecution
 from tracking.history import executions_of_run
-from tracking.repair import end_dead_executions
+from tracking.reconcile import end_dead_executions
 
 _POLL_SECONDS = 0.1
 _LONGEST_PLANNING_SECONDS = 30.0

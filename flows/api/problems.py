@@ -20,9 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from flows.api.step_runs import TooManyRunsError
 from flows.cli.prefect_api import PrefectUnavailableError
 from steps.errors import ConfigError, SyncError, UsageError, VendorError
-from tracking.claims import ClaimLostError, WindowBusyError
 from tracking.errors import DatabaseUnusableError
 from tracking.idempotency import KeyBusyError, KeyReusedError
+from tracking.recorder import ExecutionEndedError, WindowBusyError
 from tracking.redaction import redact
 
 MEDIA_TYPE = "application/problem+json"
@@ -33,7 +33,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
     VendorError: HTTPStatus.BAD_GATEWAY,
     WindowBusyError: HTTPStatus.CONFLICT,
-    ClaimLostError: HTTPStatus.CONFLICT,
+    ExecutionEndedError: HTTPStatus.CONFLICT,
     KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     KeyBusyError: HTTPStatus.CONFLICT,
     TooManyRunsError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -29,7 +29,7 @@ from flows.cli.prefect_api import PrefectUnavailableError
 from flows.reconcile_executions import reconcile
 from tracking.execution import OPEN_STATUSES, SyncExecution
 from tracking.history import executions_of_run
-from tracking.repair import end_dead_executions
+from tracking.reconcile import end_dead_executions
 
 _NO_WORKER = "no worker is left to take it: the API server does it itself"
 _LOST = "a worker took it and was gone before it began: nothing was done, start it again"

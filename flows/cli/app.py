@@ -20,9 +20,9 @@ from flows.cli.report import show_report
 from flows.cli.run import ExitStatus, OverlapOption, Request, run
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
-from tracking.claims import Overlap
 from tracking.database import dispose_engines
 from tracking.errors import DatabaseUnusableError
+from tracking.recorder import Overlap
 from tracking.redaction import redact
 
 app = typer.Typer(

@@ -21,7 +21,7 @@ from tracking.error_review import ErrorFilter, export_errors, find_errors, mark_
 from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.history import DEFAULT_LIMIT, HistoryFilter, find_executions
 from tracking.integration_error import ErrorStatus, IntegrationError
-from tracking.repair import end_dead_executions
+from tracking.reconcile import end_dead_executions
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON array on standard output instead of a table.")]
 

@@ -17,7 +17,7 @@ from flows.order import steps_from
 from flows.planning import make_plan
 from steps.catalog import ACCRUALS
 from steps.settings import SyncSettings
-from tracking.claims import Overlap
+from tracking.recorder import Overlap
 
 _SHOWN_REASONS = 20
 

@@ -21,8 +21,8 @@ from steps.domain.months import MonthWindow
 from steps.errors import UsageError
 from steps.progress import listening
 from steps.settings import SyncSettings
-from tracking.claims import Overlap
 from tracking.database import get_engine
+from tracking.recorder import Overlap
 
 OverlapOption = Annotated[
     str,

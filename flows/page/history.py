@@ -11,7 +11,7 @@ from flows.page.visit import Visit
 from steps.catalog import STEPS
 from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.history import HistoryFilter, Place, find_executions
-from tracking.repair import end_dead_executions
+from tracking.reconcile import end_dead_executions
 
 PAGE_ROWS = 25
 

@@ -20,9 +20,8 @@ from steps.catalog import SERVICES
 from steps.domain.service import Service
 from steps.settings import SyncSettings
 from steps.task import once_task
-from tracking.claims import Overlap
 from tracking.database import write_session
-from tracking.recorder import PlannedExecution, plan_executions, record_result
+from tracking.recorder import Overlap, PlannedExecution, plan_executions, record_result
 
 _AT_ONCE = 10
 _WARM_UP = 4

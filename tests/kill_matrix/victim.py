@@ -14,10 +14,12 @@ from sqlmodel import Session
 
 from tests.kill_matrix.blow import BLOW_VARIABLE, Blow, Kind, Place
 from tests.kill_matrix.striking import strike
-from tracking import database
+from tracking import database, locks
 
 _LOCK_WAIT_SECONDS = 1
 """How long a victim waits for a locked database; nobody learns more from a minute."""
+_OUTAGE_SECONDS = 2
+"""How long it waits for a database that is gone: it stays gone until the run has ended."""
 
 
 class Ambush:
@@ -30,6 +32,8 @@ class Ambush:
         """Wrap the points of the program."""
         if self._blow.kind is Kind.DATABASE_LOCKED:
             database.LOCK_WAIT_SECONDS = _LOCK_WAIT_SECONDS
+        if self._blow.kind is Kind.DATABASE_GONE:
+            locks.DATABASE_OUTAGE_SECONDS = _OUTAGE_SECONDS
         self._around_transactions()
         self._around_the_run()
         self._around_hooks()

@@ -3,16 +3,21 @@
 from datetime import date
 
 import pytest
+from sqlmodel import col
 
-from tracking.database import write_session
+from tracking.database import tracking_session, write_session
 from tracking.execution import ExecutionStatus, SyncExecution
-from tracking.history import executions_of_run
+from tracking.history import executions_of_run, find_execution
+from tracking.reconcile import end_open
 from tracking.recorder import (
+    Overlap,
     PlannedExecution,
     RunningTask,
     complete_execution,
     end_open_executions,
     fail_execution,
+    hold_window,
+    plan_ended_again,
     plan_executions,
     record_result,
     start_execution,
@@ -22,8 +27,8 @@ from tracking.redaction import register_secret
 MARCH = PlannedExecution("invoices", date(2024, 3, 1), date(2024, 4, 1))
 
 
-def _task(attempt: int = 1) -> RunningTask:
-    return RunningTask("task", "run", attempt, MARCH)
+def _task(run_count: int = 1) -> RunningTask:
+    return RunningTask("task", "run", run_count, MARCH)
 
 
 def _only() -> SyncExecution:
@@ -39,7 +44,7 @@ def test_the_plan_is_written_before_anything_starts(database: str) -> None:
         ("services", None, "pending"),
         ("invoices", date(2024, 3, 1), "pending"),
     ]
-    assert all(row.started_at is None and row.owner for row in rows)
+    assert all(row.started_at is None and row.attempt == 1 for row in rows)
 
 
 def test_a_planned_execution_runs_and_completes_with_its_result(database: str) -> None:
@@ -60,7 +65,7 @@ def test_a_retry_keeps_the_first_start_and_takes_the_attempts_from_the_task(data
     start_execution(execution_id, _task())
     first = _only().started_at
 
-    start_execution(execution_id, _task(attempt=2))
+    start_execution(execution_id, _task(run_count=2))
 
     assert (_only().started_at, _only().details["attempts"]) == (first, 2)
 
@@ -68,6 +73,7 @@ def test_a_retry_keeps_the_first_start_and_takes_the_attempts_from_the_task(data
 def test_a_start_that_is_told_again_after_the_commit_keeps_the_result(database: str) -> None:
     (execution_id,) = plan_executions("run", [MARCH])
     start_execution(execution_id, _task())
+    hold_window(execution_id, Overlap.refuse, print)
     with write_session() as session:
         record_result(session, execution_id, {"b": 1, "a": [None, "é"]})
 
@@ -80,7 +86,7 @@ def test_a_start_that_is_told_again_after_the_commit_keeps_the_result(database: 
 
 def test_a_task_that_nobody_planned_gets_a_row_of_its_own_once(database: str) -> None:
     start_execution(None, _task())
-    start_execution(None, _task(attempt=2))
+    start_execution(None, _task(run_count=2))
 
     assert (_only().step_name, _only().window_start) == ("invoices", date(2024, 3, 1))
 
@@ -94,7 +100,7 @@ def test_what_comes_late_never_reopens_or_overwrites_an_ended_row(database: str,
 
     match late:
         case "start":
-            start_execution(execution_id, _task(attempt=2))
+            start_execution(execution_id, _task(run_count=2))
         case "complete":
             assert not complete_execution("task", {})
         case "fail":
@@ -118,6 +124,7 @@ def test_what_a_run_left_open_ends_with_the_reason(database: str) -> None:
 
 def test_what_was_committed_is_completed_though_nobody_was_left_to_say_so(database: str) -> None:
     ids = plan_executions("run", [PlannedExecution("services"), MARCH])
+    hold_window(ids[1], Overlap.refuse, print)
     with write_session() as session:
         record_result(session, ids[1], {"invoices_processed": 3})
 
@@ -144,10 +151,42 @@ def test_a_secret_in_a_reason_or_a_result_and_a_persons_email_in_a_reason_are_ma
 
 def test_a_failure_keeps_the_class_of_its_error_beside_what_was_known(database: str) -> None:
     plan_executions("run", [MARCH])
-    start_execution(None, _task(attempt=2))
+    start_execution(None, _task(run_count=2))
     (started,) = [row for row in executions_of_run("run") if row.task_run_id]
 
     assert fail_execution("task", "the vendor is down", "VendorUnavailableError")
 
     (row,) = [row for row in executions_of_run("run") if row.id == started.id]
     assert row.details == {"attempts": 2, "error_type": "VendorUnavailableError"}
+
+
+def test_a_run_that_is_started_again_supersedes_what_its_earlier_attempt_left_open(database: str) -> None:
+    ids = plan_executions("run", [PlannedExecution("services"), MARCH])
+    start_execution(ids[0], RunningTask("a", "run", 1, PlannedExecution("services")))
+    complete_execution("a", {"services_processed": 1})
+
+    plan_executions("run", [PlannedExecution("services"), MARCH])
+
+    assert [(row.attempt, row.status) for row in executions_of_run("run")] == [(2, "pending")] * 2
+    superseded = find_execution(ids[1])
+    assert superseded is not None
+    assert superseded.status == "failed"
+    assert "started again" in (superseded.error_message or "")
+    first = find_execution(ids[0])
+    assert first is not None
+    assert first.status == "completed"
+
+
+def test_only_what_was_ended_from_outside_is_planned_again(database: str) -> None:
+    ids = plan_executions("run", [PlannedExecution("services"), MARCH])
+    with tracking_session() as session:
+        end_open(session, col(SyncExecution.id) == ids[0], "believed dead")
+
+    again = plan_ended_again(ids)
+
+    assert again[1] == ids[1]
+    assert [(row.id, row.step_name, row.status) for row in executions_of_run("run")] == [
+        (ids[0], "services", "failed"),
+        (ids[1], "invoices", "pending"),
+        (again[0], "services", "pending"),
+    ]

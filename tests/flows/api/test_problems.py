@@ -21,8 +21,8 @@ from steps.errors import (
 from steps.settings import SyncSettings
 from tests.flows.api.conftest import local_client
 from tests.flows.api.recorded_runs import RecordedRuns
-from tracking.claims import ClaimLostError, WindowBusyError
 from tracking.database import dispose_engines, get_engine
+from tracking.recorder import ExecutionEndedError, WindowBusyError
 from tracking.redaction import register_secret
 
 CALL = "/api/integrations/holded/sync-services"
@@ -44,7 +44,7 @@ def _assert_problem(answer: Any, status: int, title: str) -> str:
         (VendorAuthError("holded", "GET /x", "401"), 502, "Bad Gateway"),
         (SuspiciousEmptyError("holded", "GET /x", "gone"), 502, "Bad Gateway"),
         (WindowBusyError("run 7 is working on it"), 409, "Conflict"),
-        (ClaimLostError("ended from outside"), 409, "Conflict"),
+        (ExecutionEndedError("ended from outside"), 409, "Conflict"),
         (UsageError("2024-03 is not over"), 422, None),
         (ConfigError("HOLDED_API_KEY is not set"), 500, "Internal Server Error"),
         (AccrualError("does not add up"), 500, "Internal Server Error"),

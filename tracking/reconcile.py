@@ -1,0 +1,110 @@
+"""Finds executions of dead runs and ends them: what the process could not say, the next reader says for it.
+
+A run is dead when it has open executions and its lock is free (`tracking/locks.py`). Who reads the history, starts a
+run or waits for a window ends what such runs left open.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, text
+from sqlmodel import Session, col, select
+
+from tracking.columns import utc_now
+from tracking.database import read_session
+from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
+from tracking.locks import dead_run
+from tracking.redaction import redact
+
+_OPEN_AND_NOT_LOCKED = text("""
+    SELECT DISTINCT coalesce(flow_run_id, task_run_id) FROM sync_execution
+    WHERE status IN ('pending', 'running') AND NOT EXISTS (
+        SELECT 1 FROM pg_locks
+        WHERE locktype = 'advisory' AND granted AND objsubid = 1
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND ((classid::bigint << 32) | objid::bigint) = hashtextextended(coalesce(flow_run_id, task_run_id), 0)
+    )
+""")
+"""PostgreSQL: the runs that may be dead, in one query (0.4 ms at 300,000 rows with 200 open)."""
+
+
+@dataclass(frozen=True)
+class EndedExecution:
+    """One execution of a dead run that was ended."""
+
+    execution_id: int
+    flow_run_id: str | None
+    step_name: str
+    status: ExecutionStatus
+    reason: str | None
+
+
+def end_dead_executions() -> list[EndedExecution]:
+    """End every open execution of a dead run, with a reason that a person understands.
+
+    A window whose transaction was committed is `completed`, whatever killed the process right after: its result was
+    written in the same transaction. Everything else is `failed`: nothing of it is in the ledger.
+    """
+    ended: list[EndedExecution] = []
+    for run_id in _runs_that_may_be_dead():
+        with dead_run(run_id) as session:
+            if session is not None:
+                ended += [_end(session, row, _reason(row)) for row in _open_rows(session, _named_after_run() == run_id)]
+    return ended
+
+
+def run_is_alive(run_id: str) -> bool:
+    """Whether a process holds the run's lock just now."""
+    with dead_run(run_id) as session:
+        return session is None
+
+
+def end_executions_of_ended_run(flow_run_id: str, reason: str) -> None:
+    """End what a run left open that Prefect has ended (crashed, cancelled), unless its process still works on it."""
+    with dead_run(flow_run_id) as session:
+        if session is not None:
+            end_open(session, col(SyncExecution.flow_run_id) == flow_run_id, reason)
+
+
+def end_open(session: Session, which: ColumnElement[bool], reason: str) -> int:
+    """End open executions, in the caller's transaction, for this reason. Returns how many failed.
+
+    One whose result is known is `completed`: its records were committed, only nobody was left to say so.
+    """
+    ended = [_end(session, row, reason) for row in _open_rows(session, which)]
+    return sum(each.status == ExecutionStatus.FAILED for each in ended)
+
+
+def _named_after_run() -> ColumnElement[Any]:
+    """What a lock is named after; a task that was called outside of any flow has one of its own."""
+    return func.coalesce(SyncExecution.flow_run_id, SyncExecution.task_run_id)
+
+
+def _runs_that_may_be_dead() -> list[str]:
+    with read_session() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            return list(session.scalars(_OPEN_AND_NOT_LOCKED))
+        return list(
+            session.exec(select(_named_after_run()).where(col(SyncExecution.status).in_(OPEN_STATUSES)).distinct())
+        )
+
+
+def _open_rows(session: Session, which: ColumnElement[bool]) -> list[SyncExecution]:
+    query = select(SyncExecution).where(which, col(SyncExecution.status).in_(OPEN_STATUSES))
+    return list(session.exec(query.order_by(col(SyncExecution.id)).with_for_update()))
+
+
+def _end(session: Session, row: SyncExecution, reason: str) -> EndedExecution:
+    failed = row.result is None
+    row.status = ExecutionStatus.FAILED if failed else ExecutionStatus.COMPLETED
+    row.error_message = redact(reason) if failed else None
+    row.completed_at = row.updated_at = utc_now()
+    row.holds_window = False
+    session.add(row)
+    return EndedExecution(row.id or 0, row.flow_run_id, row.step_name, ExecutionStatus(row.status), row.error_message)
+
+
+def _reason(row: SyncExecution) -> str:
+    if row.status == ExecutionStatus.PENDING:
+        return "never started: the run was killed or lost before its turn"
+    return f"the run was killed or lost during {row.name}: nothing of it was kept, run it again"
