@@ -76,6 +76,7 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
             if watch.is_requested():
                 return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
             raise
+        lock.require(say)
         _record_unrecorded(outcome)
         end_open_executions(flow_run_id, f"not run, because it builds on what failed: {_named(outcome.failures)}")
     executions = executions_of_run(flow_run_id)

