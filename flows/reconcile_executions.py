@@ -27,11 +27,14 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
+from tracking.database import describe_database
 from tracking.lease import lives_here, this_process
 from tracking.recorder import end_open_executions
 from tracking.repair import OpenRun, Repair, end_dead_executions, open_runs, run_is_dead
+from tracking.settings import describe_settings_file
 
 FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors"]
 _UNENDED = [StateType.RUNNING, StateType.CANCELLING]
@@ -59,6 +62,7 @@ class Reconciliation:
 @flow(name="reconcile-executions")
 def reconcile_executions() -> State[None]:
     """End the executions that a dead run left open, here and in Prefect."""
+    log_settings()
     return Completed(message=str(reconcile(besides=str(runtime.flow_run.id))))
 
 
@@ -95,6 +99,11 @@ def _unended_runs(client: SyncPrefectClient) -> list[FlowRun]:
         flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)),
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNENDED))),
     )
+
+
+def log_settings() -> None:
+    """Say in the flow run's log which database and which settings file it uses: a worker may have others than you."""
+    get_run_logger().info("uses %s and %s", describe_database(), describe_settings_file())
 
 
 def sign(flow_run_id: str) -> None:

@@ -18,7 +18,7 @@ from prefect.states import Cancelled, Completed, Failed
 from flows.cancellation import CancellationWatch
 from flows.cells import Cell
 from flows.reasons import told_by_reason
-from flows.reconcile_executions import reconcile, sign
+from flows.reconcile_executions import log_settings, reconcile, sign
 from flows.summary import ProgressBar, leave_summary
 from flows.vendor_limits import shared_vendor_limits
 from steps.domain.months import MonthWindow
@@ -49,6 +49,7 @@ class Manner:
 def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
+    log_settings()
     sign(flow_run_id)
     reconcile(besides=flow_run_id)
     execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
