@@ -30,6 +30,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
+from flows.run_names import name_of_this_run, name_scheduled_runs
 from tracking.database import describe_database
 from tracking.lease import lives_here, this_process
 from tracking.recorder import end_open_executions
@@ -59,11 +60,14 @@ class Reconciliation:
         )
 
 
-@flow(name="reconcile-executions")
+@flow(name="reconcile-executions", flow_run_name=name_of_this_run)
 def reconcile_executions() -> State[None]:
     """End the executions that a dead run left open, here and in Prefect."""
     log_settings()
-    return Completed(message=str(reconcile(besides=str(runtime.flow_run.id))))
+    found = reconcile(besides=str(runtime.flow_run.id))
+    with get_client(sync_client=True) as client:
+        name_scheduled_runs(client)
+    return Completed(message=str(found))
 
 
 def reconcile(besides: str | None = None) -> Reconciliation:

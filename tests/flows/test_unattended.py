@@ -159,6 +159,19 @@ def test_a_year_of_monthly_runs_is_scheduled_at_six_in_madrid_summer_and_winter(
     assert {str(run.parameters) for run in runs} == {"{'period': 'previous-month'}"}
 
 
+def test_runs_to_come_are_called_after_what_they_will_do(guide: Guide) -> None:
+    guide.follow("prefect deployment run reconcile-executions/every-5-minutes --watch")
+
+    with guide.client() as client:
+        named = {run.name: _time(run).astimezone(MADRID) for run in _auto_scheduled(client, "sync-import/monthly")}
+        reconciling = _auto_scheduled(client, "reconcile-executions/every-5-minutes")
+    assert len(named) >= RUNS_OF_A_YEAR
+    assert list(named) == [
+        f"import {next_month(first_of_month(time.date()), -1):%Y-%m} from services" for time in named.values()
+    ]
+    assert "reconcile" in {run.name for run in reconciling}
+
+
 def test_reconciling_is_scheduled_every_five_minutes(guide: Guide) -> None:
     with guide.client() as client:
         runs = await_answer(
@@ -179,20 +192,20 @@ def test_a_schedule_fires_and_the_worker_does_its_run_to_the_end(guide: Guide, b
         every_few_seconds: Any = IntervalSchedule(interval=timedelta(seconds=5), anchor_date=began)
         (schedule,) = client.create_deployment_schedules(deployment.id, [(every_few_seconds, True)])
         try:
-            run = await_answer(lambda: _first_ended(client, deployment.id), "a scheduled run's end")
+            run = await_answer(lambda: _first_ended(client, deployment.id, began), "a scheduled run's end")
         finally:
             client.delete_deployment_schedule(deployment.id, schedule.id)
 
+    last_month = MonthWindow.of(next_month(_time(run).astimezone(MADRID).date(), -1))
     assert run.auto_scheduled
     assert run.state is not None
+    assert run.name == f"import {last_month} from services"
     assert (run.state.type, run.state.message) == (StateType.COMPLETED, "5 of 5 executions completed")
-    assert _time(run) >= began
-    last_month = MonthWindow.of(next_month(_time(run).astimezone(MADRID).date(), -1))
     windows = {e.window_start for e in find_executions(HistoryFilter(flow_run_id=str(run.id)))}
     assert windows == {None, last_month.start}
 
 
-def _first_ended(client: SyncPrefectClient, deployment_id: Any) -> FlowRun | None:
+def _first_ended(client: SyncPrefectClient, deployment_id: UUID, since: datetime) -> FlowRun | None:
     runs = client.read_flow_runs(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id])),
         flow_run_filter=FlowRunFilter(
@@ -201,4 +214,4 @@ def _first_ended(client: SyncPrefectClient, deployment_id: Any) -> FlowRun | Non
             )
         ),
     )
-    return min(runs, key=_time, default=None)
+    return min((run for run in runs if _time(run) >= since), key=_time, default=None)
