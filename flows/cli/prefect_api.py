@@ -44,14 +44,16 @@ def prefect_api() -> Iterator[None]:
     """A reachable Prefect API inside the block.
 
     Raises:
-        PrefectUnavailableError: the configured one does not answer, or the temporary one did not start.
+        PrefectUnavailableError: the configured one does not answer or refuses access, or the temporary one did not
+            start.
     """
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
     if configured := PREFECT_API_URL.value():
-        _require_answer(configured)
-        with _still_there(), logs_delivered():
-            yield
+        with _still_there():
+            _require_answer(configured)
+            with logs_delivered():
+                yield
         return
     password = secrets.token_urlsafe()
     register_secret(password)
@@ -103,6 +105,24 @@ def _require_answer(url: str) -> None:
         raise PrefectUnavailableError(
             f"No Prefect server answers at PREFECT_API_URL {url} ({type(error).__name__}): "
             "start it with `prefect server start`, or unset the variable to use a temporary one"
+        ) from None
+    _require_access(url)
+
+
+def _require_access(url: str) -> None:
+    """Health is told to everybody; what a run needs, a protected server tells only who has its password."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.read_flows(limit=1)
+    except PrefectHTTPStatusError as error:
+        if (status := error.response.status_code) not in {401, 403}:
+            raise
+        raise PrefectUnavailableError(
+            f"The Prefect server at PREFECT_API_URL {url} refuses access ({status}): set PREFECT_API_AUTH_STRING to "
+            "the PREFECT_SERVER_API_AUTH_STRING that it was started with"
         ) from None
 
 
@@ -157,8 +177,8 @@ def _await_start(server: "subprocess.Popen[bytes]", url: str, output: IO[str]) -
                 pass
             sleep(_POLL_SECONDS)
     output.seek(0)
-    last_words = output.read().strip().splitlines()[-1:] or ["it said nothing"]
-    raise PrefectUnavailableError(f"The temporary Prefect server did not start: {last_words[0]}")
+    last_line = output.read().strip().splitlines()[-1:] or ["it said nothing"]
+    raise PrefectUnavailableError(f"The temporary Prefect server did not start: {last_line[0]}")
 
 
 def _free_port() -> int:

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from flows.cli.prefect_api import logs_delivered, prefect_api
+from flows.cli.prefect_api import PrefectUnavailableError, logs_delivered, prefect_api
 
 pytestmark = pytest.mark.prefect
 
@@ -77,6 +77,20 @@ def test_only_the_command_that_booted_the_temporary_server_is_answered(booted: B
     assert state.is_completed()
     assert run.id == state.state_details.flow_run_id
     assert "a line of the run" in logs
+
+
+def test_a_protected_server_without_its_password_is_refused_in_one_line(booted: Booted) -> None:
+    wrong = {PREFECT_API_AUTH_STRING: "admin:a-wrong-password"}
+
+    with (
+        temporary_settings(wrong),
+        pytest.raises(PrefectUnavailableError, match=r"refuses access \(401\): set PREFECT_API_AUTH_STRING") as no,
+        prefect_api(),
+    ):
+        pass
+
+    assert "\n" not in str(no.value)
+    assert "a-wrong-password" not in str(no.value)
 
 
 def test_waiting_for_the_temporary_server_loads_no_certificates_again_and_again(booted: Booted) -> None:
