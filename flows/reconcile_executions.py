@@ -26,11 +26,14 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
-from tracking.database import get_engine
+from flows.run_names import name_of_this_run, name_scheduled_runs
+from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
 from tracking.reconcile import EndedExecution, end_dead_executions, run_is_alive
+from tracking.settings import describe_settings_file
 
 FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors"]
 _UNENDED = [StateType.RUNNING, StateType.CANCELLING]
@@ -55,10 +58,14 @@ class Reconciliation:
         )
 
 
-@flow(name="reconcile-executions")
+@flow(name="reconcile-executions", flow_run_name=name_of_this_run)
 def reconcile_executions() -> State[None]:
     """End the executions that a dead run left open, here and in Prefect."""
-    return Completed(message=str(reconcile(besides=str(runtime.flow_run.id))))
+    log_settings()
+    found = reconcile(besides=str(runtime.flow_run.id))
+    with get_client(sync_client=True) as client:
+        name_scheduled_runs(client)
+    return Completed(message=str(found))
 
 
 def reconcile(besides: str | None = None) -> Reconciliation:
@@ -81,6 +88,11 @@ def _unended_runs(client: SyncPrefectClient) -> list[FlowRun]:
         flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)),
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNENDED))),
     )
+
+
+def log_settings() -> None:
+    """Say in the flow run's log which database and which settings file it uses: a worker may have others than you."""
+    get_run_logger().info("uses %s and %s", describe_database(), describe_settings_file())
 
 
 def mark_as_locked(flow_run: FlowRun) -> None:

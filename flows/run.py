@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flows.cancellation import CancellationWatch
 from flows.cells import Cell
 from flows.reasons import told_by_reason
-from flows.reconcile_executions import mark_as_locked, reconcile
+from flows.reconcile_executions import log_settings, mark_as_locked, reconcile
 from flows.summary import ProgressBar, leave_summary
 from flows.vendor_limits import shared_vendor_limits
 from steps.domain.months import MonthWindow
@@ -57,6 +57,7 @@ class Manner:
 def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
+    log_settings()
     reconcile(besides=flow_run_id)
     watch = CancellationWatch(flow_run_id)
     with run_lock(flow_run_id) as lock:
