@@ -3,6 +3,7 @@
 The enrollment list alone has user, cohort and status (vendors/fourgeeks.md, Request floor); it is read once a run.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -36,9 +37,9 @@ def sync_service_periods(
 ) -> dict[str, Any]:
     """Import enrollments from 4Geeks clients.
 
-    Processed are the enrollments of the window's clients, skipped those that are no course: without slug or end date,
-    or in an ignored cohort. A scope means its enrollments and periods, whichever clients they are: an unreadable one
-    was nobody's, so that any window may have met it.
+    Processed are the enrollments of the window's clients, skipped those that are no course of their own: without slug
+    or end date, in an ignored cohort, or in a micro cohort. A scope means its enrollments and periods, whichever
+    clients they are: an unreadable one was nobody's, so that any window may have met it.
     """
     settings = scope.ease(SyncSettings.load())
     with current_reads(window) as reads:
@@ -67,7 +68,8 @@ def apply_enrollments(
     contracts = load_contracts(session, clients)
     gone = _gone(contracts, owned)
     owned = _meant(owned, contracts, report.scope)
-    courses = [each for each in owned if not _is_no_course(each[1], rules)]
+    parts = micro_enrollments(listing.records)
+    courses = [each for each in owned if each[1].id not in parts and not _is_no_course(each[1], rules)]
     if not settings.accept_loss:
         refuse_if_most_are_gone(
             "fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.periods.keys(), gone=gone
@@ -109,6 +111,26 @@ def _owned(session: Session, clients: Mapping[int, str], enrollments: Iterable[E
     users = crm_users(session, clients, ((each.user_id, each.email) for each in listed))
     owners = [(users.of_enrollment(each.user_id, each.email), each) for each in listed]
     return [(client_id, each) for client_id, each in owners if client_id is not None and client_id in clients]
+
+
+def micro_enrollments(enrollments: Iterable[Enrollment]) -> frozenset[str]:
+    """The ids of the enrollments in micro cohorts, which are parts of a course (vendors/fourgeeks.md, last section).
+
+    The CRM enrolls a student of a macro cohort in each of its micro cohorts too. Such a row stays `ACTIVE` and has
+    dates of its own, so the row of the macro cohort alone says what becomes of the course. A row is one of a micro
+    cohort if it names its macro cohort, or if another row of the same user lists its cohort.
+    """
+    by_user: dict[str, list[Enrollment]] = defaultdict(list)
+    for each in enrollments:
+        by_user[each.user_id or each.email or each.id].append(each)
+    return frozenset(each.id for rows in by_user.values() for each in rows if _is_part_of_another(each, rows))
+
+
+def _is_part_of_another(enrollment: Enrollment, of_user: Iterable[Enrollment]) -> bool:
+    if enrollment.has_macro_cohort:
+        return True
+    others = (other for other in of_user if other.cohort_id != enrollment.cohort_id)
+    return any(enrollment.cohort_id in other.micro_cohort_ids for other in others)
 
 
 def _is_no_course(enrollment: Enrollment, rules: PeriodRules) -> bool:
