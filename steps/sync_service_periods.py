@@ -4,7 +4,8 @@ The enrollment list alone has user, cohort and status (vendors/fourgeeks.md, Req
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from sqlmodel import Session
@@ -16,7 +17,18 @@ from steps.connectors.listing import Listing
 from steps.domain.client import Client
 from steps.domain.contract import ServiceContract
 from steps.domain.crm_users import clients_of_people, crm_users
-from steps.domain.enrollment_matching import Contracts, PeriodKey, PeriodRules, Seat, load_contracts, match_periods
+from steps.domain.enrollment_matching import (
+    Contracts,
+    Course,
+    PeriodKey,
+    PeriodRules,
+    Seat,
+    load_contracts,
+    match_periods,
+    period_name,
+    reassign_periods,
+    write_reassigned,
+)
 from steps.domain.months import MonthWindow
 from steps.domain.period import ServicePeriod
 from steps.domain.rows import merge_rows, select_in
@@ -27,6 +39,7 @@ from steps.report import StepReport
 from steps.scope import EVERYTHING, Scope
 from steps.settings import SyncSettings
 from steps.vendor_reads import current_reads
+from tracking.columns import utc_now
 
 Owned = tuple[int, Enrollment]
 """A client of the window and one of its enrollments."""
@@ -67,23 +80,26 @@ def apply_enrollments(
     owned = _owned(session, clients, listing.records)
     contracts = load_contracts(session, clients)
     gone = _gone(contracts, owned)
-    owned = _meant(owned, contracts, report.scope)
-    parts = micro_enrollments(listing.records)
-    courses = [each for each in owned if each[1].id not in parts and not _is_no_course(each[1], rules)]
     if not settings.accept_loss:
-        refuse_if_most_are_gone(
-            "fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.periods.keys(), gone=gone
-        )
+        refuse_if_most_are_gone("fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.counted, gone=gone)
+    parts = micro_enrollments(listing.records)
+    reassigned = reassign_periods(contracts, _kickoffs(owned, rules), _courses_in_parts_only(owned, parts))
+    report.report_gone(write_reassigned(session, contracts, reassigned, utc_now()))
+    if reassigned.moved or reassigned.void:
+        contracts = load_contracts(session, clients)
+    owned = _meant(owned, contracts, report.scope)
+    courses = [each for each in owned if each[1].id not in parts and not _is_no_course(each[1], rules)]
     matched = match_periods(_seats(courses, rules), contracts, rules)
     merge = merge_rows(session, ServicePeriod, list(matched.rows.values()), ("contract_id", "external_id"))
     report.processed, report.skipped = len(owned), len(owned) - len(courses)
-    report.created, report.updated = len(merge.created), len(merge.updated)
+    report.created = len(merge.created)
+    report.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
     report.read_whole("enrollment", undecided=[each.id for each in listing.records])
     report.checked("enrollment", (enrollment.id for _, enrollment in owned))
-    report.checked("service_period", (_period_id(key) for key in contracts.periods))
+    report.checked("service_period", map(period_name, [*contracts.counted, *reassigned.moved, *reassigned.void]))
     report.reject_unreadable(listing)
     report.reject([*_without_kickoff(courses), *matched.problems])
-    report.report_gone(map(_gone_error, gone))
+    report.report_gone(_gone_error(reassigned.moved.get(key, key)) for key in gone if key not in reassigned.void)
 
 
 def _owners(session: Session, listing: Listing[Enrollment], scope: Scope) -> dict[int, str]:
@@ -101,8 +117,8 @@ def _meant(owned: list[Owned], contracts: Contracts, scope: Scope) -> list[Owned
     if scope.is_everything:
         return owned
     seats = {(client_id, each.cohort_slug) for client_id, each in owned if scope.concerns("enrollment", each.id)}
-    periods = [key for key in contracts.periods if scope.concerns("service_period", _period_id(key))]
-    seats |= {(contracts.client_of(contract_id), slug) for contract_id, slug in periods}
+    periods = [key for key in contracts.periods if scope.concerns("service_period", period_name(key))]
+    seats |= set(map(contracts.course_of, periods))
     return [(client_id, each) for client_id, each in owned if (client_id, each.cohort_slug) in seats]
 
 
@@ -157,18 +173,31 @@ def _seats(owned: Iterable[Owned], rules: PeriodRules) -> list[Seat]:
 def _gone(contracts: Contracts, owned: Iterable[Owned]) -> list[PeriodKey]:
     """The periods whose cohort is in none of their client's enrollments any more."""
     listed = {(client_id, each.cohort_slug) for client_id, each in owned}
-    return [key for key in contracts.periods if (contracts.client_of(key[0]), key[1]) not in listed]
+    return [key for key in contracts.counted if contracts.course_of(key) not in listed]
 
 
-def _period_id(key: PeriodKey) -> str:
-    """A name for a period whose enrollment nobody can name any more."""
-    return f"{key[0]}/{key[1]}"
+def _kickoffs(owned: Iterable[Owned], rules: PeriodRules) -> dict[Course, date]:
+    """The first day of each client's cohorts."""
+    return {
+        (client_id, each.cohort_slug): rules.day(each.kickoff)
+        for client_id, each in owned
+        if each.cohort_slug and each.kickoff
+    }
+
+
+def _courses_in_parts_only(owned: Iterable[Owned], parts: Collection[str]) -> set[Course]:
+    """Clients and cohorts whose every enrollment is one in a micro cohort."""
+    by_part: dict[bool, set[Course]] = {True: set(), False: set()}
+    for client_id, each in owned:
+        if each.cohort_slug:
+            by_part[each.id in parts].add((client_id, each.cohort_slug))
+    return by_part[True] - by_part[False]
 
 
 def _gone_error(key: PeriodKey) -> RecordRejectedError:
     message = f"the enrollment of contract {key[0]} in {key[1]} is gone from 4Geeks: its period is kept as it was"
     return RecordRejectedError(
-        "service_period", _period_id(key), message, {"contract_id": key[0], "cohort_slug": key[1]}
+        "service_period", period_name(key), message, {"contract_id": key[0], "cohort_slug": key[1]}
     )
 
 

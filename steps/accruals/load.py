@@ -122,7 +122,7 @@ def _periods(chunk: Chunk) -> Query:
     days = (as_text(day) for day in (period.start_date, period.end_date, period.status_change_date))
     return (
         select(contract_id, period.id, period.external_id, period.status, *days)
-        .where(chunk.holds(contract_id))
+        .where(chunk.holds(contract_id), period.voided_at.is_(None))
         .order_by(contract_id, period.id)
     )
 

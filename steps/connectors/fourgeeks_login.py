@@ -25,7 +25,7 @@ _CREDENTIALS_ARE_RIGHT = (
     "user inactive",
     "validate your email",
     "academy is not active",
-    "is deleted",
+    "academy is deleted",
 )
 """In the vendor's sentence: the account or the academy is closed, so no other password or role would help."""
 _PATH = "/auth/login/"

@@ -1,30 +1,50 @@
 """From enrollments to service periods (interfaces.md, How records are matched)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session
+from sqlalchemy import exists
+from sqlmodel import Session, col
 
+from steps.domain.accrual import AccruedPeriod
 from steps.domain.contract import ServiceContract
+from steps.domain.invoice import Invoice
 from steps.domain.period import PeriodStatus, ServicePeriod, period_status, service_type_of_slug
-from steps.domain.rows import Row, select_in
+from steps.domain.rows import Row, select_in, set_by_id
 from steps.domain.service import Service
 from steps.errors import RecordRejectedError
 
 PeriodKey = tuple[int, str]
 """Contract id and cohort slug."""
 
-_CONTRACT = (ServiceContract.id, ServiceContract.client_id, ServiceContract.contract_date, Service.service_type)
+
+Course = tuple[int, str]
+"""Client id and cohort slug."""
+
+_CONTRACT: tuple[Any, ...] = (
+    ServiceContract.id,
+    ServiceContract.client_id,
+    ServiceContract.contract_date,
+    Service.service_type,
+    exists()
+    .where(col(Invoice.service_contract_id) == ServiceContract.id, col(Invoice.voided_at).is_(None))
+    .label("has_documents"),
+)
 _PERIOD = (
+    ServicePeriod.id,
     ServicePeriod.contract_id,
     ServicePeriod.external_id,
     ServicePeriod.status,
     ServicePeriod.status_change_date,
+    ServicePeriod.start_date,
+    ServicePeriod.voided_at,
 )
 
 
@@ -72,33 +92,56 @@ class Contracts:
     """The contracts and periods of some clients."""
 
     by_client: Mapping[int, list[Row]]
-    """Each with `id`, `contract_date` and `service_type`."""
+    """Each with `id`, `contract_date`, `service_type` and `has_documents`: whether one is not void."""
     periods: Mapping[PeriodKey, Row]
+    """Void ones too."""
 
     @cached_property
-    def _clients(self) -> dict[int, int]:
-        return {contract["id"]: client_id for client_id, rows in self.by_client.items() for contract in rows}
+    def _by_id(self) -> dict[int, Row]:
+        return {contract["id"]: contract for rows in self.by_client.values() for contract in rows}
 
     def client_of(self, contract_id: int) -> int:
         """Whose contract it is."""
-        return self._clients[contract_id]
+        return int(self._by_id[contract_id]["client_id"])
+
+    def course_of(self, key: PeriodKey) -> Course:
+        """A period's client and cohort."""
+        return self.client_of(key[0]), key[1]
+
+    def has_documents(self, contract_id: int) -> bool:
+        """Whether anything is invoiced by it: a contract without documents keeps no enrollment."""
+        return bool(self._by_id[contract_id]["has_documents"])
+
+    @cached_property
+    def counted(self) -> list[PeriodKey]:
+        """The periods that are not void."""
+        return [key for key, row in self.periods.items() if row["voided_at"] is None]
 
     def contract_of(self, seat: Seat) -> int | None:
-        """The contract that a seat has or, if it has none yet, fits best; None if it fits none.
-
-        Nearest `contract_date` to the kickoff among those of the cohort's type; of two as near, the earlier date and
-        then the smaller id.
-        """
+        """The contract that a seat has or, if it has none yet, fits best; None if it fits none."""
         contracts = self.by_client.get(seat.client_id, [])
-        for contract in contracts:
-            if (contract["id"], seat.slug) in self.periods:
-                return int(contract["id"])
-        kind = service_type_of_slug(seat.slug)
-        fitting = [contract for contract in contracts if contract["service_type"] == kind]
+        own = [each for each in contracts if each["has_documents"] and (each["id"], seat.slug) in self.periods]
+        if own:
+            first = min(
+                own, key=lambda each: (self.periods[each["id"], seat.slug]["voided_at"] is not None, each["id"])
+            )
+            return int(first["id"])
+        return self.best_of((seat.client_id, seat.slug), seat.kickoff)
+
+    def best_of(self, course: Course, kickoff: date) -> int | None:
+        """The contract that an enrollment fits best, whichever it has; None if it fits none.
+
+        Nearest `contract_date` to the kickoff among those of the cohort's type that have documents; of two as near,
+        the earlier date and then the smaller id.
+        """
+        client_id, slug = course
+        kind = service_type_of_slug(slug)
+        contracts = self.by_client.get(client_id, [])
+        fitting = [each for each in contracts if each["has_documents"] and each["service_type"] == kind]
         if not fitting:
             return None
         nearest = min(
-            fitting, key=lambda each: (abs(each["contract_date"] - seat.kickoff), each["contract_date"], each["id"])
+            fitting, key=lambda each: (abs(each["contract_date"] - kickoff), each["contract_date"], each["id"])
         )
         return int(nearest["id"])
 
@@ -109,6 +152,68 @@ class MatchedPeriods:
 
     rows: dict[PeriodKey, Row] = field(default_factory=dict)
     problems: list[RecordRejectedError] = field(default_factory=list)
+
+
+@dataclass
+class Reassigned:
+    """Periods that cannot stay where, or what, they are."""
+
+    moved: dict[PeriodKey, PeriodKey] = field(default_factory=dict)
+    """Those that move to another contract: old key -> new key."""
+    void: list[PeriodKey] = field(default_factory=list)
+    """Periods that are no enrollments any more."""
+
+
+def reassign_periods(contracts: Contracts, kickoffs: Mapping[Course, date], parts: Collection[Course]) -> Reassigned:
+    """What is to be done with stored periods whose contract has no document, and with those of micro cohorts.
+
+    The enrollment of a contract whose documents moved away (an invoice whose service was corrected) follows to the
+    contract that it fits now, with its dates; if it fits none, it is void.
+
+    Args:
+        contracts: as stored.
+        kickoffs: of the enrollments that the CRM lists; of another a period's own start counts.
+        parts: clients' enrollments that are parts of another one, and nothing else.
+    """
+    reassigned = Reassigned()
+    taken = set(contracts.periods)
+    for key, row in contracts.periods.items():
+        course = contracts.course_of(key)
+        if course not in parts:
+            if contracts.has_documents(key[0]):
+                continue
+            best = contracts.best_of(course, kickoffs.get(course, row["start_date"]))
+            if best is not None and (best, key[1]) not in taken:
+                reassigned.moved[key] = (best, key[1])
+                taken.add((best, key[1]))
+                continue
+        if row["voided_at"] is None:
+            reassigned.void.append(key)
+    return reassigned
+
+
+def write_reassigned(
+    session: Session, contracts: Contracts, reassigned: Reassigned, now: datetime
+) -> list[RecordRejectedError]:
+    """Move and void periods. Returns what a person must know: void ones on which something is accrued already.
+
+    Postings stay as they are. Those of a period that moved, or whose contract has no document, need no word: the
+    accruals take back what a contract without documents accrued (accruals.md, row 5).
+    """
+    ids = {key: int(row["id"]) for key, row in contracts.periods.items()}
+    set_by_id(session, ServicePeriod, "contract_id", {ids[key]: new[0] for key, new in reassigned.moved.items()})
+    set_by_id(session, ServicePeriod, "voided_at", {ids[key]: now for key in reassigned.void})
+    parts = {ids[key]: key for key in reassigned.void if contracts.has_documents(key[0])}
+    accrued: dict[int, Decimal] = defaultdict(Decimal)
+    posting = AccruedPeriod.service_period_id, AccruedPeriod.accrued_amount
+    for row in select_in(session, posting, AccruedPeriod.service_period_id, parts):
+        accrued[row["service_period_id"]] += row["accrued_amount"]
+    return [_accrued_on_part(parts[period_id], amount) for period_id, amount in accrued.items() if amount]
+
+
+def period_name(key: PeriodKey) -> str:
+    """A name for a period in an integration error: its enrollment may be one that nobody can name any more."""
+    return f"{key[0]}/{key[1]}"
 
 
 def load_contracts(session: Session, client_ids: Iterable[int]) -> Contracts:
@@ -163,6 +268,7 @@ def _row(seat: Seat, contract_id: int, stored: Row | None, rules: PeriodRules) -
         "end_date": seat.ending,
         "status": status.value,
         "status_change_date": _status_change_date(seat, status, stored),
+        "voided_at": None,  # it is listed and fits, so it counts (again)
     }
 
 
@@ -188,6 +294,16 @@ def _no_contract(seat: Seat, *, has_any: bool) -> RecordRejectedError:
         seat.enrollment_id,
         f"{seat.label}: {trouble} (cohort type {kind})",
         {"client_id": seat.client_id, "cohort_slug": seat.slug, "service_type": kind.value},
+    )
+
+
+def _accrued_on_part(key: PeriodKey, amount: Decimal) -> RecordRejectedError:
+    return RecordRejectedError(
+        "service_period",
+        period_name(key),
+        f"{key[1]} of contract {key[0]} is a micro cohort, a part of another enrollment: it counts no more; the"
+        f" {amount} accrued on it stay, and what remains is accrued by the macro cohort's enrollment",
+        {"contract_id": key[0], "cohort_slug": key[1], "accrued_amount": str(amount)},
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from steps.domain.period import ServicePeriod
 from steps.process_accruals import process_accruals
 from steps.sandbox.campus import Cohort
 from steps.sandbox.server import SandboxServer
@@ -14,7 +15,7 @@ from steps.sync_invoices import sync_invoices
 from steps.sync_service_periods import sync_service_periods
 from steps.sync_services import sync_services
 from tests.steps.accruals.test_step_replay import Posting, postings
-from tests.steps.ledger_view import LedgerView
+from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, cohort, contact, enrollment, invoice, month, user
 from tests.steps.year_import import YEAR, import_year
 
@@ -63,6 +64,49 @@ def test_micro_cohorts_may_come_as_objects_as_in_the_list_of_cohorts(books: None
 
     assert sync_service_periods(month(1))["periods_skipped"] == 1
     assert {key[2] for key in LedgerView().periods()} == {"madrid-fs-1"}
+
+
+def test_the_period_of_a_micro_cohort_from_an_earlier_version_counts_no_more_and_what_it_accrued_stays(
+    books: None, sandbox: SandboxServer
+) -> None:
+    """As an earlier version left it: both rows were taken for enrollments."""
+    sandbox.world.enrollments.extend([enrollment(1, cohort=cohort("madrid-fs-1")), enrollment(2, cohort=PART)])
+    sync_service_periods(month(1))
+    process_accruals(month(2))
+    before = postings()
+    sandbox.world.enrollments[:] = [enrollment(1, cohort=MACRO), enrollment(2, cohort=PART, macro_cohort=MACRO)]
+
+    result = sync_service_periods(month(1))
+    (part,) = [row for row in rows(ServicePeriod) if row["external_id"] == PART.slug]
+    told = [row["error_message"] for row in whole_ledger()["integration_error"]]
+    again, ledger = sync_service_periods(month(1)), whole_ledger()
+    sync_service_periods(month(1))
+    process_accruals(month(3))
+
+    assert (result["periods_created"], result["periods_updated"], result["errors"]) == (0, 1, 1)
+    assert part["voided_at"] is not None
+    assert LedgerView().errors() == {("service_period", f"{part['contract_id']}/{PART.slug}")}
+    assert "accrued on it stay" in told[0]
+    assert (again["periods_updated"], again["errors"]) == (0, 0)
+    assert whole_ledger() == ledger
+    assert before < postings()
+    assert {posting[2] for posting in postings() - before} == {"madrid-fs-1"}
+
+
+def test_a_micro_cohort_that_is_taken_out_of_its_macro_cohort_is_an_enrollment_again(
+    books: None, sandbox: SandboxServer
+) -> None:
+    sandbox.world.enrollments.append(enrollment(2, "DROPPED", cohort=PART, updated=date(2024, 3, 12)))
+    sync_service_periods(month(1))
+    before = LedgerView().periods()
+    sandbox.world.enrollments[0] = replace(sandbox.world.enrollments[0], macro_cohort=MACRO)
+    sync_service_periods(month(1))
+    void = LedgerView().periods()
+    sandbox.world.enrollments[0] = enrollment(2, "DROPPED", cohort=PART, updated=date(2024, 5, 1))
+
+    sync_service_periods(month(1))
+
+    assert (void, LedgerView().periods()) == ({}, before)
 
 
 def _accrued_year(sandbox: SandboxServer, world: World) -> set[Posting]:
