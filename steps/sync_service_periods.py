@@ -163,6 +163,7 @@ def _seats(owned: Iterable[Owned], rules: PeriodRules) -> list[Seat]:
             kickoff=rules.day(each.kickoff),
             ending=rules.day(each.ending),
             educational_status=each.educational_status,
+            created_on=rules.day(each.created_at) if each.created_at else None,
             updated_on=rules.day(each.updated_at) if each.updated_at else None,
         )
         for client_id, each in owned

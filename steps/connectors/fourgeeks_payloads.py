@@ -37,6 +37,8 @@ class Enrollment:
     ending: datetime | None
     """None for cohorts that never end."""
     educational_status: str | None
+    created_at: datetime | None
+    """When the CRM made the row, whatever the course's dates are."""
     updated_at: datetime | None
     """Moves on any save of the row: no date of the status."""
     raw: dict[str, Any]
@@ -77,6 +79,7 @@ def parse_enrollment(row: dict[str, Any]) -> Enrollment:
         kickoff=moment(cohort, "kickoff_date"),
         ending=moment(cohort, "ending_date"),
         educational_status=text(row, "educational_status").upper() or None,
+        created_at=moment(row, "created_at"),
         updated_at=moment(row, "updated_at"),
         raw=plain(row),
         micro_cohort_ids=_ids_of(cohort, "micro_cohorts"),

@@ -44,6 +44,7 @@ _PERIOD = (
     ServicePeriod.status,
     ServicePeriod.status_change_date,
     ServicePeriod.start_date,
+    ServicePeriod.created_on,
     ServicePeriod.voided_at,
 )
 
@@ -79,6 +80,7 @@ class Seat:
     kickoff: date
     ending: date
     educational_status: str | None
+    created_on: date | None
     updated_on: date | None
 
     @property
@@ -268,8 +270,15 @@ def _row(seat: Seat, contract_id: int, stored: Row | None, rules: PeriodRules) -
         "end_date": seat.ending,
         "status": status.value,
         "status_change_date": _status_change_date(seat, status, stored),
+        "created_on": _created_on(seat, stored),
         "voided_at": None,  # it is listed and fits, so it counts (again)
     }
+
+
+def _created_on(seat: Seat, stored: Row | None) -> date | None:
+    """The first day of all: an enrollment that is taken out of its cohort and put back is a new row of the CRM."""
+    days = seat.created_on, stored["created_on"] if stored else None
+    return min((day for day in days if day is not None), default=None)
 
 
 def _status_change_date(seat: Seat, status: PeriodStatus, stored: Row | None) -> date | None:
