@@ -25,12 +25,10 @@ from steps.domain.enrollment_matching import (
     Seat,
     load_contracts,
     match_periods,
-    period_name,
-    reassign_periods,
-    write_reassigned,
 )
 from steps.domain.months import MonthWindow
 from steps.domain.period import ServicePeriod
+from steps.domain.period_reassignment import period_name, reassign_periods, write_reassigned
 from steps.domain.rows import merge_rows, select_in
 from steps.domain.vanished import refuse_if_most_are_gone
 from steps.domain.window_clients import clients_of_window
