@@ -33,7 +33,8 @@ def sync_invoices(window: MonthWindow, execution_id: int | None = None, scope: S
     """Import invoices and clients from Holded.
 
     Processed are the documents of the window, unreadable ones included; created and updated are rows written, credit
-    notes of other windows that followed their invoice too; voided are documents that the vendor lists no more.
+    notes of other windows that followed their invoice too; voided are documents that the vendor lists no more. A
+    contract that has no document left is canceled and reported.
     Skipped are documents without a service line: stored without contract, and counted as created when they are new.
     """
     settings = scope.ease(SyncSettings.load())
@@ -70,11 +71,12 @@ def apply_invoices(
     report.reject([*relinked.problems, *_without_contact(documents)])
     report.report_gone(gone.problems)
     mark_void(session, gone, utc_now())
-    recompute_contracts(
-        session,
-        touched | linking.contract_ids | relinked.contract_ids | gone.contract_ids,
-        lambda row: settings.amount_counted(total=row["total_amount"], net=row["net_amount"]),
+    touched |= linking.contract_ids | relinked.contract_ids | gone.contract_ids
+    emptied = recompute_contracts(
+        session, touched, lambda row: settings.amount_counted(total=row["total_amount"], net=row["net_amount"])
     )
+    report.report_gone(emptied)
+    report.checked("service_contract", map(str, touched))
     _count(report, linkable, merge, clients)
     report.processed += len(rejected)
     report.updated += linking.moved + relinked.moved

@@ -73,12 +73,16 @@ class Answer:
             status=self.status,
         )
 
+    def is_page(self) -> bool:
+        """Whether the body is HTML, as of a path that no API has."""
+        return self.body.lstrip()[:1] == b"<"
+
     def reason(self) -> str:
         """What the vendor says went wrong, short and without secrets."""
         try:
             body = json.loads(self.body)
         except (ValueError, RecursionError):
-            return snippet("an HTML page" if self.body.lstrip()[:1] == b"<" else self.text)
+            return snippet("an HTML page" if self.is_page() else self.text)
         return snippet(reason_of(body))
 
     def retry_after(self) -> float | None:
