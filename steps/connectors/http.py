@@ -124,6 +124,8 @@ class VendorHttp:
 
     def __init__(self, site: Site, auth: httpx.Auth | None = None, headers: Mapping[str, str] | None = None) -> None:
         self._site = site
+        self.one_attempt = False
+        """Whether a request is sent once only, whatever the policy says."""
         self._limiter = limiter_of(site.vendor, site.base_url, site.rate)
         limits = site.rules.limits
         self._client = httpx.Client(
@@ -158,7 +160,7 @@ class VendorHttp:
         try:
             for attempt in stamina.retry_context(
                 on=patience,
-                attempts=request.attempts or policy.attempts,
+                attempts=1 if self.one_attempt else request.attempts or policy.attempts,
                 timeout=policy.total,
                 wait_initial=policy.first_wait,
                 wait_max=policy.longest_wait,
