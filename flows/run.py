@@ -20,10 +20,12 @@ from flows.cells import Cell
 from flows.reasons import told_by_reason
 from flows.reconcile_executions import reconcile, sign
 from flows.summary import ProgressBar, leave_summary
-from flows.vendor_limits import shared_vendor_limits
+from flows.vendor_limits import TimeLimit, limits_before_requests
 from steps.domain.months import MonthWindow
+from steps.errors import RunTimeLimitError
 from steps.progress import News, conclude, listening, say
 from steps.report import describe_result
+from steps.settings import SyncSettings
 from steps.task import TASKS
 from steps.vendor_reads import shared_reads
 from tracking.claims import Overlap
@@ -34,6 +36,8 @@ from tracking.hooks import describe_failure
 from tracking.recorder import end_open_executions, plan_executions
 
 REASONS_NAMED = 5
+THE_REST = "what was left"
+"""Name of all that had not begun when the run's time was over."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Manner:
 def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
+    settings: SyncSettings = SyncSettings.load()
+    limit = TimeLimit.from_now(settings.run_hours)
     sign(flow_run_id)
     reconcile(besides=flow_run_id)
     execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
@@ -59,30 +65,41 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
             _ending_the_rest(flow_run_id, watch),
             heartbeat(flow_run_id, watch.look),
             ProgressBar(len(cells)) as bar,
-            shared_vendor_limits(),
+            limits_before_requests(limit),
             shared_reads(span),
         ):
-            failures = _run_each(list(zip(cells, execution_ids, strict=True)), manner, bar)
+            failures = _run_each(list(zip(cells, execution_ids, strict=True)), manner, limit, bar)
     except KeyboardInterrupt:
         if watch.requested:
             return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
         raise
-    end_open_executions(flow_run_id, f"not run, because it builds on what failed: {_named(failures)}")
+    end_open_executions(flow_run_id, _why_not_run(failures))
     executions = executions_of_run(flow_run_id)
     leave_summary(executions)
     return _final_state(failures, executions)
 
 
-def _run_each(cells: Sequence[tuple[Cell, int]], manner: Manner, bar: ProgressBar) -> dict[str, str]:
-    """Do the cells one after the other. Which failed, and why."""
+def _run_each(cells: Sequence[tuple[Cell, int]], manner: Manner, limit: TimeLimit, bar: ProgressBar) -> dict[str, str]:
+    """Do the cells one after the other, while there is time. Which failed, and why."""
     failures: dict[str, str] = {}
     for cell, execution_id in cells:
+        try:
+            limit.require()
+        except RunTimeLimitError as error:
+            failures[THE_REST] = str(error)
+            break
         if failure := _run_cell(cell, execution_id, manner.overlap):
             failures[cell.name] = failure
             if manner.stop_at_failure:
                 break
         bar.advance()
     return failures
+
+
+def _why_not_run(failures: Mapping[str, str]) -> str:
+    if THE_REST in failures:
+        return f"not run: {failures[THE_REST]}"
+    return f"not run, because it builds on what failed: {_named(failures)}"
 
 
 def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
