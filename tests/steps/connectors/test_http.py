@@ -143,6 +143,31 @@ def test_an_answer_that_drips_is_given_up_as_a_whole(vendor: ScriptedVendor, imp
         ask(vendor, HttpRules(impatient.retry, Limits(read=5.0, whole=0.1)))
 
 
+def test_headers_that_drip_are_given_up_too(vendor: ScriptedVendor, impatient: HttpRules) -> None:
+    """No read takes long, and the answer never begins: only a limit for the whole exchange ends it."""
+    vendor.answers(Reply(drip_headers=True))
+
+    with pytest.raises(VendorUnavailableError, match="did not end within"):
+        ask(vendor, HttpRules(impatient.retry, Limits(read=5.0, whole=0.2)))
+
+    assert len(vendor.sent) == 4
+
+
+def test_a_compressed_answer_that_drips_is_given_up_too(vendor: ScriptedVendor, impatient: HttpRules) -> None:
+    """Its first bytes hold nothing yet that could be handed on."""
+    packed = gzip.compress(json.dumps(["x" * 1000]).encode()) + b" " * 10_000
+    vendor.answers(Reply(raw=packed, headers={"Content-Encoding": "gzip"}, drip=True))
+
+    with pytest.raises(VendorUnavailableError, match="did not end within"):
+        ask(vendor, HttpRules(impatient.retry, Limits(read=5.0, whole=0.1)))
+
+
+def test_after_an_answer_that_was_given_up_the_next_one_is_read(vendor: ScriptedVendor, impatient: HttpRules) -> None:
+    vendor.answers(Reply(drip_headers=True), Reply(["x" * 10_000], drip=True), [1])
+
+    assert ask(vendor, HttpRules(impatient.retry, Limits(read=5.0, whole=0.5))) == [1]
+
+
 def test_a_vendor_that_is_not_there_is_named(impatient: HttpRules) -> None:
     with (
         VendorHttp(Site("acme", "http://127.0.0.1:1", 1000, {}, rules=impatient)) as http,
