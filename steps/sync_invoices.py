@@ -74,7 +74,8 @@ def apply_invoices(
     )
     _count(report, linkable, merge, clients)
     report.checked("service", read.accounts)
-    report.processed += len(rejected)
+    taken = {document.id for document in documents}
+    report.processed += sum(error.external_id not in taken for error in rejected)
     report.updated += linking.moved + relinked.moved
     report.extra["invoices_voided"] = len(gone.newly)
 

@@ -1,6 +1,7 @@
 """The one way to ask a vendor: what is tried again, what is not, and what a person is told."""
 
 import gzip
+import io
 import json
 from dataclasses import replace
 from decimal import Decimal
@@ -154,9 +155,11 @@ def test_headers_that_drip_are_given_up_too(vendor: ScriptedVendor, impatient: H
 
 
 def test_a_compressed_answer_that_drips_is_given_up_too(vendor: ScriptedVendor, impatient: HttpRules) -> None:
-    """Its first bytes hold nothing yet that could be handed on."""
-    packed = gzip.compress(json.dumps(["x" * 1000]).encode()) + b" " * 10_000
-    vendor.answers(Reply(raw=packed, headers={"Content-Encoding": "gzip"}, drip=True))
+    """Its first bytes, a long file name here, hold nothing that could be handed on."""
+    packed = io.BytesIO()
+    with gzip.GzipFile("x" * 10_000, "wb", fileobj=packed) as file:
+        file.write(b"[1]")
+    vendor.answers(Reply(raw=packed.getvalue(), headers={"Content-Encoding": "gzip"}, drip=True))
 
     with pytest.raises(VendorUnavailableError, match="did not end within"):
         ask(vendor, HttpRules(impatient.retry, Limits(read=5.0, whole=0.1)))
