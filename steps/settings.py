@@ -134,6 +134,8 @@ class SyncSettings(_Settings):
     ignored_cohorts: CommaList = ("yomequedoencasa", "*-pt-general")
     accept_loss: bool = False
     """Believe a vendor's list that lost most of what it had (see `SuspiciousEmptyError`)."""
+    run_hours: float = Field(default=6.0, gt=0, le=168)
+    """How long a run may last: what has not begun by then fails, and vendors are asked nothing more."""
     error_budget: str = "50%"
     """How many records of a window may be in trouble before its step fails: a share, or a number."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from steps.connectors.fields import FieldError, child, code, identifier, is_empty, moment, text
+from steps.connectors.fields import FieldError, child, code, identifier, is_empty, moment, reference, text
 from steps.connectors.json_value import Json, plain
 from steps.domain.client import normalize_email
 
@@ -53,7 +53,7 @@ def parse_student(row: dict[str, Any]) -> Student:
     user = child(row, "user")
     return Student(
         profile_id=identifier(row),
-        user_id=code(user, "id") or None,
+        user_id=reference(user) or None,
         email=normalize_email(text(user, "email")) or normalize_email(text(row, "email")),
         status=text(row, "status").upper(),
         raw=plain(row),
@@ -71,7 +71,7 @@ def parse_enrollment(row: dict[str, Any]) -> Enrollment:
         raise FieldError("user or cohort is missing")
     return Enrollment(
         id=identifier(row),
-        user_id=code(user, "id") or None,
+        user_id=reference(user) or None,
         email=normalize_email(text(user, "email")),
         cohort_id=code(cohort, "id") or None,
         cohort_slug=text(cohort, "slug") or None,
