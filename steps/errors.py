@@ -12,6 +12,7 @@ SyncError
 │  └─ VendorPayloadError       the answer is not what the sheet says      -> fail the window
 │     └─ SuspiciousEmptyError  a list lost most of what it had            -> fail the window
 ├─ RecordRejectedError         one record cannot be applied               -> integration_error, the step goes on
+│  └─ RecordRepairedError      it was, without what cannot be stored      -> integration_error, the step goes on
 ├─ ErrorBudgetError            too many of them                           -> fail the window, keep the errors
 ├─ RunTimeLimitError           the run has lasted too long                -> fail what is left of it
 └─ AccrualError                an accounting promise would break          -> roll the month back
@@ -101,6 +102,10 @@ class RecordRejectedError(SyncError):
     def _stand_in(self) -> str:
         content = json.dumps(self.record, sort_keys=True, default=str)
         return f"{STAND_IN}{sha256(content.encode()).hexdigest()[:16]}"
+
+
+class RecordRepairedError(RecordRejectedError):
+    """The record was applied, without what no database stores: people are told, and nothing of it is missing."""
 
 
 class ErrorBudgetError(SyncError):

@@ -41,7 +41,7 @@ class StepReport:
     def reject_unreadable(self, listing: Listing[Any]) -> None:
         """Note the unreadable records of a list that holds far more than what is processed, as those of the CRM do."""
         self._unreadable |= self._note(listing.rejected)
-        self._listed += len(listing.records) + len(listing.rejected)
+        self._listed += listing.count
 
     def report_gone(self, errors: Iterable[RecordRejectedError]) -> None:
         """Note records that the vendor has no longer: people should know, but no record at hand is in trouble."""
