@@ -19,6 +19,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlmodel import Session
 
+from tracking.encryption import forget_keys
 from tracking.errors import DatabaseUnusableError
 from tracking.migrate import upgrade_database
 from tracking.reseal import require_present_key
@@ -155,6 +156,7 @@ def _database_url(_variable: str | None) -> URL:
 def dispose_engines() -> None:
     """Close every pooled connection; the next use reads the settings again and opens new ones."""
     _database_url.cache_clear()
+    forget_keys()
     with _opening:
         for engines in (_engines, _tracking_engines):
             while engines:
