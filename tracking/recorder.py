@@ -19,7 +19,7 @@ from tracking.columns import utc_now
 from tracking.database import tracking_session, tracking_statement
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.lease import this_process
-from tracking.redaction import redact, redact_emails
+from tracking.redaction import redact_message
 from tracking.statements import as_parameter, change
 
 PROVED = "execution that has its window"
@@ -134,7 +134,7 @@ def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool
         if row is not None and row.result is not None:
             return _end(session.connection(), _of_task(task_run_id), ExecutionStatus.COMPLETED) > 0
         details = {**(row.details if row else {}), **({"error_type": error_type} if error_type else {})}
-        values = {"error_message": redact_emails(redact(message)), "metadata": details}
+        values = {"error_message": redact_message(message, emails=True), "metadata": details}
         return _end(session.connection(), _of_task(task_run_id), ExecutionStatus.FAILED, **values) > 0
 
 
@@ -148,7 +148,7 @@ def end_open_executions(flow_run_id: str, reason: str) -> int:
         rows = session.exec(select(SyncExecution).where(of_run, col(SyncExecution.status).in_(OPEN_STATUSES))).all()
         done = [row.id for row in rows if row.result is not None]
         _end(session.connection(), col(SyncExecution.id).in_(done), ExecutionStatus.COMPLETED)
-        return _end(session.connection(), of_run, ExecutionStatus.FAILED, error_message=redact(reason))
+        return _end(session.connection(), of_run, ExecutionStatus.FAILED, error_message=redact_message(reason))
 
 
 def end_execution(session: Session, execution_id: int, status: ExecutionStatus, reason: str | None) -> bool:

@@ -23,7 +23,7 @@ from steps.errors import SyncError, UsageError
 from tracking.claims import Overlap
 from tracking.database import dispose_engines
 from tracking.errors import DatabaseUnusableError
-from tracking.redaction import redact
+from tracking.redaction import redact_message
 
 app = typer.Typer(
     add_completion=False,
@@ -126,7 +126,7 @@ def run_command(arguments: list[str]) -> int:
         error_line(f"Error: {error}")
         return ExitStatus.FAILED
     except SQLAlchemyError as error:
-        error_line(f"Error: the database failed: {redact(str(getattr(error, 'orig', error)).splitlines()[0])}")
+        error_line(f"Error: the database failed: {redact_message(str(getattr(error, 'orig', error)).splitlines()[0])}")
         return ExitStatus.FAILED
     finally:
         dispose_engines()

@@ -17,7 +17,7 @@ from steps.errors import (
     VendorRejectedError,
     VendorUnavailableError,
 )
-from tracking.redaction import redact, redact_emails
+from tracking.redaction import redact_message
 
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504, 529})
 """Statuses that a later try may change, whatever the vendor."""
@@ -107,7 +107,7 @@ def reason_of(body: Json) -> str:
 
 def snippet(text: str) -> str:
     """One short line. Redacted before it is cut: half a secret would be shown otherwise."""
-    line = " ".join(redact_emails(redact(text)).split())
+    line = " ".join(redact_message(text, emails=True).split())
     return line if len(line) <= _LONGEST_SNIPPET else f"{line[:_LONGEST_SNIPPET]}..."
 
 
