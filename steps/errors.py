@@ -64,6 +64,10 @@ class VendorNotFoundError(VendorRejectedError):
     """The vendor has no such record."""
 
 
+class VendorUnfinishedError(VendorError):
+    """Work that was accepted and whose end nobody told in time; it is not asked for again, for it may still go on."""
+
+
 class VendorPayloadError(VendorError):
     """A 200 that is not what the vendor sheet says: no JSON, cut short, another shape, a page that repeats."""
 

@@ -22,7 +22,7 @@ from tracking.redaction import redact_message
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504, 529})
 """Statuses that a later try may change, whatever the vendor."""
 _LONGEST_SNIPPET = 200
-_REASONS = ("info", "detail", "message", "error", "title", "non_field_errors")
+_REASONS = ("info", "detail", "message", "error", "title", "non_field_errors", "error_details")
 """Keys under which one backend or another says why, best first (vendors/*.md, Errors; RFC 9457)."""
 
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.dialects import sqlite
@@ -265,6 +265,7 @@ _JSON = st.recursive(_MARKED | st.text() | st.none() | st.integers(), lambda inn
 
 
 @given(texts=st.lists(_MARKED | st.text(), min_size=1), value=_JSON, secret=st.sampled_from(["", new_key()]))
+@settings(deadline=None)
 def test_whatever_looks_sealed_comes_back_as_it_went_in(texts: list[str], value: object, secret: str) -> None:
     dialect = sqlite.dialect()
     with pytest.MonkeyPatch.context() as patch:

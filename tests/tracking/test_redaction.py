@@ -5,7 +5,7 @@ import sys
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracking.fingerprint import error_fingerprint
@@ -81,6 +81,7 @@ def test_a_message_that_is_too_long_keeps_its_beginning_and_its_end(length: int)
 @given(
     filler=st.sampled_from(["x", " ", "://", "@", "a@b.c "]), before=st.integers(49_970, 50_030), ahead=st.booleans()
 )
+@settings(deadline=None)
 def test_no_half_of_a_secret_is_shown_where_a_message_is_cut(filler: str, before: int, ahead: bool) -> None:
     secret = "5ecret-in-a-very-long-text"
     register_secret(secret)
@@ -124,6 +125,7 @@ _WORDS = st.lists(st.text("ab1.-+_@ :/\n", max_size=12), max_size=12).map("".joi
 
 
 @given(before=_WORDS, after=_WORDS)
+@settings(deadline=None)
 def test_an_email_is_masked_whatever_is_around_it(before: str, after: str) -> None:
     name = uuid4().hex
 
