@@ -12,10 +12,9 @@ from zoneinfo import ZoneInfo
 from flows.cells import Cell
 from flows.order import IMPORT_ORDER
 from steps.catalog import ACCRUALS, Step
+from steps.report import changed_something
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.history import CellHistory, CellKey, cell_histories
-
-_CHANGES = ("_created", "_updated", "_voided")
 
 
 class CellState(StrEnum):
@@ -86,7 +85,7 @@ def _assess_completed(
         why = f"read on {done.started_at.astimezone(zone):%Y-%m-%d}, before the month was over"
         return Assessment(cell, CellState.stale, why, done.id)
     for source in _sources(cell, histories):
-        if source.completed_at and source.completed_at > done.started_at and _changed_something(source):
+        if source.completed_at and source.completed_at > done.started_at and changed_something(source.result or {}):
             why = f"{source.name} has changed something since (execution {source.id})"
             return Assessment(cell, CellState.stale, why, done.id, source)
     return Assessment(cell, CellState.completed, execution_id=done.id)
@@ -111,12 +110,6 @@ def _feeds(step_name: str, month: date | None, cell: Cell) -> bool:
 def _steps_before(step: Step) -> list[str]:
     ids = [each.id for each in IMPORT_ORDER]
     return ids if step is ACCRUALS else ids[: ids.index(step.id)]
-
-
-def _changed_something(execution: SyncExecution) -> bool:
-    result = execution.result or {}
-    written = any(value for name, value in result.items() if name.endswith(_CHANGES) and isinstance(value, int))
-    return written or result.get("amount_accrued", "0.00") != "0.00"
 
 
 def _key(cell: Cell) -> CellKey:

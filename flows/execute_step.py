@@ -52,4 +52,4 @@ def execute_step(
     asked = AskedRange(year, start_date, end_date)
     span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
     chosen = STEPS[step]
-    return run_cells(cells_of((chosen,), span), span, Manner(overlap, stop_at_failure=chosen is ACCRUALS))
+    return run_cells(cells_of((chosen,), span, settings), span, Manner(overlap, stop_at_failure=chosen is ACCRUALS))

@@ -48,7 +48,7 @@ def process_accruals(
     else:
         asked = AskedRange(year, start_date, end_date, period)
         span = resolve_accrual_range(asked, runtime.flow_run.scheduled_start_time, settings)
-        cells = choose_cells(cells_of((ACCRUALS,), span), only, settings.zone)
+        cells = choose_cells(cells_of((ACCRUALS,), span, settings), only, settings.zone)
     state = run_cells(cells, span, Manner(overlap, stop_at_failure=True))
     leave_accrual_pictures(span, settings)
     return state

@@ -20,16 +20,18 @@ SyncError
 
 import json
 from hashlib import sha256
-from typing import Any
+from typing import Any, ClassVar
 
-from tracking.redaction import redact, redact_json
+from tracking.redaction import LONGEST_MESSAGE, redact_json, redact_message
 
 
 class SyncError(Exception):
-    """Root of the tree. The message is for people, and never holds a secret."""
+    """Root of the tree. The message is for people, never holds a secret, and leaves out the middle of a long text."""
+
+    longest_message: ClassVar[int] = LONGEST_MESSAGE
 
     def __init__(self, message: str) -> None:
-        super().__init__(redact(message))
+        super().__init__(redact_message(message, self.longest_message))
 
 
 class UsageError(SyncError):
@@ -74,6 +76,10 @@ class VendorNotFoundError(VendorRejectedError):
     """The vendor has no such record."""
 
 
+class VendorUnfinishedError(VendorError):
+    """Work that was accepted and whose end nobody told in time; it is not asked for again, for it may still go on."""
+
+
 class VendorPayloadError(VendorError):
     """A 200 that is not what the vendor sheet says: no JSON, cut short, another shape, a page that repeats."""
 
@@ -87,7 +93,12 @@ STAND_IN = "without-id-"
 
 
 class RecordRejectedError(SyncError):
-    """One record cannot be applied; it becomes an `integration_error` and the step goes on."""
+    """One record cannot be applied; it becomes an `integration_error` and the step goes on.
+
+    The message is one of many in a list; the whole record is in `record`.
+    """
+
+    longest_message = 600
 
     def __init__(self, entity_type: str, external_id: str, message: str, record: Any = None) -> None:
         self.entity_type, self.external_id = entity_type, external_id

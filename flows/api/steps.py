@@ -25,8 +25,11 @@ from tracking.columns import utc_now
 
 router = APIRouter(prefix="/api/sync", tags=["steps"], route_class=TaggedRoute)
 
-StepId = Annotated[str, WithJsonSchema({"type": "string", "enum": list(STEPS)})]
-FirstOfMonth = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^20\d{2}-(0[1-9]|1[0-2])-01$"})]
+StepId = Annotated[str, Field(max_length=64), WithJsonSchema({"type": "string", "enum": list(STEPS)})]
+FirstOfMonth = Annotated[
+    str, Field(max_length=64), WithJsonSchema({"type": "string", "pattern": r"^20\d{2}-(0[1-9]|1[0-2])-01$"})
+]
+"""Both are judged by `flows/parameters.py`, whose messages name what was given: as long as that is short."""
 
 
 class StepRequest(BaseModel):
@@ -92,7 +95,7 @@ async def execute_step(
     asked: StepRequest,
     settings: AppSettings,
     runs: AppRuns,
-    prefer: Annotated[str, Header(description="`respond-async`: do not wait for the end.")] = "",
+    prefer: Annotated[str, Header(max_length=255, description="`respond-async`: do not wait for the end.")] = "",
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> Any:
     """Run one step over its months through Prefect, and answer when it is done, or at once if asked so.

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from flows.cli.tables import accrual_table, counts_table, grids
 from steps.catalog import ACCRUALS
+from steps.report import notifications_of
 from tracking.execution import SyncExecution
 from tracking.history import executions_of_run, pending_errors_by_kind
 
@@ -38,9 +39,10 @@ def show_outcome(flow_run_id: str, state: str, message: str | None, *, as_json: 
 
 def _show_notifications(console: Console, execution: SyncExecution) -> None:
     """What the last month wants a person to look at; the earlier months' are in the history."""
-    notifications = (execution.result or {}).get("notifications", [])
+    notifications = notifications_of(execution.result or {})
     for note in notifications[:_SHOWN_NOTIFICATIONS]:
-        console.print(Text(f"{execution.name}: contract {note['contract_id']}: {note['message']}", style="yellow"))
+        about = f"contract {note.contract_id}: " if note.contract_id else ""
+        console.print(Text(f"{execution.name}: {about}{note.message}", style="yellow"))
     if (more := len(notifications) - _SHOWN_NOTIFICATIONS) > 0:
         console.print(f"... and {more} more: sync-actions history --step accruals --json")
 

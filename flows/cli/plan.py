@@ -34,7 +34,7 @@ def plan_run(
     request = Request(from_step, year, start_date, end_date, only=only)
     step, span = request.resolve()
     settings: SyncSettings = SyncSettings.load()
-    cells = cells_of((ACCRUALS,) if step == ACCRUALS.id else steps_from(step), span)
+    cells = cells_of((ACCRUALS,) if step == ACCRUALS.id else steps_from(step), span, settings)
     everything = assess(cells, settings.zone)
     chosen = [each for each in everything if only is None or each.state == Only(only).value]
     plan_id = make_plan(chosen, span)

@@ -10,6 +10,7 @@ from flows.page.notices import ask
 from flows.page.run_progress import RunProgress
 from flows.page.visit import Visit
 from steps.catalog import STEPS
+from steps.connectors.backend import called_by_month
 from steps.domain.months import MonthWindow, next_month
 from steps.errors import SyncError
 
@@ -78,7 +79,7 @@ class RunForm:
     def request(self) -> Request:
         """What is asked for, as the command line would be."""
         step = str(self._step.value)
-        if not STEPS[step].by_month:
+        if not called_by_month(STEPS[step], self._visit.settings):
             return Request(step)
         if self._range.kind.value == _YEAR:
             return Request(step, year=str(self._range.year.value))
@@ -88,8 +89,9 @@ class RunForm:
         """Say what the step does and which months it would be."""
         step = STEPS[str(self._step.value)]
         self._what.set_text(self._visit.texts(f"step.{step.id}.what"))
-        self._months.set_visibility(step.by_month)
-        if not step.by_month:
+        by_month = called_by_month(step, self._visit.settings)
+        self._months.set_visibility(by_month)
+        if not by_month:
             self._summary.set_text(self._visit.texts("run.once"))
             return
         try:
