@@ -12,6 +12,7 @@ SyncError
 │     └─ SuspiciousEmptyError  a list lost most of what it had            -> fail the window
 ├─ RecordRejectedError         one record cannot be applied               -> integration_error, the step goes on
 ├─ ErrorBudgetError            too many of them                           -> fail the window, keep the errors
+├─ BrokenImportError           a month's import failed or began too early -> post nothing, name the repair
 └─ AccrualError                an accounting promise would break          -> roll the month back
 """
 
@@ -94,6 +95,10 @@ class RecordRejectedError(SyncError):
 
 class ErrorBudgetError(SyncError):
     """More records are in trouble than `SYNC_ERROR_BUDGET` allows: nothing of the window is applied."""
+
+
+class BrokenImportError(SyncError):
+    """A month is not accrued, because its import is broken (accruals.md, Gate)."""
 
 
 class AccrualError(SyncError):

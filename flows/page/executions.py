@@ -68,6 +68,7 @@ async def show_execution(visit: Visit, execution: SyncExecution) -> None:
             Tag("h3", texts("execution.result"))
             facts(result_counts(texts, execution.result))
             _notifications(visit, execution.result.get("notifications", ()))
+            _override(visit, execution.result.get("override"))
         _errors(visit, errors)
         with Tag("div", classes="actions"):
             if address := run_address(execution.flow_run_id):
@@ -82,9 +83,25 @@ def _notifications(visit: Visit, notes: Iterable[Mapping[str, Any]]) -> None:
     Tag("h3", visit.texts("execution.notices"))
     with Tag("ul"):
         for note in notes:
-            kind = visit.texts(f"notice.{note['type']}")
-            with Tag("li", visit.texts("execution.notice", contract=note["contract_id"], kind=kind)):
+            kind, contract = visit.texts(f"notice.{note['type']}"), note["contract_id"]
+            key = "execution.notice.month" if contract is None else "execution.notice"
+            with Tag("li", visit.texts(key, contract=contract, kind=kind)):
                 english("span", note["message"])
+
+
+def _override(visit: Visit, override: Mapping[str, Any] | None) -> None:
+    """Who accrued a month although it was refused, why, and what was overridden."""
+    if not override:
+        return
+    texts = visit.texts
+    Tag("h3", texts("execution.override"))
+    facts([(texts("execution.override.by"), override["by"]), (texts("execution.reason"), override["reason"])])
+    if not override["overridden"]:
+        ui.label(texts("execution.overridden.none")).classes("soft")
+        return
+    with Tag("ul"):
+        for refusal in override["overridden"]:
+            english("li", refusal, "breaking")
 
 
 def _errors(visit: Visit, errors: list[IntegrationError]) -> None:
