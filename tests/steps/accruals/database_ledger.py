@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select, text
 from sqlmodel import Session, SQLModel
 
+from steps.accruals.gate import Override
 from steps.domain.accrual import AccruedPeriod, ContractAccrual
 from steps.domain.client import Client, ClientExternalId, System
 from steps.domain.contract import ServiceContract
@@ -30,10 +31,12 @@ HALF_YEAR = period("2024-01-08", "2024-06-30")
 DROPPED = period("2024-01-08", "2024-06-30", "DROPPED", "2024-03-10")
 
 
-def accrue(month: str, execution_id: int | None = None, *, chunk_size: int = 2) -> dict[str, Any]:
+def accrue(
+    month: str, execution_id: int | None = None, *, override: Override | None = None, chunk_size: int = 2
+) -> dict[str, Any]:
     """The step's result for a month such as `2024-03`, with the environment's settings."""
     window = MonthWindow.of(day(month))
-    return accrue_month(window, LATER, SyncSettings.load(), execution_id, chunk_size=chunk_size)
+    return accrue_month(window, LATER, SyncSettings.load(), execution_id, override=override, chunk_size=chunk_size)
 
 
 def accrue_months(*months: str) -> None:
