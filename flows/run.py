@@ -12,6 +12,7 @@ from typing import Any
 
 from prefect import runtime
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
@@ -21,6 +22,7 @@ from flows.reasons import told_by_reason
 from flows.reconcile_executions import reconcile, sign
 from flows.summary import ProgressBar, leave_summary
 from flows.vendor_limits import shared_vendor_limits
+from steps.accruals.gate import Override
 from steps.domain.months import MonthWindow
 from steps.progress import News, conclude, listening, say
 from steps.report import describe_result
@@ -44,6 +46,8 @@ class Manner:
     """What to do about a window that another run is working on."""
     stop_at_failure: bool = False
     """Leave the cells after a failed one alone: they build on it."""
+    override: Override | None = None
+    """Of accruals alone: accrue although the import of a month is broken."""
 
 
 def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -> State[Any]:
@@ -73,11 +77,18 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
     return _final_state(failures, executions)
 
 
+def run_creator() -> str:
+    """Who created this flow run, as far as Prefect tells; else `unknown`."""
+    context = FlowRunContext.get()
+    creator = context.flow_run.created_by if context and context.flow_run else None
+    return (creator.display_value if creator else None) or "unknown"
+
+
 def _run_each(cells: Sequence[tuple[Cell, int]], manner: Manner, bar: ProgressBar) -> dict[str, str]:
     """Do the cells one after the other. Which failed, and why."""
     failures: dict[str, str] = {}
     for cell, execution_id in cells:
-        if failure := _run_cell(cell, execution_id, manner.overlap):
+        if failure := _run_cell(cell, execution_id, manner):
             failures[cell.name] = failure
             if manner.stop_at_failure:
                 break
@@ -85,13 +96,15 @@ def _run_each(cells: Sequence[tuple[Cell, int]], manner: Manner, bar: ProgressBa
     return failures
 
 
-def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
+def _run_cell(cell: Cell, execution_id: int, manner: Manner) -> str | None:
     """Do one cell; why it failed, or None."""
     say(f"{cell.name}: started")
     began = monotonic()
-    parameters: dict[str, Any] = {"execution_id": execution_id, "overlap": overlap}
+    parameters: dict[str, Any] = {"execution_id": execution_id, "overlap": manner.overlap}
     if cell.window:
         parameters["window"] = cell.window
+    if manner.override is not None:
+        parameters["override"] = manner.override
     if cell.records is not None:
         parameters["records"] = cell.records
     state: State[Any] = TASKS[cell.step.id](**parameters, return_state=True)

@@ -12,6 +12,7 @@ from prefect import Task, runtime
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
+from steps.accruals.gate import Override
 from steps.catalog import (
     ACCRUALS,
     CRM_CLIENTS,
@@ -41,7 +42,7 @@ from tracking.hooks import mirror
 StepResult = dict[str, Any]
 StepTask = Task[..., StepResult]
 MonthlyFunction = Callable[..., StepResult]
-"""Of a window and an execution's id; the import steps take a scope besides."""
+"""Of a window, an execution's id and a scope."""
 OnceFunction = Callable[..., StepResult]
 """Of an execution's id and a scope."""
 Records = Sequence[RecordKey]
@@ -53,7 +54,7 @@ RETRY_DELAY_SECONDS = 10.0
 
 
 def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
-    """The tracked task of a step that is called once for each month window."""
+    """The tracked task of an import step that is called once for each month window."""
 
     def run(
         window: MonthWindow,
@@ -66,10 +67,34 @@ def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
             if records is not None:
                 return function(window, execution_id, _scope(settings, records))
             if settings.backend_url:
-                return call_backend(settings, step.endpoint, _window_parameters(step, window))
+                months = {"start_date": window.start.isoformat(), "end_date": window.end.isoformat()}
+                return call_backend(settings, step.endpoint, months)
             return function(window, execution_id)
 
     return _tracked_task(step, run)
+
+
+def accruals_task() -> StepTask:
+    """The tracked task of the accruals: a month window, and what a person says of a broken import.
+
+    A backend looks at its own imports; it is told of the override.
+    """
+
+    def run(
+        window: MonthWindow,
+        execution_id: int | None = None,
+        overlap: Overlap = Overlap.wait,
+        override: Override | None = None,
+    ) -> StepResult:
+        settings: SyncSettings = SyncSettings.load()
+        with claimed(execution_id, overlap, say):
+            if settings.backend_url:
+                told = {"override": override.reason, "by": override.by} if override else {}
+                parameters = {"period_start_date": window.start.isoformat(), **told}
+                return call_backend(settings, ACCRUALS.endpoint, parameters)
+            return process_accruals(window, execution_id, override)
+
+    return _tracked_task(ACCRUALS, run)
 
 
 def once_task(step: Step, function: OnceFunction) -> StepTask:
@@ -123,19 +148,12 @@ def _scope(settings: SyncSettings, records: Records) -> Scope:
     return Scope(frozenset(records))
 
 
-def _window_parameters(step: Step, window: MonthWindow) -> dict[str, str]:
-    """The parameters of the step's endpoint (interfaces.md, HTTP API)."""
-    if step.id == ACCRUALS.id:
-        return {"period_start_date": window.start.isoformat()}
-    return {"start_date": window.start.isoformat(), "end_date": window.end.isoformat()}
-
-
 TASKS: dict[str, StepTask] = {
     SERVICES.id: once_task(SERVICES, sync_services),
     INVOICES.id: monthly_task(INVOICES, sync_invoices),
     CRM_CLIENTS.id: monthly_task(CRM_CLIENTS, sync_crm_clients),
     SERVICE_PERIODS.id: monthly_task(SERVICE_PERIODS, sync_service_periods),
     NOTION_EXTERNAL_ID.id: once_task(NOTION_EXTERNAL_ID, sync_notion_external_ids),
-    ACCRUALS.id: monthly_task(ACCRUALS, process_accruals),
+    ACCRUALS.id: accruals_task(),
 }
 """Each step's task, by the step's id."""
