@@ -15,6 +15,7 @@ SyncError
 │  └─ RecordRepairedError      it was, without what cannot be stored      -> integration_error, the step goes on
 ├─ ErrorBudgetError            too many of them                           -> fail the window, keep the errors
 ├─ RunTimeLimitError           the run has lasted too long                -> fail what is left of it
+├─ BrokenImportError           a month's import failed or began too early -> post nothing, name the repair
 └─ AccrualError                an accounting promise would break          -> roll the month back
 """
 
@@ -125,6 +126,10 @@ class ErrorBudgetError(SyncError):
 
 class RunTimeLimitError(SyncError):
     """The run has lasted longer than `SYNC_RUN_HOURS` allows."""
+
+
+class BrokenImportError(SyncError):
+    """A month is not accrued, because its import is broken (accruals.md, Gate)."""
 
 
 class AccrualError(SyncError):

@@ -12,6 +12,7 @@ from prefect import Task, runtime
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
+from steps.accruals.gate import Override
 from steps.catalog import (
     ACCRUALS,
     CRM_CLIENTS,
@@ -42,7 +43,7 @@ from tracking.recorder import Overlap, hold_window
 StepResult = dict[str, Any]
 StepTask = Task[..., StepResult]
 MonthlyFunction = Callable[..., StepResult]
-"""Of a window and an execution's id; the import steps take a scope besides."""
+"""Of a window, an execution's id and a scope."""
 OnceFunction = Callable[..., StepResult]
 """Of an execution's id and a scope."""
 Records = Sequence[RecordKey]
@@ -74,6 +75,28 @@ def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
         return function(window, execution_id)
 
     return _tracked_task(step, run)
+
+
+def accruals_task() -> StepTask:
+    """The tracked task of the accruals: a month window, and what a person says of a broken import.
+
+    A backend looks at its own imports; it is told of the override.
+    """
+
+    def run(
+        window: MonthWindow,
+        execution_id: int | None = None,
+        overlap: Overlap = Overlap.wait,
+        override: Override | None = None,
+    ) -> StepResult:
+        settings: SyncSettings = SyncSettings.load()
+        if execution_id is not None:
+            hold_window(execution_id, overlap, say)
+        if settings.backend_url:
+            return _ask_backend(settings, ACCRUALS, window, override)
+        return process_accruals(window, execution_id, override)
+
+    return _tracked_task(ACCRUALS, run)
 
 
 def once_task(step: Step, function: OnceFunction) -> StepTask:
@@ -128,13 +151,16 @@ def _scope(settings: SyncSettings, records: Records) -> Scope:
     return Scope(frozenset(records))
 
 
-def _ask_backend(settings: SyncSettings, step: Step, window: MonthWindow | None) -> StepResult:
+def _ask_backend(
+    settings: SyncSettings, step: Step, window: MonthWindow | None, override: Override | None = None
+) -> StepResult:
     """The backend's answer; a backend that is down costs the run its patience once."""
     call = backend_call(settings, step, window)
+    parameters = call.parameters | ({"override": override.reason, "by": override.by} if override else {})
     with current_reads(None) as reads:
         return reads.of_backend(
             (step.id, *call.parameters.values()),
-            lambda: call_backend(settings, call.path, call.parameters, method=call.method),
+            lambda: call_backend(settings, call.path, parameters, method=call.method),
         )
 
 
@@ -144,6 +170,6 @@ TASKS: dict[str, StepTask] = {
     CRM_CLIENTS.id: monthly_task(CRM_CLIENTS, sync_crm_clients),
     SERVICE_PERIODS.id: monthly_task(SERVICE_PERIODS, sync_service_periods),
     NOTION_EXTERNAL_ID.id: once_task(NOTION_EXTERNAL_ID, sync_notion_external_ids),
-    ACCRUALS.id: monthly_task(ACCRUALS, process_accruals),
+    ACCRUALS.id: accruals_task(),
 }
 """Each step's task, by the step's id."""

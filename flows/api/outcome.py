@@ -7,6 +7,8 @@ from typing import Any
 from flows.api.answers import ExecutionAnswer, StepOutcome
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 
+_WRITTEN = frozenset({"reason", "by"})
+
 
 def outcome_of(executions: Sequence[SyncExecution]) -> StepOutcome:
     """One run of one step; at least one execution."""
@@ -45,7 +47,12 @@ def sum_results(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     kinds) the first stands.
     """
     names = dict.fromkeys(name for result in results for name in result)
-    return {name: _sum([result[name] for result in results if name in result]) for name in names}
+    return {name: _sum_of(name, [result[name] for result in results if name in result]) for name in names}
+
+
+def _sum_of(name: str, values: Sequence[Any]) -> Any:
+    """What a person wrote is never an amount, whatever it looks like."""
+    return values[0] if name in _WRITTEN else _sum(values)
 
 
 def _sum(values: Sequence[Any]) -> Any:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.step_runs import TooManyRunsError
 from flows.cli.prefect_api import PrefectUnavailableError
-from steps.errors import ConfigError, SyncError, UsageError, VendorError
+from steps.errors import BrokenImportError, ConfigError, SyncError, UsageError, VendorError
 from tracking.errors import DatabaseUnusableError
 from tracking.idempotency import KeyBusyError, KeyReusedError
 from tracking.recorder import ExecutionEndedError, WindowBusyError
@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
     UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
     VendorError: HTTPStatus.BAD_GATEWAY,
+    BrokenImportError: HTTPStatus.CONFLICT,
     WindowBusyError: HTTPStatus.CONFLICT,
     ExecutionEndedError: HTTPStatus.CONFLICT,
     KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -18,7 +18,7 @@ from flows.cli.plan import plan_run, run_plan
 from flows.cli.prefect_api import prefect_api, quiet_prefect
 from flows.cli.progress_view import error_line
 from flows.cli.report import show_report
-from flows.cli.run import ExitStatus, OverlapOption, Request, run
+from flows.cli.run import ExitStatus, OverlapOption, OverrideOption, Request, run
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
 from tracking.database import dispose_engines
@@ -63,6 +63,7 @@ def sync_actions(
         typer.Option(metavar="STATE", help="Only the steps and months that are failed, missing or stale."),
     ] = None,
     overlap: OverlapOption = Overlap.wait,
+    override: OverrideOption = None,
     sandbox: Annotated[
         bool,
         typer.Option("--sandbox", help="Use the built-in sandbox (an invented academy in 2024) as the three vendors."),
@@ -77,10 +78,12 @@ def sync_actions(
     130 interrupted.
     """
     export_settings_file()
-    request = Request(from_step, year, start_date, end_date, only, overlap, sandbox=sandbox, as_json=as_json)
+    request = Request(
+        from_step, year, start_date, end_date, only, overlap, override=override, sandbox=sandbox, as_json=as_json
+    )
     if context.invoked_subcommand is None:
         raise typer.Exit(run(request))
-    if any((from_step, year, start_date, end_date, only, overlap != Overlap.wait, as_json)):
+    if any((from_step, year, start_date, end_date, only, overlap != Overlap.wait, as_json)) or override is not None:
         raise UsageError(f"options of a run do not go before the command {context.invoked_subcommand!r}")
     if sandbox:
         from flows.cli.sandbox import use_sandbox_database

@@ -1,8 +1,9 @@
 """Executions as rows, and one of them in full: result, errors, its run in Prefect."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nicegui import ui
 
@@ -68,6 +69,7 @@ async def show_execution(visit: Visit, execution: SyncExecution) -> None:
             Tag("h3", texts("execution.result"))
             facts(result_counts(texts, execution.result))
             _notifications(visit, notifications_of(execution.result))
+            _override(visit, execution.result.get("override"))
         _errors(visit, errors)
         with Tag("div", classes="actions"):
             if address := run_address(execution.flow_run_id):
@@ -86,6 +88,21 @@ def _notifications(visit: Visit, notes: Sequence[ResultNotification]) -> None:
             text = visit.texts("execution.notice", contract=note.contract_id, kind=kind) if note.contract_id else kind
             with Tag("li", text):
                 english("span", note.message)
+
+
+def _override(visit: Visit, override: Any) -> None:
+    """Who accrued a month although it was refused, why, and what was overridden."""
+    if not isinstance(override, Mapping):
+        return
+    texts = visit.texts
+    Tag("h3", texts("execution.override"))
+    facts([(texts("execution.override.by"), override["by"]), (texts("execution.reason"), override["reason"])])
+    if not override["overridden"]:
+        ui.label(texts("execution.overridden.none")).classes("soft")
+        return
+    with Tag("ul"):
+        for refusal in override["overridden"]:
+            english("li", refusal, "breaking")
 
 
 def _errors(visit: Visit, errors: list[IntegrationError]) -> None:
