@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tracking.errors import DatabaseUnusableError
 from tracking.redaction import register_secret
-from tracking.settings import DatabaseSettings
+from tracking.settings import ENV_FILE, DatabaseSettings
 
 MARK = "enc1:"
 _PLAIN_MARK = f"{MARK}:"
@@ -149,7 +149,7 @@ def keyring() -> Keyring:
     Raises:
         DatabaseUnusableError: a key is not 32 bytes in base64, or there are more than two.
     """
-    return _keyring_of(os.environ.get("SYNC_ENCRYPTION_KEY"))
+    return _keyring_of(os.environ.get("SYNC_ENCRYPTION_KEY"), os.environ.get(ENV_FILE))
 
 
 def forget_keys() -> None:
@@ -158,7 +158,7 @@ def forget_keys() -> None:
 
 
 @lru_cache(maxsize=8)
-def _keyring_of(_variable: str | None) -> Keyring:
+def _keyring_of(_variable: str | None, _file: str | None) -> Keyring:
     secret = DatabaseSettings().encryption_key
     parts = [part.strip() for part in (secret.get_secret_value() if secret else "").split(",") if part.strip()]
     for part in parts:

@@ -1,11 +1,14 @@
-"""What several tests of the accruals step begin with."""
+"""What the tests of accruals share."""
+
+from collections.abc import Iterator
 
 import pytest
 
-from tests.steps.accruals.database_ledger import Stored, store
+from tests.steps.accruals.recorded_imports import release_runs
 
 
-@pytest.fixture
-def ledger(database: str) -> None:
-    """A contract with an enrollment, and sound imports of its years."""
-    store(Stored())
+@pytest.fixture(autouse=True)
+def released_runs() -> Iterator[None]:
+    """No run that a test let live outlives it."""
+    yield
+    release_runs()

@@ -1,7 +1,9 @@
 """Executions of import steps as a run leaves them, without a run."""
 
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import insert, update
 from sqlmodel import col
@@ -10,6 +12,7 @@ from steps.catalog import CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PER
 from steps.domain.months import MonthWindow
 from tracking.database import tracking_session
 from tracking.execution import ExecutionStatus, SyncExecution
+from tracking.locks import run_lock
 from tracking.recorder import PlannedExecution, plan_executions
 
 IMPORT_STEPS = (SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS, NOTION_EXTERNAL_ID)
@@ -18,16 +21,31 @@ NOON = datetime(2029, 1, 1, 12, tzinfo=UTC)
 """When every month of these tests was over."""
 
 
+_alive = ExitStack()
+"""The locks of runs that live, until `release_runs`."""
+
+
 def planned(step_id: str, window: MonthWindow = MARCH, *, records: int | None = None) -> int:
-    """An execution that this process is about to begin."""
+    """An execution that this process, whose run lives, is about to begin."""
+    run_id = f"import {uuid4()}"
+    _alive.enter_context(run_lock(run_id))
+    return _plan(run_id, step_id, window, records)
+
+
+def release_runs() -> None:
+    """Let the runs of `planned` be dead, and their locks free."""
+    _alive.close()
+
+
+def _plan(run_id: str, step_id: str, window: MonthWindow, records: int | None) -> int:
     start, end = (window.start, window.end) if STEPS[step_id].by_month else (None, None)
-    (execution_id,) = plan_executions("the import", [PlannedExecution(step_id, start, end, records)])
+    (execution_id,) = plan_executions(run_id, [PlannedExecution(step_id, start, end, records)])
     return execution_id
 
 
 def executed(step_id: str, window: MonthWindow = MARCH, *, records: int | None = None, **columns: Any) -> int:
     """An execution that took a minute, completed unless `columns` say otherwise; `result` is what it answered."""
-    execution_id = planned(step_id, window, records=records)
+    execution_id = _plan(f"import {uuid4()}", step_id, window, records)
     end_as(execution_id, **columns)
     return execution_id
 
