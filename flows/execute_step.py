@@ -5,11 +5,10 @@ from enum import StrEnum
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
-from flows.cells import cells_of
-from flows.endings import close_after_cancellation, close_after_crash
 from flows.parameters import AskedRange, MonthDate, OverrideReason, Year, resolve_override, resolve_range
-from flows.run import Manner, run_cells, run_creator
+from flows.plan import cells_of
 from flows.run_names import name_of_this_run
+from flows.run_steps import Manner, close_after_cancellation, close_after_crash, run_cells, run_creator
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap

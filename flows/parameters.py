@@ -1,7 +1,7 @@
-"""What a person may ask for -> a range of months. One rule set for command line, API, form and schedule.
+"""What a person may ask for -> a range of months, and what a run is called.
 
-Explicit dates win over `period`, `period` over `year`, and the default year is for those who say nothing
-(sync-management.md, Options; interfaces.md, Command line and Prefect).
+One rule set for command line, API, form and schedule. Explicit dates win over `period`, `period` over `year`, and the
+default year is for those who say nothing (sync-management.md, Options; interfaces.md, Command line and Prefect).
 """
 
 import re
@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from steps.accruals.gate import LONGEST_REASON, Override
 from steps.catalog import ACCRUALS, STEPS
-from steps.domain.months import MonthWindow, first_of_month, next_month
+from steps.engine.gate import LONGEST_REASON, Override
 from steps.errors import UsageError
+from steps.ledger.months import MonthWindow, first_of_month, next_month
 from steps.settings import SyncSettings
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100

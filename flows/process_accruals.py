@@ -3,10 +3,7 @@
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
-from flows.accrual_pictures import leave_accrual_pictures
-from flows.assessment import Only
-from flows.cells import cells_of
-from flows.endings import close_after_cancellation, close_after_crash
+from flows.artifacts import leave_accrual_pictures
 from flows.parameters import (
     AskedRange,
     MonthDate,
@@ -16,9 +13,9 @@ from flows.parameters import (
     resolve_accrual_range,
     resolve_override,
 )
-from flows.planning import cells_of_plan, choose_cells
-from flows.run import Manner, run_cells, run_creator
+from flows.plan import Only, cells_of, cells_of_plan, choose_cells
 from flows.run_names import name_of_this_run
+from flows.run_steps import Manner, close_after_cancellation, close_after_crash, run_cells, run_creator
 from steps.catalog import ACCRUALS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap

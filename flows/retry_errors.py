@@ -3,10 +3,9 @@
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.endings import close_after_cancellation, close_after_crash
-from flows.retrying import plan_retry
-from flows.run import Manner, run_cells
+from flows.plan import plan_retry
 from flows.run_names import name_of_this_run
+from flows.run_steps import Manner, close_after_cancellation, close_after_crash, run_cells
 from tracking.recorder import Overlap
 
 

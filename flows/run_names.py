@@ -23,7 +23,7 @@ from prefect.exceptions import ObjectNotFound
 
 from flows.order import IMPORT_ORDER
 from flows.parameters import AskedRange, Period, resolve_accrual_range, resolve_range
-from flows.retrying import plan_retry
+from flows.plan import plan_retry
 from steps.catalog import STEPS
 from steps.settings import SyncSettings
 

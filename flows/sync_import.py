@@ -3,14 +3,11 @@
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
-from flows.assessment import Only
-from flows.cells import cells_of
-from flows.endings import close_after_cancellation, close_after_crash
 from flows.order import ImportStep, steps_from
 from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_range
-from flows.planning import cells_of_plan, choose_cells
-from flows.run import Manner, run_cells
+from flows.plan import Only, cells_of, cells_of_plan, choose_cells
 from flows.run_names import name_of_this_run
+from flows.run_steps import Manner, close_after_cancellation, close_after_crash, run_cells
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
 

@@ -12,7 +12,7 @@ from prefect import Task, runtime
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from steps.accruals.gate import Override
+from steps.accruals import process_accruals
 from steps.catalog import (
     ACCRUALS,
     CRM_CLIENTS,
@@ -22,22 +22,22 @@ from steps.catalog import (
     SERVICES,
     Step,
 )
-from steps.connectors.backend import backend_call, call_backend, called_by_month
-from steps.domain.months import MonthWindow
+from steps.crm_clients import sync_crm_clients
+from steps.engine.gate import Override
 from steps.errors import ConfigError, is_transient
-from steps.process_accruals import process_accruals
+from steps.invoices import sync_invoices
+from steps.ledger.months import MonthWindow
+from steps.notion_external_ids import sync_notion_external_ids
 from steps.progress import say
-from steps.scope import Scope
+from steps.service_periods import sync_service_periods
+from steps.services import sync_services
 from steps.settings import SyncSettings
-from steps.sync_crm_clients import sync_crm_clients
-from steps.sync_invoices import sync_invoices
-from steps.sync_notion_external_ids import sync_notion_external_ids
-from steps.sync_service_periods import sync_service_periods
-from steps.sync_services import sync_services
-from steps.vendor_reads import current_reads
-from tracking.error_book import RecordKey
-from tracking.execution import execution_name
+from steps.sources import current_reads
+from steps.step_report import Scope
+from steps.vendors.backend import backend_call, call_backend, called_by_month
 from tracking.hooks import mirror
+from tracking.integration_errors import RecordKey
+from tracking.models import execution_name
 from tracking.recorder import Overlap, hold_window
 
 StepResult = dict[str, Any]

@@ -8,12 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from flows.cli.prefect_api import temporary_server
+from flows.prefect_server import temporary_server
 from tests.database_server import administer, database_server, named
 from tests.nursery import start_nursery
 from tests.secret_watch import WATCH
-from tracking.database import dispose_engines, make_engine, parse_database_url
-from tracking.migrate import upgrade_database
+from tracking.database import dispose_engines, make_engine, parse_database_url, upgrade_database
 
 pytest_plugins = ["tests.watched"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy.engine import make_url
 
-from steps.sandbox import fourgeeks_login, holded, notion
+from steps.sandbox import fourgeeks, holded, notion
 from tracking import redaction
 from tracking.encryption import KEY_BYTES
 
@@ -24,7 +24,7 @@ class SecretWatch:
     """Knows secrets, and looks for them."""
 
     def __init__(self) -> None:
-        self._secrets = {holded.API_KEY, fourgeeks_login.PASSWORD, notion.TOKEN}
+        self._secrets = {holded.API_KEY, fourgeeks.PASSWORD, notion.TOKEN}
         self._found: list[str] = []
         self._unread: list[tuple[str, bytes]] = []
 

@@ -12,10 +12,10 @@ PACKAGES = ("flows", "steps", "tracking")
 FORBIDDEN = {
     "tracking": ("flows", "steps", "httpx", "fastapi"),
     "steps": ("flows", "fastapi"),
-    "steps/domain": ("prefect", "httpx", "fastapi", "steps.connectors", "steps.sandbox"),
-    "steps/accruals": ("prefect", "httpx", "fastapi", "steps.connectors", "steps.sandbox"),
+    "steps/domain": ("prefect", "httpx", "fastapi", "steps.vendors", "steps.sandbox"),
+    "steps/accruals": ("prefect", "httpx", "fastapi", "steps.vendors", "steps.sandbox"),
     "steps/connectors": ("prefect", "sqlmodel", "sqlalchemy", "tracking.database", "steps.sandbox"),
-    "steps/sandbox": ("prefect", "httpx", "steps.connectors", "steps.domain", "steps.settings", "tracking"),
+    "steps/sandbox": ("prefect", "httpx", "steps.vendors", "steps.ledger", "steps.settings", "tracking"),
 }
 """Folder -> what nothing in it imports (design.md, Three rooms; style study 2.3)."""
 PREFECT_IN_STEPS_AND_TRACKING = {"steps/task.py", "tracking/hooks.py"}

@@ -11,7 +11,7 @@ import pytest
 from tests.secret_watch import SecretWatch
 from tracking.database import dispose_engines, get_engine, tracking_session
 from tracking.encryption import new_key
-from tracking.execution import SyncExecution
+from tracking.models import SyncExecution
 from tracking.redaction import register_secret
 
 ROOT = Path(__file__).parent.parent

@@ -1,4 +1,4 @@
-"""The database: engine, sessions, and how writers take turns. SQLite for one machine, PostgreSQL for many.
+"""The database: engine, sessions, turns of writers, migrations. SQLite for one machine, PostgreSQL for many.
 
 Readers open `read_session()`, writers `write_session()`: one transaction that commits at the end of its block and rolls
 back on any exception. Writers of the ledger take turns on both databases, so that what a writer has read is still true
@@ -17,16 +17,68 @@ from typing import Any
 from urllib.parse import unquote
 
 import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
-from tracking.encryption import forget_keys
-from tracking.errors import DatabaseUnusableError
-from tracking.migrate import upgrade_database
-from tracking.reseal import require_present_key
-from tracking.settings import ENV_FILE, DatabaseSettings, absolute_sqlite_file
+from tracking.encryption import forget_keys, require_present_key
+from tracking.settings import ENV_FILE, DatabaseSettings, DatabaseUnusableError, absolute_sqlite_file
+
+_MIGRATION_LOCK = 0x53594D49
+"""Key of the PostgreSQL advisory lock under which the schema changes ("SYMI")."""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "tracking:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def schema_head() -> str:
+    """The revision that this version of the program works with."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def schema_revision(connection: Connection) -> str | None:
+    """The revision that a database is at; None when it is empty."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade_database(engine: Engine) -> str:
+    """Bring the schema up to date, without loss; two processes at once do it once. Returns the revision.
+
+    Raises:
+        DatabaseUnusableError: a newer version of the program made it.
+    """
+    head = schema_head()
+    with engine.connect() as connection:
+        if _known(schema_revision(connection)) == head:
+            return head
+    with engine.connect().execution_options(writer=True) as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        if _known(schema_revision(connection)) != head:
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    return head
+
+
+def _known(revision: str | None) -> str | None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise DatabaseUnusableError(
+            f"The database is at schema {revision!r}, which a newer version of this program made; this version "
+            f"knows up to {schema_head()!r}. Update the program, or set SYNC_DATABASE_URL to another database."
+        )
+    return revision
+
 
 LOCK_WAIT_SECONDS = 60
 _WRITER = {"writer": True}

@@ -1,30 +1,39 @@
-"""Names, emails and vendors' records encrypted at rest, when `SYNC_ENCRYPTION_KEY` is set.
-
-Free text is sealed with AES-GCM: the same text never looks the same twice. What must be found by its value (a client's
-email) is sealed with AES-SIV, whose nonce is a keyed hash of the text: equal texts stay equal, so that the database can
-look them up and keep them unique, and nobody without the key can tell which they are.
-
-A sealed text is `enc1:KEY-ID:BASE64`. Any other text is read as it is: there is no key, or it was written before there
-was one. Without a key, a text that itself begins with `enc1:` is stored as `enc1::TEXT` (no key has an empty id), so a
-name that looks sealed is a name.
-"""
+"""Names, emails and vendors' records encrypted at rest, when `SYNC_ENCRYPTION_KEY` is set."""
 
 import base64
 import hashlib
+import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Dialect,
+    Engine,
+    Row,
+    String,
+    Table,
+    bindparam,
+    delete,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
 
-from tracking.errors import DatabaseUnusableError
 from tracking.redaction import register_secret
-from tracking.settings import ENV_FILE, DatabaseSettings
+from tracking.settings import ENV_FILE, DatabaseSettings, DatabaseUnusableError
 
 MARK = "enc1:"
 _PLAIN_MARK = f"{MARK}:"
@@ -181,3 +190,159 @@ def _parse_key(text: str) -> Key:
             "SYNC_ENCRYPTION_KEY is not a key: 32 bytes in base64 are expected, such as `sync-actions db key` prints"
         )
     return Key(secret)
+
+
+class SealedText(TypeDecorator[str]):
+    """Text that is only ever read back, such as a name."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Sealed with the first key."""
+        return None if value is None else keyring().seal(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Opened with whichever key sealed it."""
+        return None if value is None else keyring().open(value)
+
+
+class FindableText(SealedText):
+    """Text that is looked up by its value and unique, such as an email. It does not sort."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """The same for the same text."""
+        return None if value is None else keyring().seal(value, findable=True)
+
+
+class SealedJson(TypeDecorator[Any]):
+    """JSON that holds personal data, such as a vendor's record: sealed as one JSON string."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Sealed with the first key, if there is one."""
+        keys = keyring()
+        if value is None:
+            return None
+        if keys.keys:
+            return keys.seal(json.dumps(value))
+        return keys.seal(value) if isinstance(value, str) else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Opened with whichever key sealed it."""
+        if not isinstance(value, str):
+            return value
+        keys = keyring()
+        text = keys.open(value)
+        return json.loads(text) if keys.is_sealed(value) else text
+
+
+PERSONAL_TABLES = {"client", "invoice", "integration_error"}
+"""By name, because who only looks at the tracking has not loaded the ledger's models."""
+_CHUNK = 1000
+_SEALED_WITH = text("SELECT key_id FROM sealing_key")
+
+
+class SealingKey(SQLModel, table=True):
+    """The id of the key that the database is sealed with; no row: with none."""
+
+    __tablename__ = "sealing_key"
+
+    key_id: str = Field(primary_key=True)
+
+
+def require_present_key(engine: Engine) -> None:
+    """Refuse to work on a database that is sealed with another key than the present one.
+
+    A database without personal data is simply marked with the present key.
+
+    Raises:
+        DatabaseUnusableError: one line says what to do.
+    """
+    present = _present_key_id()
+    with engine.connect().execution_options(writer=True) as connection, connection.begin():
+        sealed_with = connection.scalar(_SEALED_WITH)
+        if sealed_with == present:
+            return
+        if not any(connection.scalar(text(f"SELECT 1 FROM {name} LIMIT 1")) for name in PERSONAL_TABLES):
+            _mark(connection, present)
+            return
+    if present is None:
+        raise DatabaseUnusableError(f"The database is sealed with key {sealed_with}: set SYNC_ENCRYPTION_KEY")
+    how = f"sealed with key {sealed_with}" if sealed_with else "not sealed"
+    raise DatabaseUnusableError(
+        f"The database is {how} and SYNC_ENCRYPTION_KEY begins with key {present}: run `sync-actions db encrypt` once "
+        "(with the old key behind the new one and a comma between them, if there was one)"
+    )
+
+
+def reseal(engine: Engine) -> int:
+    """Seal every personal text with the present key, in one transaction. Returns how many rows were written.
+
+    Raises:
+        DatabaseUnusableError: there is no key, or something is sealed with a key that is not at hand.
+    """
+    present = _present_key_id()
+    if present is None:
+        raise DatabaseUnusableError("SYNC_ENCRYPTION_KEY is not set: `sync-actions db key` prints a new one")
+    tables = dict(sealed_tables())
+    if {table.name for table in tables} != PERSONAL_TABLES:
+        raise RuntimeError("the models of the personal tables are not all loaded")
+    with engine.connect().execution_options(writer=True) as connection, connection.begin():
+        count = sum(_reseal_table(connection, table, columns) for table, columns in tables.items())
+        _mark(connection, present)
+    _forget_what_was_overwritten(engine)
+    return count
+
+
+def sealed_tables() -> Iterator[tuple[Table, list[Column[object]]]]:
+    """Each table that holds personal data, and the columns that do."""
+    for _, table in sorted(SQLModel.metadata.tables.items()):
+        if columns := [column for column in table.columns if isinstance(column.type, SealedText | SealedJson)]:
+            yield table, columns
+
+
+def _reseal_table(connection: Connection, table: Table, columns: Sequence[Column[object]]) -> int:
+    new = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in columns}
+    change = update(table).where(table.c.id == bindparam("row_id")).values(new)
+    some = select(table.c.id, *columns).order_by(table.c.id).limit(_CHUNK)
+    last, count = 0, 0
+    while rows := connection.execute(some.where(table.c.id > last)).all():
+        connection.execute(change, [_values(row, columns) for row in rows])
+        last, count = rows[-1][0], count + len(rows)
+    return count
+
+
+def _values(row: Row[Any], columns: Sequence[Column[object]]) -> dict[str, object]:
+    texts: dict[str, object] = dict(zip((f"new_{column.name}" for column in columns), row[1:], strict=True))
+    return {"row_id": row[0], **texts}
+
+
+def _forget_what_was_overwritten(engine: Engine) -> None:
+    """Rewrite the files: the old rows would otherwise stay readable in them until their place is used again."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if engine.dialect.name == "postgresql":
+            for table, _ in sealed_tables():
+                connection.execute(text(f'VACUUM FULL "{table.name}"'))
+            return
+    raw = engine.raw_connection()
+    try:
+        raw.execute("VACUUM")
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        raw.close()
+
+
+def _mark(connection: Connection, key_id: str | None) -> None:
+    connection.execute(delete(SealingKey))
+    if key_id is not None:
+        connection.execute(text("INSERT INTO sealing_key (key_id) VALUES (:id) ON CONFLICT DO NOTHING"), {"id": key_id})
+
+
+def _present_key_id() -> str | None:
+    keys = keyring().keys
+    return keys[0].id if keys else None

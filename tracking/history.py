@@ -1,17 +1,24 @@
-"""What happened, for whoever asks: queries that the command line, the API and the page share."""
+"""What happened, for the command line, the API and the page: executions by any filter, and plans that were kept."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, literal, or_, tuple_
-from sqlmodel import Session, col, func, select
+from sqlalchemy import JSON, Column, ColumnElement, and_, literal, or_, tuple_
+from sqlmodel import Field, Session, SQLModel, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from tracking.columns import UtcDateTime
-from tracking.database import read_session
-from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution, execution_name
-from tracking.integration_error import IntegrationError
+from tracking.database import read_session, tracking_session
+from tracking.models import (
+    OPEN_STATUSES,
+    ExecutionStatus,
+    IntegrationError,
+    SyncExecution,
+    UtcDateTime,
+    execution_name,
+    utc_now,
+)
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -65,7 +72,7 @@ def find_executions(wanted: HistoryFilter) -> list[SyncExecution]:
 
 
 def history_query(wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
-    """The query of a list; every filter and either order has its index (`tracking/execution.py`)."""
+    """The query of a list; every filter and either order has its index (`tracking/models.py`)."""
     query = select(SyncExecution).limit(min(wanted.limit, _MOST_ROWS))
     query = query.where(*_equal(wanted))
     query = _recorded(query, wanted)
@@ -208,3 +215,31 @@ def open_executions(session: Session, cells: Iterable[CellKey]) -> list[OpenExec
         OpenExecution(number or 0, execution_name(step_name, first), flow_run_id)
         for number, step_name, first, flow_run_id in session.exec(query)
     ]
+
+
+class SyncPlan(SQLModel, table=True):
+    """One plan: the cells to run, and what was known of each when it was made."""
+
+    __tablename__ = "sync_plan"
+
+    id: int | None = Field(default=None, primary_key=True)
+    span_start: date
+    span_end: date
+    """Exclusive."""
+    cells: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    """Each with `step`, `month` (or null), `state` and `execution_id` (or null), in order."""
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+def save_plan(plan: SyncPlan) -> int:
+    """Keep a plan. Returns its id."""
+    with tracking_session() as session:
+        session.add(plan)
+        session.flush()
+        return plan.id or 0
+
+
+def find_plan(plan_id: int) -> SyncPlan | None:
+    """A plan by its id."""
+    with read_session() as session:
+        return session.exec(select(SyncPlan).where(col(SyncPlan.id) == plan_id)).first()

@@ -10,8 +10,8 @@ from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, SQLModel, col
 
-from tracking.columns import UtcDateTime, utc_now
 from tracking.database import tracking_session
+from tracking.models import UtcDateTime, utc_now
 
 KEPT = timedelta(days=7)
 """Nobody repeats a request later than that."""

@@ -22,7 +22,7 @@ from sqlalchemy import URL, func, select
 from sqlmodel import Session
 
 from tracking.database import connect_lock, get_engine, tracking_session
-from tracking.errors import DatabaseUnusableError
+from tracking.settings import DatabaseUnusableError
 
 LOCK_WAIT_SECONDS = 5.0
 """A reader that ends what a dead run left open holds its lock for a moment."""

@@ -10,10 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, text
 from sqlmodel import Session, col, select
 
-from tracking.columns import utc_now
 from tracking.database import read_session
-from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.locks import dead_run
+from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution, utc_now
 from tracking.redaction import redact_message
 
 _OPEN_AND_NOT_LOCKED = text("""

@@ -18,9 +18,8 @@ from sqlalchemy import ColumnElement, func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from tracking.columns import utc_now
 from tracking.database import read_session, tracking_session
-from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
+from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution, utc_now
 from tracking.reconcile import end_dead_executions, end_open
 from tracking.redaction import redact_json, redact_message
 

@@ -1,4 +1,4 @@
-"""Which file the settings are read from, and where the database is (interfaces.md, Environment)."""
+"""Where the settings are and where the database is (interfaces.md, Environment)."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,19 @@ from platformdirs import user_data_dir
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tracking.errors import DatabaseUnusableError, SettingsFileError
+from tracking.redaction import redact_message
+
+
+class DatabaseUnusableError(Exception):
+    """The database cannot be used as it is; one line says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact_message(message))
+
+
+class SettingsFileError(DatabaseUnusableError):
+    """The file that names the database, among other settings, is not there; one line says which was looked for."""
+
 
 ENV_FILE = "SYNC_ENV_FILE"
 _WORKERS_RUN = "PREFECT__FLOW_RUN_ID"

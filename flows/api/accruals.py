@@ -9,15 +9,13 @@ from flows.api.errors import csv_answer
 from flows.api.parts import AppSettings
 from flows.api.steps import FirstOfMonth
 from flows.api.tagged import TaggedRoute
-from flows.cli.months import parse_month
+from flows.cli.reports import parse_month
 from flows.parameters import FIRST_YEAR, LAST_YEAR, AskedRange, parse_month_date, resolve_range
-from steps.accruals.reports.as_json import as_json
-from steps.accruals.reports.monthly import monthly_accruals
-from steps.accruals.reports.roll_forward import roll_forward
-from steps.accruals.reports.sheet import monthly_sheet
-from steps.accruals.reports.spreadsheet import csv_text
-from tracking.columns import utc_now
+from steps.reports.export import as_json, csv_text, monthly_sheet
+from steps.reports.monthly import monthly_accruals
+from steps.reports.roll_forward import roll_forward
 from tracking.database import read_session
+from tracking.models import utc_now
 
 router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=TaggedRoute)
 

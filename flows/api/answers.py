@@ -6,8 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from steps.catalog import Step
-from tracking.execution import ExecutionStatus, SyncExecution
-from tracking.integration_error import ErrorStatus
+from tracking.models import ErrorStatus, ExecutionStatus, SyncExecution
 
 
 class StepAnswer(BaseModel):

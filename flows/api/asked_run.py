@@ -10,9 +10,9 @@ from prefect import Flow
 from flows.execute_step import execute_step
 from flows.retry_errors import retry_errors
 from flows.run_names import run_name
-from steps.accruals.gate import Override
 from steps.catalog import Step
-from steps.domain.months import MonthWindow
+from steps.engine.gate import Override
+from steps.ledger.months import MonthWindow
 
 
 @dataclass(frozen=True)

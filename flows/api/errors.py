@@ -17,9 +17,9 @@ from flows.api.steps import StepId
 from flows.api.tagged import TaggedRoute
 from flows.parameters import parse_step
 from steps.catalog import STEPS
-from tracking.error_review import ErrorFilter, export_errors, find_error, find_errors, mark_errors
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
-from tracking.integration_error import ErrorStatus
+from tracking.integration_errors import ErrorFilter, export_errors, find_error, find_errors, mark_errors
+from tracking.models import ErrorStatus
 
 router = APIRouter(prefix="/api/integrations/errors", tags=["errors"], route_class=TaggedRoute)
 

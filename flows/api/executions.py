@@ -16,9 +16,9 @@ from flows.api.steps import StepId
 from flows.api.tagged import TaggedRoute
 from flows.parameters import parse_moment, parse_step
 from steps.settings import SyncSettings
-from tracking.error_review import ErrorFilter, find_errors
-from tracking.execution import ExecutionStatus
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, HistoryFilter, find_execution, find_executions
+from tracking.integration_errors import ErrorFilter, find_errors
+from tracking.models import ExecutionStatus
 from tracking.reconcile import end_dead_executions
 
 router = APIRouter(prefix="/api/sync/executions", tags=["executions"], route_class=TaggedRoute)

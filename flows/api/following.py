@@ -8,8 +8,8 @@ from starlette.concurrency import run_in_threadpool
 
 from flows.api.problems import RefusedError
 from flows.api.step_runs import StartedRun, StepRuns
-from tracking.execution import OPEN_STATUSES, SyncExecution
 from tracking.history import executions_of_run
+from tracking.models import OPEN_STATUSES, SyncExecution
 from tracking.reconcile import end_dead_executions
 
 _POLL_SECONDS = 0.1

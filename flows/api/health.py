@@ -5,8 +5,7 @@ from sqlalchemy import text
 
 from flows.api.answers import Health
 from flows.api.documented import problems
-from tracking.database import get_engine
-from tracking.migrate import schema_revision
+from tracking.database import get_engine, schema_revision
 
 router = APIRouter(tags=["health"])
 

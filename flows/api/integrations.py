@@ -20,11 +20,10 @@ from flows.api.step_runs import StepRuns
 from flows.api.steps import API_CALLER, FirstOfMonth, OverrideBy, OverrideText
 from flows.parameters import AskedRange, parse_month_date, resolve_override, resolve_range
 from steps.catalog import ACCRUALS, STEPS, Step
-from steps.domain.months import MonthWindow, next_month
 from steps.errors import UsageError
+from steps.ledger.months import MonthWindow, next_month
 from steps.settings import SyncSettings
-from tracking.columns import utc_now
-from tracking.execution import ExecutionStatus
+from tracking.models import ExecutionStatus, utc_now
 
 router = APIRouter(tags=["integrations"])
 

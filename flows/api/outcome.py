@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flows.api.answers import ExecutionAnswer, StepOutcome
-from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
+from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution
 
 _WRITTEN = frozenset({"reason", "by"})
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import httpx
 
 from flows.api.step_runs import StartedRun
-from flows.cli.prefect_api import PrefectUnavailableError, prefect_api
-from steps.accruals.gate import Override
+from flows.prefect_server import PrefectUnavailableError, prefect_api
 from steps.catalog import Step
-from steps.domain.months import MonthWindow
+from steps.engine.gate import Override
+from steps.ledger.months import MonthWindow
 
 if TYPE_CHECKING:  # Prefect takes seconds to import: it is imported when it is first needed
     from flows.api.asked_run import AskedRun

@@ -18,12 +18,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.step_runs import TooManyRunsError
-from flows.cli.prefect_api import PrefectUnavailableError
+from flows.prefect_server import PrefectUnavailableError
 from steps.errors import BrokenImportError, ConfigError, SyncError, UsageError, VendorError
-from tracking.errors import DatabaseUnusableError
 from tracking.idempotency import KeyBusyError, KeyReusedError
 from tracking.recorder import ExecutionEndedError, WindowBusyError
 from tracking.redaction import redact, redact_message
+from tracking.settings import DatabaseUnusableError
 
 MEDIA_TYPE = "application/problem+json"
 _TRY_AGAIN = {"Retry-After": "10"}

@@ -25,10 +25,10 @@ from flows.api.asked_run import AskedRun
 from flows.api.in_process import InProcessRuns, RunTakenError, last_words
 from flows.api.step_runs import OtherDatabaseError, unended
 from flows.api.workers import ready_deployment
-from flows.cli.prefect_api import PrefectUnavailableError
+from flows.prefect_server import PrefectUnavailableError
 from flows.reconcile_executions import reconcile
-from tracking.execution import OPEN_STATUSES, SyncExecution
 from tracking.history import executions_of_run
+from tracking.models import OPEN_STATUSES, SyncExecution
 from tracking.reconcile import end_dead_executions
 
 _NO_WORKER = "no worker is left to take it: the API server does it itself"
@@ -164,7 +164,7 @@ class RunWatch:
         """Cancel a run whose worker died between taking and beginning it.
 
         Its process could still come: it is never done here. Prefect lets no run begin that is to be cancelled; one that
-        began just before is left to its own watch (`flows/cancellation.py`).
+        began just before is left to its own watch (`flows/run_steps.py`).
         """
         taken = self._seconds("pending")
         if taken < self._patience.pending_without_worker or not self._is_time_to_check():

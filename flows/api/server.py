@@ -10,8 +10,8 @@ import uvicorn
 from flows.api.app import create_app
 from flows.api.prefect_runs import PrefectStepRuns
 from flows.api.security import require_safe_binding, token_of
-from flows.cli.prefect_api import PrefectUnavailableError
-from flows.page.mount import mount_page
+from flows.page.app import mount_page
+from flows.prefect_server import PrefectUnavailableError
 from steps.errors import UsageError
 from steps.settings import SyncSettings
 from tracking.database import get_engine

@@ -4,10 +4,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from steps.accruals.gate import Override
 from steps.catalog import Step
-from steps.domain.months import MonthWindow
+from steps.engine.gate import Override
 from steps.errors import SyncError
+from steps.ledger.months import MonthWindow
 
 
 class TooManyRunsError(SyncError):

@@ -18,11 +18,11 @@ from flows.api.parts import AppRuns, AppSettings
 from flows.api.tagged import TaggedRoute
 from flows.order import IMPORT_ORDER
 from flows.parameters import AskedRange, parse_month_date, parse_step, resolve_override, resolve_range
-from steps.accruals.gate import LONGEST_REASON
 from steps.catalog import ACCRUALS, STEPS, Step
-from steps.domain.months import MonthWindow
+from steps.engine.gate import LONGEST_REASON
+from steps.ledger.months import MonthWindow
 from steps.settings import SyncSettings
-from tracking.columns import utc_now
+from tracking.models import utc_now
 
 router = APIRouter(prefix="/api/sync", tags=["steps"], route_class=TaggedRoute)
 

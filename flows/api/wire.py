@@ -12,7 +12,7 @@ from flows.api.problems import problem
 _access = logging.getLogger(__name__)
 
 _UNLOGGED = "/page/_nicegui"
-"""Where the page (`flows/page/mount.py`) has its scripts, styles and websocket: one view asks for dozens of them."""
+"""Where the page (`flows/page/app.py`) has its scripts, styles and websocket: one view asks for dozens of them."""
 LARGEST_BODY = 1024 * 1024
 LONGEST_ADDRESS = 8 * 1024
 """Characters of path and query, as they are sent."""

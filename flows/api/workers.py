@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import Worker, WorkerStatus, WorkPool, WorkQ
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
-from tracking.columns import utc_now
+from tracking.models import utc_now
 
 _HEARTBEAT_SECONDS = 30
 _MISSED_HEARTBEATS = 3

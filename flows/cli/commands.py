@@ -8,24 +8,18 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from flows.cli.api import serve_api
-from flows.cli.closing import close, reopen
-from flows.cli.db import database_app
-from flows.cli.errors_group import errors
-from flows.cli.explain import show_explanation
-from flows.cli.look_back import show_history, show_steps
-from flows.cli.plan import plan_run, run_plan
-from flows.cli.prefect_api import prefect_api, quiet_prefect
-from flows.cli.progress_view import error_line
-from flows.cli.report import show_report
-from flows.cli.run import ExitStatus, OverlapOption, OverrideOption, Request, run
+from flows.cli.admin import close, database_app, reopen, serve_api
+from flows.cli.history import errors, show_history, show_steps
+from flows.cli.output import error_line
+from flows.cli.reports import show_explanation, show_report
+from flows.cli.run import ExitStatus, OverlapOption, OverrideOption, Request, plan_run, run, run_plan
+from flows.prefect_server import prefect_api, quiet_prefect
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
 from tracking.database import dispose_engines
-from tracking.errors import DatabaseUnusableError
 from tracking.recorder import Overlap
 from tracking.redaction import redact_message
-from tracking.settings import export_settings_file
+from tracking.settings import DatabaseUnusableError, export_settings_file
 
 app = typer.Typer(
     add_completion=False,
@@ -86,7 +80,7 @@ def sync_actions(
     if any((from_step, year, start_date, end_date, only, overlap != Overlap.wait, as_json)) or override is not None:
         raise UsageError(f"options of a run do not go before the command {context.invoked_subcommand!r}")
     if sandbox:
-        from flows.cli.sandbox import use_sandbox_database
+        from flows.cli.run import use_sandbox_database
 
         use_sandbox_database()
 
@@ -106,7 +100,7 @@ def serve_sandbox(
     port: Annotated[int, typer.Option(help="Port on loopback; 0 takes a free one.", min=0, max=65535)] = 8700,
 ) -> None:
     """Serve the sandbox alone: the three vendor APIs of an invented academy, on loopback."""
-    from steps.sandbox.command import serve_until_interrupted
+    from steps.sandbox.server import serve_until_interrupted
 
     serve_until_interrupted(typer.echo, port=port)
 

@@ -1,7 +1,10 @@
-"""Run a flow from the command line, in this process, and answer with an exit status."""
+"""Commands that run something: the import, accruals, a plan, records again; with the sandbox if asked."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -9,28 +12,53 @@ from getpass import getuser
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
-from flows.assessment import Only
-from flows.cli.outcome import show_outcome
-from flows.cli.prefect_api import prefect_api, quiet_prefect
-from flows.cli.progress_view import RunView
-from flows.order import IMPORT_ORDER, ImportStep
-from flows.parameters import (
-    AskedRange,
-    parse_month_date,
-    parse_step,
-    parse_year,
-    resolve_override,
-    resolve_range,
-)
-from flows.planning import cells_of_plan
+from flows.cli.output import RunView, show_outcome, state_grids
+from flows.order import IMPORT_ORDER, ImportStep, steps_from
+from flows.parameters import AskedRange, parse_month_date, parse_step, parse_year, resolve_override, resolve_range
+from flows.plan import Assessment, CellState, Only, assess, cells_of, cells_of_plan, make_plan
+from flows.prefect_server import prefect_api, quiet_prefect
 from steps.catalog import ACCRUALS
-from steps.domain.months import MonthWindow
 from steps.errors import UsageError
+from steps.ledger.months import MonthWindow
 from steps.progress import listening
+from steps.sandbox.server import SandboxServer, serve_sandbox
+from steps.sandbox.world import build_world
 from steps.settings import SyncSettings
 from tracking.database import get_engine
 from tracking.recorder import Overlap
+from tracking.settings import default_database_url
+
+_LOCAL_RATE = "1000"
+"""Requests a second: a server on loopback has no quota."""
+
+
+def use_sandbox_database() -> bool:
+    """Point `SYNC_DATABASE_URL` to the sandbox's own database, unless it is set. Whether it was not."""
+    if os.environ.get("SYNC_DATABASE_URL"):
+        return False
+    os.environ["SYNC_DATABASE_URL"] = default_database_url("sandbox")
+    return True
+
+
+@contextmanager
+def sandboxed() -> Iterator[SandboxServer]:
+    """Serve the academy on loopback and let the environment point to it.
+
+    Raises:
+        UsageError: a remote backend is configured; it would ask the real vendors.
+    """
+    settings: SyncSettings = SyncSettings.load()
+    if settings.backend_url:
+        raise UsageError("--sandbox does not go with SYNC_BACKEND_URL: unset the one or leave out the other")
+    use_sandbox_database()
+    with serve_sandbox(build_world()) as server:
+        rates = {f"{vendor}_RATE": _LOCAL_RATE for vendor in ("HOLDED", "FOURGEEKS", "NOTION")}
+        os.environ.update(server.environment | rates)
+        yield server
+
 
 OverlapOption = Annotated[
     str,
@@ -117,7 +145,7 @@ def run_flow(title: str, start: Callable[[], Any], *, sandbox: bool) -> Any:
         view = stack.enter_context(RunView(title))
         stack.enter_context(listening(view.hear))
         if sandbox:
-            from flows.cli.sandbox import sandboxed
+            from flows.cli.run import sandboxed
 
             stack.enter_context(sandboxed())
         get_engine()  # a database that cannot be used is said before Prefect boots
@@ -155,3 +183,67 @@ def _start_flow(request: Request, step: str, span: MonthWindow) -> Any:
         asked |= {"override": request.override, "override_by": login_name()}
         return process_accruals(**asked, return_state=True)
     return sync_import(ImportStep(step), **asked, return_state=True)
+
+
+_SHOWN_REASONS = 20
+
+
+def plan_run(
+    from_step: Annotated[str | None, typer.Option(metavar="STEP", help="First step.")] = None,
+    year: Annotated[str | None, typer.Option(metavar="YYYY", help="Whole year.")] = None,
+    start_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="First month, included.")] = None,
+    end_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="Month to stop before, excluded.")] = None,
+    only: Annotated[str | None, typer.Option(metavar="STATE", help="Only failed, missing or stale cells.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Show where each step and month stands, and keep the plan, without running anything."""
+    request = Request(from_step, year, start_date, end_date, only=only)
+    step, span = request.resolve()
+    settings: SyncSettings = SyncSettings.load()
+    cells = cells_of((ACCRUALS,) if step == ACCRUALS.id else steps_from(step), span, settings)
+    everything = assess(cells, settings.zone)
+    chosen = [each for each in everything if only is None or each.state == Only(only).value]
+    plan_id = make_plan(chosen, span)
+    if as_json:
+        answer = {"plan": plan_id, "cells": [_as_json(each) for each in chosen]}
+        print(json.dumps(answer, indent=2))  # noqa: T201 - the one thing on standard output
+        return
+    _show(everything, chosen, plan_id)
+
+
+def run_plan(
+    plan: Annotated[int, typer.Option(help="Id of a plan that `sync-actions plan` made.", min=1)],
+    overlap: OverlapOption = Overlap.wait,
+    override: OverrideOption = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the built-in sandbox as the three vendors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
+) -> None:
+    """Run exactly the cells of a plan, or refuse because something ran since it was made."""
+    raise typer.Exit(run(Request(plan=plan, overlap=overlap, override=override, sandbox=sandbox, as_json=as_json)))
+
+
+def _show(everything: Sequence[Assessment], chosen: Sequence[Assessment], plan_id: int) -> None:
+    console = Console(highlight=False)
+    for table in state_grids(everything):
+        console.print(table)
+    reasons = [each for each in everything if each.state in {CellState.failed, CellState.stale, CellState.running}]
+    for each in reasons[:_SHOWN_REASONS]:
+        console.print(Text(f"{each.cell.name} is {each.state}: {each.why}"))
+    if len(reasons) > _SHOWN_REASONS:
+        console.print(f"... and {len(reasons) - _SHOWN_REASONS} more; --json shows them all")
+    counts = Counter(str(each.state) for each in everything)
+    console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    console.print(
+        f"Plan {plan_id}: {len(chosen)} executions. Run exactly these with: sync-actions run --plan {plan_id}"
+    )
+
+
+def _as_json(assessment: Assessment) -> dict[str, object]:
+    window = assessment.cell.window
+    return {
+        "step": assessment.cell.step.id,
+        "month": window.start.isoformat() if window else None,
+        "state": assessment.state,
+        "why": assessment.why,
+        "execution_id": assessment.execution_id,
+    }

@@ -2,7 +2,7 @@
 
 import sys
 
-from steps.sandbox.command import serve_until_interrupted
+from steps.sandbox.server import serve_until_interrupted
 
 
 def _say(line: str) -> None:

@@ -1,12 +1,13 @@
-"""Faults on request: which answers go wrong, how, and how often."""
+"""Fault injection: which answers go wrong, how, and how often."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Literal
+from typing import Any, Literal
 
-from steps.sandbox.exchange import Call, Vendor
+from steps.sandbox import holded, notion_json
+from steps.sandbox.exchange import WEB_APP_PAGE, Answer, Call, Json, Vendor, html_answer, json_answer
 
 FaultKind = Literal[
     "400", "401", "402", "403", "404", "409", "410", "429", "500", "503", "504", "529",
@@ -67,3 +68,86 @@ class Faults:
 def _fits(fault: Fault, call: Call) -> bool:
     at_path = fault.vendor == call.vendor and re.match(fault.path, call.path) is not None
     return at_path and (fault.when is None or fault.when(call))
+
+
+NOTION_CODES = {
+    400: "validation_error",
+    401: "unauthorized",
+    403: "restricted_resource",
+    404: "object_not_found",
+    409: "conflict_error",
+    429: "rate_limited",
+    500: "internal_server_error",
+    503: "service_unavailable",
+    504: "gateway_timeout",
+    529: "service_overload",
+}
+PAGING = {"holded": ("page",), "fourgeeks": ("offset",), "notion": ()}
+EMPTY_PAGE: Json = {"count": 0, "first": None, "next": None, "previous": None, "last": None, "results": []}
+BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"
+FIRST_SERVER_ERROR = 500
+OVERLOADED = 529
+
+
+def rate_limited(vendor: Vendor, retry_after: int | None) -> Answer:
+    """429; the wait is in whole seconds, or left out."""
+    if vendor == "notion":
+        wait = {"retry_after": str(retry_after)} if retry_after is not None else {}
+        details: dict[str, Any] = {"rate_limit_reason": "public_api_request_rate_limit", **wait}
+        text = "You have been rate limited. Please try again later."
+        return notion_json.error(429, "rate_limited", text, details, retry_after)
+    headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
+    return replace(_error(vendor, 429, None), headers=headers)
+
+
+def repeated(call: Call) -> Call:
+    """The request as if it asked for the first page: what comes is a page that was already given."""
+    query = {name: value for name, value in call.query.items() if name not in PAGING[call.vendor]}
+    if call.vendor == "notion" and isinstance(call.body, dict):
+        body = {name: value for name, value in call.body.items() if name != "start_cursor"}
+        return replace(call, content=json_answer(body).content)
+    return replace(call, query=query)
+
+
+def _empty(call: Call) -> Answer:
+    if call.vendor == "holded":
+        return json_answer([])
+    if call.vendor == "fourgeeks":
+        return json_answer(EMPTY_PAGE)
+    new = call.path.startswith("/data_sources")
+    return notion_json.success(notion_json.listing([], None, new_version=new, incomplete=False))
+
+
+def _error(vendor: Vendor, status: int, retry_after: int | None) -> Answer:
+    """Server errors of the CRM and of Holded are pages for people; the rest has the vendor's JSON form."""
+    if vendor == "notion":
+        wait = retry_after if status == OVERLOADED else None
+        return notion_json.error(status, NOTION_CODES.get(status, "invalid_request"), "Injected fault.", None, wait)
+    if status >= FIRST_SERVER_ERROR:
+        return html_answer(status, f"<!doctype html><html><body><h1>Server Error ({status})</h1></body></html>")
+    if vendor == "holded":
+        return holded.error(status, "Injected fault")
+    return json_answer({"detail": "Injected fault", "status_code": status}, status)
+
+
+def _expired_cursor(_fault: Fault, _call: Call) -> Answer:
+    return notion_json.error(400, "validation_error", "The start_cursor provided is invalid: it has expired.")
+
+
+_INSTEAD: dict[str, Callable[[Fault, Call], Answer]] = {
+    "429-no-retry-after": lambda _, call: rate_limited(call.vendor, None),
+    "429": lambda fault, call: rate_limited(call.vendor, fault.retry_after),
+    "502-html": lambda _, __: html_answer(502, BAD_GATEWAY),
+    "html-200": lambda _, __: html_answer(200, WEB_APP_PAGE),
+    "not-json": lambda _, __: Answer(200, b'[{"id": "65b1'),
+    "soft-failure": lambda _, __: json_answer({"status": 0, "info": "Something went wrong"}),
+    "empty": lambda _, call: _empty(call),
+    "expired-cursor": _expired_cursor,
+}
+
+
+def fail_instead(fault: Fault, call: Call) -> Answer | None:
+    """The answer that replaces the true one; `None` for faults that need the true one first."""
+    if fault.kind in _INSTEAD:
+        return _INSTEAD[fault.kind](fault, call)
+    return _error(call.vendor, int(fault.kind), fault.retry_after) if fault.kind.isdigit() else None

@@ -1,28 +1,244 @@
-"""The 4Geeks CRM as vendors/fourgeeks.md describes it; everything is scoped to the academy of the header."""
+"""The fake 4Geeks API."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
+from datetime import UTC, datetime, timedelta
+from hashlib import sha1
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlencode
 
 from steps.sandbox import fourgeeks_json as shapes
-from steps.sandbox.campus import Academy, Enrollment, Student
-from steps.sandbox.exchange import Answer, Call, html_answer, json_answer
-from steps.sandbox.fourgeeks_filters import (
-    COHORT_KEYS,
-    PROFILE_KEYS,
-    SEAT_KEYS,
-    UnknownFieldError,
-    cohort_fits,
-    member_fits,
-    seat_fits,
-    sort,
-    student_fits,
-)
-from steps.sandbox.fourgeeks_login import USER_ID, Tokens
-from steps.sandbox.fourgeeks_paging import page
-from steps.sandbox.modes import Modes
+from steps.sandbox.exchange import Answer, Call, Json, Modes, html_answer, json_answer, whole_number
+from steps.sandbox.records import Academy, Cohort, Enrollment, Student, User, crm_time, local_day
 from steps.sandbox.world import World
+
+USERNAME = "importer@example.org"
+PASSWORD = "sandbox-fourgeeks-password"  # noqa: S105 - public, it opens nothing but the sandbox
+USER_ID = 7
+LIFE = timedelta(days=7)
+
+
+@dataclass
+class Tokens:
+    """The one token that is valid, and those that were."""
+
+    number: int = 0
+    expires_at: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+
+    def expire(self) -> None:
+        """From now on the present token is refused; the next login makes another."""
+        self.expires_at = min(self.expires_at, datetime.now(UTC))
+
+    def log_in(self, call: Call) -> Answer:
+        """The answer to `POST auth/login/`."""
+        body = call.body if isinstance(call.body, dict) else {}
+        if wrong := _wrong_fields(body):
+            return json_answer({**wrong, "status_code": 400}, 400)
+        if (str(body["email"]).lower(), body["password"]) != (USERNAME, PASSWORD):
+            refused = {"non_field_errors": ["Unable to log in with provided credentials."], "status_code": 400}
+            return json_answer(refused, 400)
+        if self.expires_at <= datetime.now(UTC):
+            self.number += 1
+            self.expires_at = datetime.now(UTC) + LIFE
+        expires = crm_time(self.expires_at)
+        return json_answer({"token": _key(self.number), "user_id": USER_ID, "email": USERNAME, "expires_at": expires})
+
+    def refusal(self, call: Call) -> Answer | None:
+        """The 401 that the request deserves, if it does."""
+        word, _, key = call.headers.get("authorization", "").partition(" ")
+        if word != "Token":
+            missing = {"detail": "Authentication credentials were not provided.", "status_code": 401}
+            return json_answer(missing, 401)
+        if key not in {_key(number) for number in range(1, self.number + 1)}:
+            return _invalid("Invalid or Inactive Token")
+        if key != _key(self.number) or self.expires_at <= datetime.now(UTC):
+            return _invalid(f"Token expired at {self.expires_at}")
+        return None
+
+
+def _key(number: int) -> str:
+    return sha1(f"sandbox token {number}".encode(), usedforsecurity=False).hexdigest()
+
+
+def _invalid(text: str) -> Answer:
+    """Key `error`, and "False" is a string: this body is like no other of the API."""
+    return json_answer({"error": text, "is_authenticated": "False", "status_code": 401}, 401)
+
+
+def _wrong_fields(body: dict[str, object]) -> dict[str, list[str]]:
+    wrong = {name: ["This field is required."] for name in ("email", "password") if not body.get(name)}
+    if "email" not in wrong and "@" not in str(body["email"]):
+        wrong["email"] = ["Enter a valid email address."]
+    return wrong
+
+
+TOO_SLOW = "<!doctype html><html><head><title>Application Error</title></head><body>H12</body></html>"
+
+
+def page(call: Call, rows: Sequence[Any], shape: Callable[[Any], Json], modes: Modes, *, fresh: bool = True) -> Answer:
+    """The rows asked for, each in its JSON shape; only fresh answers (not from the cache) carry the count headers."""
+    limit = whole_number(call.query.get("limit"), 0)
+    limit = limit if limit > 0 else modes.fourgeeks_default_page
+    if modes.fourgeeks_slow_above is not None and limit > modes.fourgeeks_slow_above:
+        return html_answer(503, TOO_SLOW)
+    offset = max(whole_number(call.query.get("offset"), 0), 0)
+    results = [shape(row) for row in rows[offset : offset + limit]]
+    links = _links(call, len(rows), limit, offset)
+    headers = _headers(links, len(rows), limit, offset) if fresh else {}
+    return json_answer(links | {"results": results} if _is_wrapped(call) else results, headers=headers)
+
+
+def _is_wrapped(call: Call) -> bool:
+    if (envelope := call.query.get("envelope", "").lower()) in {"true", "false"}:
+        return envelope == "true"
+    return bool(call.query.get("limit") or call.query.get("offset"))
+
+
+def _links(call: Call, count: int, limit: int, offset: int) -> Json:
+    """`first` and `previous` are null on the first page, `next` and `last` on the last, which is not page-aligned."""
+    more = offset + limit < count
+    return {
+        "count": count,
+        "first": _link(call, limit, 0) if offset else None,
+        "next": _link(call, limit, offset + limit) if more else None,
+        "previous": _link(call, limit, max(offset - limit, 0)) if offset else None,
+        "last": _link(call, limit, count - limit) if more else None,
+    }
+
+
+def _link(call: Call, limit: int, offset: int) -> str:
+    others = {name: value for name, value in call.query.items() if name not in {"limit", "offset"}}
+    return f"{call.base_url}{call.path}?{urlencode({**others, 'limit': limit, 'offset': offset})}"
+
+
+def _headers(links: Json, count: int, limit: int, offset: int) -> dict[str, str]:
+    named = [f'<{links[name]}>; rel="{name}"' for name in ("first", "previous", "next", "last") if links[name]]
+    numbers = {"X-Total-Count": str(count), "X-Per-Page": str(limit), "X-Page": str(offset // limit + 1)}
+    return numbers | ({"Link": ", ".join(named)} if named else {})
+
+
+Row = TypeVar("Row")
+Key = Callable[[Any], Any]
+
+PROFILE_KEYS: dict[str, Key] = {
+    "id": lambda row: row.id,
+    "created_at": lambda row: (row.created_at, row.id),
+    "email": lambda row: (row.email or "", row.id),
+    "first_name": lambda row: (row.first_name, row.id),
+    "last_name": lambda row: (row.last_name, row.id),
+    "status": lambda row: (row.status, row.id),
+}
+SEAT_KEYS: dict[str, Key] = {
+    "id": lambda row: row.id,
+    "created_at": lambda row: (row.created_at, row.id),
+    "updated_at": lambda row: (row.updated_at, row.id),
+    "educational_status": lambda row: (row.educational_status or "", row.id),
+}
+COHORT_KEYS: dict[str, Key] = {
+    "id": lambda row: row.id,
+    "slug": lambda row: (row.slug or "", row.id),
+    "name": lambda row: (row.name, row.id),
+    "kickoff_date": lambda row: (row.kickoff_at, row.id),
+    "stage": lambda row: (row.stage, row.id),
+}
+
+
+class UnknownFieldError(Exception):
+    """A `sort` that is no field, or a filter value that cannot be one."""
+
+
+def choices(call: Call, name: str, shape: Callable[[str], str] = str) -> set[str]:
+    """A comma list of the query; empty when it was not sent."""
+    return {shape(part.strip()) for part in call.query.get(name, "").split(",") if part.strip()}
+
+
+def sort(rows: Sequence[Row], text: str, keys: dict[str, Key]) -> list[Row]:
+    """The rows by a comma list of fields, `-` for descending.
+
+    Raises:
+        UnknownFieldError: for a field that is not there.
+    """
+    ordered = list(rows)
+    for name in reversed([part.strip() for part in text.split(",") if part.strip()]):
+        field = name.removeprefix("-")
+        if field not in keys:
+            raise UnknownFieldError(f"Cannot resolve keyword '{field}' into field.")
+        ordered.sort(key=keys[field], reverse=name.startswith("-"))
+    return ordered
+
+
+def resembles(text: str, *, email: str | None, user: User | None, names: Iterable[str]) -> bool:
+    """`like`: only the last word counts, anywhere in a name or an address."""
+    words = text.lower().split()
+    if not words:
+        return True
+    places = [email, *names] + ([user.email, user.first_name, user.last_name] if user else [])
+    return any(words[-1] in place.lower() for place in places if place)
+
+
+def student_fits(call: Call, row: Student, seats: Iterable[Enrollment]) -> bool:
+    """Filters of the student list: one status, cohort slugs, `like`; a deleted one is not left out."""
+    status, slugs = call.query.get("status", "").upper(), choices(call, "cohort")
+    if status and row.status != status:
+        return False
+    if slugs and not any(row.user and seat.user.id == row.user.id and seat.cohort.slug in slugs for seat in seats):
+        return False
+    return _like(call, row)
+
+
+def member_fits(call: Call, row: Student) -> bool:
+    """Filters of the member list: without students and deleted ones, unless `include` names them."""
+    include = set(call.query.get("include", "").split())
+    statuses, roles = choices(call, "status", str.upper), choices(call, "roles", str.lower)
+    hidden = (row.role == "student" and "student" not in include) or "@token.com" in (row.email or "")
+    deleted = row.status == "DELETED" and "deleted" not in include
+    if hidden or deleted or (statuses and row.status not in statuses) or (roles and row.role not in roles):
+        return False
+    return _like(call, row)
+
+
+def _like(call: Call, row: Student) -> bool:
+    names = (row.first_name, row.last_name)
+    return resembles(call.query.get("like", ""), email=row.email, user=row.user, names=names)
+
+
+def seat_fits(call: Call) -> Callable[[Enrollment], bool]:
+    """Filters of the list of enrolments. A status filter leaves out rows whose status is null.
+
+    Raises:
+        UnknownFieldError: `users` that are no numbers.
+    """
+    users = choices(call, "users")
+    if not all(user.isdigit() for user in users):
+        raise UnknownFieldError("Field 'id' expected a number but got " + repr(call.query["users"]) + ".")
+    wanted: list[tuple[set[str], Key]] = [
+        (users, lambda row: str(row.user.id)),
+        (choices(call, "roles", str.upper), lambda row: row.role),
+        (choices(call, "cohorts"), lambda row: row.cohort.slug),
+        (choices(call, "educational_status", str.upper), lambda row: row.educational_status),
+        (choices(call, "finantial_status", str.upper), lambda row: row.financial_status),
+    ]
+    narrowing = [(values, key) for values, key in wanted if values]
+    name, like = call.query.get("cohort", "").lower(), call.query.get("like", "")
+
+    def fits(row: Enrollment) -> bool:
+        if not all(key(row) in values for values, key in narrowing) or name not in row.cohort.name.lower():
+            return False
+        return resembles(like, email=None, user=row.user, names=())
+
+    return fits
+
+
+def cohort_fits(call: Call, row: Cohort) -> bool:
+    """Filters of the list of cohorts; deleted ones are left out unless `stage` names them."""
+    stages = choices(call, "stage", str.upper)
+    if row.stage not in stages if stages else row.stage == "DELETED":
+        return False
+    if "kickoff_date" in call.query and local_day(row.kickoff_at).isoformat() != call.query["kickoff_date"]:
+        return False
+    return call.query.get("like", "").lower() in f"{row.name} {row.slug}".lower()
+
 
 NOT_FOUND = html_answer(404, "<!doctype html><html><body><h1>Not Found</h1></body></html>")
 SERVER_ERROR = html_answer(500, "<!doctype html><html><body><h1>Server Error (500)</h1></body></html>")

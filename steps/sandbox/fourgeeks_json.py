@@ -1,8 +1,7 @@
 """The academy's people in the shape of the 4Geeks CRM's JSON."""
 
-from steps.sandbox.campus import Academy, Cohort, Enrollment, Student, User
-from steps.sandbox.clock import crm_time
 from steps.sandbox.exchange import Json
+from steps.sandbox.records import Academy, Cohort, Enrollment, Student, User, crm_time
 
 SPAIN: Json = {"id": "es", "code": "es", "name": "Spain"}
 

@@ -4,10 +4,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from steps.sandbox import holded_json
-from steps.sandbox.books import Contact, Document
-from steps.sandbox.clock import midnight
-from steps.sandbox.exchange import HTML_TYPE, WEB_APP_PAGE, Answer, Call, Json, html_answer, json_answer, whole_number
-from steps.sandbox.modes import Modes
+from steps.sandbox.exchange import (
+    HTML_TYPE,
+    WEB_APP_PAGE,
+    Answer,
+    Call,
+    Json,
+    Modes,
+    html_answer,
+    json_answer,
+    whole_number,
+)
+from steps.sandbox.records import Contact, Document, midnight
 from steps.sandbox.world import World
 
 API_KEY = "sandbox-holded-key"

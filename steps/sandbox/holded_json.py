@@ -3,9 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-from steps.sandbox.books import Account, Contact, Document, Line, Payment
-from steps.sandbox.clock import midnight
 from steps.sandbox.exchange import Json
+from steps.sandbox.records import Account, Contact, Document, Line, Payment, midnight
 
 
 def account(record: Account, *, alone: bool = False) -> Json:

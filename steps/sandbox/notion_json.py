@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from steps.sandbox.campus import Page
-from steps.sandbox.clock import notion_time
 from steps.sandbox.exchange import Answer, Json, json_answer
-from steps.sandbox.notion_schema import Property, rich_text
+from steps.sandbox.notion_filter import Property, rich_text
+from steps.sandbox.records import Page, notion_time
 
 DATABASE_ID = "1b2c3d4e-0000-4000-8000-00000000d001"
 SOURCE_ID = "1b2c3d4e-0000-4000-8000-00000000e001"

@@ -20,8 +20,8 @@ from typing import Any
 
 import httpx
 
-from flows.cli.prefect_api import temporary_server
 from flows.order import IMPORT_ORDER
+from flows.prefect_server import temporary_server
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
 from tests.benchmarks.accruals import README, postgresql_server, sqlite_file

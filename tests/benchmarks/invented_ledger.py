@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import insert, text
 from sqlmodel import Session, SQLModel
 
-from steps.domain.client import Client, ClientExternalId, System
-from steps.domain.contract import ServiceContract
-from steps.domain.invoice import DocumentKind, Invoice
-from steps.domain.period import PeriodStatus, ServicePeriod
-from steps.domain.service import Service
+from steps.ledger.client import Client, ClientExternalId, System
+from steps.ledger.contract import ServiceContract
+from steps.ledger.invoice import DocumentKind, Invoice
+from steps.ledger.period import PeriodStatus, ServicePeriod
+from steps.ledger.service import Service
 from tracking.database import get_engine, write_session
 
 Row = dict[str, Any]

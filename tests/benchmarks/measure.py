@@ -11,8 +11,8 @@ import time
 from datetime import date
 from typing import Any
 
-from steps.domain.months import MonthWindow, next_month
-from steps.process_accruals import accrue_month
+from steps.accruals import accrue_month
+from steps.ledger.months import MonthWindow, next_month
 from steps.settings import SyncSettings
 from tracking.database import read_session
 

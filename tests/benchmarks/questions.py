@@ -5,8 +5,8 @@ from datetime import timedelta
 from flows.api.cursor import next_cursor
 from steps.catalog import INVOICES
 from tests.benchmarks.long_history import CELLS_OF_A_RUN, started
-from tracking.execution import ExecutionStatus
 from tracking.history import DEFAULT_LIMIT, HistoryFilter, Place
+from tracking.models import ExecutionStatus
 
 PATH = "/api/sync/executions"
 PAGE = DEFAULT_LIMIT + 1

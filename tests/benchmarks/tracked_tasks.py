@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events.worker import EventsWorker
 
 from steps.catalog import SERVICES
-from steps.domain.service import Service
+from steps.ledger.service import Service
 from steps.settings import SyncSettings
 from steps.task import once_task
 from tracking.database import write_session

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from flows.cli.prefect_api import temporary_server
+from flows.prefect_server import temporary_server
 from tests.benchmarks.accruals import README, postgresql_server, sqlite_file
 from tests.benchmarks.readme_block import replace_block
 

@@ -7,15 +7,13 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from flows.assessment import CellState, Only, assess, select_only
-from flows.cells import Cell, cells_of
 from flows.order import IMPORT_ORDER
-from flows.planning import WorldMovedError, cells_of_plan, make_plan
+from flows.plan import Cell, CellState, Only, WorldMovedError, assess, cells_of, cells_of_plan, make_plan, select_only
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, SERVICES
-from steps.domain.months import MonthWindow
 from steps.errors import UsageError
+from steps.ledger.months import MonthWindow
 from tracking.database import tracking_session
-from tracking.execution import SyncExecution
+from tracking.models import SyncExecution
 from tracking.recorder import plan_executions
 
 MADRID = ZoneInfo("Europe/Madrid")

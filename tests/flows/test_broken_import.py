@@ -22,8 +22,8 @@ from tests.flows.conftest import CommandLine, Outcome
 from tests.steps.accruals.database_ledger import Stored, snapshot, store
 from tests.steps.accruals.recorded_imports import failed
 from tracking.database import dispose_engines
-from tracking.execution import SyncExecution
 from tracking.history import HistoryFilter, find_executions
+from tracking.models import SyncExecution
 
 pytestmark = pytest.mark.prefect
 

@@ -9,14 +9,14 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
-from steps.domain.invoice import Invoice
+from steps.ledger.invoice import Invoice
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
 from tests.flows.conftest import CommandLine
 from tests.steps.ledger_view import rows
-from tracking.execution import SyncExecution
 from tracking.history import HistoryFilter, find_executions
+from tracking.models import SyncExecution
 
 pytestmark = pytest.mark.prefect
 

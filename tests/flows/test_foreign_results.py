@@ -16,22 +16,20 @@ from starlette.testclient import TestClient
 from flows.api.answers import ExecutionAnswer
 from flows.api.app import create_app
 from flows.api.outcome import outcome_of, sum_results
-from flows.assessment import CellState, assess
-from flows.cells import Cell
+from flows.artifacts import execution_row
 from flows.cli.app import run_command
-from flows.cli.tables import accrual_table, counts_table, grids
-from flows.page.texts import Language, Texts
-from flows.page.wording import outcome_text, result_counts
-from flows.summary import execution_row
+from flows.cli.output import accrual_table, counts_table, grids
+from flows.page.components import Language, Texts, outcome_text, result_counts
+from flows.plan import Cell, CellState, assess
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES
-from steps.domain.months import MonthWindow
-from steps.report import changed_something, describe_result, notifications_of
+from steps.ledger.months import MonthWindow
 from steps.settings import SyncSettings
+from steps.step_report import changed_something, describe_result, notifications_of
 from tests.flows.api.conftest import local_client
 from tests.flows.api.recorded_runs import RecordedRuns
 from tests.flows.api.rows import MINUTE, NOON, add_executions
 from tracking.database import tracking_session
-from tracking.execution import SyncExecution
+from tracking.models import SyncExecution
 
 MADRID = ZoneInfo("Europe/Madrid")
 TEXTS = [Texts(language, MADRID) for language in Language]

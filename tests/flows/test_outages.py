@@ -19,8 +19,8 @@ from tests.fast_vendors import FAST
 from tests.flows.api.serving import serving
 from tests.flows.conftest import CommandLine
 from tracking.database import dispose_engines
-from tracking.execution import SyncExecution
 from tracking.history import HistoryFilter, find_executions
+from tracking.models import SyncExecution
 from tracking.reconcile import end_dead_executions
 
 pytestmark = pytest.mark.prefect

@@ -16,8 +16,8 @@ from flows.parameters import (
     parse_year,
     resolve_range,
 )
-from steps.domain.months import MonthWindow, next_month
 from steps.errors import UsageError
+from steps.ledger.months import MonthWindow, next_month
 from steps.settings import SyncSettings
 
 NOW = datetime(2026, 5, 10, 12, tzinfo=UTC)

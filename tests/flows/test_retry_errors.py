@@ -11,21 +11,19 @@ from typing import Any
 import pytest
 
 from flows.cli.app import run_command
-from flows.retrying import plan_retry
+from flows.plan import plan_retry
 from steps.catalog import INVOICES
-from steps.domain.invoice import Invoice
-from steps.domain.months import MonthWindow
+from steps.ledger.invoice import Invoice
+from steps.ledger.months import MonthWindow
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
 from tests.flows.conftest import CommandLine
 from tests.steps.ledger_view import rows
 from tracking.database import read_session, write_session
-from tracking.error_book import FoundError, record_errors
-from tracking.error_work import find_met
-from tracking.execution import SyncExecution
 from tracking.history import cell_histories
-from tracking.integration_error import IntegrationError
+from tracking.integration_errors import FoundError, find_met, record_errors
+from tracking.models import IntegrationError, SyncExecution
 
 MARCH = ("--start-date", "2024-03-01", "--end-date", "2024-04-01")
 

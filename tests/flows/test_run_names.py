@@ -19,7 +19,7 @@ from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
 from tests.flows.conftest import CommandLine
 from tracking.database import write_session
-from tracking.integration_error import IntegrationError
+from tracking.models import IntegrationError
 
 SPRING = {"start_date": "2024-03-01", "end_date": "2024-07-01"}
 MARCH = {"start_date": date(2024, 3, 1), "end_date": date(2024, 4, 1)}

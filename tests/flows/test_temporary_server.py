@@ -12,7 +12,7 @@ from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from flows.cli.prefect_api import PrefectUnavailableError, logs_delivered, prefect_api
+from flows.prefect_server import PrefectUnavailableError, logs_delivered, prefect_api
 
 pytestmark = pytest.mark.prefect
 

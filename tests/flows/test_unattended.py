@@ -32,7 +32,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.schedules import IntervalSchedule
 
-from steps.domain.months import MonthWindow, first_of_month, next_month
+from steps.ledger.months import MonthWindow, first_of_month, next_month
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
 from tests.conftest import OURS

@@ -5,9 +5,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.vendor_limits import TimeLimit, limits_before_requests
-from steps.connectors.rate_limit import wait_for_throttle
+from flows.run_steps import TimeLimit, limits_before_requests
 from steps.errors import RunTimeLimitError
+from steps.vendors.http import wait_for_throttle
 
 pytestmark = pytest.mark.prefect
 

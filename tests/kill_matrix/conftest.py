@@ -68,7 +68,7 @@ def model(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
 def make_current(url: str) -> None:
     """Bring the schema of a database up to date."""
-    from tracking.migrate import upgrade_database
+    from tracking.database import upgrade_database
 
     engine = make_engine(parse_database_url(url))
     upgrade_database(engine)

@@ -9,9 +9,9 @@ from sqlalchemy import Engine, Row, Table, inspect, select
 from sqlmodel import SQLModel
 
 import steps.task  # noqa: F401 - every model of the program is known to the metadata once this is imported
-import tracking.sync_plan  # noqa: F401 - and that one
-from tracking.execution import SyncExecution
-from tracking.sync_plan import SyncPlan
+import tracking.history  # noqa: F401 - and that one
+from tracking.history import SyncPlan
+from tracking.models import SyncExecution
 
 _NOT_THE_LEDGER = {
     SyncExecution.__tablename__,

@@ -45,7 +45,7 @@ def strike(blow: Blow, session: Session | None) -> None:
 
 def _end_the_server(_blow: Blow, _session: Session | None) -> None:
     for child in psutil.Process().children():
-        if "flows.cli.prefect_api" in child.cmdline():
+        if "flows.prefect_server" in child.cmdline():
             child.kill()
             child.wait()
 

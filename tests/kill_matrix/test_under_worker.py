@@ -15,7 +15,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.cli.outcome import execution_json
+from flows.cli.output import execution_json
 from tests.kill_matrix.blow import Blow, Kind, Place
 from tests.kill_matrix.case import IMPORT, Case
 from tests.kill_matrix.conftest import Model

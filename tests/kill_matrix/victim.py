@@ -73,10 +73,10 @@ class Ambush:
                 self._replace(module, "write_session", write_session)
 
     def _around_the_run(self) -> None:
-        from flows import run
+        from flows import run_steps
 
-        self._around(run, "plan_executions", Place.BEFORE_PLAN, Place.AFTER_PLAN)
-        real = run._run_cell
+        self._around(run_steps, "plan_executions", Place.BEFORE_PLAN, Place.AFTER_PLAN)
+        real = run_steps._run_cell
 
         def run_cell(cell: Any, *others: Any) -> Any:
             self._cell = cell.name
@@ -85,7 +85,7 @@ class Ambush:
             self._reach(Place.AFTER_CELL)
             return failure
 
-        self._replace(run, "_run_cell", run_cell)
+        self._replace(run_steps, "_run_cell", run_cell)
 
     def _around_hooks(self) -> None:
         from tracking import hooks
@@ -115,7 +115,7 @@ def lie_in_wait() -> None:
 
 def main() -> None:
     """The console script, in the ambush."""
-    from flows.cli.prefect_api import quiet_prefect
+    from flows.prefect_server import quiet_prefect
 
     quiet_prefect()  # before Prefect is imported
     from flows import process_accruals, sync_import  # noqa: F401 - so that every point is there to be wrapped

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from steps.sandbox.catalogue import MADRID_SCHOOL
+from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import World
 from tests.fast_vendors import FAST

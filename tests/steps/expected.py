@@ -12,9 +12,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from steps.sandbox.books import Account, Contact, Document
-from steps.sandbox.campus import Enrollment, Page
-from steps.sandbox.clock import local_day
+from steps.sandbox.records import Account, Contact, Document, Enrollment, Page, local_day
 from steps.sandbox.world import World
 
 ContractKey = tuple[str, str]

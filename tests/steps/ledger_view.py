@@ -5,13 +5,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
-from steps.domain.client import Client, ClientExternalId
-from steps.domain.contract import ServiceContract
-from steps.domain.invoice import Invoice
-from steps.domain.period import ServicePeriod
-from steps.domain.service import Service
+from steps.ledger.client import Client, ClientExternalId
+from steps.ledger.contract import ServiceContract
+from steps.ledger.invoice import Invoice
+from steps.ledger.period import ServicePeriod
+from steps.ledger.service import Service
 from tracking.database import read_session
-from tracking.integration_error import IntegrationError
+from tracking.models import IntegrationError
 
 TABLES: tuple[type[SQLModel], ...] = (
     Service,

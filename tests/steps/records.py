@@ -5,9 +5,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from steps.domain.months import MonthWindow
-from steps.sandbox.books import Account, Contact, Document, Line
-from steps.sandbox.campus import Cohort, Enrollment, Page, Student, User
+from steps.ledger.months import MonthWindow
+from steps.sandbox.records import Account, Cohort, Contact, Document, Enrollment, Line, Page, Student, User
 
 FULL_STACK = Account("acc-fs", "Full Stack", 70500001)
 DATA_SCIENCE = Account("acc-ds", "Data Science", 70500002)

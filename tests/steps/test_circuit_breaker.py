@@ -5,15 +5,14 @@ from functools import partial
 
 import pytest
 
-from steps.circuit_breaker import CircuitBreaker
+from steps.crm_clients import sync_crm_clients
 from steps.errors import SyncError, VendorDownError, VendorUnavailableError
+from steps.invoices import sync_invoices
 from steps.sandbox.exchange import Call
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import build_world
-from steps.sync_crm_clients import sync_crm_clients
-from steps.sync_invoices import sync_invoices
-from steps.vendor_reads import shared_reads
+from steps.sources import CircuitBreaker, shared_reads
 from tests.steps.records import month
 from tests.steps.year_import import YEAR
 

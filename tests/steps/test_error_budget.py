@@ -6,21 +6,19 @@ from typing import Any
 
 import pytest
 
-from steps.error_budget import ErrorBudget
 from steps.errors import ConfigError, ErrorBudgetError
-from steps.sandbox.catalogue import MADRID_SCHOOL
+from steps.invoices import sync_invoices
+from steps.notion_external_ids import sync_notion_external_ids
+from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World
-from steps.scope import Scope
-from steps.settings import SyncSettings
-from steps.sync_invoices import sync_invoices
-from steps.sync_notion_external_ids import sync_notion_external_ids
-from steps.sync_service_periods import sync_service_periods
+from steps.service_periods import sync_service_periods
+from steps.settings import ErrorBudget, SyncSettings
+from steps.step_report import Scope
 from tests.steps.ledger_view import LedgerView, rows
 from tests.steps.records import FULL_STACK, contact, enrollment, invoice, month, page
 from tracking.database import write_session
-from tracking.execution import SyncExecution
-from tracking.integration_error import IntegrationError
+from tracking.models import IntegrationError, SyncExecution
 
 JANUARY = month(1)
 

@@ -7,15 +7,15 @@ from decimal import Decimal
 
 import pytest
 
-from steps.domain.invoice import Invoice
 from steps.errors import SuspiciousEmptyError, VendorPayloadError
-from steps.sandbox.books import Document
+from steps.invoices import sync_invoices
+from steps.ledger.invoice import Invoice
 from steps.sandbox.exchange import Call
 from steps.sandbox.faults import Fault, FaultKind
+from steps.sandbox.records import Document
 from steps.sandbox.server import SandboxServer
-from steps.sync_invoices import sync_invoices
-from steps.sync_services import sync_services
-from steps.vendor_reads import shared_reads
+from steps.services import sync_services
+from steps.sources import shared_reads
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, contact, credit_note, invoice, month
 from tests.steps.year_import import YEAR

@@ -7,16 +7,16 @@ from datetime import date
 import pytest
 
 from steps.errors import VendorAuthError
-from steps.sandbox.books import Document
+from steps.invoices import sync_invoices
 from steps.sandbox.faults import Fault, FaultKind
+from steps.sandbox.records import Document
 from steps.sandbox.server import SandboxServer
-from steps.sync_invoices import sync_invoices
-from steps.sync_services import sync_services
-from steps.vendor_reads import shared_reads
+from steps.services import sync_services
+from steps.sources import shared_reads
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, contact, invoice, month
 from tests.steps.year_import import YEAR
-from tracking.integration_error import IntegrationError
+from tracking.models import IntegrationError
 
 MARCH = month(3)
 BOB_FS, ANA_FS = (("bob@example.org", FULL_STACK.id), ("ana@example.org", FULL_STACK.id))

@@ -5,9 +5,9 @@ from datetime import date
 
 import pytest
 
-from steps.domain.months import MonthWindow
+from steps.accruals import accrue_month, process_accruals
 from steps.errors import ConfigError, ErrorBudgetError, UsageError
-from steps.process_accruals import accrue_month, process_accruals
+from steps.ledger.months import MonthWindow
 from steps.settings import SyncSettings
 from tests.steps.accruals.builders import contract, document, period
 from tests.steps.accruals.database_ledger import (
@@ -25,7 +25,7 @@ from tests.steps.accruals.database_ledger import (
 )
 from tests.steps.accruals.ledger import Ledger
 from tests.steps.ledger_view import rows
-from tracking.integration_error import IntegrationError
+from tracking.models import IntegrationError
 
 SIX_HUNDRED = document("2024-01-10", "600.00")
 MARCH = MonthWindow.of(date(2024, 3, 1))

@@ -4,7 +4,7 @@ import pytest
 
 from steps.catalog import INVOICES
 from steps.errors import RecordRejectedError
-from steps.report import StepReport
+from steps.step_report import StepReport
 from tests.steps.ledger_view import whole_ledger
 from tracking.database import write_session
 

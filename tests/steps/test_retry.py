@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from steps.domain.months import MonthWindow
-from steps.sandbox.catalogue import MADRID_SCHOOL
+from steps.crm_clients import sync_crm_clients
+from steps.invoices import sync_invoices
+from steps.ledger.months import MonthWindow
+from steps.notion_external_ids import sync_notion_external_ids
+from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World, build_world
-from steps.scope import Scope
-from steps.sync_crm_clients import sync_crm_clients
-from steps.sync_invoices import sync_invoices
-from steps.sync_notion_external_ids import sync_notion_external_ids
-from steps.sync_service_periods import sync_service_periods
-from steps.sync_services import sync_services
-from steps.vendor_reads import shared_reads
+from steps.service_periods import sync_service_periods
+from steps.services import sync_services
+from steps.sources import shared_reads
+from steps.step_report import Scope
 from tests.steps.ledger_view import LedgerView, rows
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, contact, enrollment, invoice, month, page, student, user
 from tests.steps.year_import import YEAR, import_year, written
-from tracking.error_book import RecordKey
-from tracking.integration_error import IntegrationError
+from tracking.integration_errors import RecordKey
+from tracking.models import IntegrationError
 
 JANUARY = month(1)
 UNREADABLE_EMAIL = {"Email": {"id": "aB%3Ac", "type": "number", "number": 5}}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlmodel import func, select
 
-from steps.domain.client import Client
-from steps.domain.months import MonthWindow
-from steps.process_accruals import accrue_month
+from steps.accruals import accrue_month
+from steps.ledger.client import Client
+from steps.ledger.months import MonthWindow
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import build_world
 from steps.settings import SyncSettings
@@ -18,7 +18,7 @@ from tests.steps.personal import personal_texts, readable
 from tests.steps.year_import import YEAR, import_year
 from tracking.database import get_engine, read_session
 from tracking.encryption import new_key
-from tracking.integration_error import IntegrationError
+from tracking.models import IntegrationError
 
 LATER = date(2025, 2, 1)
 JANUARY = MonthWindow(date(2024, 1, 1), date(2024, 2, 1))

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from steps.sandbox.catalogue import MADRID_SCHOOL
+from steps.crm_clients import sync_crm_clients
+from steps.invoices import sync_invoices
+from steps.notion_external_ids import sync_notion_external_ids
+from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World
-from steps.sync_crm_clients import sync_crm_clients
-from steps.sync_invoices import sync_invoices
-from steps.sync_notion_external_ids import sync_notion_external_ids
-from steps.sync_service_periods import sync_service_periods
-from steps.sync_services import sync_services
+from steps.service_periods import sync_service_periods
+from steps.services import sync_services
 from tests.steps.records import (
     DATA_SCIENCE,
     FULL_STACK,

@@ -12,16 +12,16 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import select
 
-from steps.domain.contract import ServiceContract
 from steps.errors import SuspiciousEmptyError
-from steps.sandbox.books import Line
+from steps.invoices import sync_invoices
+from steps.ledger.contract import ServiceContract
+from steps.sandbox.records import Line
 from steps.sandbox.server import SandboxServer
-from steps.sync_invoices import sync_invoices
-from steps.sync_services import sync_services
+from steps.services import sync_services
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, RENT, contact, credit_note, invoice, month
 from tracking.database import read_session, write_session
-from tracking.integration_error import IntegrationError
+from tracking.models import IntegrationError
 
 ANA_FS = ("ana@example.org", FULL_STACK.id)
 ANA_DS = ("ana@example.org", DATA_SCIENCE.id)
@@ -232,7 +232,7 @@ def test_a_total_of_120000_letters_costs_its_document_and_not_the_month(sandbox:
             invoice(4, date(2024, 3, 8)),
         ]
     )
-    imports = "from steps.sync_invoices import sync_invoices; from tests.steps.records import month"
+    imports = "from steps.invoices import sync_invoices; from tests.steps.records import month"
 
     done = subprocess.run(
         [sys.executable, "-c", f"{imports}; sync_invoices(month(3))"],

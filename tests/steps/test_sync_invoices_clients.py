@@ -5,10 +5,10 @@ from itertools import permutations
 
 import pytest
 
-from steps.sandbox.books import Contact
+from steps.invoices import sync_invoices
+from steps.sandbox.records import Contact
 from steps.sandbox.server import SandboxServer
-from steps.sync_invoices import sync_invoices
-from steps.sync_services import sync_services
+from steps.services import sync_services
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month
 

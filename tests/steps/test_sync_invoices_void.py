@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from steps.domain.invoice import Invoice
+from steps.invoices import sync_invoices
+from steps.ledger.invoice import Invoice
 from steps.sandbox.server import SandboxServer
-from steps.sync_invoices import sync_invoices
-from steps.sync_services import sync_services
-from steps.vendor_reads import shared_reads
+from steps.services import sync_services
+from steps.sources import shared_reads
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month
 from tests.steps.year_import import YEAR

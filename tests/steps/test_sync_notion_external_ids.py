@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime
 import pytest
 
 from steps.errors import SuspiciousEmptyError
-from steps.sandbox.campus import PageDate
+from steps.invoices import sync_invoices
+from steps.notion_external_ids import sync_notion_external_ids
+from steps.sandbox.records import PageDate
 from steps.sandbox.server import SandboxServer
-from steps.sync_invoices import sync_invoices
-from steps.sync_notion_external_ids import sync_notion_external_ids
-from steps.sync_services import sync_services
+from steps.services import sync_services
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month, page, page_id
 

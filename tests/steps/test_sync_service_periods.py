@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from steps.domain.period import ServicePeriod
+from steps.crm_clients import sync_crm_clients
 from steps.errors import SuspiciousEmptyError
+from steps.invoices import sync_invoices
+from steps.ledger.period import ServicePeriod
 from steps.sandbox.server import SandboxServer
-from steps.sync_crm_clients import sync_crm_clients
-from steps.sync_invoices import sync_invoices
-from steps.sync_service_periods import sync_service_periods
-from steps.sync_services import sync_services
+from steps.service_periods import sync_service_periods
+from steps.services import sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, cohort, contact, enrollment, invoice, month, student, user
 

@@ -8,14 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from steps.connectors.holded import DocumentPages
-from steps.connectors.holded_payloads import Contact, parse_contact
-from steps.connectors.listing import Listing
-from steps.connectors.rows import Rows
-from steps.domain.invoice import DocumentKind
-from steps.domain.months import MonthWindow
 from steps.errors import ConfigError, VendorUnavailableError
-from steps.vendor_reads import Openers, VendorReads, current_reads, shared_reads
+from steps.ledger.invoice import DocumentKind
+from steps.ledger.months import MonthWindow
+from steps.sources import Openers, VendorReads, current_reads, shared_reads
+from steps.vendors.holded import Contact, DocumentPages, parse_contact
+from steps.vendors.parsing import Listing, Rows
 
 MADRID = ZoneInfo("Europe/Madrid")
 JANUARY, FEBRUARY, MARCH = (MonthWindow.of(date(2025, month, 1)) for month in (1, 2, 3))

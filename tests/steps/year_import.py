@@ -4,13 +4,13 @@ from collections import Counter
 from datetime import date
 from typing import Any
 
-from steps.domain.months import MonthWindow
-from steps.sync_crm_clients import sync_crm_clients
-from steps.sync_invoices import sync_invoices
-from steps.sync_notion_external_ids import sync_notion_external_ids
-from steps.sync_service_periods import sync_service_periods
-from steps.sync_services import sync_services
-from steps.vendor_reads import shared_reads
+from steps.crm_clients import sync_crm_clients
+from steps.invoices import sync_invoices
+from steps.ledger.months import MonthWindow
+from steps.notion_external_ids import sync_notion_external_ids
+from steps.service_periods import sync_service_periods
+from steps.services import sync_services
+from steps.sources import shared_reads
 
 YEAR = MonthWindow(date(2024, 1, 1), date(2025, 1, 1))
 

@@ -12,12 +12,12 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import StatementError
 from sqlmodel import Session, SQLModel, col
 
-import steps.domain
+import steps.ledger
 import tracking
-from steps.domain.accrual import ContractAccrual
-from steps.domain.client import Client
-from steps.domain.contract import ServiceContract
-from steps.domain.service import Service
+from steps.ledger.accrual import ContractAccrual
+from steps.ledger.client import Client
+from steps.ledger.contract import ServiceContract
+from steps.ledger.service import Service
 from tracking.database import (
     dispose_engines,
     get_engine,
@@ -25,13 +25,13 @@ from tracking.database import (
     read_session,
     write_session,
 )
-from tracking.errors import DatabaseUnusableError
-from tracking.execution import SyncExecution
+from tracking.models import SyncExecution
+from tracking.settings import DatabaseUnusableError
 
 
 def _load_all_models() -> None:
     """Every table of every module, so that none is compared without its model."""
-    for package in (steps.domain, tracking):
+    for package in (steps.ledger, tracking):
         for module in iter_modules(package.__path__, f"{package.__name__}."):
             if not module.ispkg:
                 import_module(module.name)

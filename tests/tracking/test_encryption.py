@@ -12,15 +12,24 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
-import steps.domain.invoice  # noqa: F401 - the personal tables make themselves known
-from steps.domain.client import Client
+import steps.ledger.invoice  # noqa: F401 - the personal tables make themselves known
+from steps.ledger.client import Client
 from tracking.database import dispose_engines, get_engine, make_engine, parse_database_url, read_session, write_session
-from tracking.encryption import MARK, Key, Keyring, keyring, new_key
-from tracking.errors import DatabaseUnusableError
-from tracking.integration_error import IntegrationError
-from tracking.reseal import PERSONAL_TABLES, reseal, sealed_tables
-from tracking.sealed import FindableText, SealedJson, SealedText
-from tracking.settings import DatabaseSettings
+from tracking.encryption import (
+    MARK,
+    PERSONAL_TABLES,
+    FindableText,
+    Key,
+    Keyring,
+    SealedJson,
+    SealedText,
+    keyring,
+    new_key,
+    reseal,
+    sealed_tables,
+)
+from tracking.models import IntegrationError
+from tracking.settings import DatabaseSettings, DatabaseUnusableError
 
 ANA = "ana.muñoz@example.org"
 

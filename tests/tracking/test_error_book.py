@@ -6,9 +6,8 @@ from sqlmodel import col, select, update
 
 from tests.steps.statements import counting_statements
 from tracking.database import read_session, write_session
-from tracking.error_book import FoundError, RecordKey, record_errors
-from tracking.execution import SyncExecution
-from tracking.integration_error import ErrorStatus, IntegrationError
+from tracking.integration_errors import FoundError, RecordKey, record_errors
+from tracking.models import ErrorStatus, IntegrationError, SyncExecution
 
 NO_EMAIL = FoundError("contact", "c1", "contact c1 has no email", {"id": "c1"})
 

@@ -10,10 +10,9 @@ from alembic.config import Config
 from sqlalchemy import Engine, bindparam, text
 from sqlmodel import col, select
 
-from tracking.columns import UtcDateTime
 from tracking.database import make_engine, parse_database_url, read_session
-from tracking.fingerprint import error_fingerprint
-from tracking.integration_error import IntegrationError
+from tracking.integration_errors import error_fingerprint
+from tracking.models import IntegrationError, UtcDateTime
 
 CREATED, UPDATED = datetime(2024, 3, 1, 9, tzinfo=UTC), datetime(2024, 4, 1, 9, tzinfo=UTC)
 INSERT = text(

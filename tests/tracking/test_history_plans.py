@@ -12,8 +12,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from tests.benchmarks.long_history import CELLS_OF_A_RUN, fill_history, started
 from tracking.database import get_engine, read_session
-from tracking.execution import ExecutionStatus
 from tracking.history import HistoryFilter, Place, history_query
+from tracking.models import ExecutionStatus
 
 MANY = 20_000
 MIDDLE = MANY // 2

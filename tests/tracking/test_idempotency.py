@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import select
 
-from tracking.columns import utc_now
 from tracking.database import read_session, tracking_session
 from tracking.idempotency import (
     KEPT,
@@ -16,6 +15,7 @@ from tracking.idempotency import (
     keep_run,
     release_key,
 )
+from tracking.models import utc_now
 
 
 def test_the_first_starts_a_run_and_the_next_get_it(database: str) -> None:

@@ -6,8 +6,8 @@ import pytest
 from sqlmodel import col
 
 from tracking.database import tracking_session, write_session
-from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.history import executions_of_run, find_execution
+from tracking.models import ExecutionStatus, SyncExecution
 from tracking.reconcile import end_open
 from tracking.recorder import (
     Overlap,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracking.fingerprint import error_fingerprint
+from tracking.integration_errors import error_fingerprint
 from tracking.redaction import (
     LONGEST_MESSAGE,
     MASK,
@@ -25,9 +25,9 @@ _LONG_TEXTS = """
 import sys
 sys.path[:] = [path for path in sys.path if path]
 from flows.parameters import parse_step
-from steps.domain.client import normalize_email
+from steps.ledger.client import normalize_email
 from steps.errors import RecordRejectedError, UsageError
-from tracking.fingerprint import error_fingerprint
+from tracking.integration_errors import error_fingerprint
 from tracking.redaction import redact, redact_emails, redact_json, redact_message
 
 many = 300_000

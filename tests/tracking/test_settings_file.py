@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from flows.cli.app import run_command
-from steps.connectors.credentials import credential
 from steps.errors import ConfigError
 from steps.settings import HoldedSettings, SyncSettings
+from steps.vendors.http import credential
 from tracking.database import configured_database_url, describe_database, get_engine, parse_database_url
-from tracking.errors import DatabaseUnusableError, SettingsFileError
-from tracking.settings import describe_settings_file, settings_file
+from tracking.settings import DatabaseUnusableError, SettingsFileError, describe_settings_file, settings_file
 
 
 @pytest.fixture

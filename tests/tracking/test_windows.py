@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from steps.domain.client import Client
+from steps.ledger.client import Client
 from tests.steps.statements import counting_statements
 from tracking.database import read_session, tracking_session, write_session
-from tracking.execution import SyncExecution
 from tracking.history import executions_of_run
 from tracking.locks import run_lock
+from tracking.models import SyncExecution
 from tracking.reconcile import end_dead_executions
 from tracking.recorder import (
     ExecutionEndedError,

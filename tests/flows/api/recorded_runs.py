@@ -7,10 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 from flows.api.step_runs import StartedRun
-from flows.cells import Cell, cells_of
-from steps.accruals.gate import Override
+from flows.plan import Cell, cells_of
 from steps.catalog import Step
-from steps.domain.months import MonthWindow
+from steps.engine.gate import Override
+from steps.ledger.months import MonthWindow
 from tracking.recorder import RunningTask, complete_execution, fail_execution, plan_executions, start_execution
 
 Result = dict[str, Any]

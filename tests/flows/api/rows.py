@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracking.database import tracking_session
-from tracking.execution import ExecutionStatus, SyncExecution
-from tracking.integration_error import IntegrationError
+from tracking.models import ExecutionStatus, IntegrationError, SyncExecution
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -19,9 +19,9 @@ from flows.api.in_process import InProcessRuns, RunTakenError
 from flows.api.prefect_runs import PrefectStepRuns
 from flows.api.run_watch import Patience, RunWatch, claim
 from flows.api.step_runs import OtherDatabaseError
-from flows.cli.prefect_api import PrefectUnavailableError
+from flows.prefect_server import PrefectUnavailableError
 from steps.catalog import SERVICES
-from steps.domain.months import MonthWindow
+from steps.ledger.months import MonthWindow
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
 from tests.flows.worker import forget_worker

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from flows.api.step_runs import OtherDatabaseError, StartedRun, TooManyRunsError
-from steps.accruals.gate import Override
 from steps.catalog import Step
-from steps.domain.months import MonthWindow
+from steps.engine.gate import Override
+from steps.ledger.months import MonthWindow
 from tests.flows.api.conftest import local_client
 from tests.flows.api.recorded_runs import RecordedRuns
 from tracking.history import HistoryFilter, find_executions

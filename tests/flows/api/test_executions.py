@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.flows.api.rows import add_errors, add_executions
-from tracking.execution import ExecutionStatus
+from tracking.models import ExecutionStatus
 
 PATH = "/api/sync/executions"
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from steps.accruals.gate import LONGEST_REASON, Override
+from steps.engine.gate import LONGEST_REASON, Override
 from steps.errors import BrokenImportError
 from tests.flows.api.recorded_runs import RecordedRuns
 

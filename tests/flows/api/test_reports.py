@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from steps.domain.accrual import AccruedPeriod, ContractAccrual
-from steps.domain.client import Client
-from steps.domain.contract import ServiceContract
-from steps.domain.invoice import DocumentKind, Invoice
-from steps.domain.service import Service
+from steps.ledger.accrual import AccruedPeriod, ContractAccrual
+from steps.ledger.client import Client
+from steps.ledger.contract import ServiceContract
+from steps.ledger.invoice import DocumentKind, Invoice
+from steps.ledger.service import Service
 from tracking.database import write_session
 
 MARCH, APRIL = date(2024, 3, 1), date(2024, 4, 1)

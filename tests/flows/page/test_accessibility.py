@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, ViewportSize
 
-from flows.page.frame import VIEWS
+from flows.page.app import VIEWS
 from tests.flows.page.conftest import log_in
 from tests.flows.page.server import PageServer
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.testclient import TestClient
 
-from flows.page.content_security import ContentSecurity
+from flows.page.app import ContentSecurity
 
 PAGE = '<html><head><script type="module">1</script><script>2</script></head><body>a &lt;script> ñ</body></html>'
 

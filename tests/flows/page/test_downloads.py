@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from openpyxl import load_workbook
 from starlette.testclient import TestClient
 
-from flows.page.downloads import download_routes
+from flows.page.app import download_routes
 from tracking.database import tracking_session
-from tracking.error_review import known_entity_types
-from tracking.integration_error import ErrorStatus, IntegrationError
+from tracking.integration_errors import known_entity_types
+from tracking.models import ErrorStatus, IntegrationError
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from flows.page.guard import COOKIE, SessionGuard
-from flows.page.login import login_routes
-from flows.page.sessions import MOST_FAILURES, Sessions
+from flows.page.auth import COOKIE, MOST_FAILURES, SessionGuard, Sessions, login_routes
 
 TOKEN = "an-invented-token"
 HERE = "http://testserver"

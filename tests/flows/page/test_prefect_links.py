@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.page.prefect_links import run_address
+from flows.page.components import run_address
 
 
 @pytest.mark.parametrize(

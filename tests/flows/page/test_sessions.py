@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from flows.page.sessions import (
+from flows.page.auth import (
     MOST_FAILURES,
     MOST_FAILURES_OF_ALL,
     MOST_SESSIONS,

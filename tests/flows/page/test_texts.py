@@ -9,15 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flows.assessment import CellState
+from flows.page.app import VIEWS
+from flows.page.components import Language, Texts, preferred_language
 from flows.page.english import ENGLISH
-from flows.page.frame import VIEWS
 from flows.page.spanish import SPANISH
-from flows.page.texts import Language, Texts, preferred_language
-from steps.accruals.outcome import NotificationType
+from flows.plan import CellState
 from steps.catalog import STEPS
-from tracking.execution import ExecutionStatus
-from tracking.integration_error import ErrorStatus
+from steps.engine.contract_month import NotificationType
+from tracking.models import ErrorStatus, ExecutionStatus
 
 FOLDER = Path(__file__).parents[3] / "flows" / "page"
 MADRID = ZoneInfo("Europe/Madrid")

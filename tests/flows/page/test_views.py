@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
 
-from flows.page.frame import VIEWS
+from flows.page.app import VIEWS
 from tests.flows.page.conftest import log_in
 from tests.flows.page.server import PageServer
 

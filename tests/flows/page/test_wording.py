@@ -5,13 +5,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flows.assessment import Assessment, CellState
-from flows.cells import Cell
-from flows.page.texts import Language, Texts
-from flows.page.wording import failures_text, outcome_text, standing_text
+from flows.page.components import Language, Texts, failures_text, outcome_text, standing_text
+from flows.plan import Assessment, Cell, CellState
 from steps.catalog import ACCRUALS, CRM_CLIENTS
-from steps.domain.months import MonthWindow
-from tracking.execution import ExecutionStatus, SyncExecution
+from steps.ledger.months import MonthWindow
+from tracking.models import ExecutionStatus, SyncExecution
 
 MADRID = ZoneInfo("Europe/Madrid")
 ENGLISH, SPANISH = Texts(Language.EN, MADRID), Texts(Language.ES, MADRID)

@@ -3,20 +3,20 @@
 from datetime import date
 from decimal import Decimal
 
-from steps.accruals.decide import decide
-from steps.accruals.facts import (
+from steps.engine.contract_month import (
     AccrualFacts,
     AccrualRules,
     ContractFacts,
     DocumentFacts,
     NotionFacts,
+    Outcome,
     PeriodFacts,
     ServiceFacts,
 )
-from steps.accruals.outcome import Outcome
-from steps.domain.accrual import AccrualStatus
-from steps.domain.contract import ContractStatus
-from steps.domain.period import PeriodStatus
+from steps.engine.decision_table import decide
+from steps.ledger.accrual import AccrualStatus
+from steps.ledger.contract import ContractStatus
+from steps.ledger.period import PeriodStatus
 
 RULES = AccrualRules()
 DEFAULT_SERVICE = ServiceFacts()

@@ -6,8 +6,8 @@ from datetime import date
 from decimal import Decimal
 from itertools import product
 
-from steps.accruals.facts import AccrualFacts, ContractFacts, DocumentFacts, NotionFacts, PeriodFacts
-from steps.domain.accrual import AccrualStatus
+from steps.engine.contract_month import AccrualFacts, ContractFacts, DocumentFacts, NotionFacts, PeriodFacts
+from steps.ledger.accrual import AccrualStatus
 from tests.steps.accruals.builders import contract, period
 
 

@@ -7,21 +7,21 @@ from typing import Any
 from sqlalchemy import insert, select, text
 from sqlmodel import Session, SQLModel
 
-from steps.accruals.gate import Override
-from steps.domain.accrual import AccruedPeriod, ContractAccrual
-from steps.domain.client import Client, ClientExternalId, System
-from steps.domain.contract import ServiceContract
-from steps.domain.invoice import DocumentKind, Invoice
-from steps.domain.months import MonthWindow
-from steps.domain.period import ServicePeriod
-from steps.domain.service import Service
-from steps.process_accruals import accrue_month
+from steps.accruals import accrue_month
+from steps.engine.gate import Override
+from steps.ledger.accrual import AccruedPeriod, ContractAccrual
+from steps.ledger.client import Client, ClientExternalId, System
+from steps.ledger.contract import ServiceContract
+from steps.ledger.invoice import DocumentKind, Invoice
+from steps.ledger.months import MonthWindow
+from steps.ledger.period import ServicePeriod
+from steps.ledger.service import Service
 from steps.settings import SyncSettings
 from tests.steps.accruals.builders import day, document, period
 from tests.steps.accruals.recorded_imports import sound_import
 from tests.steps.ledger_view import rows
 from tracking.database import write_session
-from tracking.integration_error import IntegrationError
+from tracking.models import IntegrationError
 
 LATER = date(2030, 1, 1)
 """A day on which every month of these tests is over."""

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from fractions import Fraction
 from math import floor
 
-from steps.accruals.facts import PeriodFacts, ServiceFacts
-from steps.domain.period import PeriodStatus
+from steps.engine.contract_month import PeriodFacts, ServiceFacts
+from steps.ledger.period import PeriodStatus
 
 ONE = timedelta(days=1)
 HALF = Fraction(1, 2)

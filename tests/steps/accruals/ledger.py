@@ -5,12 +5,11 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
-from steps.accruals.decide import decide
-from steps.accruals.facts import AccrualFacts, AccrualRules, ContractFacts
-from steps.accruals.outcome import AccrualState, Outcome, Posting
-from steps.domain.accrual import AccrualStatus
-from steps.domain.money import ZERO
-from steps.domain.months import next_month
+from steps.engine.contract_month import AccrualFacts, AccrualRules, AccrualState, ContractFacts, Outcome, Posting
+from steps.engine.decision_table import decide
+from steps.ledger.accrual import AccrualStatus
+from steps.ledger.money import ZERO
+from steps.ledger.months import next_month
 from tests.steps.accruals.builders import RULES, day
 
 EMPTY = AccrualState(ZERO, ZERO, ZERO, 0, 0, AccrualStatus.ACTIVE, None)

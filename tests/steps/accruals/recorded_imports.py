@@ -9,10 +9,10 @@ from sqlalchemy import insert, update
 from sqlmodel import col
 
 from steps.catalog import CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
-from steps.domain.months import MonthWindow
+from steps.ledger.months import MonthWindow
 from tracking.database import tracking_session
-from tracking.execution import ExecutionStatus, SyncExecution
 from tracking.locks import run_lock
+from tracking.models import ExecutionStatus, SyncExecution
 from tracking.recorder import PlannedExecution, plan_executions
 
 IMPORT_STEPS = (SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS, NOTION_EXTERNAL_ID)

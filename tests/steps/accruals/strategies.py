@@ -7,9 +7,16 @@ from decimal import Decimal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from steps.accruals.facts import AccrualRules, ContractFacts, DocumentFacts, NotionFacts, PeriodFacts, ServiceFacts
-from steps.domain.contract import ContractStatus
-from steps.domain.period import PeriodStatus
+from steps.engine.contract_month import (
+    AccrualRules,
+    ContractFacts,
+    DocumentFacts,
+    NotionFacts,
+    PeriodFacts,
+    ServiceFacts,
+)
+from steps.ledger.contract import ContractStatus
+from steps.ledger.period import PeriodStatus
 
 FIRST_DAY, LAST_DAY = date(2024, 1, 1), date(2024, 9, 30)
 DAYS = st.dates(FIRST_DAY, LAST_DAY)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flows.cli.app import run_command
-from steps.accruals.facts import WholeAccrual
+from steps.engine.contract_month import WholeAccrual
 from tests.steps.accruals.builders import accrual, contract, day, decided, period
 from tests.steps.accruals.database_ledger import HALF_YEAR, Stored, accrue, accrue_months, amounts, execute, store
 

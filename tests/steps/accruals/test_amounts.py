@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.accruals.amounts import amount_for, portion_of, split_amount
-from steps.domain.money import to_cents
+from steps.engine.decision_table import amount_for, portion_of, split_amount
+from steps.ledger.money import to_cents
 from tests.steps.accruals.builders import accrual, contract, decided, document, period, posted
 from tests.steps.accruals.strategies import patient
 

@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from steps.accruals.facts import ContractFacts, ServiceFacts
-from steps.accruals.outcome import ContractFailureError
+from steps.engine.contract_month import ContractFacts, ContractFailureError, ServiceFacts
 from steps.errors import RecordRejectedError
 from tests.steps.accruals.builders import contract, decided, document, period
 

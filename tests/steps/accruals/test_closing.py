@@ -8,13 +8,20 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from steps.accruals.closing import ClosingRefusedError, Signature, close_month, closing_trail, reopen_month
-from steps.accruals.closing_checks import BlockerKind, Candidate
-from steps.accruals.fingerprint import find_changed_months, fingerprint
-from steps.accruals.reports.roll_forward import last_closed_month
-from steps.domain.accrual import AccruedPeriod
-from steps.domain.closed_month import ClosedMonth
+from steps.closing import (
+    BlockerKind,
+    Candidate,
+    ClosingRefusedError,
+    Signature,
+    close_month,
+    closing_trail,
+    find_changed_months,
+    fingerprint,
+    reopen_month,
+)
 from steps.errors import UsageError
+from steps.ledger.accrual import AccruedPeriod, ClosedMonth
+from steps.reports.roll_forward import last_closed_month
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
 from tracking.database import read_session, write_session

@@ -6,10 +6,10 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlmodel import col
 
-from steps.accruals.fingerprint import find_changed_months
-from steps.domain.accrual import AccruedPeriod
-from steps.domain.months import MonthWindow
-from steps.process_accruals import accrue_month
+from steps.accruals import accrue_month
+from steps.closing import find_changed_months
+from steps.ledger.accrual import AccruedPeriod
+from steps.ledger.months import MonthWindow
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.recorded_imports import sound_import
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books

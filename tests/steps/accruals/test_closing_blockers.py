@@ -9,9 +9,8 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from steps.accruals.closing import ClosingRefusedError, Signature, close_month
-from steps.accruals.closing_checks import BlockerKind, Candidate, find_blockers
-from steps.domain.accrual import ContractAccrual
+from steps.closing import BlockerKind, Candidate, ClosingRefusedError, Signature, close_month, find_blockers
+from steps.ledger.accrual import ContractAccrual
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
 from tracking.database import read_session, write_session

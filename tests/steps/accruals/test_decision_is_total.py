@@ -4,10 +4,10 @@ from itertools import product
 
 import pytest
 
-from steps.accruals.decide import TABLE
-from steps.accruals.outcome import Counted
-from steps.domain.accrual import AccrualStatus
-from steps.domain.contract import ContractStatus
+from steps.engine.contract_month import Counted
+from steps.engine.decision_table import TABLE
+from steps.ledger.accrual import AccrualStatus
+from steps.ledger.contract import ContractStatus
 from tests.steps.accruals.builders import decided, notified
 from tests.steps.accruals.cases import Case, Course, cases
 

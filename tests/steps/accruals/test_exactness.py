@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-import steps.accruals
+import steps.engine
 
-ENGINE = sorted(Path(steps.accruals.__path__[0]).glob("*.py"))
+ENGINE = sorted(Path(steps.engine.__path__[0]).glob("*.py"))
 PURE = {
     "month",
     "check",
@@ -53,6 +53,6 @@ def test_the_heart_asks_nobody_anything(path: Path) -> None:
             module = getattr(node, "module", None) or node.names[0].name
             assert module.split(".")[0] in {*SAFE, "steps"}
             assert not module.startswith("steps.") or module.startswith(
-                ("steps.accruals", "steps.domain", "steps.errors")
+                ("steps.engine", "steps.ledger", "steps.errors")
             )
         assert not (isinstance(node, ast.Attribute) and node.attr in ("today", "now", "utcnow", "fromtimestamp"))

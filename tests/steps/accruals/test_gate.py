@@ -18,7 +18,7 @@ from tests.steps.accruals.recorded_imports import (
     planned,
 )
 from tracking.database import get_engine
-from tracking.execution import ExecutionStatus
+from tracking.models import ExecutionStatus
 from tracking.recorder import end_open_executions
 
 REPAIR = "--start-date 2024-03-01 --end-date 2024-04-01"

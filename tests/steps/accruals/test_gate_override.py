@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from steps.accruals.gate import LONGEST_REASON, Override
 from steps.catalog import ACCRUALS, CRM_CLIENTS, SERVICES
+from steps.engine.gate import LONGEST_REASON, Override
 from steps.errors import UsageError
 from tests.steps.accruals.database_ledger import accrue, amounts
 from tests.steps.accruals.recorded_imports import (

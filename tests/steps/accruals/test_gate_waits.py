@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from steps.accruals.gate import Override
 from steps.catalog import ACCRUALS, INVOICES, SERVICE_PERIODS
+from steps.engine.gate import Override
 from steps.errors import BrokenImportError, SyncError
 from steps.progress import News, listening
 from tests.steps.accruals.database_ledger import accrue, amounts
@@ -21,8 +21,8 @@ from tests.steps.accruals.recorded_imports import (
     planned,
 )
 from tracking.database import get_engine
-from tracking.execution import ExecutionStatus
 from tracking.history import find_execution
+from tracking.models import ExecutionStatus
 
 ROOT = Path(__file__).parents[3]
 

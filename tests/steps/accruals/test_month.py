@@ -7,10 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.accruals.decide import decide
-from steps.accruals.facts import ContractFacts
-from steps.accruals.month import MonthResult
-from steps.accruals.outcome import ContractFailureError
+from steps.engine.contract_month import ContractFacts, ContractFailureError
+from steps.engine.decision_table import decide
+from steps.engine.process import MonthResult
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
 

@@ -5,9 +5,8 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 
-from steps.accruals.facts import PeriodFacts
-from steps.accruals.periods import as_of, last_of, owned_days
-from steps.domain.period import PeriodStatus
+from steps.engine.contract_month import PeriodFacts, as_of, last_of, owned_days
+from steps.ledger.period import PeriodStatus
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import day, period
 from tests.steps.accruals.day_by_day import days_of, effective_end, last_of_all, status_on

@@ -7,10 +7,10 @@ from decimal import Decimal
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from steps.accruals.facts import AccrualRules, ContractFacts, DocumentFacts, NotionFacts, PeriodFacts
-from steps.domain.contract import ContractStatus
-from steps.domain.months import last_of_month
-from steps.domain.period import PeriodStatus
+from steps.engine.contract_month import AccrualRules, ContractFacts, DocumentFacts, NotionFacts, PeriodFacts
+from steps.ledger.contract import ContractStatus
+from steps.ledger.months import last_of_month
+from steps.ledger.period import PeriodStatus
 from tests.steps.accruals import strategies
 from tests.steps.accruals.day_by_day import effective_end, last_of_all, status_on
 from tests.steps.accruals.ledger import Ledger, months

@@ -4,9 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from steps.accruals.facts import AccrualRules, PeriodFacts
-from steps.accruals.outcome import Counted
-from steps.domain.contract import ContractStatus
+from steps.engine.contract_month import AccrualRules, Counted, PeriodFacts
+from steps.ledger.contract import ContractStatus
 from tests.steps.accruals.builders import accrual, contract, decided, document, notified, period, posted
 
 RUNNING = period("2024-01-08", "2024-06-30")

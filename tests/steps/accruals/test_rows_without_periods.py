@@ -5,9 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from steps.accruals.facts import AccrualRules, NotionFacts
-from steps.accruals.outcome import Counted
-from steps.domain.contract import ContractStatus
+from steps.engine.contract_month import AccrualRules, Counted, NotionFacts
+from steps.ledger.contract import ContractStatus
 from tests.steps.accruals.builders import accrual, contract, decided, document, notified, posted
 
 LIVE = pytest.mark.parametrize("status", [ContractStatus.ACTIVE, ContractStatus.CLOSED])

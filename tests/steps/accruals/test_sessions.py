@@ -7,10 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.accruals.facts import AccrualRules, PeriodFacts, ServiceFacts
-from steps.accruals.periods import Span, as_of, last_of
-from steps.accruals.sessions import MonthSessions, Timetable, count_sessions, divide_half_up, planned_sessions
-from steps.domain.months import last_of_month
+from steps.engine.contract_month import (
+    AccrualRules,
+    MonthSessions,
+    PeriodFacts,
+    ServiceFacts,
+    Span,
+    Timetable,
+    as_of,
+    count_sessions,
+    divide_half_up,
+    last_of,
+    planned_sessions,
+)
+from steps.ledger.months import last_of_month
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import RULES, day, period
 from tests.steps.accruals.day_by_day import count_day_by_day, sessions_of_day

@@ -2,10 +2,10 @@
 
 import pytest
 
-from steps.accruals.due import due_chunks
-from steps.accruals.ledger_check import LedgerCheck
-from steps.domain.invoice import Invoice
+from steps.engine.load import due_chunks
+from steps.engine.tie_out import LedgerCheck
 from steps.errors import AccrualError
+from steps.ledger.invoice import Invoice
 from tests.steps.accruals.builders import day, document
 from tests.steps.accruals.database_ledger import Stored, accrue, accrue_months, execute, snapshot, states, store
 from tracking.database import read_session

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from steps.domain.accrual import AccruedPeriod, ContractAccrual
-from steps.domain.client import Client
-from steps.domain.contract import ServiceContract
-from steps.domain.months import last_of_month
-from steps.domain.period import ServicePeriod
-from steps.domain.service import Service
-from steps.process_accruals import process_accruals
-from steps.sandbox.campus import Enrollment
-from steps.sandbox.cast import FIRST_USER
+from steps.accruals import process_accruals
+from steps.ledger.accrual import AccruedPeriod, ContractAccrual
+from steps.ledger.client import Client
+from steps.ledger.contract import ServiceContract
+from steps.ledger.months import last_of_month
+from steps.ledger.period import ServicePeriod
+from steps.ledger.service import Service
+from steps.sandbox.academy import FIRST_USER
+from steps.sandbox.records import Enrollment
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World, build_world
 from tests.steps.ledger_view import rows

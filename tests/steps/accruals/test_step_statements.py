@@ -29,5 +29,5 @@ def test_a_hundred_times_the_contracts_take_the_same_statements(database: str) -
 
     # New states are asked for their ids, and there are new errors beside those met again.
     assert len(many) <= len(few) + 3, (few, many)
-    # Five are the month's look at its import, whatever the number of contracts (steps/accruals/gate.py).
+    # Five are the month's look at its import, whatever the number of contracts (steps/engine/gate.py).
     assert len(many) <= 22 + 5, many

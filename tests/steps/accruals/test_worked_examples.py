@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from steps.accruals.facts import DocumentFacts, ServiceFacts
+from steps.engine.contract_month import DocumentFacts, ServiceFacts
 from tests.steps.accruals.builders import contract, document, period
 from tests.steps.accruals.ledger import Ledger
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from steps.connectors.fourgeeks import FourgeeksConnector
-from steps.connectors.http import HttpRules, Limits, RetryPolicy
 from steps.settings import FourgeeksSettings
+from steps.vendors.fourgeeks import FourgeeksConnector
+from steps.vendors.http import HttpRules, Limits, RetryPolicy
 from tests.steps.connectors.scripted_crm import Crm
 from tests.steps.connectors.scripted_vendor import ScriptedVendor, serving_script
 

@@ -6,9 +6,6 @@ import pytest
 from pydantic import SecretStr
 
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, Step
-from steps.connectors.backend import backend_call, call_backend, called_by_month
-from steps.connectors.http import HttpRules, Limits
-from steps.domain.months import MonthWindow
 from steps.errors import (
     ConfigError,
     VendorAuthError,
@@ -19,7 +16,10 @@ from steps.errors import (
     VendorUnfinishedError,
     is_transient,
 )
+from steps.ledger.months import MonthWindow
 from steps.settings import BackendDialect, SyncSettings
+from steps.vendors.backend import backend_call, call_backend, called_by_month
+from steps.vendors.http import HttpRules, Limits
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor
 
 ENDPOINT = "/api/integrations/holded/sync-services"

@@ -6,16 +6,13 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from steps.connectors.answers import Answer
-from steps.connectors.fourgeeks import FourgeeksConnector
-from steps.connectors.fourgeeks_payloads import parse_student
-from steps.connectors.holded import HoldedConnector
-from steps.connectors.holded_payloads import parse_document
-from steps.connectors.http import HttpRules
-from steps.connectors.listing import Listing
-from steps.connectors.notion import NotionConnector
-from steps.domain.invoice import DocumentKind
+from steps.ledger.invoice import DocumentKind
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings, SyncSettings
+from steps.vendors.fourgeeks import FourgeeksConnector, parse_student
+from steps.vendors.holded import HoldedConnector, parse_document
+from steps.vendors.http import HttpRules
+from steps.vendors.notion import NotionConnector
+from steps.vendors.parsing import Answer, Listing
 from tests.steps.connectors.scripted_vendor import EXAMPLES, Reply, ScriptedVendor, Sent, example
 from tests.steps.connectors.test_holded import QUARTER
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from steps.connectors.fourgeeks import FourgeeksConnector
-from steps.connectors.http import HttpRules
 from steps.errors import VendorPayloadError, VendorRejectedError, VendorUnavailableError
 from steps.settings import FourgeeksSettings
+from steps.vendors.fourgeeks import FourgeeksConnector
+from steps.vendors.http import HttpRules
 from tests.steps.connectors.scripted_crm import LOGIN, STUDENTS, Crm, paths
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, Sent
 

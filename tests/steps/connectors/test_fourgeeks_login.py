@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from steps.connectors.fourgeeks import FourgeeksConnector
-from steps.connectors.http import HttpRules
 from steps.errors import ConfigError, VendorAuthError, VendorNotFoundError, VendorPayloadError
 from steps.settings import FourgeeksSettings
+from steps.vendors.fourgeeks import FourgeeksConnector
+from steps.vendors.http import HttpRules
 from tests.steps.connectors.scripted_crm import EXPIRED, LOGIN, STUDENTS, Crm, paths
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, example
 from tracking.redaction import redact

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from steps.connectors.fourgeeks_payloads import parse_enrollment, parse_student
+from steps.vendors.fourgeeks import parse_enrollment, parse_student
 from tests.steps.connectors.scripted_vendor import example
 
 ENROLLMENTS: list[dict[str, Any]] = example("fourgeeks_enrollments")["results"]

@@ -6,12 +6,12 @@ from datetime import date
 import pytest
 from pydantic import SecretStr
 
-from steps.connectors.holded import HoldedConnector
-from steps.connectors.http import HttpRules
-from steps.domain.invoice import DocumentKind
-from steps.domain.months import MonthWindow
 from steps.errors import ConfigError, VendorAuthError, VendorError, VendorPayloadError, VendorRejectedError
+from steps.ledger.invoice import DocumentKind
+from steps.ledger.months import MonthWindow
 from steps.settings import HoldedSettings
+from steps.vendors.holded import HoldedConnector
+from steps.vendors.http import HttpRules
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, Sent
 
 QUARTER = MonthWindow(date(2025, 1, 1), date(2025, 4, 1))

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from steps.connectors.holded_payloads import Document, parse_contact, parse_document, parse_income_account
-from steps.connectors.json_value import plain
-from steps.domain.invoice import DocumentKind
+from steps.ledger.invoice import DocumentKind
+from steps.vendors.holded import Document, parse_contact, parse_document, parse_income_account
+from steps.vendors.parsing import plain
 from tests.steps.connectors.scripted_vendor import example
 
 MADRID = ZoneInfo("Europe/Madrid")

@@ -8,8 +8,6 @@ from decimal import Decimal
 
 import pytest
 
-from steps.connectors.http import Ask, HttpRules, Limits, Site, VendorHttp
-from steps.connectors.rate_limit import throttled
 from steps.errors import (
     VendorAuthError,
     VendorError,
@@ -19,6 +17,7 @@ from steps.errors import (
     VendorUnavailableError,
 )
 from steps.progress import listening
+from steps.vendors.http import Ask, HttpRules, Limits, Site, VendorHttp, throttled
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor
 from tracking.redaction import register_secret
 

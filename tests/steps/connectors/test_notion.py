@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from steps.connectors.http import HttpRules
-from steps.connectors.notion import NotionConnector
 from steps.errors import ConfigError, VendorAuthError, VendorError, VendorNotFoundError, VendorPayloadError
 from steps.progress import listening
 from steps.settings import NotionSettings
+from steps.vendors.http import HttpRules
+from steps.vendors.notion import NotionConnector
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, Sent, example
 
 DATABASE = "1b2c3d4e00004000800000000000d001"

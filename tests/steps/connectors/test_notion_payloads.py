@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from steps.connectors.notion_payloads import StudentPage, parse_student_page
 from steps.settings import NotionSettings
+from steps.vendors.notion import StudentPage, parse_student_page
 from tests.steps.connectors.scripted_vendor import example
 
 MADRID = ZoneInfo("Europe/Madrid")

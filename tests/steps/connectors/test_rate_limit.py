@@ -5,10 +5,9 @@ from email.utils import format_datetime
 
 import pytest
 
-from steps.connectors.answers import Answer
-from steps.connectors.http import RetryPolicy, TryAgainError
-from steps.connectors.rate_limit import RateLimiter, limiter_of
 from steps.errors import VendorUnavailableError
+from steps.vendors.http import RateLimiter, RetryPolicy, TryAgainError, limiter_of
+from steps.vendors.parsing import Answer
 
 
 def answered(retry_after: str) -> Answer:

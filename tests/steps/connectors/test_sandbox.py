@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from steps.connectors.fourgeeks import FourgeeksConnector
-from steps.connectors.holded import HoldedConnector
-from steps.connectors.http import HttpRules
-from steps.connectors.notion import NotionConnector
-from steps.domain.invoice import DocumentKind
-from steps.domain.months import MonthWindow
 from steps.errors import VendorError
+from steps.ledger.invoice import DocumentKind
+from steps.ledger.months import MonthWindow
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings
+from steps.vendors.fourgeeks import FourgeeksConnector
+from steps.vendors.holded import HoldedConnector
+from steps.vendors.http import HttpRules
+from steps.vendors.notion import NotionConnector
 from tests.fast_vendors import FAST
 
 YEARS = MonthWindow(date(2023, 1, 1), date(2026, 1, 1))

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
-from steps.domain.client import Client, ClientExternalId
-from steps.domain.invoice import Invoice
-from steps.domain.rows import CHUNK, Row, merge_rows, select_in, set_by_id
-from steps.domain.service import Service
+from steps.ledger.client import Client, ClientExternalId
+from steps.ledger.invoice import Invoice
+from steps.ledger.service import Service
+from steps.ledger.upsert import CHUNK, Row, merge_rows, select_in, set_by_id
 from tests.steps.statements import counting_statements
 from tracking.database import read_session, write_session
 

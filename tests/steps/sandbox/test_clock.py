@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from steps.sandbox.clock import crm_time, local_day, moment, notion_time
+from steps.sandbox.records import crm_time, local_day, moment, notion_time
 from steps.sandbox.world import build_world
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from steps.sandbox.clock import midnight
 from steps.sandbox.faults import Fault, FaultKind
+from steps.sandbox.records import midnight
 from steps.sandbox.server import SandboxServer
 
 SEATS = "/admissions/academy/cohort/user"

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from steps.sandbox.clock import MADRID, midnight
+from steps.sandbox.records import MADRID, midnight
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import build_world
 

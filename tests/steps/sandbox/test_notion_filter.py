@@ -5,8 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from steps.sandbox.campus import Page
-from steps.sandbox.clock import notion_time
+from steps.sandbox.records import Page, notion_time
 from steps.sandbox.server import SandboxServer
 
 EMAIL = "inigo.sola.1@example.org"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.sandbox.stories import SPECIAL
+from steps.sandbox.scenarios import SPECIAL
 from steps.sandbox.world import World, build_world
 
 WORLD = build_world(clients=90)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tracking.columns import ExactNumeric, UtcDateTime, money
+from tracking.models import ExactNumeric, UtcDateTime, money
 
 revision = "0001"
 down_revision = None

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tracking.columns import UtcDateTime
-from tracking.fingerprint import error_fingerprint
+from tracking.integration_errors import error_fingerprint
+from tracking.models import UtcDateTime
 
 revision = "0005"
 down_revision = "0004"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tracking.columns import UtcDateTime
+from tracking.models import UtcDateTime
 
 revision = "0010"
 down_revision = "0009"

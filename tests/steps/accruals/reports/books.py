@@ -6,21 +6,19 @@ from decimal import Decimal
 from sqlalchemy import select, update
 from sqlmodel import Session, col
 
-from steps.accruals.closing import Signature, close_month
-from steps.accruals.closing_checks import Candidate
-from steps.domain.accrual import AccruedPeriod, ContractAccrual
-from steps.domain.client import Client
-from steps.domain.contract import ServiceContract
-from steps.domain.invoice import DocumentKind, Invoice
-from steps.domain.money import ZERO
-from steps.domain.months import next_month
-from steps.domain.period import ServicePeriod
-from steps.domain.service import Service
+from steps.closing import Candidate, Signature, close_month
+from steps.ledger.accrual import AccruedPeriod, ContractAccrual
+from steps.ledger.client import Client
+from steps.ledger.contract import ServiceContract
+from steps.ledger.invoice import DocumentKind, Invoice
+from steps.ledger.money import ZERO
+from steps.ledger.months import next_month
+from steps.ledger.period import ServicePeriod
+from steps.ledger.service import Service
 from steps.settings import AccrualBasis, SyncSettings
 from tests.steps.accruals.builders import day
 from tracking.database import write_session
-from tracking.execution import ExecutionStatus, SyncExecution
-from tracking.integration_error import IntegrationError
+from tracking.models import ExecutionStatus, IntegrationError, SyncExecution
 
 SETTINGS = SyncSettings(
     accrual_basis=AccrualBasis.NET, recent_days=15, postponed_months=3, holidays_country=None, timezone="Europe/Madrid"

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from steps.accruals.reports.chart import draw_roll_forward
-from steps.accruals.reports.movements import Movement
-from steps.accruals.reports.roll_forward import RollForwardChain, chain
-from steps.domain.months import MonthWindow, next_month
+from steps.ledger.months import MonthWindow, next_month
+from steps.ledger.movements import Movement
+from steps.reports.chart import draw_roll_forward
+from steps.reports.roll_forward import RollForwardChain, chain
 
 START = date(2024, 1, 1)
 

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from steps.accruals.reports.as_json import as_json
-from steps.accruals.reports.explain import Explanation, explain
-from steps.domain.months import MonthWindow
+from steps.accruals import accrue_month
 from steps.errors import UsageError
-from steps.process_accruals import accrue_month
+from steps.ledger.months import MonthWindow
+from steps.reports.explain import Explanation, explain
+from steps.reports.export import as_json
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
 from tracking.database import read_session

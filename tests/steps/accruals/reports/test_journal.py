@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steps.accruals.reports.journal import Journal, journal
-from steps.accruals.reports.sheet import journal_sheet
+from steps.reports.export import journal_sheet
+from steps.reports.journal import Journal, journal
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import Books
 from tracking.database import read_session

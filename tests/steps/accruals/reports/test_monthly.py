@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from steps.accruals.reports.monthly import MonthlyAccruals, monthly_accruals
-from steps.accruals.reports.sheet import Sheet, monthly_sheet
-from steps.accruals.reports.spreadsheet import csv_text, xlsx_bytes
-from steps.domain.months import MonthWindow
+from steps.ledger.months import MonthWindow
+from steps.reports.export import Sheet, csv_text, monthly_sheet, xlsx_bytes
+from steps.reports.monthly import MonthlyAccruals, monthly_accruals
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import Books
 from tracking.database import read_session

@@ -7,10 +7,9 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 
-from steps.accruals.facts import AccrualRules, ContractFacts, NotionFacts, ServiceFacts
-from steps.accruals.outcome import ContractFailureError
-from steps.accruals.reports.projection import expected_months
-from steps.domain.months import next_month
+from steps.engine.contract_month import AccrualRules, ContractFacts, ContractFailureError, NotionFacts, ServiceFacts
+from steps.ledger.months import next_month
+from steps.reports.waterfall import expected_months
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
 from tests.steps.accruals.ledger import Ledger, months
 from tests.steps.accruals.strategies import MONTHS, contracts, patient, rules

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from steps.accruals.reports.roll_forward import RollForwardLine, from_json, roll_forward, roll_forwards, to_json
-from steps.domain.months import MonthWindow
+from steps.ledger.months import MonthWindow
+from steps.reports.roll_forward import RollForwardLine, from_json, roll_forward, roll_forwards, to_json
 from steps.settings import AccrualBasis, SyncSettings
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import SETTINGS, Books

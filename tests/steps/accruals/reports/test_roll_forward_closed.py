@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 from sqlmodel import col
 
-from steps.accruals.reports.movements import Movement
-from steps.accruals.reports.roll_forward import RollForward, chain, from_json, roll_forward, roll_forwards, to_json
-from steps.domain.accrual import AccruedPeriod
-from steps.domain.invoice import Invoice
-from steps.domain.months import MonthWindow
+from steps.ledger.accrual import AccruedPeriod
+from steps.ledger.invoice import Invoice
+from steps.ledger.months import MonthWindow
+from steps.ledger.movements import Movement
+from steps.reports.roll_forward import RollForward, chain, from_json, roll_forward, roll_forwards, to_json
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import SETTINGS, Books
 from tests.steps.accruals.reports.test_roll_forward import figures, line

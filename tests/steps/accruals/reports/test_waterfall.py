@@ -5,13 +5,13 @@ from decimal import Decimal
 from sqlalchemy import update
 from sqlmodel import col
 
-from steps.accruals.reports.roll_forward import roll_forward
-from steps.accruals.reports.sheet import waterfall_sheet
-from steps.accruals.reports.waterfall import Waterfall, waterfall
-from steps.domain.invoice import Invoice
-from steps.domain.money import ZERO
-from steps.domain.months import MonthWindow
-from steps.process_accruals import accrue_month
+from steps.accruals import accrue_month
+from steps.ledger.invoice import Invoice
+from steps.ledger.money import ZERO
+from steps.ledger.months import MonthWindow
+from steps.reports.export import waterfall_sheet
+from steps.reports.roll_forward import roll_forward
+from steps.reports.waterfall import Waterfall, waterfall
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
 from tracking.database import read_session, write_session

@@ -1,0 +1,122 @@
+"""What a run leaves in Prefect for people to look at: progress while it works, tables and charts when it is done."""
+
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import partial
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_image_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.logging import get_run_logger
+
+from steps.ledger.months import MonthWindow
+from steps.reports.chart import draw_roll_forward
+from steps.reports.roll_forward import RollForwardChain, roll_forwards
+from steps.settings import SyncSettings
+from steps.step_report import describe_result
+from tracking.database import read_session
+from tracking.history import pending_errors_by_kind
+from tracking.models import SyncExecution
+
+WHOLE = 100.0
+
+
+class ProgressBar:
+    """The share of a run's executions that have ended, as a progress artifact."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = max(total, 1), 0
+        self._artifact: UUID | None = None
+
+    def __enter__(self) -> "ProgressBar":
+        self._artifact = leniently(
+            lambda: create_progress_artifact(0.0, key="sync-progress", description="Executions that have ended")
+        )
+        return self
+
+    def advance(self) -> None:
+        """One more execution has ended."""
+        self._done += 1
+        share = WHOLE * self._done / self._total
+        if (artifact := self._artifact) is not None:
+            # Without an answer no more of them: each would take as long as a request may.
+            self._artifact = leniently(lambda: update_progress_artifact(artifact, share))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """An interrupted bar stays where it was."""
+
+
+def leave_summary(executions: Sequence[SyncExecution]) -> None:
+    """The tables of a finished run: each execution with its counts, and the pending errors by kind."""
+    leniently(
+        lambda: create_table_artifact(
+            [execution_row(execution) for execution in executions],
+            key="sync-executions",
+            description="Every step and month of the run, with its counts and duration",
+        )
+    )
+    ids = [execution.id for execution in executions if execution.id is not None]
+    if kinds := pending_errors_by_kind(ids):
+        rows = [{"step": kind.operation, "record": kind.entity_type, "pending errors": kind.count} for kind in kinds]
+        leniently(
+            lambda: create_table_artifact(
+                rows,
+                key="sync-integration-errors",
+                description="Records that could not be applied; see them with `sync-actions errors`",
+            )
+        )
+
+
+def execution_row(execution: SyncExecution) -> dict[str, Any]:
+    """One execution as people read it."""
+    month = f"{execution.window_start:%Y-%m}" if execution.window_start else "-"
+    return {
+        "step": execution.step_name,
+        "month": month,
+        "status": execution.status,
+        "seconds": _seconds(execution),
+        "result": describe_result(execution.result) if execution.result else "-",
+        "error": execution.error_message or "",
+    }
+
+
+def _seconds(execution: SyncExecution) -> float | None:
+    if execution.started_at is None or execution.completed_at is None:
+        return None
+    return round((execution.completed_at - execution.started_at).total_seconds(), 2)
+
+
+def leniently(leave: Callable[[], Any]) -> Any:
+    """Leave an artifact, or a line in the log: it is never worth failing a run for."""
+    try:
+        return leave()
+    except Exception as error:  # noqa: BLE001 - whatever Prefect's API answers, the run's work is done
+        get_run_logger().warning("Prefect did not take an artifact: %s", error)
+        return None
+
+
+def leave_accrual_pictures(span: MonthWindow, settings: SyncSettings) -> None:
+    """Draw the years that the run touched, up to its last month: a single month alone shows nothing."""
+    window = MonthWindow(date(span.start.year, 1, 1), span.end)
+    with read_session() as session:
+        report = roll_forwards(session, window, settings)
+    for currency in filter(report.moves, report.currencies):
+        leniently(partial(_leave, report, currency))
+
+
+def _leave(report: RollForwardChain, currency: str) -> None:
+    picture = b64encode(draw_roll_forward(report, currency)).decode()
+    create_image_artifact(
+        image_url=f"data:image/png;base64,{picture}",
+        key=f"sync-accruals-{currency.lower()}",
+        description=f"Accrued and deferred revenue, {report.window}, in {currency}",
+    )

@@ -1,0 +1,111 @@
+"""Commands that look after the installation: `api`, `close`, `reopen`, `db`."""
+
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flows.cli.output import error_line
+from flows.cli.reports import parse_month, roll_forward_tables
+from flows.cli.run import ExitStatus, login_name
+from flows.prefect_server import quiet_prefect
+from steps.closing import Candidate, ClosingRefusedError, Signature, close_month, reopen_month
+from steps.errors import UsageError
+from steps.ledger.months import MonthWindow
+from steps.reports.roll_forward import RollForwardChain
+from steps.settings import SyncSettings
+from tracking.database import configured_database_url, make_engine, upgrade_database
+from tracking.encryption import new_key, reseal
+
+Month = Annotated[str, typer.Argument(metavar="MONTH", help="Such as 2024-03.")]
+Who = Annotated[str | None, typer.Option(metavar="WHO", help="Who says so; default: the login name.")]
+
+
+def close(
+    month: Month,
+    reason: Annotated[str, typer.Option(help="A remark that stays in the books.")] = "",
+    by: Who = None,
+) -> None:
+    """Close a month for good: its postings never change again. Refused with the list of what is in the way."""
+    settings: SyncSettings = SyncSettings.load()
+    candidate = Candidate(parse_month(month), datetime.now(settings.zone).date(), settings)
+    try:
+        stored = close_month(candidate, Signature(_who(by), reason))
+    except ClosingRefusedError as refusal:
+        error_line(f"{candidate.month:%Y-%m} cannot be closed:")
+        for blocker in refusal.blockers:
+            error_line(f"- {blocker.message}")
+        raise typer.Exit(ExitStatus.FAILED) from None
+    console = Console(highlight=False)
+    for part in roll_forward_tables(RollForwardChain(MonthWindow.of(candidate.month), (stored,))):
+        console.print(part)
+    console.print(f"{candidate.month:%Y-%m} is closed.")
+
+
+def reopen(
+    month: Month,
+    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
+    by: Who = None,
+) -> None:
+    """Open a closed month again, and every closed month after it."""
+    opened = reopen_month(parse_month(month), Signature(_who(by), reason))
+    Console(highlight=False).print(f"open again: {', '.join(f'{each:%Y-%m}' for each in opened)}")
+
+
+def _who(by: str | None) -> str:
+    """Who signs.
+
+    Raises:
+        UsageError: nobody does: the option is blank, or the machine knows no login name.
+    """
+    who = login_name() if by is None else by.strip()
+    if not who:
+        raise UsageError("who closes or reopens a month stays in the books: give a name with --by")
+    return who
+
+
+database_app = typer.Typer(help="Look after the database: its schema, and its encryption.", no_args_is_help=True)
+
+
+@database_app.command("upgrade")
+def upgrade() -> None:
+    """Bring the schema up to date now (every command does it at its first use)."""
+    engine = make_engine(configured_database_url())
+    typer.echo(f"The schema is at {upgrade_database(engine)}.")
+    engine.dispose()
+
+
+@database_app.command("encrypt")
+def encrypt() -> None:
+    """Seal names, emails and records with SYNC_ENCRYPTION_KEY: once, after it was set or changed."""
+    engine = make_engine(configured_database_url())
+    upgrade_database(engine)
+    typer.echo(f"{reseal(engine)} rows sealed.")
+    engine.dispose()
+
+
+@database_app.command("key")
+def key() -> None:
+    """Print a new key for SYNC_ENCRYPTION_KEY. Keep it: without it the names and emails are lost."""
+    typer.echo(new_key())
+
+
+def serve_api(
+    host: Annotated[
+        str, typer.Option(help="Address to serve on; another machine's clients need SYNC_API_TOKEN.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the built-in sandbox as the three vendors.")] = False,
+) -> None:
+    """Serve the HTTP API: run steps, see what happened, work the errors, take reports along."""
+    quiet_prefect()
+    with ExitStack() as stack:
+        if sandbox:
+            from flows.cli.run import sandboxed
+
+            stack.enter_context(sandboxed())
+        from flows.api.server import serve  # it imports Prefect, which takes seconds
+
+        serve(host, port, typer.echo)

@@ -1,0 +1,353 @@
+"""One run of a plan: every step run is written down first, then done one after the other, then summed up."""
+
+import logging
+import signal
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from prefect import Flow, runtime
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.concurrency.sync import rate_limit
+from prefect.context import FlowRunContext
+from prefect.exceptions import ExternalSignal, Pause
+from prefect.logging import get_run_logger
+from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.states import Cancelled, Completed, Failed
+from sqlalchemy.exc import SQLAlchemyError
+
+from flows.artifacts import ProgressBar, leave_summary
+from flows.plan import Cell
+from flows.reconcile_executions import log_settings, mark_as_locked, reconcile
+from steps.engine.gate import Override
+from steps.errors import RunTimeLimitError
+from steps.ledger.months import MonthWindow
+from steps.progress import News, conclude, listening, say
+from steps.settings import SyncSettings
+from steps.sources import shared_reads
+from steps.step_report import describe_result
+from steps.task import TASKS
+from steps.vendors.http import throttled
+from tracking.history import executions_of_run
+from tracking.hooks import describe_failure
+from tracking.locks import RunLock, run_lock
+from tracking.models import SyncExecution
+from tracking.reconcile import end_executions_of_ended_run
+from tracking.recorder import Overlap, end_open_executions, fail_open_execution, plan_ended_again, plan_executions
+
+
+def told_by_reason(failures: Iterable[tuple[str, str]]) -> list[str]:
+    """`invoices 2024-03, invoices 2024-04: why`, of pairs (name, why): what failed for one reason is named together."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, reason in failures:
+        names[reason].append(name)
+    return [f"{', '.join(those)}: {reason}" for reason, those in names.items()]
+
+
+def close_after_crash(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
+    """End what the crashed run left open."""
+    end_executions_of_ended_run(
+        str(flow_run.id), f"never finished: the run crashed ({state.message or 'no reason given'})"
+    )
+
+
+def close_after_cancellation(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
+    """End what the cancelled run left open."""
+    end_executions_of_ended_run(str(flow_run.id), "never finished: the run was cancelled")
+
+
+_CANCELLED = {StateType.CANCELLING, StateType.CANCELLED}
+_SECONDS_BETWEEN_LOOKS = 5.0
+_TIMEOUT_SECONDS = 5.0
+_log = logging.getLogger(__name__)
+
+
+class CancellationWatch:
+    """Asks Prefect whether its run is to be cancelled."""
+
+    def __init__(self, flow_run_id: str) -> None:
+        self._flow_run_id = UUID(flow_run_id)
+        self._can_interrupt = threading.current_thread() is threading.main_thread()
+        self._context = copy_context()  # a thread starts without Prefect's settings of this one
+        self._stop = threading.Event()
+        self._interrupted = False
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Ask every few seconds inside the block; interrupt the main thread, even in a request, when cancelled."""
+        thread = threading.Thread(target=self._context.copy().run, args=(self._watch,), daemon=True)
+        if self._can_interrupt:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()  # the thread is not waited for: a Prefect server may hang
+
+    def is_requested(self) -> bool:
+        """Whether the run is to be cancelled, as far as Prefect answers; also when its runner killed it for that."""
+        if self._interrupted:
+            return True
+        try:
+            return self._context.copy().run(self._is_to_be_cancelled)
+        except Exception as error:  # noqa: BLE001 - the run is ending; how Prefect fails is not what matters now
+            _log.warning("Prefect does not say whether the run was cancelled: %s", error)
+            return False
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_SECONDS_BETWEEN_LOOKS):
+            try:
+                requested = self._is_to_be_cancelled()
+            except Exception as error:  # noqa: BLE001 - it is asked again at the next look
+                _log.debug("Prefect does not say whether the run was cancelled: %s", error)
+                continue
+            if requested and not self._stop.is_set():
+                self._interrupted = True
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                return
+
+    def _is_to_be_cancelled(self) -> bool:
+        short = {PREFECT_API_REQUEST_TIMEOUT: _TIMEOUT_SECONDS, PREFECT_CLIENT_MAX_RETRIES: 0}
+        with temporary_settings(short), get_client(sync_client=True) as client:
+            return client.read_flow_run(self._flow_run_id).state_type in _CANCELLED
+
+
+VENDORS = frozenset({"holded", "fourgeeks", "notion"})
+_LONGEST_WAIT_SECONDS = 300.0
+_SECONDS_PER_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class TimeLimit:
+    """How long a run may last."""
+
+    hours: float
+    ends_at: float
+    """By the monotonic clock, which nobody sets."""
+
+    @classmethod
+    def from_now(cls, hours: float) -> "TimeLimit":
+        """Of a run that begins now."""
+        return cls(hours, monotonic() + hours * _SECONDS_PER_HOUR)
+
+    def require(self) -> None:
+        """Go on while there is time.
+
+        Raises:
+            RunTimeLimitError: there is none left; the line names the setting.
+        """
+        if monotonic() >= self.ends_at:
+            raise RunTimeLimitError(f"the run reached its time limit of {self.hours:g} h (SYNC_RUN_HOURS)")
+
+
+@contextmanager
+def limits_before_requests(limit: TimeLimit) -> Iterator[frozenset[str]]:
+    """Obey both inside the block; yields the names of the vendors that have a global limit."""
+    names = _limited_vendors()
+
+    def wait(vendor: str) -> None:
+        limit.require()
+        if vendor in names:
+            rate_limit(vendor, timeout_seconds=_LONGEST_WAIT_SECONDS)
+
+    with throttled(wait):
+        yield names
+
+
+def _limited_vendors() -> frozenset[str]:
+    """Active limits with a decay: one that is only ever freed by hand is no rate."""
+    with get_client(sync_client=True) as client:
+        limits = client.read_global_concurrency_limits()
+    return VENDORS & {limit.name for limit in limits if limit.active and limit.slot_decay_per_second > 0}
+
+
+REASONS_NAMED = 5
+THE_REST = "what was left"
+"""Name of all that had not begun when the run's time was over."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run goes about its cells."""
+
+    overlap: Overlap = Overlap.wait
+    """What to do about a window that another run is working on."""
+    stop_at_failure: bool = False
+    """Leave the cells after a failed one alone: they build on it."""
+    override: Override | None = None
+    """Of accruals alone: accrue although the import of a month is broken."""
+
+
+def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -> State[Any]:
+    """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
+    flow_run_id = str(runtime.flow_run.id)
+    log_settings()
+    settings: SyncSettings = SyncSettings.load()
+    limit = TimeLimit.from_now(settings.run_hours)
+    reconcile(besides=flow_run_id)
+    watch = CancellationWatch(flow_run_id)
+    with run_lock(flow_run_id) as lock:
+        mark_as_locked(_this_run())
+        execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
+        try:
+            with (
+                _logging_to_prefect(),
+                _ending_the_rest(flow_run_id, watch),
+                watch.watching(),
+                ProgressBar(len(cells)) as bar,
+                limits_before_requests(limit),
+                shared_reads(span),
+            ):
+                outcome = _run_each(list(zip(cells, execution_ids, strict=True)), _Turn(manner, limit, lock), bar)
+        except KeyboardInterrupt:
+            if watch.is_requested():
+                return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
+            raise
+        lock.require(say)
+        _record_unrecorded(outcome)
+        end_open_executions(flow_run_id, _why_not_run(outcome.failures))
+    executions = executions_of_run(flow_run_id)
+    leave_summary(executions)
+    return _final_state(outcome, len(cells), executions)
+
+
+def run_creator() -> str:
+    """Who created this flow run, as far as Prefect tells; else `unknown`."""
+    creator = _this_run().created_by
+    return (creator.display_value if creator else None) or "unknown"
+
+
+def _this_run() -> FlowRun:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("there is no flow run here")
+    return context.flow_run
+
+
+@dataclass
+class _Outcome:
+    """What came of the cells so far."""
+
+    completed: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    """Cell -> why it failed."""
+    unrecorded: dict[int, str] = field(default_factory=dict)
+    """Execution -> why it failed, while the database did not take it."""
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What is looked at before each cell."""
+
+    manner: Manner
+    limit: TimeLimit
+    lock: RunLock
+
+
+def _run_each(cells: Sequence[tuple[Cell, int]], turn: _Turn, bar: ProgressBar) -> _Outcome:
+    """Do the cells one after the other, while there is time."""
+    outcome, waiting = _Outcome(), [execution_id for _, execution_id in cells]
+    for number, (cell, _) in enumerate(cells):
+        try:
+            turn.limit.require()
+        except RunTimeLimitError as error:
+            outcome.failures[THE_REST] = str(error)
+            break
+        if not turn.lock.require(say):
+            _record_unrecorded(outcome)
+            waiting[number:] = plan_ended_again(waiting[number:])
+        if failure := _run_cell(cell, waiting[number], turn.manner):
+            outcome.failures[cell.name] = failure
+            outcome.unrecorded[waiting[number]] = failure
+            if turn.manner.stop_at_failure:
+                break
+        else:
+            outcome.completed += 1
+        _record_unrecorded(outcome)
+        bar.advance()
+    return outcome
+
+
+def _record_unrecorded(outcome: _Outcome) -> None:
+    """A task's hook says that it failed, unless the database was away just then: it is said again until it is taken."""
+    try:
+        for execution_id, failure in list(outcome.unrecorded.items()):
+            fail_open_execution(execution_id, failure)
+            del outcome.unrecorded[execution_id]
+    except SQLAlchemyError as error:
+        get_run_logger().warning("The database does not take what failed: %s", type(error).__name__)
+
+
+def _why_not_run(failures: Mapping[str, str]) -> str:
+    if THE_REST in failures:
+        return f"not run: {failures[THE_REST]}"
+    return f"not run, because it builds on what failed: {_named(failures)}"
+
+
+def _run_cell(cell: Cell, execution_id: int, manner: Manner) -> str | None:
+    """Do one cell; why it failed, or None."""
+    say(f"{cell.name}: started")
+    began = monotonic()
+    parameters: dict[str, Any] = {"execution_id": execution_id, "overlap": manner.overlap}
+    if cell.window:
+        parameters["window"] = cell.window
+    if manner.override is not None:
+        parameters["override"] = manner.override
+    if cell.records is not None:
+        parameters["records"] = cell.records
+    state: State[Any] = TASKS[cell.step.id](**parameters, return_state=True)
+    took = f"{monotonic() - began:.1f} s"
+    if state.is_completed():
+        conclude(f"{cell.name}: {describe_result(state.result())} ({took})")
+        return None
+    failure = describe_failure(state)
+    conclude(f"{cell.name}: FAILED: {failure} ({took})")
+    return failure
+
+
+def _final_state(outcome: _Outcome, planned: int, executions: Sequence[SyncExecution]) -> State[Any]:
+    attempt = max((execution.attempt for execution in executions), default=1)
+    which = f" (attempt {attempt})" if attempt > 1 else ""
+    if not outcome.failures:
+        return Completed(message=f"{planned} of {planned} executions completed{which}")
+    failed = planned - outcome.completed
+    return Failed(message=f"{failed} of {planned} executions failed{which}: {_named(outcome.failures)}")
+
+
+def _named(failures: Mapping[str, str]) -> str:
+    """Which cells failed and why."""
+    told = told_by_reason(failures.items())
+    more = f"; and {len(told) - REASONS_NAMED} more reasons" if len(told) > REASONS_NAMED else ""
+    return "; ".join(told[:REASONS_NAMED]) + more
+
+
+@contextmanager
+def _ending_the_rest(flow_run_id: str, watch: CancellationWatch) -> Iterator[None]:
+    """However the run ends, no execution of it stays open."""
+    try:
+        yield
+    except BaseException as interruption:
+        end_open_executions(flow_run_id, f"never finished: the run was {_how(interruption, watch)}")
+        raise
+
+
+def _how(interruption: BaseException, watch: CancellationWatch) -> str:
+    if isinstance(interruption, Pause):
+        return "suspended: what had not ended is done when it is resumed"
+    if isinstance(interruption, KeyboardInterrupt | ExternalSignal) and watch.is_requested():
+        return "cancelled from Prefect"
+    return f"interrupted ({type(interruption).__name__})"
+
+
+@contextmanager
+def _logging_to_prefect() -> Iterator[None]:
+    """What is said while working also goes to the flow run's log."""
+    logger = get_run_logger()
+    with listening(lambda news, message: logger.log(20 if news is News.LASTING else 10, message)):
+        yield

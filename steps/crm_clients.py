@@ -1,0 +1,105 @@
+"""Step `crm-clients`: 4Geeks students -> the external ids of the window's clients.
+
+Only the clients of the window are looked for; students who are nobody's client are not imported (interfaces.md, How
+records are matched). The student list is read once a run and matched here: the CRM cannot look up an exact email
+(vendors/fourgeeks.md).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlmodel import Session
+
+from steps.catalog import CRM_CLIENTS
+from steps.errors import RecordRejectedError
+from steps.ledger.client import ClientExternalId, System
+from steps.ledger.client_matching import CrmUsers, clients_of_people, clients_of_window, crm_users
+from steps.ledger.missing_upstream import refuse_if_most_are_gone
+from steps.ledger.months import MonthWindow
+from steps.ledger.upsert import merge_rows
+from steps.settings import SyncSettings
+from steps.sources import current_reads
+from steps.step_report import EVERYTHING, Scope, StepReport, applying
+from steps.vendors.fourgeeks import Student
+from steps.vendors.parsing import Listing
+
+
+def sync_crm_clients(window: MonthWindow, execution_id: int | None = None, scope: Scope = EVERYTHING) -> dict[str, Any]:
+    """Import students from 4Geeks clients.
+
+    Processed are the clients looked for, created the links that are new, skipped the clients for whom the CRM has no
+    student with a user (invited people have none yet). A scope means its students, whichever clients they are: an
+    unreadable one was nobody's, so that any window may have met it.
+    """
+    settings = scope.ease(SyncSettings.load())
+    with current_reads(window) as reads:
+        listing = scope.narrow(reads.students(), lambda student: _is_meant(student, scope))
+    report = StepReport(CRM_CLIENTS, scope)
+    with applying(report, settings, execution_id) as session:
+        if scope.is_everything:
+            clients = clients_of_window(session, window)
+        else:
+            clients = clients_of_people(session, ((each.user_id, each.email) for each in listing.records))
+        apply_students(session, clients, listing, settings, report)
+    return report.as_result()
+
+
+def _is_meant(student: Student, scope: Scope) -> bool:
+    """An unreadable student is known by its profile, any other one by its user."""
+    return any(scope.concerns("student", each) for each in (student.user_id, student.profile_id))
+
+
+def apply_students(
+    session: Session, clients: Mapping[int, str], listing: Listing[Student], settings: SyncSettings, report: StepReport
+) -> None:
+    """Link clients (id -> email) with the CRM users that have their email; several users of one client all count.
+
+    Raises:
+        SuspiciousEmptyError: the list lost most of the users that these clients are linked with.
+    """
+    students = {student.user_id: student for student in listing.records if student.user_id is not None}
+    users = crm_users(session, clients, ((each.user_id, each.email) for each in listing.records))
+    if not settings.accept_loss:
+        known = [user_id for user_id, client_id in users.links.items() if client_id in clients]
+        gone = [user_id for user_id in known if user_id not in students]
+        refuse_if_most_are_gone("fourgeeks", "GET /auth/academy/student", known=known, gone=gone)
+    found = _found(students, users)
+    new = {user_id: client_id for user_id, client_id in found.items() if user_id not in users.links}
+    merge = merge_rows(
+        session,
+        ClientExternalId,
+        [
+            {"client_id": client_id, "system": System.FOURGEEKS.value, "external_id": user_id}
+            for user_id, client_id in new.items()
+        ],
+        ("system", "external_id"),
+    )
+    report.processed, report.created = len(clients), len(merge.created)
+    linked = {client_id for user_id, client_id in users.links.items() if user_id in students}
+    report.skipped = len(clients.keys() - linked - set(found.values()))
+    report.read_whole("student", undecided=students)
+    report.checked("student", found)
+    report.reject_unreadable(listing)
+    report.reject(_linked_elsewhere(found, students, users))
+
+
+def _found(students: Mapping[str, Student], users: CrmUsers) -> dict[str, int]:
+    """User id -> the client looked for who has the user's email."""
+    found = {user_id: users.by_email(student.email) for user_id, student in students.items()}
+    return {user_id: client_id for user_id, client_id in found.items() if client_id is not None}
+
+
+def _linked_elsewhere(
+    found: Mapping[str, int], students: Mapping[str, Student], users: CrmUsers
+) -> list[RecordRejectedError]:
+    """Users whose email is one client's while their id is another's: the link stays, a person has to look."""
+    return [
+        RecordRejectedError(
+            "student",
+            user_id,
+            f"student {user_id} has the email of client {client_id} and is linked to client {users.links[user_id]}",
+            students[user_id].raw,
+        )
+        for user_id, client_id in found.items()
+        if users.links.get(user_id, client_id) != client_id
+    ]

@@ -1,0 +1,551 @@
+"""What is known of one contract in one month (the inputs), and what is decided for it (the outcome)."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
+
+from steps.errors import RecordRejectedError
+from steps.ledger.accrual import AccrualStatus
+from steps.ledger.contract import ContractStatus
+from steps.ledger.money import ZERO
+from steps.ledger.months import first_of_month, last_of_month
+from steps.ledger.period import PeriodStatus
+from steps.ledger.service import DEFAULT_SESSIONS_PER_WEEK, DEFAULT_TOTAL_SESSIONS
+
+
+class Action(StrEnum):
+    """What a row of the decision table does to the ledger."""
+
+    IGNORE = "not considered"
+    """Nothing, and it is not counted either."""
+    UNCHANGED = "unchanged"
+    """Nothing: the month has its posting."""
+    LOCKED = "locked"
+    """Nothing: the month is closed, or a later one was decided."""
+    WAIT = "skipped"
+    """Bring the state up to date, post nothing."""
+    SETTLED = "settled"
+    """The same, and the state stays `COMPLETED`."""
+    REOPEN = "reopened"
+    """Contract and state become `ACTIVE`; the rows below decide."""
+    COMPLETE = "completed"
+    """There is nothing to post; the state becomes `COMPLETED`."""
+    POST_ALL = "all posted"
+    """Post all that remains; the state becomes `COMPLETED`."""
+    POST_MONTH = "posted"
+    """Post the amount of the month."""
+
+
+_DOES_SOMETHING = frozenset({Action.COMPLETE, Action.POST_ALL, Action.POST_MONTH})
+
+
+class Counted(StrEnum):
+    """As what a contract counts in the summary of the step's result."""
+
+    NOT_PROCESSED = "not processed"
+    SKIPPED = "skipped"
+    SUCCESSFUL = "successful"
+
+
+class NotificationType(StrEnum):
+    """What a person should look at."""
+
+    PAST_MONTH_LOCKED = "past_month_locked"
+    PERIOD_OVER_BUT_ACTIVE = "period_over_but_active"
+    MISSING_CRM_DATA = "missing_crm_data"
+    NOT_CONGRUENT_STATUS = "not_congruent_status"
+    ACCRUED_BEFORE_ENROLLMENT = "accrued_before_enrollment"
+    IMPORT_OUTDATED = "import_outdated"
+    IMPORT_NOT_RECORDED = "import_not_recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One of them, about one contract or about the month itself."""
+
+    type: NotificationType
+    contract_id: int | None
+    """None: about the month."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One row of `accrued_period`; its month is the outcome's."""
+
+    period_id: int | None
+    amount: Decimal
+    portion: Decimal
+    """Six decimals, for people to read."""
+    sessions: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccrualState:
+    """The row of `contract_accrual` as it is to be after the month."""
+
+    total: Decimal
+    accrued: Decimal
+    remaining: Decimal
+    sessions_accrued: int
+    sessions_remaining: int
+    status: AccrualStatus
+    last_month: date | None
+
+    @property
+    def sessions_total(self) -> int:
+        """Accrued and remaining ones together."""
+        return self.sessions_accrued + self.sessions_remaining
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The decision about one contract in one month."""
+
+    contract_id: int
+    month: date
+    """Its first day."""
+    row: int
+    """Of the decision table."""
+    action: Action
+    status_before: ContractStatus
+    contract_status: ContractStatus
+    state: AccrualState | None = None
+    """None: the state stays as it is (rows 1 to 3)."""
+    postings: tuple[Posting, ...] = ()
+    notifications: tuple[Notification, ...] = ()
+    reopened: bool = False
+    """Row 6 was passed on the way."""
+
+    @property
+    def rule(self) -> str:
+        """The deciding row's name, as postings carry it."""
+        return rule_name(self.row)
+
+    @property
+    def counted(self) -> Counted:
+        """As what the contract counts in the summary of the step's result."""
+        if self.action is Action.IGNORE:
+            return Counted.NOT_PROCESSED
+        return Counted.SUCCESSFUL if self.action in _DOES_SOMETHING else Counted.SKIPPED
+
+    @property
+    def amount(self) -> Decimal:
+        """The sum of the postings."""
+        return sum((posting.amount for posting in self.postings), ZERO)
+
+
+class ContractFailureError(RecordRejectedError):
+    """A contract that cannot be processed: it is left as it is, and the others go on (promise 6)."""
+
+    def __init__(self, contract_id: int, reason: str) -> None:
+        self.contract_id = contract_id
+        super().__init__("service_contract", str(contract_id), reason)
+
+    @property
+    def reason(self) -> str:
+        """Why, for people."""
+        return str(self)
+
+
+def rule_name(row: int) -> str:
+    """The name of a row of the decision table, such as `row-11`."""
+    return f"row-{row}"
+
+
+ACCRUED_WHOLE = tuple(map(rule_name, (13, 14, 15, 16, 17, 20, 21)))
+"""Rules that post all that remains of a contract without any enrollment (accruals.md, Gate)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodFacts:
+    """One enrollment as the ledger has it today: its present status, and since when."""
+
+    id: int
+    external_id: str
+    start: date
+    end: date
+    """The last day, included."""
+    status: PeriodStatus = PeriodStatus.ACTIVE
+    status_change_date: date | None = None
+    created_on: date | None = None
+    """The day from which the CRM had the enrollment; None: not known."""
+
+    def was_known(self, day: date) -> bool:
+        """Whether the enrollment existed at the end of `day` (vendors/fourgeeks.md: no replay may see it before).
+
+        One that was entered after its course was over is a record of the past: its creation says nothing.
+        """
+        return self.created_on is None or self.created_on <= day or self.created_on > self.end
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFacts:
+    """One document of the contract that is not void."""
+
+    day: date
+    amount: Decimal
+    """By `SYNC_ACCRUAL_BASIS`; a credit note is negative."""
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotionFacts:
+    """The client's page. A client without one has no `NotionFacts` at all, which is another thing."""
+
+    status: str | None
+    """Upper case, blanks as underscores, as the `notion-external-id` step keeps it."""
+    day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """How much is taught, and when."""
+
+    total_sessions: int = DEFAULT_TOTAL_SESSIONS
+    sessions_per_week: int = DEFAULT_SESSIONS_PER_WEEK
+    class_weekdays: frozenset[int] | None = None
+    """Monday 0. None or empty: not known (a course without a class day is a field nobody filled in)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAccrual:
+    """What was accrued whole while the contract had no enrollment (`ACCRUED_WHOLE`), up to a month."""
+
+    amount: Decimal
+    month: date
+    """Of the first such posting."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccrualFacts:
+    """What was done for the contract so far, seen from the month to be processed.
+
+    The two sums are over the postings of *earlier* months only: an old month must not see what came after it.
+    """
+
+    status: AccrualStatus = AccrualStatus.ACTIVE
+    last_month: date | None = None
+    """First of the month of the last posting, completion or reopening."""
+    accrued_before: Decimal = ZERO
+    sessions_before: int = 0
+    has_posting_in_month: bool = False
+    whole: WholeAccrual | None = None
+    """None too for a contract that still has no enrollment: it is looked for only where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractFacts:
+    """Everything the decision about one contract depends on, besides the month and the rules."""
+
+    id: int
+    contract_date: date
+    currency: str
+    status: ContractStatus = ContractStatus.ACTIVE
+    documents: tuple[DocumentFacts, ...] = ()
+    periods: tuple[PeriodFacts, ...] = ()
+    service: ServiceFacts = field(default_factory=ServiceFacts)
+    notion: NotionFacts | None = None
+    accrual: AccrualFacts = field(default_factory=AccrualFacts)
+
+
+@dataclass(frozen=True)
+class AccrualRules:
+    """The settings of the engine (`SYNC_RECENT_DAYS`, `SYNC_POSTPONED_MONTHS`, `SYNC_HOLIDAYS_COUNTRY`)."""
+
+    recent_days: int = 15
+    postponed_months: int = 3
+    holidays: frozenset[date] = frozenset()
+    """Public holidays of all years that a period may reach into."""
+
+    @cached_property
+    def sorted_holidays(self) -> tuple[date, ...]:
+        """Ascending, so that those of a range are found by bisection; sorted once for all contracts."""
+        return tuple(sorted(self.holidays))
+
+
+DAY = timedelta(days=1)
+
+
+class Span(NamedTuple):
+    """Days from `first` to `last`, both counted; never empty."""
+
+    first: date
+    last: date
+
+    def within(self, first: date, last: date) -> "Span | None":
+        """The part of it from `first` to `last`; None when there is none."""
+        start, end = max(self.first, first), min(self.last, last)
+        return Span(start, end) if start <= end else None
+
+    def without(self, other: "Span") -> list["Span"]:
+        """What is left when the days of `other` are taken out: itself, none, one or two parts."""
+        if other.last < self.first or self.last < other.first:
+            return [self]
+        left = [Span(self.first, other.first - DAY)] if self.first < other.first else []
+        right = [Span(other.last + DAY, self.last)] if other.last < self.last else []
+        return left + right
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodAsOf:
+    """A period with the status it had on the day that is looked back to."""
+
+    facts: PeriodFacts
+    status: PeriodStatus
+    effective_end: date
+    """May lie before the start: postponed before it began, and then never in force."""
+
+    @property
+    def in_force(self) -> Span | None:
+        """From its start to its effective end."""
+        if self.facts.start > self.effective_end:
+            return None
+        return Span(self.facts.start, self.effective_end)
+
+    @property
+    def put_off(self) -> Span | None:
+        """Its days after the effective end; for a `POSTPONED` one they are still to be taught, some day."""
+        if self.effective_end >= self.facts.end:
+            return None
+        return Span(max(self.facts.start, self.effective_end + DAY), self.facts.end)
+
+
+def change_date(period: PeriodFacts) -> date:
+    """Since when the period has its status; a missing date counts as the `end_date`."""
+    return period.status_change_date or period.end
+
+
+def as_of(period: PeriodFacts, day: date) -> PeriodAsOf:
+    """The period as it stood on `day`: `ACTIVE` until the change to another status is not after it.
+
+    One that was not known on `day` is `ACTIVE` and begins when it became known, at the earliest.
+    """
+    if period.created_on is not None and not period.was_known(day):
+        later = replace(period, start=max(period.start, period.created_on))
+        return PeriodAsOf(later, PeriodStatus.ACTIVE, period.end)
+    if period.status is PeriodStatus.ACTIVE or change_date(period) > day:
+        return PeriodAsOf(period, PeriodStatus.ACTIVE, period.end)
+    return PeriodAsOf(period, period.status, min(period.end, change_date(period)))
+
+
+def last_of(periods: Iterable[PeriodAsOf]) -> PeriodAsOf | None:
+    """The one with the latest effective end; ties: started last, later `end_date`, greater `external_id`."""
+    return max(periods, key=lambda period: (period.effective_end, *_start_key(period)), default=None)
+
+
+def owned_days(periods: Sequence[PeriodAsOf]) -> list[tuple[PeriodFacts, list[Span]]]:
+    """Each period in order of start, with the days in force that are its own.
+
+    A day in force in several periods belongs to the one that started last (then the later `end_date`, then the
+    greater `external_id`), so that no day is counted twice.
+    """
+    owned: list[tuple[PeriodFacts, list[Span]]] = []
+    taken: list[Span] = []
+    for period in sorted(periods, key=_start_key, reverse=True):
+        own = [] if period.in_force is None else [period.in_force]
+        for span in taken:
+            own = [rest for part in own for rest in part.without(span)]
+        taken += own
+        owned.append((period.facts, own))
+    return owned[::-1]
+
+
+def _start_key(period: PeriodAsOf) -> tuple[date, date, str]:
+    return period.facts.start, period.facts.end, period.facts.external_id
+
+
+def divide_half_up(numerator: int, denominator: int) -> int:
+    """The quotient of two numbers that are not negative, rounded to a whole number, halves up."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def planned_sessions(days: int, service: ServiceFacts) -> int:
+    """The sessions of a whole period of `days` days: at most `total_sessions`, and never less than 1."""
+    return max(1, min(divide_half_up(days * service.sessions_per_week, 7), service.total_sessions))
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """The sessions of any days of a period, by the service's class weekdays or else spread over the period."""
+
+    service: ServiceFacts
+    holidays: Sequence[date]
+    """Ascending."""
+
+    def sessions(self, period: PeriodFacts, days: Span) -> int:
+        """Those of `days`, which lie between the period's start and end."""
+        if self.service.class_weekdays:
+            return self._class_days(self.service.class_weekdays, days)
+        length = (period.end - period.start).days + 1
+        planned = planned_sessions(length, self.service)
+        before = (days.first - period.start).days
+        upto = (days.last - period.start).days + 1
+        return divide_half_up(planned * upto, length) - divide_half_up(planned * before, length)
+
+    def sessions_between(self, period: PeriodFacts, own: Sequence[Span], first: date, last: date) -> int:
+        """Those of the period's own days that are from `first` to `last`."""
+        parts = (span.within(first, last) for span in own)
+        return sum(self.sessions(period, part) for part in parts if part)
+
+    def _class_days(self, weekdays: frozenset[int], days: Span) -> int:
+        first, last = days.first.toordinal(), days.last.toordinal()
+        # Day 1 of the calendar is a Monday: up to day n there are (n + 6 - weekday) // 7 days of a weekday.
+        classes = sum((last + 6 - weekday) // 7 - (first + 5 - weekday) // 7 for weekday in weekdays)
+        free = self.holidays[bisect_left(self.holidays, days.first) : bisect_right(self.holidays, days.last)]
+        return classes - sum(1 for holiday in free if holiday.weekday() in weekdays)
+
+
+@dataclass(frozen=True, slots=True)
+class MonthSessions:
+    """The sessions of one contract as seen from one month."""
+
+    by_period: tuple[tuple[PeriodFacts, int], ...]
+    """Those in the month, per period, in order of start; 0 for a period that has none."""
+    after: int
+    """Those left after the month: of days in force, and put off."""
+
+    @property
+    def in_month(self) -> int:
+        """Of all periods together."""
+        return sum(sessions for _, sessions in self.by_period)
+
+    @property
+    def remaining(self) -> int:
+        """What is still to be taught as seen from the month's first day, whatever was posted before."""
+        return self.in_month + self.after
+
+
+def count_sessions(
+    periods: Sequence[PeriodAsOf], last_period: PeriodAsOf | None, month: Span, timetable: Timetable
+) -> MonthSessions:
+    """The sessions in `month`, and those still to come after it."""
+    by_period: list[tuple[PeriodFacts, int]] = []
+    after = 0
+    for period, own in owned_days(periods):
+        by_period.append((period, timetable.sessions_between(period, own, *month)))
+        after += timetable.sessions_between(period, own, month.last + DAY, date.max)
+    if last_period is not None and last_period.status is PeriodStatus.POSTPONED and last_period.put_off:
+        after += timetable.sessions(last_period.facts, last_period.put_off)
+    return MonthSessions(tuple(by_period), after)
+
+
+_DROPPED_LIKE = frozenset({"DROPPED", "EARLY_DROPPED", "SUSPENDED"})
+_ENDED_LIKE = frozenset({"GRADUATED", "NOT_COMPLETING", "ENDED"})
+
+
+class Crm(StrEnum):
+    """What the client's Notion page says as of the month."""
+
+    NO_PAGE = "no Notion page"
+    DROPPED_LIKE = "dropped-like"
+    ENDED_LIKE = "ended-like"
+    OTHER = "any other"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One contract in one month. `status` and `state` are its own here, because row 6 changes them half way."""
+
+    facts: ContractFacts
+    month: Span
+    rules: AccrualRules
+    closed: bool
+    status: ContractStatus
+    state: AccrualStatus
+    reopened: bool = False
+
+    @classmethod
+    def of(cls, facts: ContractFacts, month: date, rules: AccrualRules, *, closed: bool) -> "Situation":
+        """The contract in the month that `month` lies in; `closed` says whether a person closed that month."""
+        days = Span(first_of_month(month), last_of_month(month))
+        return cls(facts, days, rules, closed, facts.status, facts.accrual.status)
+
+    def reopen(self) -> "Situation":
+        """The same contract after row 6."""
+        return replace(self, status=ContractStatus.ACTIVE, state=AccrualStatus.ACTIVE, reopened=True)
+
+    @cached_property
+    def total(self) -> Decimal:
+        """The documents dated in the month or before; later ones do not exist yet."""
+        return sum((known.amount for known in self.facts.documents if known.day <= self.month.last), ZERO)
+
+    @cached_property
+    def remaining(self) -> Decimal:
+        """What is not accrued of it in earlier months."""
+        return self.total - self.facts.accrual.accrued_before
+
+    @cached_property
+    def periods(self) -> tuple[PeriodAsOf, ...]:
+        """Those that were known on the month's last day, each with its status as of it.
+
+        If none was known yet, they all count as periods that are still to begin: what somebody is known to be
+        enrolled in by now is no resignation (rows 13 to 17), and nothing is accrued before it was known.
+        """
+        known = [period for period in self.facts.periods if period.was_known(self.month.last)]
+        return tuple(as_of(period, self.month.last) for period in known or self.facts.periods)
+
+    @cached_property
+    def last_period(self) -> PeriodAsOf | None:
+        """None for a contract without periods."""
+        return last_of(self.periods)
+
+    @property
+    def last_status(self) -> PeriodStatus | None:
+        """The status of the last period as of the month."""
+        return self.last_period.status if self.last_period else None
+
+    @cached_property
+    def last_in_force(self) -> PeriodAsOf | None:
+        """The last of the periods that have days in force in the month, whether or not those are their own."""
+        return last_of(p for p in self.periods if p.in_force and p.in_force.within(*self.month))
+
+    @cached_property
+    def sessions(self) -> MonthSessions:
+        """In the month, and left after it."""
+        timetable = Timetable(self.facts.service, self.rules.sorted_holidays)
+        return count_sessions(self.periods, self.last_period, self.month, timetable)
+
+    @property
+    def recent(self) -> bool:
+        """Whether the contract is so new that missing data may still come."""
+        return self.facts.contract_date >= self.month.last - timedelta(days=self.rules.recent_days)
+
+    @property
+    def crm(self) -> Crm:
+        """The Notion status counts from its date on; one with a later date or none is "any other"."""
+        page = self.facts.notion
+        if page is None:
+            return Crm.NO_PAGE
+        if page.day is None or page.day > self.month.last:
+            return Crm.OTHER
+        if page.status in _DROPPED_LIKE:
+            return Crm.DROPPED_LIKE
+        return Crm.ENDED_LIKE if page.status in _ENDED_LIKE else Crm.OTHER
+
+    @property
+    def months_since_change(self) -> int:
+        """Calendar months, whatever the day, since the last period has its status; 0 without a period."""
+        if self.last_period is None:
+            return 0
+        since, now = change_date(self.last_period.facts), self.month.first
+        return (now.year - since.year) * 12 + now.month - since.month
+
+    @property
+    def over_but_active(self) -> bool:
+        """Whether the last period ended before the month and nobody said how."""
+        last = self.last_period
+        return last is not None and last.status is PeriodStatus.ACTIVE and last.effective_end < self.month.first
+
+    @property
+    def ordinary_state(self) -> AccrualStatus:
+        """`PAUSED` if, of the periods that began by now, the last is postponed; a row may say otherwise."""
+        begun = last_of(period for period in self.periods if period.facts.start <= self.month.last)
+        paused = begun is not None and begun.status is PeriodStatus.POSTPONED
+        return AccrualStatus.PAUSED if paused else AccrualStatus.ACTIVE

@@ -1,0 +1,391 @@
+"""The decision table of accruals.md as data: rows tried from the top, the first that fits decides."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from itertools import accumulate, chain, pairwise
+
+from steps.engine import conditions as when
+from steps.engine.conditions import GIVEN_UP
+from steps.engine.contract_month import (
+    AccrualRules,
+    AccrualState,
+    Action,
+    ContractFacts,
+    ContractFailureError,
+    DocumentFacts,
+    Notification,
+    NotificationType,
+    Outcome,
+    Posting,
+    Situation,
+    divide_half_up,
+    rule_name,
+)
+from steps.ledger.accrual import AccrualStatus
+from steps.ledger.contract import ContractStatus
+from steps.ledger.money import LARGEST, ZERO, to_cents
+
+
+def stays(situation: Situation) -> ContractStatus:
+    """The contract keeps its status."""
+    return situation.status
+
+
+def becomes_canceled(_: Situation) -> ContractStatus:
+    """The contract becomes `CANCELED`."""
+    return ContractStatus.CANCELED
+
+
+def becomes_closed(_: Situation) -> ContractStatus:
+    """The contract becomes `CLOSED`."""
+    return ContractStatus.CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notification that a row may give."""
+
+    type: NotificationType
+    message: Callable[[Situation], str | None]
+    """None: there is nothing to notify this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of the table in accruals.md, The decision; rows above it are taken to have been tried."""
+
+    number: int
+    contracts: frozenset[ContractStatus]
+    condition: str
+    """In words, for people who ask why."""
+    applies: Callable[[Situation], bool]
+    action: Action
+    becomes: Callable[[Situation], ContractStatus] = stays
+    notice: Notice | None = None
+
+    @property
+    def name(self) -> str:
+        """Such as `row-11`."""
+        return rule_name(self.number)
+
+    def fits(self, situation: Situation) -> bool:
+        """Whether the contract's status and the condition are those of this row."""
+        return situation.status in self.contracts and self.applies(situation)
+
+    def notifications(self, situation: Situation) -> tuple[Notification, ...]:
+        """None or one."""
+        message = self.notice.message(situation) if self.notice else None
+        if self.notice is None or message is None:
+            return ()
+        return (Notification(self.notice.type, situation.facts.id, message),)
+
+
+WHOLE = Decimal("1.000000")
+_PORTION_DIGITS = 6
+
+
+def amount_for(remaining: Decimal, sessions: int, sessions_remaining: int) -> Decimal:
+    """The part of `remaining`, in whole cents, that `sessions` of all `sessions_remaining` earn: rounded once."""
+    cents = int(remaining.scaleb(2))
+    earned = divide_half_up(abs(cents) * sessions, sessions_remaining)
+    return Decimal(earned if cents >= 0 else -earned).scaleb(-2)
+
+
+def split_amount(remaining: Decimal, sessions: Iterable[int], sessions_remaining: int) -> list[Decimal]:
+    """One amount per entry of `sessions`, rounded on the running sum and not each by itself.
+
+    So the first n amounts add up to the amount for the sessions of those n together, for every n.
+    """
+    sums = (amount_for(remaining, first_ones, sessions_remaining) for first_ones in accumulate(sessions))
+    return [after - before for before, after in pairwise(chain((ZERO,), sums))]
+
+
+def portion_of(sessions: int, sessions_remaining: int) -> Decimal:
+    """Sessions / sessions remaining to six decimals, for people to read; never calculated with."""
+    millionths = divide_half_up(sessions * 10**_PORTION_DIGITS, sessions_remaining)
+    return Decimal(millionths).scaleb(-_PORTION_DIGITS)
+
+
+_NO_CHANGE = frozenset({Action.IGNORE, Action.UNCHANGED, Action.LOCKED})
+_COMPLETES = frozenset({Action.COMPLETE, Action.POST_ALL})
+
+
+def carry_out(rule: Rule, situation: Situation) -> Outcome:
+    """What the contract's month comes to, once `rule` is known to decide it."""
+    if rule.action in _NO_CHANGE:
+        return _outcome(rule, situation)
+    postings = _postings(rule, situation)
+    state = _state(rule.action, situation, postings)
+    status = rule.becomes(situation)
+    if rule.action is Action.POST_MONTH and state.status is AccrualStatus.COMPLETED:
+        status = ContractStatus.CLOSED
+    return _outcome(rule, situation, status, state, postings)
+
+
+def _outcome(
+    rule: Rule,
+    situation: Situation,
+    status: ContractStatus | None = None,
+    state: AccrualState | None = None,
+    postings: tuple[Posting, ...] = (),
+) -> Outcome:
+    return Outcome(
+        contract_id=situation.facts.id,
+        month=situation.month.first,
+        row=rule.number,
+        action=rule.action,
+        status_before=situation.facts.status,
+        contract_status=status or situation.facts.status,
+        state=state,
+        postings=postings,
+        notifications=rule.notifications(situation),
+        reopened=situation.reopened,
+    )
+
+
+def _postings(rule: Rule, situation: Situation) -> tuple[Posting, ...]:
+    if rule.action is Action.POST_ALL:
+        return _all_of_it(rule, situation)
+    return _month_of_it(rule, situation) if rule.action is Action.POST_MONTH else ()
+
+
+def _all_of_it(rule: Rule, situation: Situation) -> tuple[Posting, ...]:
+    """All that remains in one row, on the last period; nothing at all when nothing remains."""
+    if situation.remaining == ZERO:
+        return ()
+    last = situation.last_period
+    period_id = last.facts.id if last else None
+    return (Posting(period_id, situation.remaining, WHOLE, situation.sessions.in_month, rule.name),)
+
+
+def _month_of_it(rule: Rule, situation: Situation) -> tuple[Posting, ...]:
+    """The month's amount, a row per period with sessions in it.
+
+    When no session is left, now or later, the rest goes on the last period in force, so that nothing is ever lost.
+    """
+    sessions = situation.sessions
+    if sessions.remaining == 0:
+        last = situation.last_in_force
+        return (Posting(last.facts.id if last else None, situation.remaining, WHOLE, 0, rule.name),)
+    taught = [(period, count) for period, count in sessions.by_period if count]
+    amounts = split_amount(situation.remaining, (count for _, count in taught), sessions.remaining)
+    return tuple(
+        Posting(period.id, amount, portion_of(count, sessions.remaining), count, rule.name)
+        for (period, count), amount in zip(taught, amounts, strict=True)
+    )
+
+
+def _state(action: Action, situation: Situation, postings: tuple[Posting, ...]) -> AccrualState:
+    before = situation.facts.accrual
+    accrued = before.accrued_before + sum((posting.amount for posting in postings), ZERO)
+    remaining = situation.total - accrued
+    status = _status(action, situation, remaining)
+    return AccrualState(
+        total=situation.total,
+        accrued=accrued,
+        remaining=remaining,
+        sessions_accrued=before.sessions_before + sum(posting.sessions for posting in postings),
+        sessions_remaining=0 if status is AccrualStatus.COMPLETED else situation.sessions.after,
+        status=status,
+        last_month=_last_month(action, situation, postings),
+    )
+
+
+def _status(action: Action, situation: Situation, remaining: Decimal) -> AccrualStatus:
+    if action in _COMPLETES or action is Action.SETTLED:
+        return AccrualStatus.COMPLETED
+    if action is Action.POST_MONTH and remaining == ZERO:
+        return AccrualStatus.COMPLETED
+    return situation.ordinary_state
+
+
+def _last_month(action: Action, situation: Situation, postings: tuple[Posting, ...]) -> date | None:
+    """The month itself after a posting, a completion or a reopening; else as it was."""
+    if postings or action in _COMPLETES or situation.reopened:
+        return situation.month.first
+    return situation.facts.accrual.last_month
+
+
+def locked(situation: Situation, would_be: Outcome) -> str | None:
+    """`past_month_locked`, when money is concerned; `would_be` is what the rows below would do."""
+    if not any(posting.amount for posting in would_be.postings):
+        return None
+    why = "is closed" if situation.closed else "comes before a month that is already decided"
+    amount = f"{would_be.amount} {situation.facts.currency}"
+    return f"{situation.month.first:%Y-%m} {why}: {amount} by {would_be.rule} are left to the first open month"
+
+
+def period_over(situation: Situation) -> str | None:
+    """`period_over_but_active`, of the last period."""
+    last = situation.last_period
+    if last is None or not situation.over_but_active:
+        return None
+    return f"period {last.facts.external_id} ended on {last.facts.end} but is still ACTIVE; {_left(situation)}"
+
+
+def crm_data_missing(situation: Situation) -> str:
+    """`missing_crm_data`: a new client whom neither 4Geeks nor Notion knows."""
+    return f"no period and no Notion page; {_left(situation)}"
+
+
+def unclear_page(situation: Situation) -> str | None:
+    """`not_congruent_status` of a contract without a period, once it is no longer recent."""
+    return None if situation.recent else f"no period, and Notion says {_page(situation)}; {_left(situation)}"
+
+
+def canceled_but_taught(situation: Situation) -> str:
+    """`not_congruent_status` of a canceled contract whose periods say otherwise."""
+    going_on = next(period for period in situation.periods if period.status not in GIVEN_UP)
+    said = f"period {going_on.facts.external_id} is {going_on.status}"
+    return f"the contract is CANCELED, but {said}; {_left(situation)}"
+
+
+def canceled_and_unclear(situation: Situation) -> str:
+    """`not_congruent_status` of a canceled contract without a period."""
+    return f"the contract is CANCELED, but Notion says {_page(situation)}; {_left(situation)}"
+
+
+def enrolled_after_all(situation: Situation) -> str | None:
+    """`accrued_before_enrollment`: what was accrued whole without an enrollment, and the enrollment there is now."""
+    whole, last = situation.facts.accrual.whole, situation.last_period
+    if whole is None or last is None:
+        return None
+    amount, period = f"{whole.amount} {situation.facts.currency}", last.facts
+    accrued = f"{amount} were accrued whole in {whole.month:%Y-%m} without an enrollment"
+    return f"{accrued}, but now there is {period.external_id} from {period.start} to {period.end}"
+
+
+def _page(situation: Situation) -> str:
+    page = situation.facts.notion
+    return "nothing" if page is None else f"{page.status or 'nothing'} ({page.day or 'no date'})"
+
+
+def _left(situation: Situation) -> str:
+    return f"{situation.remaining} {situation.facts.currency} remain"
+
+
+_WEEK = frozenset(range(7))
+
+
+def refuse_bad_data(facts: ContractFacts, last: date) -> None:
+    """Let a contract pass that can be processed for the month whose last day is `last`.
+
+    Documents after `last` are not looked at: they do not exist yet, so a replay fails where a live run failed.
+
+    Raises:
+        ContractFailureError: with every reason in one line.
+    """
+    if reasons := "; ".join(_reasons(facts, last)):
+        raise ContractFailureError(facts.id, reasons)
+
+
+def _reasons(facts: ContractFacts, last: date) -> Iterator[str]:
+    for document in facts.documents:
+        if document.day <= last:
+            yield from _document_reasons(document, facts.currency)
+    for period in facts.periods:
+        if period.end < period.start:
+            yield f"period {period.external_id} ends on {period.end}, before it starts on {period.start}"
+    if not (facts.service.class_weekdays or _WEEK) <= _WEEK:
+        yield "the service's class weekdays are not all between 0 (Monday) and 6"
+
+
+def _document_reasons(document: DocumentFacts, currency: str) -> Iterator[str]:
+    if document.currency != currency:
+        yield f"the document of {document.day} is in {document.currency}, the contract in {currency}"
+    if not document.amount.is_finite() or abs(document.amount) > LARGEST:
+        yield f"the document of {document.day} has no usable amount: {document.amount}"
+    elif document.amount != to_cents(document.amount):
+        yield f"the document of {document.day} is not in whole cents: {document.amount}"
+
+
+ANY = frozenset(ContractStatus)
+LIVE = frozenset({ContractStatus.ACTIVE, ContractStatus.CLOSED})
+CANCELED = frozenset({ContractStatus.CANCELED})
+
+
+def decide(facts: ContractFacts, month: date, rules: AccrualRules, *, closed: bool) -> Outcome:
+    """The outcome for one contract in the month that `month` lies in.
+
+    Args:
+        facts: As of today; what lies after the month is left out here.
+        month: Any day of it. That the month is over is the caller's to check: there is no clock here.
+        rules: The settings.
+        closed: Whether a person closed the month.
+
+    Raises:
+        ContractFailureError: The contract has bad data; it is to be reported and left as it is.
+    """
+    situation = Situation.of(facts, month, rules, closed=closed)
+    if not TABLE[0].fits(situation):
+        refuse_bad_data(facts, situation.month.last)
+    outcome = _first_that_fits(TABLE, situation)
+    if (message := enrolled_after_all(situation)) is None:
+        return outcome
+    enrolled = Notification(NotificationType.ACCRUED_BEFORE_ENROLLMENT, facts.id, message)
+    return replace(outcome, notifications=(*outcome.notifications, enrolled))
+
+
+def _first_that_fits(table: Sequence[Rule], situation: Situation) -> Outcome:
+    for rule in table:
+        if not rule.fits(situation):
+            continue
+        if rule.action is not Action.REOPEN:
+            return carry_out(rule, situation)
+        situation = situation.reopen()
+    raise AssertionError("the table leaves no contract undecided")
+
+
+def _settled(situation: Situation) -> ContractStatus:
+    """Rows 4 and 7: only a contract still `ACTIVE` changes, by whether anything was sold in the end."""
+    if situation.status is not ContractStatus.ACTIVE:
+        return situation.status
+    return ContractStatus.CLOSED if situation.total > ZERO else ContractStatus.CANCELED
+
+
+def _credited(situation: Situation) -> ContractStatus:
+    """Row 5."""
+    if situation.status is ContractStatus.CANCELED or situation.total <= ZERO:
+        return ContractStatus.CANCELED
+    return ContractStatus.CLOSED
+
+
+def _locked(situation: Situation) -> str | None:
+    """Row 3: what the rows below would do is tried, and not done."""
+    return locked(situation, _first_that_fits(TABLE[3:], situation))
+
+
+_LOCKED = Notice(NotificationType.PAST_MONTH_LOCKED, _locked)
+_OVER = Notice(NotificationType.PERIOD_OVER_BUT_ACTIVE, period_over)
+_MISSING = Notice(NotificationType.MISSING_CRM_DATA, crm_data_missing)
+_UNCLEAR = Notice(NotificationType.NOT_CONGRUENT_STATUS, unclear_page)
+_STILL_TAUGHT = Notice(NotificationType.NOT_CONGRUENT_STATUS, canceled_but_taught)
+_CANCELED_UNCLEAR = Notice(NotificationType.NOT_CONGRUENT_STATUS, canceled_and_unclear)
+
+# One row a line, to be read against accruals.md.
+TABLE: tuple[Rule, ...] = (
+    Rule(1, ANY, "begins after the month", when.begins_later, Action.IGNORE),
+    Rule(2, ANY, "the month has a posting", when.has_posting, Action.UNCHANGED),
+    Rule(3, ANY, "a later month is decided, or this one closed", when.is_locked, Action.LOCKED, notice=_LOCKED),
+    Rule(4, ANY, "completed, nothing remains", when.completed_and_even, Action.SETTLED, _settled),
+    Rule(5, ANY, "credited after it was accrued", when.overdrawn, Action.POST_ALL, _credited),
+    Rule(6, ANY, "completed, then a late document", when.completed_too_early, Action.REOPEN),
+    Rule(7, LIVE, "has periods, nothing remains", when.nothing_remains, Action.COMPLETE, _settled),
+    Rule(8, LIVE, "the last period is dropped", when.last_dropped, Action.POST_ALL, becomes_canceled),
+    Rule(9, LIVE, "the last period is ended", when.last_ended, Action.POST_ALL, becomes_closed),
+    Rule(10, LIVE, "put off for too long", when.last_put_off_too_long, Action.POST_ALL, becomes_canceled),
+    Rule(11, LIVE, "days in force", when.in_force, Action.POST_MONTH),
+    Rule(12, LIVE, "has periods, none in force", when.none_in_force, Action.WAIT, notice=_OVER),
+    Rule(13, LIVE, "no period, no Notion page, recent", when.unknown_and_recent, Action.WAIT, notice=_MISSING),
+    Rule(14, LIVE, "no period, no Notion page", when.unknown_for_long, Action.POST_ALL, becomes_canceled),
+    Rule(15, LIVE, "no period, dropped in Notion", when.page_dropped_like, Action.POST_ALL, becomes_canceled),
+    Rule(16, LIVE, "no period, ended in Notion", when.page_ended_like, Action.POST_ALL, becomes_closed),
+    Rule(17, LIVE, "no period, unclear in Notion", when.page_unclear, Action.WAIT, notice=_UNCLEAR),
+    Rule(18, CANCELED, "a period goes on or ended", when.some_period_goes_on, Action.WAIT, notice=_STILL_TAUGHT),
+    Rule(19, CANCELED, "all periods dropped or put off", when.all_periods_given_up, Action.POST_ALL),
+    Rule(20, CANCELED, "no period, unknown or dropped in Notion", when.unknown_or_dropped, Action.POST_ALL),
+    Rule(21, CANCELED, "no period, ended in Notion", when.page_ended_like, Action.POST_ALL, becomes_closed),
+    Rule(22, CANCELED, "no period, unclear in Notion", when.page_unclear, Action.WAIT, notice=_CANCELED_UNCLEAR),
+)

@@ -1,0 +1,173 @@
+"""One month of all contracts inside one transaction: load, decide, write and check, chunk by chunk."""
+
+import gc
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from sqlmodel import Session
+
+from steps.engine.contract_month import AccrualRules, ContractFailureError, Counted, Notification, Outcome, Span
+from steps.engine.decision_table import decide
+from steps.engine.load import Chunk, Loader, due_chunks, load_rules, load_services
+from steps.engine.post import Decided, FailureBook, post
+from steps.engine.tie_out import LedgerCheck
+from steps.ledger.contract import ContractStatus
+from steps.ledger.money import ZERO, to_cents
+from steps.ledger.months import last_of_month
+from steps.ledger.movements import counted_amount
+from steps.progress import say
+from steps.reports.roll_forward import last_closed_month
+from steps.settings import SyncSettings
+
+
+@dataclass
+class MonthResult:
+    """Fed with each contract's outcome or failure, in any order."""
+
+    month: date
+    """Its first day."""
+    failures: list[ContractFailureError] = field(default_factory=list)
+    override: dict[str, Any] | None = None
+    """Reason, person and what was overridden; None: nobody asked for an override (`gate.py`)."""
+    _notifications: list[Notification] = field(default_factory=list)
+    _counted: Counter[Counted] = field(default_factory=Counter)
+    _became: Counter[ContractStatus] = field(default_factory=Counter)
+    _amount: Decimal = ZERO
+
+    @property
+    def seen(self) -> int:
+        """How many contracts were counted so far."""
+        return self._counted.total() + len(self.failures)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count a contract that was decided."""
+        self._counted[outcome.counted] += 1
+        self._amount += outcome.amount
+        self._notifications.extend(outcome.notifications)
+        if outcome.contract_status is not outcome.status_before:
+            self._became[outcome.contract_status] += 1
+
+    def notify(self, notifications: Iterable[Notification]) -> None:
+        """Add what is to be said of the month itself."""
+        self._notifications.extend(notifications)
+
+    def fail(self, failure: ContractFailureError) -> None:
+        """Count a contract that cannot be processed."""
+        self.failures.append(failure)
+
+    def as_result(self) -> dict[str, Any]:
+        """The step's result, ready for JSON (accruals.md, Result of the step).
+
+        Lists are by contract id; notifications that are about no contract come first, their `contract_id` is null.
+        """
+        successful, skipped = self._counted[Counted.SUCCESSFUL], self._counted[Counted.SKIPPED]
+        failures = sorted(self.failures, key=lambda failure: failure.contract_id)
+        notifications = sorted(self._notifications, key=lambda note: note.contract_id or 0)
+        return {
+            "period_start_date": self.month.isoformat(),
+            "summary": {
+                "total_contracts_processed": successful + skipped + len(failures),
+                "successful_accruals": successful,
+                "failed_accruals": len(failures),
+                "skipped_accruals": skipped,
+            },
+            "amount_accrued": str(to_cents(self._amount)),
+            "contracts_closed": self._became[ContractStatus.CLOSED],
+            "contracts_canceled": self._became[ContractStatus.CANCELED],
+            "notifications": [
+                {"type": note.type.value, "contract_id": note.contract_id, "message": note.message}
+                for note in notifications
+            ],
+            "failures": [{"contract_id": one.contract_id, "reason": one.reason} for one in failures],
+            "override": self.override,
+        }
+
+
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Let Python search for cycles about once a chunk: facts have none, and the search takes a quarter of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@dataclass(frozen=True)
+class MonthRun:
+    """Everything that stays the same from chunk to chunk."""
+
+    session: Session
+    days: Span
+    rules: AccrualRules
+    closed: bool
+    loader: Loader
+    check: LedgerCheck
+    failures: FailureBook
+    result: MonthResult
+
+    @classmethod
+    def open(cls, session: Session, result: MonthResult, settings: SyncSettings) -> "MonthRun":
+        """Read what all contracts share; the month is that of `result`, which is filled by and by.
+
+        Raises:
+            ConfigError: the country of the holidays is not known.
+        """
+        month, amount = result.month, counted_amount(settings)
+        days = Span(month, last_of_month(month))
+        closed = last_closed_month(session)
+        return cls(
+            session,
+            days,
+            load_rules(session, settings),
+            closed is not None and closed >= month,
+            Loader(session, days, amount, load_services(session)),
+            LedgerCheck(session, days.last, amount),
+            FailureBook.open(session, month),
+            result,
+        )
+
+    def process(self, chunk_size: int, execution_id: int | None) -> None:
+        """Fill the result and write the month. Nothing is committed.
+
+        Raises:
+            AccrualError: the month would not add up.
+        """
+        with _few_collections():
+            for chunk in due_chunks(self.session, self.days.last, chunk_size):
+                self._process_chunk(chunk)
+                say(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
+        self.check.finish()
+        self.failures.record(self.session, self.result.failures, execution_id)
+
+    def _process_chunk(self, chunk: Chunk) -> None:
+        decided = list(self._decide(chunk))
+        post(self.session, self.days.first, decided)
+        self.check.check(
+            chunk,
+            decided={each.outcome.contract_id for each in decided if each.outcome.state is not None},
+            failed={row.id for row in chunk.rows} - {each.outcome.contract_id for each in decided},
+        )
+
+    def _decide(self, chunk: Chunk) -> Iterator[Decided]:
+        """One that cannot be processed stops no other (accruals.md, promise 6)."""
+        for loaded in self.loader.load(chunk):
+            try:
+                if isinstance(loaded, ContractFailureError):
+                    raise loaded
+                outcome = decide(loaded.facts, self.days.first, self.rules, closed=self.closed)
+            except ContractFailureError as failure:
+                self.result.fail(failure)
+                continue
+            self.result.add(outcome)
+            self.failures.passed(outcome.contract_id)
+            yield Decided(outcome, loaded.accrual_id, loaded.state)

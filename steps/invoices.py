@@ -1,0 +1,278 @@
+"""Step `invoices`: Holded invoices and credit notes of a month -> clients, contracts and the documents themselves.
+
+The vendor is read first, then everything is applied in one short transaction. Which client a contact is, which contract
+a document belongs to and what a contract is worth are rules of the ledger (`ledger/`).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, TypeVar
+
+from sqlmodel import Session
+
+from steps.catalog import INVOICES
+from steps.errors import RecordRejectedError, VendorAuthError, VendorError
+from steps.ledger.client import ContactCard
+from steps.ledger.client_matching import MatchedClients, linked_contacts, match_clients
+from steps.ledger.contract import recompute_contracts
+from steps.ledger.contract_linking import LinkableDocument, link_documents, relink_credit_notes
+from steps.ledger.invoice import DocumentKind, Invoice
+from steps.ledger.missing_upstream import Upstream, find_gone, known_documents, mark_void
+from steps.ledger.months import MonthWindow
+from steps.ledger.service import Service
+from steps.ledger.upsert import Merge, Row, merge_rows, select_in
+from steps.services import is_service, store_services
+from steps.settings import SyncSettings
+from steps.sources import DocumentsRead, VendorReads, current_reads
+from steps.step_report import EVERYTHING, Scope, StepReport, applying
+from steps.vendors.holded import Contact, Document, IncomeAccount
+from steps.vendors.parsing import Listing
+from tracking.database import read_session
+from tracking.models import utc_now
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class InvoicesRead:
+    """A window's documents, with the contacts and accounts they name."""
+
+    window: MonthWindow
+    """Where the documents are dated: the window, or all that was read when just some are wanted."""
+    documents: DocumentsRead
+    new_services: list[IncomeAccount]
+    """Accounts on lines that fit the settings and are no service yet."""
+    cards: dict[str, ContactCard]
+    """By contact id: all listed contacts, and whatever the documents name besides."""
+    rejected: list[RecordRejectedError]
+    """Contacts and accounts on these documents that could not be read."""
+    accounts: set[str]
+    """The income accounts on the lines, readable or not."""
+
+
+def read_invoices(window: MonthWindow, settings: SyncSettings, scope: Scope = EVERYTHING) -> InvoicesRead:
+    """Read a window's documents and what they name.
+
+    A scope means its documents, and those of its contacts, wherever in the run's range they are dated: once mended, a
+    date may be another month's, and a contact has documents in many.
+    """
+    with current_reads(window) as reads:
+        window = window if scope.is_everything else reads.span or window
+        read = _narrow(reads.documents(window, _known), scope)
+        documents = read.documents.records
+        named = {account for each in documents for account in each.line_accounts}
+        accounts, faulty_accounts = _unknown_accounts(reads, named)
+        contacts = reads.contacts() if documents else Listing[Contact]()
+        cards = {contact.id: _card(contact, listed=True) for contact in contacts.records}
+        wanted = {each.contact_id for each in documents if each.contact_id}
+        faulty = [error for error in contacts.rejected if error.external_id in wanted]
+        names = {each.contact_id: each.contact_name for each in documents if each.contact_id}
+        unlisted = wanted - cards.keys()
+        unlisted_cards, faulty_by_id = _unlisted_cards(reads, unlisted, {each.external_id for each in faulty}, names)
+        cards |= unlisted_cards
+    rejected = [*faulty, *faulty_by_id, *faulty_accounts]
+    return InvoicesRead(window, read, [each for each in accounts if is_service(each, settings)], cards, rejected, named)
+
+
+def _known(kind: DocumentKind, months: MonthWindow) -> dict[str, date]:
+    with read_session() as session:
+        return known_documents(session, kind, months)
+
+
+def _narrow(read: DocumentsRead, scope: Scope) -> DocumentsRead:
+    contacts = scope.ids("contact")
+    documents = scope.narrow(
+        read.documents, lambda each: each.contact_id in contacts or scope.concerns(each.kind.value, each.id)
+    )
+    return replace(read, documents=documents)
+
+
+def _card(contact: Contact, *, listed: bool) -> ContactCard:
+    return ContactCard(contact.id, contact.name, contact.email, listed, contact.raw)
+
+
+def _unknown_accounts(
+    reads: VendorReads, account_ids: set[str]
+) -> tuple[list[IncomeAccount], list[RecordRejectedError]]:
+    """The accounts on lines that are no service yet: from the list, else by id; and those that cannot be read so."""
+    with read_session() as session:
+        rows = select_in(session, (Service.external_id,), Service.external_id, account_ids)
+    unknown = account_ids - {row["external_id"] for row in rows}
+    if not unknown:
+        return [], []
+    listed = {account.id: account for account in reads.income_accounts().records}
+    found = [listed[account_id] for account_id in sorted(unknown & listed.keys())]
+    rejected: list[RecordRejectedError] = []
+    for account_id in sorted(unknown - listed.keys()):
+        try:
+            account = _one("service", account_id, reads.income_account)
+        except RecordRejectedError as error:
+            rejected.append(error)
+        else:
+            found += [account] if account is not None else []
+    return found, rejected
+
+
+def _unlisted_cards(
+    reads: VendorReads, contact_ids: set[str], faulty: set[str], names: dict[str, str]
+) -> tuple[dict[str, ContactCard], list[RecordRejectedError]]:
+    """Contacts that are missing from the list: nothing for those the ledger knows, the others by id.
+
+    One that nobody knows, or that cannot be read, is a placeholder with the name that the document has for it.
+    """
+    with read_session() as session:
+        unknown = sorted(contact_ids - linked_contacts(session, contact_ids).keys())
+    cards = {each: ContactCard(each, names[each], None, listed=False) for each in unknown}
+    rejected: list[RecordRejectedError] = []
+    for contact_id in unknown:
+        if contact_id in faulty:
+            continue
+        try:
+            contact = _one("contact", contact_id, reads.contact)
+        except RecordRejectedError as error:
+            rejected.append(error)
+        else:
+            cards |= {contact_id: _card(contact, listed=False)} if contact else {}
+    return cards, rejected
+
+
+def _one(entity_type: str, external_id: str, read: Callable[[str], Found | None]) -> Found | None:
+    """One record by id; None when the vendor has none.
+
+    Raises:
+        RecordRejectedError: no answer that can be used, which costs the record its documents, not the month.
+        VendorAuthError: the credential was refused, which concerns every record.
+    """
+    try:
+        return read(external_id)
+    except VendorAuthError:
+        raise
+    except VendorError as error:
+        raise RecordRejectedError(entity_type, external_id, f"{entity_type} {external_id}: {error}") from error
+
+
+def contact_ids(documents: Iterable[Document]) -> set[str]:
+    """The contacts that documents name."""
+    return {document.contact_id for document in documents if document.contact_id}
+
+
+def sync_invoices(window: MonthWindow, execution_id: int | None = None, scope: Scope = EVERYTHING) -> dict[str, Any]:
+    """Import invoices and clients from Holded.
+
+    Processed are the documents of the window, unreadable ones included; created and updated are rows written, credit
+    notes of other windows that followed their invoice too; voided are documents that the vendor lists no more. A
+    contract that has no document left is canceled and reported.
+    Skipped are documents without a service line: stored without contract, and counted as created when they are new.
+    """
+    settings = scope.ease(SyncSettings.load())
+    read = read_invoices(window, settings, scope)
+    report = StepReport(INVOICES, scope)
+    with applying(report, settings, execution_id) as session:
+        apply_invoices(session, read.window, read, settings, report)
+    return report.as_result()
+
+
+def apply_invoices(
+    session: Session, window: MonthWindow, read: InvoicesRead, settings: SyncSettings, report: StepReport
+) -> None:
+    """Bring the ledger to what the vendor says of a window.
+
+    Raises:
+        SuspiciousEmptyError: the vendor lost most of the documents that the ledger knows.
+    """
+    documents, rejected = read.documents.documents.records, read.documents.documents.rejected
+    upstream = Upstream(read.documents.span, read.documents.ids_in_span, read.documents.gone, read.documents.not_asked)
+    void_unasked = settings.accept_loss and report.scope.is_everything
+    gone = find_gone(session, window, upstream, accept_loss=settings.accept_loss, void_unasked=void_unasked)
+    gone = gone.limited_to(report.scope.concerns)
+    store_services(session, read.new_services)
+    clients = match_clients(session, contact_ids(documents), read.cards)
+    linkable = _linkable(session, documents, clients)
+    linking = link_documents(session, linkable)
+    report.reject([*rejected, *read.rejected, *clients.problems, *linking.problems])
+    merge, touched = _store_documents(session, linkable)
+    relinked = relink_credit_notes(session, _invoice_ids(documents))
+    report.reject([*relinked.problems, *_without_contact(documents)])
+    report.report_gone(gone.problems)
+    mark_void(session, gone, utc_now())
+    touched |= linking.contract_ids | relinked.contract_ids | gone.contract_ids
+    emptied = recompute_contracts(
+        session, touched, lambda row: settings.amount_counted(total=row["total_amount"], net=row["net_amount"])
+    )
+    report.report_gone(emptied)
+    report.checked("service_contract", map(str, touched))
+    _count(report, linkable, merge, clients)
+    report.checked("service", read.accounts)
+    report.processed = read.documents.documents.count
+    report.updated += linking.moved + relinked.moved
+    report.extra["invoices_voided"] = len(gone.newly)
+
+
+def _linkable(session: Session, documents: Sequence[Document], clients: MatchedClients) -> list[LinkableDocument]:
+    accounts = {account for document in documents for account in document.line_accounts}
+    services = {
+        row["external_id"]: row["id"]
+        for row in select_in(session, (Service.id, Service.external_id), Service.external_id, accounts)
+    }
+    return [
+        LinkableDocument(
+            _row(document, clients.ids.get(document.contact_id or "")),
+            next((services[account] for account in document.line_accounts if account in services), None),
+        )
+        for document in documents
+    ]
+
+
+def _row(document: Document, client_id: int | None) -> Row:
+    return {
+        "external_id": document.id,
+        "kind": document.kind.value,
+        "client_id": client_id,
+        "service_contract_id": None,  # found by link_documents
+        "source_external_id": document.source_invoice_id,
+        "invoice_number": document.number,
+        "invoice_date": document.day,
+        "due_date": document.due_day,
+        "total_amount": document.total_amount,
+        "net_amount": document.net_amount,
+        "currency": document.currency,
+        "status": document.status,
+        "voided_at": None,  # it is listed, so it counts (again)
+        "original_data": document.raw,
+    }
+
+
+def _store_documents(session: Session, linkable: Sequence[LinkableDocument]) -> tuple[Merge, set[int]]:
+    """Write the documents. Returns the merge, and every contract that has or had one of them."""
+    rows = [each.row for each in linkable]
+    columns = (Invoice.external_id, Invoice.service_contract_id)
+    before = select_in(session, columns, Invoice.external_id, (row["external_id"] for row in rows))
+    merge = merge_rows(session, Invoice, rows, ("external_id",))
+    return merge, {row["service_contract_id"] for row in (*before, *rows)} - {None}
+
+
+def _invoice_ids(documents: Sequence[Document]) -> list[str]:
+    return [document.id for document in documents if document.kind is DocumentKind.INVOICE]
+
+
+def _without_contact(documents: Sequence[Document]) -> list[RecordRejectedError]:
+    return [
+        RecordRejectedError(
+            document.kind.value,
+            document.id,
+            f"{document.kind.value} {document.id} names no contact: kept without client and contract",
+            document.raw,
+        )
+        for document in documents
+        if document.contact_id is None
+    ]
+
+
+def _count(report: StepReport, linkable: Sequence[LinkableDocument], merge: Merge, clients: MatchedClients) -> None:
+    report.created, report.updated = len(merge.created), len(merge.updated)
+    report.skipped = sum(each.service_id is None and each.row["service_contract_id"] is None for each in linkable)
+    report.extra |= {"clients_created": clients.created, "clients_updated": len(clients.updated)}
+    for each in linkable:
+        report.checked(each.row["kind"], [each.row["external_id"]])
+    report.checked("contact", clients.contacts)

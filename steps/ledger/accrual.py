@@ -1,0 +1,101 @@
+"""Accrual states, postings and closed months."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, Column, Index
+from sqlmodel import Field, SQLModel, text
+
+from steps.ledger.money import ZERO
+from tracking.models import ExactNumeric, UtcDateTime, money, utc_now
+
+
+class AccrualStatus(StrEnum):
+    """Of a contract's accrual."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"
+
+
+class ContractAccrual(SQLModel, table=True):
+    """Total, accrued and remaining of one contract, as of the last month processed for it."""
+
+    __tablename__ = "contract_accrual"
+
+    id: int | None = Field(default=None, primary_key=True)
+    contract_id: int = Field(foreign_key="service_contract.id", unique=True)
+    total_to_accrue: Decimal = Field(default=ZERO, sa_type=money())
+    accrued_amount: Decimal = Field(default=ZERO, sa_type=money())
+    remaining_amount_to_accrue: Decimal = Field(default=ZERO, sa_type=money())
+    total_sessions_to_accrue: int = 0
+    sessions_accrued: int = 0
+    remaining_sessions_to_accrue: int = 0
+    accrual_status: str = AccrualStatus.ACTIVE
+    last_month: date | None = None
+    """The month of its last posting, completion or reopening."""
+
+
+class AccruedPeriod(SQLModel, table=True):
+    """One posting: contract, month, period (or none). `rule` is the row of the decision table that made it."""
+
+    __tablename__ = "accrued_period"
+    __table_args__ = (
+        Index(
+            "uq_accrued_period",
+            "contract_accrual_id",
+            "accrual_date",
+            text("coalesce(service_period_id, 0)"),
+            unique=True,
+        ),
+        Index("ix_accrued_period_date", "accrual_date"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    contract_accrual_id: int = Field(foreign_key="contract_accrual.id")
+    service_period_id: int | None = Field(default=None, foreign_key="service_period.id")
+    accrual_date: date
+    """First of the month."""
+    accrued_amount: Decimal = Field(sa_type=money())
+    accrual_portion: Decimal = Field(sa_type=ExactNumeric(9, 6))
+    """Kept for people to read, never calculated with."""
+    sessions_accrued: int = 0
+    rule: str
+
+
+class ClosedMonth(SQLModel, table=True):
+    """One closed month, with the roll-forward and the fingerprint of its postings at that moment."""
+
+    __tablename__ = "closed_month"
+
+    id: int | None = Field(default=None, primary_key=True)
+    month: date = Field(unique=True)
+    closed_by: str
+    closed_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    reason: str = ""
+    roll_forward: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    postings_hash: str
+    """SHA-256 of the month's postings in a fixed order."""
+
+
+class ClosingAction(StrEnum):
+    """What a person did to a month."""
+
+    CLOSED = "closed"
+    REOPENED = "reopened"
+
+
+class ClosingEvent(SQLModel, table=True):
+    """The audit trail: one row for each month each time it was closed or reopened; never changed, never deleted."""
+
+    __tablename__ = "closing_event"
+    __table_args__ = (Index("ix_closing_event_month", "month"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    month: date
+    action: str
+    who: str
+    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    reason: str = ""

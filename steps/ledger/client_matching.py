@@ -1,0 +1,213 @@
+"""Which client a Holded contact or a CRM user is, and which clients a window is about."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import or_
+from sqlmodel import Session, col, select
+
+from steps.errors import RecordRejectedError
+from steps.ledger.accrual import AccrualStatus, ContractAccrual
+from steps.ledger.client import (
+    Client,
+    ClientDetails,
+    ClientExternalId,
+    ContactCard,
+    System,
+    normalize_email,
+    settle_details,
+)
+from steps.ledger.contract import ServiceContract
+from steps.ledger.invoice import Invoice
+from steps.ledger.months import MonthWindow
+from steps.ledger.upsert import Row, merge_rows, select_in
+
+Cards = Mapping[str, ContactCard]
+
+_CLIENT = (Client.id, Client.identifier, Client.name)
+_LINK = (ClientExternalId.external_id, ClientExternalId.client_id)
+_OF_HOLDED = ClientExternalId.system == System.HOLDED
+
+
+@dataclass
+class MatchedClients:
+    """The client of each contact that has one."""
+
+    ids: dict[str, int] = field(default_factory=dict)
+    created: int = 0
+    updated: set[int] = field(default_factory=set)
+    """Clients whose name or email was written."""
+    contacts: set[str] = field(default_factory=set)
+    """Every contact that was looked at: those on the documents, and the others of the same clients."""
+    problems: list[RecordRejectedError] = field(default_factory=list)
+
+
+def linked_contacts(session: Session, contact_ids: Iterable[str]) -> dict[str, int]:
+    """The contacts that the ledger knows, with their clients."""
+    rows = select_in(session, _LINK, ClientExternalId.external_id, contact_ids, _OF_HOLDED)
+    return {row["external_id"]: row["client_id"] for row in rows}
+
+
+def match_clients(session: Session, contact_ids: Collection[str], cards: Cards) -> MatchedClients:
+    """Find or make the client of each contact, and bring names and emails up to date.
+
+    Several contacts with one email are one client. A contact that is not linked yet and has no email has no client: it
+    is a problem, and its documents are kept without one. Known clients get their present emails first, so that a new
+    contact finds them by those.
+
+    Args:
+        session: an open write session.
+        contact_ids: those on the documents at hand.
+        cards: what is known of contacts, of these and of any other.
+    """
+    matched = MatchedClients(ids=linked_contacts(session, contact_ids), contacts=set(contact_ids))
+    _refresh(session, matched, cards)
+    by_email: dict[str, list[ContactCard]] = defaultdict(list)
+    for contact_id in sorted(set(contact_ids) - matched.ids.keys()):
+        card = cards[contact_id]
+        if card.email is None:
+            matched.problems.append(_no_email(card))
+        else:
+            by_email[card.email].append(card)
+    client_ids = _clients_of_emails(session, by_email, matched)
+    links = {card.id: client_ids[email] for email, with_email in by_email.items() for card in with_email}
+    merge_rows(
+        session,
+        ClientExternalId,
+        [
+            {"client_id": client, "system": System.HOLDED.value, "external_id": contact}
+            for contact, client in links.items()
+        ],
+        ("system", "external_id"),
+    )
+    matched.ids.update(links)
+    matched.problems += _refresh(session, matched, cards)
+    return matched
+
+
+def _clients_of_emails(
+    session: Session, by_email: Mapping[str, list[ContactCard]], matched: MatchedClients
+) -> dict[str, int]:
+    rows = select_in(session, _CLIENT, Client.identifier, by_email)
+    known: dict[str, int] = {row["identifier"]: row["id"] for row in rows}
+    new: list[Row] = [
+        {"identifier": email, "name": min(with_email, key=lambda card: (not card.listed, card.id)).name}
+        for email, with_email in by_email.items()
+        if email not in known
+    ]
+    merge = merge_rows(session, Client, new, ("identifier",))
+    matched.created = len(merge.created)
+    return known | {key[0]: client_id for key, client_id in merge.ids.items()}
+
+
+def _refresh(session: Session, matched: MatchedClients, cards: Cards) -> list[RecordRejectedError]:
+    """Let the clients' names and emails follow their contacts. Returns the emails that another client has."""
+    clients = select_in(session, _CLIENT, Client.id, matched.ids.values())
+    contacts: dict[int, list[str]] = defaultdict(list)
+    for row in select_in(session, _LINK, ClientExternalId.client_id, matched.ids.values(), _OF_HOLDED):
+        contacts[row["client_id"]].append(row["external_id"])
+        matched.contacts.add(row["external_id"])
+    details = [
+        ClientDetails(row["id"], row["identifier"], row["name"], _at_hand(contacts[row["id"]], cards))
+        for row in clients
+    ]
+    new_emails = {each.wanted_email for each in details} - {each.identifier for each in details}
+    holders = select_in(session, _CLIENT, Client.identifier, new_emails)
+    rows, refused = settle_details(details, {row["identifier"]: row["id"] for row in holders})
+    matched.updated |= {key[0] for key in merge_rows(session, Client, rows, ("id",)).updated}
+    return refused
+
+
+def _at_hand(contact_ids: list[str], cards: Cards) -> list[ContactCard]:
+    """The contacts that may say what a client is called, first things first.
+
+    Listed ones by id. A client whose contacts are all deleted follows the smallest id alone.
+    """
+    listed = [cards[each] for each in sorted(contact_ids) if each in cards and cards[each].listed]
+    first = min(contact_ids)
+    return listed or ([cards[first]] if first in cards else [])
+
+
+def _no_email(card: ContactCard) -> RecordRejectedError:
+    who = f" ({card.name})" if card.name else ""
+    return RecordRejectedError(
+        "contact",
+        card.id,
+        f"contact {card.id}{who} has no usable email: its documents are kept without client and contract",
+        card.record,
+    )
+
+
+@dataclass(frozen=True)
+class CrmUsers:
+    """The users and emails by which clients are known."""
+
+    emails: Mapping[str, int]
+    """Email -> id of one of the clients looked for."""
+    links: Mapping[str, int]
+    """CRM user id -> client id: of the clients looked for, and of users who have the email of one."""
+
+    def by_email(self, email: str | None) -> int | None:
+        """The client looked for who has exactly this address."""
+        return self.emails.get(normalize_email(email) or "")
+
+    def of_enrollment(self, user_id: str | None, email: str | None) -> int | None:
+        """The client of an enrollment's user: a link says more than an address, which can be changed."""
+        linked = self.links.get(user_id or "")
+        return self.by_email(email) if linked is None else linked
+
+
+def crm_users(
+    session: Session, clients: Mapping[int, str], people: Iterable[tuple[str | None, str | None]]
+) -> CrmUsers:
+    """What is known of the clients (id -> email) and of the CRM's people (user id and email).
+
+    A user matters if a client looked for is linked with it, or has its email; the others are nobody's.
+    """
+    emails = {email: client_id for client_id, email in clients.items()}
+    alike = {user_id for user_id, email in people if normalize_email(email) in emails} - {None}
+    columns = ClientExternalId.external_id, ClientExternalId.client_id
+    ours = ClientExternalId.system == System.FOURGEEKS
+    rows = select_in(session, columns, ClientExternalId.external_id, alike, ours)
+    rows += select_in(session, columns, ClientExternalId.client_id, clients, ours)
+    return CrmUsers(emails, {row["external_id"]: row["client_id"] for row in rows})
+
+
+def clients_of_people(session: Session, people: Iterable[tuple[str | None, str | None]]) -> dict[int, str]:
+    """The clients (id -> email) that people of the CRM (user id and email) are: by a link, or by the same email."""
+    listed = list(people)
+    emails = {normalize_email(email) for _, email in listed} - {None}
+    users = {user_id for user_id, _ in listed} - {None}
+    ours = ClientExternalId.system == System.FOURGEEKS
+    links = select_in(session, (ClientExternalId.client_id,), ClientExternalId.external_id, users, ours)
+    columns = Client.id, Client.identifier
+    rows = select_in(session, columns, Client.identifier, emails)
+    rows += select_in(session, columns, Client.id, (row["client_id"] for row in links))
+    return {row["id"]: row["identifier"] for row in rows}
+
+
+def clients_of_window(session: Session, window: MonthWindow) -> dict[int, str]:
+    """The window's clients, as id -> email: those with a document in it, and those whose contracts are still running.
+
+    A running contract began before the window's end and is not accrued to its end: so a drop in March is seen when
+    March is read, even if the last document was January's.
+    """
+    invoiced = select(Invoice.client_id).where(
+        col(Invoice.invoice_date) >= window.start,
+        col(Invoice.invoice_date) < window.end,
+        col(Invoice.voided_at).is_(None),
+    )
+    running = (
+        select(ServiceContract.client_id)
+        .join(ContractAccrual, col(ContractAccrual.contract_id) == ServiceContract.id, isouter=True)
+        .where(
+            col(ServiceContract.contract_date) < window.end,
+            or_(
+                col(ContractAccrual.id).is_(None),
+                col(ContractAccrual.accrual_status) != AccrualStatus.COMPLETED,
+            ),
+        )
+    )
+    query = select(Client.id, Client.identifier).where(or_(col(Client.id).in_(invoiced), col(Client.id).in_(running)))
+    return {client_id: email for client_id, email in session.exec(query) if client_id is not None}

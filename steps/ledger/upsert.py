@@ -1,0 +1,145 @@
+"""Set-based writes: rows are compared with what is stored, new ones inserted, different ones updated."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from sqlalchemy import ARRAY, Column, Table, bindparam, case, column, func, inspect, literal, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel
+
+CHUNK = 500
+"""Values of one `IN` list; both databases take several thousand parameters a statement."""
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What a merge did, by key. Created and updated rows were written, unchanged ones were not."""
+
+    created: list[Key] = field(default_factory=list)
+    updated: list[Key] = field(default_factory=list)
+    unchanged: list[Key] = field(default_factory=list)
+    ids: dict[Key, int] = field(default_factory=dict)
+    """Of every row, written or not."""
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The table behind a model."""
+    return cast(Table, inspect(model).local_table)
+
+
+def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+    """The values without repeats, at most `CHUNK` at a time."""
+    distinct = list(dict.fromkeys(values))
+    for start in range(0, len(distinct), CHUNK):
+        yield distinct[start : start + CHUNK]
+
+
+def select_in(session: Session, columns: Sequence[Any], column: Any, values: Iterable[Any], *where: Any) -> list[Row]:
+    """Columns of the rows whose `column` is one of `values` and for which `where` holds, a statement per chunk."""
+    query = select(*columns).where(*where)
+    return [dict(row) for chunk in chunks(values) for row in session.execute(query.where(column.in_(chunk))).mappings()]
+
+
+def merge_rows(session: Session, model: type[SQLModel], rows: Sequence[Row], key: tuple[str, ...]) -> Merge:
+    """Make the table say what `rows` say, and write nothing that it says already.
+
+    Args:
+        session: an open write session; nothing is committed.
+        model: the table.
+        rows: all with the same columns. Columns that are not given keep what they have; a new row gets their default.
+            Of two rows with one key the last counts.
+        key: the columns of a unique constraint, or `("id",)` for rows that are known to exist (they still need a value
+            for each column that cannot be null).
+    """
+    table = table_of(model)
+    wanted = {tuple(row[name] for name in key): row for row in rows}
+    if not wanted:
+        return Merge()
+    columns = list(dict.fromkeys(("id", *next(iter(wanted.values())))))
+    stored = _stored(session, table, [table.c[name] for name in columns], key, wanted)
+    merge = Merge(ids={each: row["id"] for each, row in stored.items()})
+    for each, row in wanted.items():
+        known = stored.get(each)
+        if known is None:
+            merge.created.append(each)
+        else:
+            (merge.unchanged if all(known[name] == row[name] for name in row) else merge.updated).append(each)
+    merge.ids.update(_upsert(session, table, [wanted[each] for each in (*merge.created, *merge.updated)], key))
+    return merge
+
+
+def set_by_id(session: Session, model: type[SQLModel], column: str, values: Mapping[int, Any]) -> None:
+    """Set one column of many rows, each to a value of its own; for rows too heavy to be written whole."""
+    table = table_of(model)
+    target = table.c[column]
+    for ids in chunks(values):
+        # As literals of the column's type: a plain value would be stored as its Python type's default would have it.
+        new = {row_id: literal(values[row_id], target.type) for row_id in ids}
+        changed = case(new, value=table.c.id, else_=target)
+        session.execute(update(table).where(table.c.id.in_(ids)).values({column: changed}))
+
+
+def _stored(
+    session: Session, table: Table, columns: list[Column[Any]], key: tuple[str, ...], wanted: Iterable[Key]
+) -> dict[Key, Row]:
+    if len(key) == 1:
+        found = select_in(session, columns, table.c[key[0]], (each[0] for each in wanted))
+    else:
+        found = select_in(session, columns, tuple_(*(table.c[name] for name in key)), wanted)
+    return {tuple(row[name] for name in key): row for row in found}
+
+
+def _upsert(session: Session, table: Table, rows: list[Row], key: tuple[str, ...]) -> dict[Key, int]:
+    """Insert, or update on conflict; the driver gets as many rows a statement as it can take."""
+    if not rows:
+        return {}
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    written = session.execute(
+        statement.on_conflict_do_update(index_elements=[table.c[name] for name in key], set_=changed).returning(
+            table.c.id, *(table.c[name] for name in key)
+        ),
+        rows,
+    )
+    return {tuple(row[1:]): row[0] for row in written}
+
+
+def write_many(session: Session, model: type[SQLModel], rows: Sequence[Row], key: tuple[str, ...] = ()) -> None:
+    """Insert the rows; one whose `key` (the columns of a unique constraint) is there already is updated instead.
+
+    Args:
+        session: an open write session; nothing is committed.
+        model: the table.
+        rows: all with the same columns; no two with one key.
+        key: none: every row is new.
+    """
+    if not rows:
+        return
+    table, names = table_of(model), list(rows[0])
+    if session.get_bind().dialect.name == "postgresql":
+        insert: Any = postgresql.insert(table).from_select(names, select(_columns_as_arrays(table, names, rows)))
+        session.execute(_update_on(key, insert, names))
+    else:
+        session.execute(_update_on(key, sqlite.insert(table), names), rows)
+
+
+def _columns_as_arrays(table: Table, names: list[str], rows: Sequence[Row]) -> Any:
+    """One parameter a column: a parameter a value would take the driver longer than the database."""
+    types = [table.c[name].type for name in names]
+    arrays = (
+        bindparam(None, [row[name] for row in rows], type_=ARRAY(kind)) for name, kind in zip(names, types, strict=True)
+    )
+    columns = (column(name, kind) for name, kind in zip(names, types, strict=True))
+    return func.unnest(*arrays).table_valued(*columns).render_derived()
+
+
+def _update_on(key: tuple[str, ...], insert: Any, names: list[str]) -> Any:
+    if not key:
+        return insert
+    changed = {name: insert.excluded[name] for name in names if name not in key}
+    return insert.on_conflict_do_update(index_elements=list(key), set_=changed)

@@ -1,0 +1,78 @@
+"""Step `notion-external-id`: Notion pages -> the page id, educational status and its date of each client.
+
+The whole database is read (one request per hundred pages): that also solves letter case and several pages with one
+email, which a filter by email would not (vendors/notion.md, Request floor).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlmodel import Session
+
+from steps.catalog import NOTION_EXTERNAL_ID
+from steps.ledger.client import normalize_email
+from steps.ledger.missing_upstream import refuse_if_most_are_gone
+from steps.ledger.page_matching import PageCard, lost_pages, match_pages, notion_links, store_pages
+from steps.ledger.period import educational_status_date, normalize_educational_status
+from steps.settings import SyncSettings
+from steps.sources import current_reads
+from steps.step_report import EVERYTHING, Scope, StepReport, applying
+from steps.vendors.notion import StudentPage
+from steps.vendors.parsing import Listing
+
+
+def sync_notion_external_ids(execution_id: int | None = None, scope: Scope = EVERYTHING) -> dict[str, Any]:
+    """Import page IDs from Notion clients.
+
+    Processed are the pages read, skipped those without an email and those that are nobody's.
+    """
+    settings = scope.ease(SyncSettings.load())
+    with current_reads(None) as reads:
+        listing = reads.pages()
+    report = StepReport(NOTION_EXTERNAL_ID, scope)
+    with applying(report, settings, execution_id) as session:
+        apply_pages(session, listing, settings, report)
+    return report.as_result()
+
+
+def apply_pages(session: Session, listing: Listing[StudentPage], settings: SyncSettings, report: StepReport) -> None:
+    """Link clients with their pages. A scope means the clients of its pages: which page is theirs depends on all.
+
+    Raises:
+        SuspiciousEmptyError: the database lost most of the pages that are linked.
+    """
+    links = notion_links(session)
+    listed = {page.id for page in listing.records} | {error.external_id for error in listing.rejected}
+    if not settings.accept_loss:
+        gone = links.keys() - listed
+        refuse_if_most_are_gone("notion", "query of the database", known=links.keys(), gone=gone)
+    matched = match_pages(session, [card for page in listing.records if (card := _card(page)) is not None])
+    chosen = _meant(matched.chosen, listing, links, report.scope)
+    report.created, report.updated = store_pages(session, chosen, links)
+    at_hand = report.scope.narrow(listing, lambda page: report.scope.concerns("page", page.id))
+    report.processed = at_hand.count
+    used = {page.id for page in matched.chosen.values()} | {error.external_id for error in matched.doubles}
+    report.skipped = sum(page.id not in used for page in at_hand.records)
+    report.read_whole("page")
+    report.checked("page", listed)
+    report.reject([*listing.rejected, *matched.doubles])
+    report.report_gone(lost_pages(links, matched.chosen, listed))
+
+
+def _meant(
+    chosen: Mapping[int, PageCard], listing: Listing[StudentPage], links: Mapping[str, int], scope: Scope
+) -> dict[int, PageCard]:
+    """The clients that the scope's pages are linked with, or have the email of."""
+    emails = {normalize_email(page.email) for page in listing.records if scope.concerns("page", page.id)}
+    linked = {client_id for page_id, client_id in links.items() if scope.concerns("page", page_id)}
+    return {client_id: page for client_id, page in chosen.items() if client_id in linked or page.email in emails}
+
+
+def _card(page: StudentPage) -> PageCard | None:
+    """What counts of a page; nothing if it has no usable email."""
+    email = normalize_email(page.email)
+    if email is None:
+        return None
+    status = normalize_educational_status(page.educational_status)
+    when = educational_status_date(status, dropped_on=page.drop_date, certified_on=page.certified_at)
+    return PageCard(page.id, email, page.last_edited_time, status, when)

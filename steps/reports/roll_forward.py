@@ -1,0 +1,203 @@
+"""The roll-forward: opening deferred + late + invoiced - credited - accrued = closing deferred, by month and currency.
+
+Opening and closing are worked out by different ways, so that an amount that slipped in or out shows as a difference: a
+closing from all documents and all postings to date, the opening after a closed month from what was stored with it. What
+arrived for closed months since then, or changed, or became void, is the line `late` of the first open month.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from steps.ledger.accrual import ClosedMonth
+from steps.ledger.money import ZERO
+from steps.ledger.months import MonthWindow, first_of_month, last_of_month, next_month
+from steps.ledger.movements import Movement, Movements, read_movements
+from steps.settings import SyncSettings
+
+_NOTHING = Movement()
+
+
+@dataclass(frozen=True, slots=True)
+class RollForwardLine:
+    """One currency of a month, or of several months in a row."""
+
+    currency: str
+    opening: Decimal = ZERO
+    late: Decimal = ZERO
+    """Documents of closed months that came, changed or became void after the closing."""
+    invoiced: Decimal = ZERO
+    credited: Decimal = ZERO
+    accrued: Decimal = ZERO
+    closing: Decimal = ZERO
+    unlinked: Decimal = ZERO
+    """Documents without a contract: a line of their own, in no total."""
+    documents_to_date: Decimal = ZERO
+    """All documents behind `closing`; kept with a closed month, to tell later what came late."""
+
+    @property
+    def difference(self) -> Decimal:
+        """What is missing between opening and closing: 0.00, or the books do not tie out."""
+        return self.opening + self.late + self.invoiced - self.credited - self.accrued - self.closing
+
+    @property
+    def deferred_or_earned(self) -> bool:
+        """Whether there is any amount that belongs in a total."""
+        return any((self.opening, self.late, self.invoiced, self.credited, self.accrued, self.closing))
+
+
+@dataclass(frozen=True, slots=True)
+class RollForward:
+    """One month, in order of currency."""
+
+    month: date
+    closed: bool
+    lines: tuple[RollForwardLine, ...]
+
+    @property
+    def ties_out(self) -> bool:
+        """Whether opening and movements make the closing, in every currency."""
+        return all(line.difference == ZERO for line in self.lines)
+
+    def line(self, currency: str) -> RollForwardLine:
+        """The line of a currency; zeros if the month knows nothing of it."""
+        return next((line for line in self.lines if line.currency == currency), RollForwardLine(currency))
+
+
+@dataclass(frozen=True, slots=True)
+class RollForwardChain:
+    """Months in a row."""
+
+    window: MonthWindow
+    months: tuple[RollForward, ...]
+
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        """Every currency of any month."""
+        return tuple(sorted({line.currency for month in self.months for line in month.lines}))
+
+    def moves(self, currency: str) -> bool:
+        """Whether anything of a currency was deferred or earned; documents without a contract are neither."""
+        return any(
+            line.deferred_or_earned for month in self.months for line in month.lines if line.currency == currency
+        )
+
+    @property
+    def ties_out(self) -> bool:
+        """Whether each month does, and each begins with what the one before ended with."""
+        return all(month.ties_out for month in self.months) and all(
+            line.difference == ZERO for line in map(self.summary, self.currencies)
+        )
+
+    def summary(self, currency: str) -> RollForwardLine:
+        """All months as one: the first opening, the sums, the last closing."""
+        lines = [month.line(currency) for month in self.months]
+        return RollForwardLine(
+            currency,
+            opening=lines[0].opening,
+            late=sum((line.late for line in lines), ZERO),
+            invoiced=sum((line.invoiced for line in lines), ZERO),
+            credited=sum((line.credited for line in lines), ZERO),
+            accrued=sum((line.accrued for line in lines), ZERO),
+            closing=lines[-1].closing,
+            unlinked=sum((line.unlinked for line in lines), ZERO),
+            documents_to_date=lines[-1].documents_to_date,
+        )
+
+
+def roll_forward(session: Session, month: date, settings: SyncSettings) -> RollForward:
+    """The roll-forward of one month: the stored one if it is closed."""
+    return roll_forwards(session, MonthWindow.of(month), settings).months[0]
+
+
+def roll_forwards(session: Session, window: MonthWindow, settings: SyncSettings) -> RollForwardChain:
+    """The roll-forward of each month of the window, and of all of them together."""
+    movements = read_movements(session, last_of_month(next_month(window.end, -1)), settings)
+    stored = {row.month: from_json(row.roll_forward) for row in session.scalars(select(ClosedMonth))}
+    return chain(movements, stored, window)
+
+
+def last_closed_month(session: Session) -> date | None:
+    """The last month that a person closed; it is closed with all before it (accruals.md, Words)."""
+    return session.scalar(select(func.max(col(ClosedMonth.month))))
+
+
+def chain(movements: Movements, stored: Mapping[date, RollForward], window: MonthWindow) -> RollForwardChain:
+    """The months of the window from the movements up to its end, and the roll-forwards of closed months."""
+    months = (_month(movements, stored, each.start) for each in window.months())
+    return RollForwardChain(window, tuple(months))
+
+
+def _month(movements: Movements, stored: Mapping[date, RollForward], month: date) -> RollForward:
+    before = max((each for each in stored if each < month), default=None)
+    if month in stored:
+        return stored[month]
+    if any(each > month for each in stored):
+        return _empty_closed(month, stored[before] if before else None)
+    after_closed = before if before is not None and before == next_month(month, -1) else None
+    base = stored[after_closed] if after_closed else RollForward(month, closed=False, lines=())
+    known = {currency for each, currency in movements if each <= month}
+    currencies = sorted(known | {line.currency for line in base.lines})
+    return RollForward(
+        month,
+        closed=False,
+        lines=tuple(_line(movements, month, base.line(c) if after_closed else None, c) for c in currencies),
+    )
+
+
+def _empty_closed(month: date, before: RollForward | None) -> RollForward:
+    """A month nobody had to close, because nothing was in it when a later one was closed."""
+    lines = before.lines if before else ()
+    still = (
+        RollForwardLine(
+            line.currency, opening=line.closing, closing=line.closing, documents_to_date=line.documents_to_date
+        )
+        for line in lines
+    )
+    return RollForward(month, closed=True, lines=tuple(still))
+
+
+def _line(movements: Movements, month: date, closed: RollForwardLine | None, currency: str) -> RollForwardLine:
+    """An open month's line; `closed` is that of the month before it, if it was closed."""
+    now = movements.get((month, currency), _NOTHING)
+    earlier = [each for (day, of), each in movements.items() if of == currency and day < month]
+    documents = sum((each.documents for each in earlier), ZERO)
+    accrued = sum((each.accrued for each in earlier), ZERO)
+    return RollForwardLine(
+        currency,
+        opening=closed.closing if closed else documents - accrued,
+        late=documents - closed.documents_to_date if closed else ZERO,
+        invoiced=now.invoiced,
+        credited=now.credited,
+        accrued=now.accrued,
+        closing=documents + now.documents - accrued - now.accrued,
+        unlinked=now.unlinked,
+        documents_to_date=documents + now.documents,
+    )
+
+
+_AMOUNTS = ("opening", "late", "invoiced", "credited", "accrued", "closing", "unlinked", "documents_to_date")
+
+
+def to_json(report: RollForward) -> dict[str, Any]:
+    """Ready for JSON, amounts as texts."""
+    return {"month": report.month.isoformat(), "closed": report.closed, "currencies": list(_lines_json(report))}
+
+
+def _lines_json(report: RollForward) -> Iterator[dict[str, str]]:
+    for line in report.lines:
+        yield {"currency": line.currency} | {name: str(getattr(line, name)) for name in _AMOUNTS}
+
+
+def from_json(stored: Mapping[str, Any]) -> RollForward:
+    """What `to_json` made."""
+    lines = (
+        RollForwardLine(line["currency"], **{name: Decimal(line[name]) for name in _AMOUNTS})
+        for line in stored["currencies"]
+    )
+    return RollForward(first_of_month(date.fromisoformat(stored["month"])), stored["closed"], tuple(lines))

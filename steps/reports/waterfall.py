@@ -1,0 +1,224 @@
+"""What is still deferred, by the month in which it is expected to be earned."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from steps.engine.contract_month import (
+    AccrualFacts,
+    AccrualRules,
+    ContractFacts,
+    ContractFailureError,
+    Outcome,
+    Span,
+    change_date,
+)
+from steps.engine.decision_table import decide
+from steps.engine.load import Loader, due_chunks, load_rules, load_services
+from steps.ledger.accrual import AccrualStatus, AccruedPeriod, ContractAccrual
+from steps.ledger.contract import ContractStatus, ServiceContract
+from steps.ledger.invoice import Invoice
+from steps.ledger.money import ZERO
+from steps.ledger.months import MonthWindow, last_of_month, next_month
+from steps.ledger.movements import counted_amount, from_cents, sum_of_cents
+from steps.reports.monthly import Amounts, ContractName, contract_names, total_amounts
+from steps.reports.roll_forward import roll_forward
+from steps.settings import SyncSettings
+
+MOST_MONTHS = 120
+"""A course that ends later than in ten years is a typing mistake, and what is left of it waits for a person."""
+_PUT_OFF_TOO_LONG, _RESIGNED = 10, 14
+"""Rows of the decision table that end a wait: what happens if nobody does anything, not what is expected."""
+
+
+def expected_months(facts: ContractFacts, month: date, rules: AccrualRules) -> dict[date, Decimal]:
+    """The months after `month` in which the contract's remaining amount is expected to be earned.
+
+    What is in none of them is put off, or waits for a person.
+
+    Args:
+        facts: As seen from the month after `month`: what was accrued before counts the postings up to `month`.
+        month: The first day of the last month that counts as processed; later documents do not exist yet.
+        rules: The settings.
+
+    Raises:
+        ContractFailureError: The contract has bad data: all of it waits for a person.
+    """
+    last = last_of_month(month)
+    documents = tuple(document for document in facts.documents if document.day <= last)
+    known = replace(undecided(facts, next_month(month)), documents=documents)
+    waiting = known.contract_date >= last - timedelta(days=rules.recent_days)
+    expected: dict[date, Decimal] = {}
+    for outcome in _outcomes(known, month, rules):
+        if outcome.row == _PUT_OFF_TOO_LONG or (outcome.row == _RESIGNED and waiting):
+            break
+        if outcome.postings:
+            expected[outcome.month] = outcome.amount
+    return expected
+
+
+def undecided(facts: ContractFacts, month: date) -> ContractFacts:
+    """The contract as it was before `month` (its first day) was decided, as far as the ledger remembers.
+
+    It keeps no history of states: a contract that was decided in the month or later counts as active until then.
+    """
+    accrual = replace(facts.accrual, has_posting_in_month=False)
+    if accrual.last_month is None or accrual.last_month < month:
+        return replace(facts, accrual=accrual)
+    active = replace(accrual, status=AccrualStatus.ACTIVE, last_month=None)
+    return replace(facts, status=ContractStatus.ACTIVE, accrual=active)
+
+
+def _outcomes(facts: ContractFacts, month: date, rules: AccrualRules) -> Iterator[Outcome]:
+    """Each month's outcome built on the one before, until nothing is left or nothing more can happen."""
+    end = _last_eventful_day(facts, rules)
+    for ahead in range(1, MOST_MONTHS + 1):
+        outcome = decide(facts, next_month(month, ahead), rules, closed=False)
+        yield outcome
+        if last_of_month(outcome.month) >= end or (outcome.state is not None and outcome.state.remaining == ZERO):
+            return
+        facts = _after(facts, outcome)
+
+
+def _after(facts: ContractFacts, outcome: Outcome) -> ContractFacts:
+    """The facts as the loader would fill them for the next month."""
+    state = outcome.state
+    if state is None:
+        return facts
+    accrual = AccrualFacts(state.status, state.last_month, state.accrued, state.sessions_accrued)
+    return replace(facts, status=outcome.contract_status, accrual=accrual)
+
+
+def _last_eventful_day(facts: ContractFacts, rules: AccrualRules) -> date:
+    """After it no day is in force, no status changes and nobody is new any more: whoever waits then, waits on."""
+    days = [facts.contract_date + timedelta(days=rules.recent_days)]
+    for period in facts.periods:
+        days += [period.end, change_date(period)]
+    if facts.notion is not None and facts.notion.day is not None:
+        days.append(facts.notion.day)
+    return max(days)
+
+
+Deferred = dict[tuple[int, str], Decimal]
+"""By contract and currency."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaterfallRow:
+    """What is deferred of one contract."""
+
+    contract: ContractName
+    currency: str
+    """The contract's, unless a document is in another, which no month is expected to earn."""
+    deferred: Decimal
+    expected: Amounts
+
+    @property
+    def not_scheduled(self) -> Decimal:
+        """What has no month: put off, or waiting for a person."""
+        return self.deferred - sum(self.expected.values(), ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class WaterfallTotal:
+    """All contracts of a currency."""
+
+    currency: str
+    deferred: Decimal
+    expected: Amounts
+    not_scheduled: Decimal
+    late: Decimal
+    """What came late for a closed month, and so is in `deferred` but not in the closing it was stored with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    """Rows in order of currency and contract; contracts with nothing deferred are left out."""
+
+    month: date
+    rows: tuple[WaterfallRow, ...]
+    closing: dict[str, Decimal]
+    """Closing deferred by the month's roll-forward, by currency."""
+
+    @property
+    def months(self) -> tuple[date, ...]:
+        """The months to come, up to the last one that is expected to earn anything."""
+        last = max((month for row in self.rows for month in row.expected), default=self.month)
+        if last == self.month:
+            return ()
+        return tuple(each.start for each in MonthWindow(next_month(self.month), next_month(last)).months())
+
+    @property
+    def totals(self) -> tuple[WaterfallTotal, ...]:
+        """One per currency."""
+        currencies = sorted({row.currency for row in self.rows} | {c for c, closing in self.closing.items() if closing})
+        return tuple(self._total(currency) for currency in currencies)
+
+    def _total(self, currency: str) -> WaterfallTotal:
+        rows = [row for row in self.rows if row.currency == currency]
+        deferred = sum((row.deferred for row in rows), ZERO)
+        return WaterfallTotal(
+            currency,
+            deferred,
+            total_amounts(row.expected for row in rows),
+            sum((row.not_scheduled for row in rows), ZERO),
+            deferred - self.closing.get(currency, ZERO),
+        )
+
+
+def waterfall(session: Session, month: date, settings: SyncSettings) -> Waterfall:
+    """What is deferred at the end of `month`, and the engine's view of when it will be earned, as known now."""
+    deferred = read_deferred(session, last_of_month(month), settings)
+    names = contract_names(session, (contract for contract, _ in deferred))
+    expected = dict(_expected(session, month, settings, {contract for contract, _ in deferred}))
+    rows = (
+        WaterfallRow(names[contract], currency, amount, expected.get((contract, currency), {}))
+        for (contract, currency), amount in deferred.items()
+    )
+    closing = {line.currency: line.closing for line in roll_forward(session, month, settings).lines}
+    return Waterfall(month, tuple(sorted(rows, key=lambda row: (row.currency, row.contract))), closing)
+
+
+def read_deferred(session: Session, until: date, settings: SyncSettings) -> Deferred:
+    """Documents less postings up to the day `until`, where anything is left; straight from the tables."""
+    contract, currency = col(Invoice.service_contract_id), col(Invoice.currency)
+    documents = (
+        select(contract, currency, sum_of_cents(counted_amount(settings)))
+        .where(contract.is_not(None), col(Invoice.voided_at).is_(None), col(Invoice.invoice_date) <= until)
+        .group_by(contract, currency)
+    )
+    own_currency = col(ServiceContract.contract_currency)
+    postings = (
+        select(col(ServiceContract.id), own_currency, sum_of_cents(AccruedPeriod.accrued_amount))
+        .join(ContractAccrual, col(ContractAccrual.contract_id) == ServiceContract.id)
+        .join(AccruedPeriod, col(AccruedPeriod.contract_accrual_id) == ContractAccrual.id)
+        .where(col(AccruedPeriod.accrual_date) <= until)
+        .group_by(col(ServiceContract.id), own_currency)
+    )
+    deferred: Deferred = defaultdict(lambda: ZERO)
+    for contract_id, of, cents in session.execute(documents):
+        deferred[contract_id, of] += from_cents(cents)
+    for contract_id, of, cents in session.execute(postings):
+        deferred[contract_id, of] -= from_cents(cents)
+    return {key: amount for key, amount in deferred.items() if amount != ZERO}
+
+
+def _expected(
+    session: Session, month: date, settings: SyncSettings, wanted: Iterable[int]
+) -> Iterator[tuple[tuple[int, str], Amounts]]:
+    """By contract and its currency; a contract that cannot be processed is expected in no month."""
+    contracts, ahead, rules = set(wanted), next_month(month), load_rules(session, settings)
+    loader = Loader(session, Span(ahead, last_of_month(ahead)), counted_amount(settings), load_services(session))
+    for chunk in due_chunks(session, last_of_month(month)):
+        for loaded in loader.load(chunk):
+            if isinstance(loaded, ContractFailureError) or loaded.facts.id not in contracts:
+                continue
+            try:
+                yield (loaded.facts.id, loaded.facts.currency), expected_months(loaded.facts, month, rules)
+            except ContractFailureError:
+                continue

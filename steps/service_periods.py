@@ -1,0 +1,209 @@
+"""Step `service-periods`: 4Geeks enrollments -> service periods of the contracts of the window's clients.
+
+The enrollment list alone has user, cohort and status (vendors/fourgeeks.md, Request floor); it is read once a run.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from sqlmodel import Session
+
+from steps.catalog import SERVICE_PERIODS
+from steps.errors import RecordRejectedError
+from steps.ledger.client import Client
+from steps.ledger.client_matching import clients_of_people, clients_of_window, crm_users
+from steps.ledger.contract import ServiceContract
+from steps.ledger.enrollment_matching import (
+    Contracts,
+    Course,
+    PeriodKey,
+    PeriodRules,
+    Seat,
+    load_contracts,
+    match_periods,
+    period_name,
+    reassign_periods,
+    write_reassigned,
+)
+from steps.ledger.missing_upstream import refuse_if_most_are_gone
+from steps.ledger.months import MonthWindow
+from steps.ledger.period import ServicePeriod
+from steps.ledger.upsert import merge_rows, select_in
+from steps.settings import SyncSettings
+from steps.sources import current_reads
+from steps.step_report import EVERYTHING, Scope, StepReport, applying
+from steps.vendors.fourgeeks import Enrollment
+from steps.vendors.parsing import Listing
+from tracking.models import utc_now
+
+Owned = tuple[int, Enrollment]
+"""A client of the window and one of its enrollments."""
+
+
+def sync_service_periods(
+    window: MonthWindow, execution_id: int | None = None, scope: Scope = EVERYTHING
+) -> dict[str, Any]:
+    """Import enrollments from 4Geeks clients.
+
+    Processed are the enrollments of the window's clients, skipped those that are no course of their own: without slug
+    or end date, in an ignored cohort, or in a micro cohort. A scope means its enrollments and periods, whichever
+    clients they are: an unreadable one was nobody's, so that any window may have met it.
+    """
+    settings = scope.ease(SyncSettings.load())
+    with current_reads(window) as reads:
+        listing = reads.enrollments()
+    report = StepReport(SERVICE_PERIODS, scope)
+    with applying(report, settings, execution_id) as session:
+        clients = clients_of_window(session, window) if scope.is_everything else _owners(session, listing, scope)
+        apply_enrollments(session, clients, listing, settings, report)
+    return report.as_result()
+
+
+def apply_enrollments(
+    session: Session,
+    clients: Mapping[int, str],
+    listing: Listing[Enrollment],
+    settings: SyncSettings,
+    report: StepReport,
+) -> None:
+    """Make or update the periods of clients (id -> email).
+
+    Raises:
+        SuspiciousEmptyError: the list lost most of the periods that these clients have.
+    """
+    rules = PeriodRules(settings.zone, settings.prework_days_by_type, settings.ignored_cohorts)
+    owned = _owned(session, clients, listing.records)
+    contracts = load_contracts(session, clients)
+    gone = _gone(contracts, owned)
+    if not settings.accept_loss:
+        refuse_if_most_are_gone("fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.counted, gone=gone)
+    parts = micro_enrollments(listing.records)
+    reassigned = reassign_periods(contracts, _kickoffs(owned, rules), _courses_in_parts_only(owned, parts))
+    report.report_gone(write_reassigned(session, contracts, reassigned, utc_now()))
+    if reassigned.moved or reassigned.void:
+        contracts = load_contracts(session, clients)
+    owned = _meant(owned, contracts, report.scope)
+    courses = [each for each in owned if each[1].id not in parts and not _is_no_course(each[1], rules)]
+    matched = match_periods(_seats(courses, rules), contracts, rules)
+    merge = merge_rows(session, ServicePeriod, list(matched.rows.values()), ("contract_id", "external_id"))
+    report.processed, report.skipped = len(owned), len(owned) - len(courses)
+    report.created = len(merge.created)
+    report.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
+    report.read_whole("enrollment", undecided=[each.id for each in listing.records])
+    report.checked("enrollment", (enrollment.id for _, enrollment in owned))
+    report.checked("service_period", map(period_name, [*contracts.counted, *reassigned.moved, *reassigned.void]))
+    report.reject_unreadable(listing)
+    report.reject([*_without_kickoff(courses), *matched.problems])
+    report.report_gone(_gone_error(reassigned.moved.get(key, key)) for key in gone if key not in reassigned.void)
+
+
+def _owners(session: Session, listing: Listing[Enrollment], scope: Scope) -> dict[int, str]:
+    """The clients (id -> email) of the scope's enrollments and periods."""
+    meant = (each for each in listing.records if scope.concerns("enrollment", each.id))
+    owners = clients_of_people(session, ((each.user_id, each.email) for each in meant))
+    contracts = [int(each.partition("/")[0]) for each in scope.ids("service_period")]
+    columns = Client.id, Client.identifier
+    rows = select_in(session, columns, ServiceContract.id, contracts, ServiceContract.client_id == Client.id)
+    return owners | {row["id"]: row["identifier"] for row in rows}
+
+
+def _meant(owned: list[Owned], contracts: Contracts, scope: Scope) -> list[Owned]:
+    """The scope's enrollments, and whatever is of the same client and cohort: together they are one period."""
+    if scope.is_everything:
+        return owned
+    seats = {(client_id, each.cohort_slug) for client_id, each in owned if scope.concerns("enrollment", each.id)}
+    periods = [key for key in contracts.periods if scope.concerns("service_period", period_name(key))]
+    seats |= set(map(contracts.course_of, periods))
+    return [(client_id, each) for client_id, each in owned if (client_id, each.cohort_slug) in seats]
+
+
+def _owned(session: Session, clients: Mapping[int, str], enrollments: Iterable[Enrollment]) -> list[Owned]:
+    listed = list(enrollments)
+    users = crm_users(session, clients, ((each.user_id, each.email) for each in listed))
+    owners = [(users.of_enrollment(each.user_id, each.email), each) for each in listed]
+    return [(client_id, each) for client_id, each in owners if client_id is not None and client_id in clients]
+
+
+def micro_enrollments(enrollments: Iterable[Enrollment]) -> frozenset[str]:
+    """The ids of the enrollments in micro cohorts, which are parts of a course (vendors/fourgeeks.md, last section).
+
+    The CRM enrolls a student of a macro cohort in each of its micro cohorts too. Such a row stays `ACTIVE` and has
+    dates of its own, so the row of the macro cohort alone says what becomes of the course. A row is one of a micro
+    cohort if it names its macro cohort, or if another row of the same user lists its cohort.
+    """
+    by_user: dict[str, list[Enrollment]] = defaultdict(list)
+    for each in enrollments:
+        by_user[each.user_id or each.email or each.id].append(each)
+    return frozenset(each.id for rows in by_user.values() for each in rows if _is_part_of_another(each, rows))
+
+
+def _is_part_of_another(enrollment: Enrollment, of_user: Iterable[Enrollment]) -> bool:
+    if enrollment.has_macro_cohort:
+        return True
+    others = (other for other in of_user if other.cohort_id != enrollment.cohort_id)
+    return any(enrollment.cohort_id in other.micro_cohort_ids for other in others)
+
+
+def _is_no_course(enrollment: Enrollment, rules: PeriodRules) -> bool:
+    return not enrollment.cohort_slug or enrollment.ending is None or rules.ignores(enrollment.cohort_slug)
+
+
+def _seats(owned: Iterable[Owned], rules: PeriodRules) -> list[Seat]:
+    return [
+        Seat(
+            enrollment_id=each.id,
+            client_id=client_id,
+            slug=each.cohort_slug,
+            cohort_name=each.cohort_name,
+            kickoff=rules.day(each.kickoff),
+            ending=rules.day(each.ending),
+            educational_status=each.educational_status,
+            created_on=rules.day(each.created_at) if each.created_at else None,
+            updated_on=rules.day(each.updated_at) if each.updated_at else None,
+        )
+        for client_id, each in owned
+        if each.cohort_slug and each.kickoff and each.ending
+    ]
+
+
+def _gone(contracts: Contracts, owned: Iterable[Owned]) -> list[PeriodKey]:
+    """The periods whose cohort is in none of their client's enrollments any more."""
+    listed = {(client_id, each.cohort_slug) for client_id, each in owned}
+    return [key for key in contracts.counted if contracts.course_of(key) not in listed]
+
+
+def _kickoffs(owned: Iterable[Owned], rules: PeriodRules) -> dict[Course, date]:
+    """The first day of each client's cohorts."""
+    return {
+        (client_id, each.cohort_slug): rules.day(each.kickoff)
+        for client_id, each in owned
+        if each.cohort_slug and each.kickoff
+    }
+
+
+def _courses_in_parts_only(owned: Iterable[Owned], parts: Collection[str]) -> set[Course]:
+    """Clients and cohorts whose every enrollment is one in a micro cohort."""
+    by_part: dict[bool, set[Course]] = {True: set(), False: set()}
+    for client_id, each in owned:
+        if each.cohort_slug:
+            by_part[each.id in parts].add((client_id, each.cohort_slug))
+    return by_part[True] - by_part[False]
+
+
+def _gone_error(key: PeriodKey) -> RecordRejectedError:
+    message = f"the enrollment of contract {key[0]} in {key[1]} is gone from 4Geeks: its period is kept as it was"
+    return RecordRejectedError(
+        "service_period", period_name(key), message, {"contract_id": key[0], "cohort_slug": key[1]}
+    )
+
+
+def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
+    return [
+        RecordRejectedError(
+            "enrollment", each.id, f"enrollment {each.id} ({each.cohort_slug}): its cohort has no kickoff", each.raw
+        )
+        for _, each in owned
+        if each.kickoff is None
+    ]

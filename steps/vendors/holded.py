@@ -1,0 +1,409 @@
+"""Holded: income accounts, contacts, invoices and credit notes (vendors/holded.md)."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from steps.errors import RecordRejectedError, VendorAuthError, VendorError, VendorPayloadError, VendorRejectedError
+from steps.ledger.client import normalize_email
+from steps.ledger.invoice import DocumentKind
+from steps.ledger.months import MonthWindow
+from steps.progress import say
+from steps.settings import HoldedSettings, SyncSettings
+from steps.vendors.http import USUAL, Ask, Connector, HttpRules, Site, VendorHttp, address, credential
+from steps.vendors.parsing import (
+    Answer,
+    FieldError,
+    Json,
+    Listing,
+    Rows,
+    amount,
+    child,
+    children,
+    code,
+    id_of,
+    identifier,
+    is_empty,
+    parse_row,
+    plain,
+    reason_of,
+    reference,
+    text,
+    unix_day,
+)
+
+DOC_TYPES = {DocumentKind.INVOICE: "invoice", DocumentKind.CREDIT_NOTE: "creditnote"}
+"""Credit notes are a document type of their own: `documents/invoice` never contains them."""
+_CURRENCY_LENGTH = 3
+
+
+@dataclass(frozen=True)
+class IncomeAccount:
+    """A sales channel: the account a document's line is booked to."""
+
+    id: str
+    account_number: str | None
+    """An integer in the answers, text here: nobody calculates with it."""
+    name: str
+    description: str
+    archived: bool
+    """Deleted ones drop out of the list and still answer by id."""
+    raw: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Who a document was written to."""
+
+    id: str
+    name: str
+    email: str | None
+    """Trimmed and lower case; two contacts may share one."""
+    raw: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One invoice or credit note with its lines."""
+
+    id: str
+    kind: DocumentKind
+    contact_id: str | None
+    contact_name: str
+    number: str | None
+    """Not unique, missing on drafts: `id` is the key."""
+    day: date
+    due_day: date | None
+    total: Decimal
+    """As sent: use `total_amount`, which has the sign."""
+    tax: Decimal
+    currency: str
+    status: str
+    line_accounts: tuple[str, ...]
+    """Ids of income accounts in the order of the lines; lines without one are left out."""
+    source_invoice_id: str | None
+    """For a credit note: the invoice it was made from."""
+    raw: dict[str, Any]
+
+    @property
+    def total_amount(self) -> Decimal:
+        """With tax. A credit note is negative whatever its sign upstream; an invoice keeps its sign."""
+        return -abs(self.total) if self.kind is DocumentKind.CREDIT_NOTE else self.total
+
+    @property
+    def net_amount(self) -> Decimal:
+        """Total less tax; a credit note's amounts may come with either sign, so both are taken by size."""
+        if self.kind is DocumentKind.CREDIT_NOTE:
+            return abs(self.tax) - abs(self.total)
+        return self.total - self.tax
+
+
+def parse_income_account(row: dict[str, Any]) -> IncomeAccount:
+    """`accountNum` in live answers, `accNum` in the documentation."""
+    return IncomeAccount(
+        id=identifier(row),
+        account_number=code(row, "accountNum") or code(row, "accNum") or None,
+        name=code(row, "name"),
+        description=text(row, "desc"),
+        archived=not is_empty(row.get("archived")) and row["archived"] not in (False, "0"),
+        raw=plain(row),
+    )
+
+
+def parse_contact(row: dict[str, Any]) -> Contact:
+    """Empty objects may be 0 or [], texts may be 0 (PHP)."""
+    return Contact(
+        id=identifier(row), name=code(row, "name"), email=normalize_email(text(row, "email")), raw=plain(row)
+    )
+
+
+def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> Document:
+    """One row of a document list: it carries the full document with its lines.
+
+    Raises:
+        FieldError: a field that is needed is missing or unreadable.
+    """
+    return Document(
+        id=identifier(row),
+        kind=kind,
+        contact_id=reference(row, "contact") or None,
+        contact_name=text(row, "contactName"),
+        number=code(row, "docNumber") or None,
+        day=unix_day(row, "date", zone),
+        due_day=None if is_empty(row.get("dueDate")) else unix_day(row, "dueDate", zone),
+        total=amount(row, "total"),
+        tax=amount(row, "tax", optional=True),
+        currency=_currency(row),
+        status=_status(row),
+        line_accounts=tuple(account for line in children(row, "products") if (account := reference(line, "account"))),
+        source_invoice_id=_source_invoice(row),
+        raw=plain(row),
+    )
+
+
+def _currency(row: dict[str, Any]) -> str:
+    currency = text(row, "currency").upper() or "EUR"
+    if len(currency) != _CURRENCY_LENGTH or not (currency.isascii() and currency.isalpha()):
+        raise ValueError(f"currency {currency!r} is no currency code")
+    return currency
+
+
+def _status(row: dict[str, Any]) -> str:
+    """Raw, 0 included: the meaning of the numbers is disputed (vendors/holded.md, Status)."""
+    return "0" if row.get("status") == 0 and row.get("status") is not False else code(row, "status")
+
+
+def _source_invoice(row: dict[str, Any]) -> str | None:
+    source = child(row, "from")
+    return (reference(source) or None) if text(source, "docType") == "invoice" else None
+
+
+@dataclass(frozen=True)
+class DocumentPages:
+    """A document list read to its end: what it held, whatever the window asked for."""
+
+    listing: Listing[Document]
+    ids: frozenset[str]
+    """Of every row, rejected and out-of-window ones included."""
+    rejected_days: dict[RecordRejectedError, date]
+    """The day of each rejected document whose date at least can be read."""
+    placed: Mapping[str, date] = field(default_factory=dict)
+    """By id: the day of whose window a document counts, where that is not its own."""
+
+    @classmethod
+    def of_rows(cls, rows: Rows, kind: DocumentKind, zone: ZoneInfo) -> "DocumentPages":
+        """The documents of a list's rows."""
+        listing = rows.parse(partial(parse_document, kind, zone))
+        days: dict[RecordRejectedError, date] = {}
+        for error in listing.rejected:
+            row = error.record if isinstance(error.record, dict) else {}
+            with suppress(FieldError):
+                days[error] = unix_day(row.get("kept", row), "date", zone)
+        return cls(listing, rows.ids(), days)
+
+    def supplemented(self, earlier: "DocumentPages") -> "DocumentPages":
+        """This list, and what an earlier read of it had besides: paging can miss a row each time."""
+        records = [each for each in earlier.listing.records if each.id not in self.ids]
+        rejected = [each for each in earlier.listing.rejected if each.external_id and each.external_id not in self.ids]
+        listing = Listing([*self.listing.records, *records], [*self.listing.rejected, *rejected])
+        days = {**earlier.rejected_days, **self.rejected_days}
+        return DocumentPages(listing, self.ids | earlier.ids, days, {**earlier.placed, **self.placed})
+
+    def with_unlisted(
+        self, found: Iterable[Document], rejected: Iterable[RecordRejectedError], known: Mapping[str, date]
+    ) -> "DocumentPages":
+        """This list with documents that it lacks though the vendor has them.
+
+        Args:
+            found: as they are by id.
+            rejected: those that exist, as far as can be told, and cannot be read.
+            known: by id: the day that the ledger has; they count in that day's window, for no other one expects them.
+        """
+        found, rejected = list(found), list(rejected)
+        listing = Listing([*self.listing.records, *found], [*self.listing.rejected, *rejected])
+        ids = {*(each.id for each in found), *(each.external_id for each in rejected)}
+        days = self.rejected_days | {each: known[each.external_id] for each in rejected}
+        return DocumentPages(listing, self.ids | ids, days, {**self.placed, **{each: known[each] for each in ids}})
+
+    def of(self, window: MonthWindow, span: MonthWindow) -> Listing[Document]:
+        """What belongs to one window of the span that was read.
+
+        A rejected document without a readable date must be told once: by the window in which the span begins.
+        """
+
+        def belongs(error: RecordRejectedError) -> bool:
+            day = self.rejected_days.get(error)
+            return window.start == span.start if day is None else day in window
+
+        records = [each for each in self.listing.records if self.placed.get(each.id, each.day) in window]
+        return Listing(records, [error for error in self.listing.rejected if belongs(error)])
+
+
+__all__ = ["Contact", "Document", "DocumentPages", "HoldedConnector", "IncomeAccount", "open_holded"]
+
+VENDOR = "holded"
+PAGE_SIZE = 500
+"""Documents asked for per answer. A server may cap pages at fewer, so only an empty page is the end
+(vendors/holded.md, Pagination)."""
+_CHECK_KEY = "check HOLDED_API_KEY"
+_ADVICE = {
+    400: "check the request and HOLDED_BASE_URL",
+    401: _CHECK_KEY,
+    402: "the Holded subscription seems unpaid: settle it, then run again",
+    403: _CHECK_KEY,
+    404: "check HOLDED_BASE_URL",
+}
+
+One = TypeVar("One")
+
+
+class _KeyAuth(httpx.Auth):
+    """Header `key`, not `Authorization`."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["key"] = self._key
+        yield request
+
+
+class HoldedConnector(Connector):
+    """Reads income accounts, contacts and documents. Use it in a `with`, or close it."""
+
+    def __init__(
+        self,
+        settings: HoldedSettings,
+        zone: ZoneInfo | None = None,
+        rules: HttpRules = USUAL,
+    ) -> None:
+        """Args: `zone` is where the vendor's midnights are; `SYNC_TIMEZONE` by default.
+
+        Raises:
+            ConfigError: `HOLDED_API_KEY` is not set.
+        """
+        key = credential("HOLDED_API_KEY", settings.api_key, "Holded")
+        base_url = address("HOLDED_BASE_URL", settings.base_url)
+        self._zone = zone or SyncSettings.load().zone
+        site = Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules, explain=_explain)
+        super().__init__(VendorHttp(site, _KeyAuth(key)))
+
+    def income_accounts(self) -> Listing[IncomeAccount]:
+        """Every sales channel that is not deleted."""
+        return self._unpaged("service", "/saleschannels", "income accounts").parse(parse_income_account)
+
+    def income_account(self, account_id: str) -> IncomeAccount | None:
+        """One sales channel, also a deleted one, to which documents may still point; None when unknown."""
+        return self._one("service", "/saleschannels", account_id, parse_income_account)
+
+    def contacts(self) -> Listing[Contact]:
+        """Every contact that is not deleted."""
+        return self._unpaged("contact", "/contacts", "contacts").parse(parse_contact)
+
+    def contact(self, contact_id: str) -> Contact | None:
+        """One contact, also one that is missing from the list; None when unknown (404, and 400 as some report)."""
+        return self._one("contact", "/contacts", contact_id, parse_contact)
+
+    def documents(self, kind: DocumentKind, window: MonthWindow) -> Listing[Document]:
+        """The documents dated in the window, by local day, and the ones whose fields cannot be read."""
+        return self.read_documents(kind, window).of(window, window)
+
+    def read_documents(self, kind: DocumentKind, window: MonthWindow) -> DocumentPages:
+        """One document type over a range of months, in one wide read.
+
+        Both ends are sent, for with only one the answer is a silent empty list; local 00:00:00 of the first and
+        23:59:59 of the last day are right whether the end is inclusive or not (vendors/holded.md, Time).
+        """
+        query: dict[str, str | int] = {
+            "starttmp": _timestamp(datetime.combine(window.start, time.min, self._zone)),
+            "endtmp": _timestamp(datetime.combine(window.end - timedelta(days=1), time(23, 59, 59), self._zone)),
+            "sort": "created-asc",
+            "limit": PAGE_SIZE,
+        }
+        rows = Rows(kind.value)
+        path = f"/documents/{DOC_TYPES[kind]}"
+        for page in self._pages(path, query):
+            new = rows.add(page)
+            say(f"{VENDOR}: {len(rows)} {kind.value.replace('_', ' ')}s read ({window})")
+            if not new:
+                _require_whole(f"GET {path}", page, rows)
+                break
+        return DocumentPages.of_rows(rows, kind, self._zone)
+
+    def document(self, kind: DocumentKind, document_id: str) -> Document | None:
+        """One document that a list lacks; None when the vendor has none with this id (404, 400)."""
+        parse = partial(parse_document, kind, self._zone)
+        return self._one(kind.value, f"/documents/{DOC_TYPES[kind]}", document_id, parse)
+
+    def _unpaged(self, entity_type: str, path: str, noun: str) -> Rows:
+        """A list whose page size nobody knows: ask on until a page is empty or brings nothing new."""
+        rows = Rows(entity_type)
+        for page in self._pages(path, {}):
+            if not rows.add(page):
+                break
+            say(f"{VENDOR}: {len(rows)} {noun} read")
+        return rows
+
+    def _pages(self, path: str, query: dict[str, str | int]) -> Iterator[list[Any]]:
+        number = 1
+        while True:
+            request = Ask("GET", path, {**query, "page": number})
+            answer = self._http.ask(request)
+            if not isinstance(answer, list):
+                raise _soft_failure(request, answer, "a list was expected")
+            yield answer
+            number += 1
+
+    def _one(self, entity_type: str, path: str, external_id: str, parse: Callable[[dict[str, Any]], One]) -> One | None:
+        """One record by id; None when the vendor has none.
+
+        Raises:
+            VendorError: the answer says neither.
+            RecordRejectedError: the vendor has it, and its fields cannot be read.
+        """
+        if not external_id.strip():
+            return None  # the path without an id is the list
+        request = Ask("GET", f"{path}/{quote(external_id.strip(), safe='')}")
+        try:
+            answer = self._http.ask(request)
+        except VendorAuthError:
+            raise
+        except VendorRejectedError as error:
+            if error.status in (400, 404):
+                return None
+            raise
+        if id_of(answer) != external_id.strip():
+            raise _soft_failure(request, answer, "another record than asked for")
+        return parse_row(entity_type, answer, parse)
+
+
+def open_holded(settings: HoldedSettings | None = None, rules: HttpRules = USUAL) -> HoldedConnector:
+    """The connector of the environment's settings, to be used in a `with`.
+
+    Raises:
+        ConfigError: a setting is missing or wrong.
+    """
+    return HoldedConnector(settings or HoldedSettings.load(), rules=rules)
+
+
+def _require_whole(request: str, page: list[Any], rows: Rows) -> None:
+    """Judge the last page of a document list, which brought nothing new: is it the end?
+
+    An empty page is. So is one that repeats a short list whole, from a server that ignores `page`. A full page, or one
+    after others, must not repeat: whatever comes after it would be lost.
+
+    Raises:
+        VendorPayloadError: the page repeats, and the list may go on after it.
+    """
+    if page and (len(page) >= PAGE_SIZE or len(page) < len(rows)):
+        raise VendorPayloadError(VENDOR, request, f"a page repeats: the list is not whole ({len(rows)} rows were read)")
+
+
+def _timestamp(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def _explain(answer: Answer) -> VendorError | None:
+    """A wrong key is a 400 when it is a token of API v2 (vendors/holded.md, Errors)."""
+    reason = answer.reason()
+    if "invalid key" in reason.lower():
+        return VendorAuthError(
+            VENDOR, answer.request, f"{answer.status} ({reason}); {_CHECK_KEY}", status=answer.status
+        )
+    return None
+
+
+def _soft_failure(request: Ask, answer: Json, expected: str) -> VendorError:
+    """A 200 with `{"status": 0, "info": ...}`, or another shape than the sheet's."""
+    reason = reason_of(answer)[:200] if isinstance(answer, dict) and answer.get("info") else type(answer).__name__
+    if "invalid key" in reason.lower():
+        return VendorAuthError(VENDOR, str(request), f"200 ({reason}); {_CHECK_KEY}", status=200)
+    return VendorPayloadError(VENDOR, str(request), f"{expected}, the answer is: {reason}", status=200)

@@ -1,0 +1,559 @@
+"""From a vendor's bytes to fields that can be trusted: JSON, answers, rows and lists, single values."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
+from functools import partial
+from math import isfinite
+from typing import Any, Generic, NoReturn, TypeVar
+from zoneinfo import ZoneInfo
+
+from steps.errors import (
+    RecordRejectedError,
+    RecordRepairedError,
+    VendorAuthError,
+    VendorError,
+    VendorNotFoundError,
+    VendorPayloadError,
+    VendorRejectedError,
+    VendorUnavailableError,
+)
+from steps.ledger.money import ZERO, parse_amount
+from tracking.redaction import redact_message
+
+Json = Any
+"""Any JSON value, as it came: nobody has vouched for its shape yet."""
+
+DEEPEST = 100
+"""Levels of nesting; the vendors' records have less than ten."""
+_REPLACEMENT = "\ufffd"
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_LONGEST_INTEGER = 16
+"""Digits up to which a whole number such as `5850.00` is shown as an integer."""
+
+
+class UnusableJsonError(ValueError):
+    """It is JSON to some, and holds what nobody can use; the message says what."""
+
+
+class RepairedRecord(dict[str, Any]):
+    """An object in which characters that no database stores were replaced by U+FFFD, at whatever depth."""
+
+
+def parse_json(body: bytes, parse_float: Callable[[str], Json] = Decimal) -> Json:
+    """The value of a body. Whatever is wrong with one text or number in it stays with the record that holds it.
+
+    Bytes that are no UTF-8, NUL and lone surrogates are replaced, and the objects that hold them are `RepairedRecord`.
+    A number that is too large to be one stays the text it was written as: a field that needs a number refuses that.
+
+    Raises:
+        UnusableJsonError: it holds NaN or Infinity, or nests too deep.
+        ValueError: it is no JSON.
+    """
+    text, damaged = _decode(body)
+    try:
+        value = _loads(text, parse_float)
+    except RecursionError:
+        raise UnusableJsonError(f"it nests deeper than {DEEPEST} levels") from None
+    if _is_too_deep(value):
+        raise UnusableJsonError(f"it nests deeper than {DEEPEST} levels")
+    suspect = damaged or b"\x00" in body or _UNSTORABLE_ESCAPE.search(body)
+    return _repair(value)[0] if suspect else value
+
+
+def storable(text: str) -> str:
+    """The text with U+FFFD for NUL and lone surrogates, which no database takes."""
+    return _UNSTORABLE.sub(_REPLACEMENT, text)
+
+
+def is_repaired(text: str) -> bool:
+    """Whether characters of a text are lost, here or before it came here."""
+    return _REPLACEMENT in text
+
+
+def plain(value: Json) -> Json:
+    """A vendor's record as JSON columns hold it: an exact number becomes an integer, or a float of the same digits.
+
+    A number that no float holds, such as 1e400, becomes its text.
+    """
+    if isinstance(value, Decimal):
+        if value == value.to_integral_value() and value.adjusted() < _LONGEST_INTEGER:
+            return int(value)
+        return float(value) if isfinite(float(value)) else str(value)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _decode(body: bytes) -> tuple[str, bool]:
+    """The text of a body, and whether bytes of it are none; such bytes are lone surrogates in it."""
+    encoding = json.detect_encoding(body)
+    try:
+        return body.decode(encoding), False
+    except UnicodeDecodeError:
+        return body.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "replace"), True
+
+
+def finite_float(text: str) -> Json:
+    """The number as a float; as it was written when no float holds it."""
+    value = float(text)
+    return value if isfinite(value) else text
+
+
+def _loads(text: str, parse_float: Callable[[str], Json]) -> Json:
+    """A line break inside a text harms nobody. Numbers are looked at one by one only where one is too large."""
+    read = partial(json.loads, text, strict=False, parse_constant=_refuse_constant)
+    try:
+        return read(parse_float=parse_float)
+    except json.JSONDecodeError:
+        raise
+    except (ValueError, InvalidOperation):
+        return read(parse_float=partial(_or_text, parse_float), parse_int=partial(_or_text, int))
+
+
+def _or_text(parse: Callable[[str], Json], text: str) -> Json:
+    try:
+        return parse(text)
+    except (ValueError, InvalidOperation):
+        return text
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise UnusableJsonError(f"{name} is no JSON number")
+
+
+def _is_too_deep(value: Json) -> bool:
+    """Level by level: a recursion would be what it is to prevent."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            item
+            for each in level
+            for item in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _repair(value: Json) -> tuple[Json, bool]:
+    """The value as it can be stored, and whether something was replaced in it."""
+    if isinstance(value, str):
+        text = storable(value)
+        return text, text != value
+    if isinstance(value, dict):
+        items = {storable(key): _repair(item) for key, item in value.items()}
+        changed = any(each for _, each in items.values()) or items.keys() != value.keys()
+        return (RepairedRecord if changed else dict)({key: item for key, (item, _) in items.items()}), changed
+    if isinstance(value, list):
+        parts = [_repair(item) for item in value]
+        return [item for item, _ in parts], any(changed for _, changed in parts)
+    return value, False
+
+
+TRANSIENT = frozenset({408, 429, 500, 502, 503, 504, 529})
+"""Statuses that a later try may change, whatever the vendor."""
+_LONGEST_SNIPPET = 200
+_REASONS = ("info", "detail", "message", "error", "title", "non_field_errors", "error_details")
+"""Keys under which one backend or another says why, best first (vendors/*.md, Errors; RFC 9457)."""
+
+
+class CutShortError(VendorPayloadError):
+    """A body that begins as JSON and does not end: a dropped connection, so it is asked for again."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer, read to its end."""
+
+    vendor: str
+    request: str
+    """Method and path without query."""
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body for people; what is no UTF-8 is marked, never an error."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self, parse_float: Callable[[str], Json] = Decimal) -> Json:
+        """The body as JSON, whatever `Content-Type` says (vendors/holded.md: text/html with a valid JSON body).
+
+        Raises:
+            CutShortError: it begins as JSON, or is empty.
+            VendorPayloadError: it holds what nobody can use, or is something else, such as the web app's page.
+        """
+        try:
+            return parse_json(self.body, parse_float)
+        except UnusableJsonError as error:
+            verdict = f"the answer cannot be used: {error}"
+            raise VendorPayloadError(self.vendor, self.request, verdict, status=self.status) from error
+        except ValueError as error:
+            raise self._not_json(error) from error
+
+    def _not_json(self, error: Exception) -> VendorPayloadError:
+        start = self.body.lstrip()[:1]
+        if start in (b"", b"[", b"{"):
+            verdict = f"the JSON of the answer is cut short or damaged ({error})"
+            return CutShortError(self.vendor, self.request, verdict, status=self.status)
+        what = "an HTML page" if start == b"<" else "no JSON"
+        return VendorPayloadError(
+            self.vendor,
+            self.request,
+            f"{self.status} with {what} where JSON was expected: the path of the base URL is wrong, or the credential "
+            f"lacks permission for this module ({snippet(self.text)})",
+            status=self.status,
+        )
+
+    def is_page(self) -> bool:
+        """Whether the body is HTML, as of a path that no API has."""
+        return self.body.lstrip()[:1] == b"<"
+
+    def reason(self) -> str:
+        """What the vendor says went wrong, short and without secrets."""
+        try:
+            body = parse_json(self.body, float)
+        except ValueError:
+            return snippet("an HTML page" if self.is_page() else self.text)
+        return snippet(reason_of(body))
+
+    def retry_after(self) -> float | None:
+        """Seconds to wait, from `Retry-After` as seconds or as a date; None when there is none that can be read."""
+        value = self.headers.get("retry-after", "").strip()
+        if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
+            return float(value)
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def reason_of(body: Json) -> str:
+    """The reason in an error body of any of the vendors; the whole body when no known key has one."""
+    if isinstance(body, dict):
+        for key in _REASONS:
+            value = body.get(key)
+            if value and isinstance(value, str | list):
+                return value if isinstance(value, str) else "; ".join(map(str, value))
+        return json.dumps({key: item for key, item in body.items() if key != "status_code"}, ensure_ascii=False)
+    return str(body)
+
+
+def snippet(text: str) -> str:
+    """One short line. Redacted before it is cut: half a secret would be shown otherwise."""
+    line = " ".join(redact_message(storable(text), emails=True).split())
+    return line if len(line) <= _LONGEST_SNIPPET else f"{line[:_LONGEST_SNIPPET]}..."
+
+
+def error_of(answer: Answer, advice: Mapping[int, str], transient: frozenset[int]) -> VendorError:
+    """The error a status other than 2xx stands for, with what to do about it.
+
+    `advice` says by status what a person should look at (the variable of the credential for 401); `transient` holds
+    the statuses worth another try.
+    """
+    status, reason = answer.status, answer.reason()
+    kind = VendorUnavailableError if status in transient else _BY_STATUS.get(status, VendorRejectedError)
+    verdict = f"{status} ({reason})" if reason else str(status)
+    todo = _REDIRECTED if status in range(300, 400) else advice.get(status)
+    return kind(answer.vendor, answer.request, f"{verdict}; {todo}" if todo else verdict, status=status)
+
+
+_REDIRECTED = "the vendor sends us elsewhere: check the base URL, and that it begins with https"
+_BY_STATUS: dict[int, type[VendorError]] = {401: VendorAuthError, 403: VendorAuthError, 404: VendorNotFoundError}
+
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Listing(Generic[Record]):
+    """A whole list. A record with a fault of its own is in `rejected`, so that nothing is lost silently."""
+
+    records: list[Record] = field(default_factory=list)
+    rejected: list[RecordRejectedError] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many records the vendor sent: a repaired one is in both lists."""
+        return len(self.records) + sum(not isinstance(each, RecordRepairedError) for each in self.rejected)
+
+
+EARLIEST_YEAR, LATEST_YEAR = 2000, 2100
+"""Outside, a date is a fault of the record: 0, milliseconds read as seconds."""
+LONGEST_IDENTIFIER = 200
+"""Characters; the vendors' own have 36 at most, and a database's index takes some 2,000."""
+
+
+def is_empty(value: Json) -> bool:
+    """Null, "", 0, [] and {}: all of them mean "nothing" in Holded's answers (vendors/holded.md, contacts)."""
+    return value is None or (not isinstance(value, bool) and value in (0, "", [], {}))
+
+
+class FieldError(ValueError):
+    """A field of a record holds what it cannot mean; the message names the field."""
+
+
+def record(row: Json) -> dict[str, Any]:
+    """A row as the object it should be.
+
+    Raises:
+        FieldError: it is something else.
+    """
+    if not isinstance(row, dict):
+        raise FieldError("an object was expected")
+    return row
+
+
+def text(row: dict[str, Any], name: str) -> str:
+    """A text, trimmed; empty when there is none.
+
+    Raises:
+        FieldError: it holds something else, a number included: an email of `12345` is a fault.
+    """
+    value = row.get(name)
+    if is_empty(value):
+        return ""
+    if not isinstance(value, str):
+        raise FieldError(f"{name} {value!r} is no text")
+    return value.strip()
+
+
+def code(row: dict[str, Any], name: str) -> str:
+    """A text that may come as a whole number: ids, account numbers, numbered states.
+
+    Raises:
+        FieldError: it holds something else.
+    """
+    value = row.get(name)
+    return str(value) if isinstance(value, int) and value and not isinstance(value, bool) else text(row, name)
+
+
+def identifier(row: dict[str, Any], name: str = "id") -> str:
+    """The id of a record.
+
+    Raises:
+        FieldError: there is none, or none that can be one.
+    """
+    value = reference(row, name)
+    if not value:
+        raise FieldError(f"{name} is missing")
+    return value
+
+
+def reference(row: dict[str, Any], name: str = "id") -> str:
+    """The id of another record; empty when there is none.
+
+    Raises:
+        FieldError: it is too long to be one, or characters of it are lost: it would be another one's.
+    """
+    value = code(row, name)
+    if len(value) > LONGEST_IDENTIFIER or is_repaired(value):
+        raise FieldError(f"{name} {value[:20]!r}... is no id")
+    return value
+
+
+def child(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object inside the record; an empty one when there is none.
+
+    Raises:
+        FieldError: it holds something else.
+    """
+    value = row.get(name)
+    if is_empty(value):
+        return {}
+    if not isinstance(value, dict):
+        raise FieldError(f"{name} {value!r} is no object")
+    return value
+
+
+def children(row: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of objects inside the record.
+
+    Raises:
+        FieldError: it holds something else.
+    """
+    value = row.get(name)
+    if is_empty(value):
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise FieldError(f"{name} is no list of objects")
+    return value
+
+
+def amount(row: dict[str, Any], name: str, *, optional: bool = False) -> Decimal:
+    """An amount in cents; a missing optional one is zero.
+
+    Raises:
+        FieldError: it is missing or no amount.
+    """
+    value = row.get(name)
+    if value is None or value == "":
+        if optional:
+            return ZERO
+        raise FieldError(f"{name} is missing")
+    try:
+        return parse_amount(value)
+    except ValueError as error:
+        raise FieldError(f"{name}: {error}") from error
+
+
+def unix_day(row: dict[str, Any], name: str, zone: ZoneInfo) -> date:
+    """The day of a local midnight given in Unix seconds (vendors/holded.md, Time).
+
+    Raises:
+        FieldError: no whole number of seconds, or a year that cannot be.
+    """
+    value = row.get(name)
+    try:
+        day = datetime.fromtimestamp(int(parse_amount(value)), zone).date()
+    except (ValueError, ArithmeticError, OSError):
+        raise FieldError(f"{name} {value!r} is no time in Unix seconds") from None
+    return _credible(name, day)
+
+
+def moment(row: dict[str, Any], name: str) -> datetime | None:
+    """An ISO-8601 time with or without microseconds, in UTC; none when empty.
+
+    Raises:
+        FieldError: it is no such time.
+    """
+    value = row.get(name)
+    if is_empty(value):
+        return None
+    return _iso(name, value, UTC).astimezone(UTC)
+
+
+def iso_day(name: str, value: Json, zone: ZoneInfo) -> date:
+    """The local day of a date, or of a time with its offset.
+
+    Raises:
+        FieldError: it is neither.
+    """
+    if isinstance(value, str) and len(value) == len("2025-03-01"):
+        return _credible(name, _iso(name, value, zone).date())
+    return _credible(name, _iso(name, value, zone).astimezone(zone).date())
+
+
+def _iso(name: str, value: Json, default_zone: tzinfo) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(value)
+        _credible(name, parsed.date())
+    except (TypeError, ValueError):
+        raise FieldError(f"{name} {value!r} is no date or time") from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=default_zone)
+
+
+def _credible(name: str, day: date) -> date:
+    if not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
+        raise FieldError(f"{name} {day} is not between {EARLIEST_YEAR} and {LATEST_YEAR}")
+    return day
+
+
+Parsed = TypeVar("Parsed")
+
+
+class Rows:
+    """What the pages of one list brought so far."""
+
+    def __init__(self, entity_type: str, *, stamp: str | None = None) -> None:
+        """Args: `stamp` names the field that moves when a row is edited: a newer copy then replaces the older one."""
+        self.entity_type = entity_type
+        self.rejected: list[RecordRejectedError] = []
+        self._stamp = stamp
+        self._by_key: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def ids(self) -> frozenset[str]:
+        """Every id seen, of good and of faulty rows alike."""
+        return frozenset(filter(None, map(id_of, self._by_key.values())))
+
+    def add(self, page: Iterable[Any]) -> int:
+        """Take a page in. Returns how many of its rows were not known yet: 0 means the page repeats."""
+        before = len(self._by_key)
+        for row in page:
+            key = id_of(row) or f"without id: {json.dumps(plain(row), sort_keys=True)}"
+            known = self._by_key.setdefault(key, row)
+            if known is not row and known != row:
+                self._settle(key, known, row)
+        return len(self._by_key) - before
+
+    def take(self, other: "Rows") -> None:
+        """Take in what another list brought, its rejections too."""
+        self.rejected.extend(other.rejected)
+        self.add(other._by_key.values())
+
+    def any(self, has: Callable[[Json], bool]) -> bool:
+        """Whether one row at least is so."""
+        return any(map(has, self._by_key.values()))
+
+    def emptied(self) -> "Rows":
+        """The same kind of list, to be read anew."""
+        return Rows(self.entity_type, stamp=self._stamp)
+
+    def _settle(self, key: str, known: Json, row: Json) -> None:
+        """Two copies of one id: an edit while the list was read, or an id used twice."""
+        if self._stamp and known.get(self._stamp) != row.get(self._stamp):
+            self._by_key[key] = max(known, row, key=lambda copy: str(copy.get(self._stamp)))
+            return
+        message = f"{self.entity_type} {key}: this id is used twice with different content; the first is kept"
+        both = {"kept": plain(known), "dropped": plain(row)}
+        self.rejected.append(RecordRejectedError(self.entity_type, key, message, both))
+
+    def parse(self, parse: Callable[[dict[str, Any]], Parsed]) -> Listing[Parsed]:
+        """Each row by itself: a fault in one does not touch the others.
+
+        A row with characters that cannot be stored is taken without them, and is among the rejected ones besides.
+        """
+        listing: Listing[Parsed] = Listing([], list(self.rejected))
+        for row in self._by_key.values():
+            try:
+                listing.records.append(parse_row(self.entity_type, row, parse))
+            except RecordRejectedError as error:
+                listing.rejected.append(error)
+            else:
+                if isinstance(row, RepairedRecord):
+                    listing.rejected.append(_repaired(self.entity_type, row))
+        return listing
+
+
+def parse_row(entity_type: str, row: Json, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
+    """One record.
+
+    Raises:
+        RecordRejectedError: with the field that is wrong, and the vendor's record.
+    """
+    external_id = id_of(row)
+    try:
+        return parse(record(row))
+    except ValueError as error:
+        message = f"{entity_type} {external_id or 'without id'}: {error}"
+        raise RecordRejectedError(entity_type, external_id, message, plain(row)) from error
+
+
+def _repaired(entity_type: str, row: Json) -> RecordRepairedError:
+    return RecordRepairedError(
+        entity_type,
+        id_of(row),
+        f"{entity_type} {id_of(row)} holds characters that cannot be stored (bytes that are no UTF-8, NUL, or half of a"
+        " surrogate pair): taken with U+FFFD instead",
+        plain(row),
+    )
+
+
+def id_of(row: Json) -> str:
+    """The id of a raw row as text; empty when it has none that can be one."""
+    value = row.get("id") if isinstance(row, dict) else None
+    text = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return text if len(text) <= LONGEST_IDENTIFIER else ""

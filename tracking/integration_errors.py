@@ -1,0 +1,277 @@
+"""The integration error store: one row per record that a step could not apply, kept from run to run."""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from hashlib import sha256
+from typing import Any, TextIO
+
+from sqlalchemy import insert, update
+from sqlalchemy.orm import Mapped
+from sqlmodel import Session, col, func, select
+
+from tracking.database import read_session, tracking_session
+from tracking.history import DEFAULT_LIMIT, MAX_LIMIT
+from tracking.models import ErrorStatus, IntegrationError, SyncExecution, utc_now
+from tracking.spreadsheet import write_csv
+
+_WORD = re.compile(r"\S+")
+_DIGIT = re.compile(r"\d")
+_LENGTH = 32
+
+
+def error_fingerprint(operation: str, entity_type: str, external_id: str, message: str) -> str:
+    """The same for the same trouble of the same record, in every run and on every machine.
+
+    Args:
+        operation: The step id.
+        entity_type: Of the record, such as `invoice`.
+        external_id: The record's id at the vendor.
+        message: What is wrong; its varying figures (words with a digit: an amount, a date, an id) do not count.
+    """
+    known = message.replace(external_id, "#") if external_id else message
+    kind = _WORD.sub(lambda word: "#" if _DIGIT.search(word[0]) else word[0], known)
+    return sha256("\0".join((operation, entity_type, external_id, kind)).encode()).hexdigest()[:_LENGTH]
+
+
+_CHUNK = 500
+
+RecordKey = tuple[str, str]
+"""Entity type and external id."""
+
+
+@dataclass(frozen=True)
+class FoundError:
+    """One record that a step could not apply, and why."""
+
+    entity_type: str
+    external_id: str
+    message: str
+    details: dict[str, Any] = field(default_factory=dict)
+    """JSON-like, without secrets."""
+
+    @property
+    def key(self) -> RecordKey:
+        """What the row is found by, next to the operation."""
+        return self.entity_type, self.external_id
+
+
+def record_errors(
+    session: Session,
+    *,
+    integration: str,
+    operation: str,
+    execution_id: int | None,
+    found: Sequence[FoundError],
+    passed: Collection[RecordKey],
+) -> None:
+    """Write down what a step met, in its own transaction, so that the errors are there if and only if the records are.
+
+    A record in trouble keeps its row. A `resolved` one that is met again is `pending` again, an `ignored` one stays
+    `ignored`; a `pending` one that passed is `resolved` by itself. Each that is met again is counted, and last seen
+    now; nothing else of a row that already says all this is written.
+
+    Args:
+        session: an open write session; nothing is committed.
+        integration: `integration_error.integration_name`.
+        operation: the step id; other steps' errors are not looked at.
+        execution_id: the execution that met them, if one is tracked.
+        found: at most one error for each record.
+        passed: the records that were looked at and are fine now.
+    """
+    rows = _rows(session, operation, [error.external_id for error in found])
+    for error in found:
+        if (row := rows.get(error.key)) is not None:
+            row.error_message, row.error_details = error.message, error.details
+            row.fingerprint = error_fingerprint(operation, *error.key, error.message)
+            if row.status == ErrorStatus.RESOLVED:
+                row.status = ErrorStatus.PENDING
+            _stamp(session, row, execution_id)
+    new = [error for error in found if error.key not in rows]
+    if new:
+        by = {"integration_name": integration, "operation": operation, "sync_execution_id": execution_id}
+        session.execute(insert(IntegrationError), [{**by, **_columns(operation, error)} for error in new])
+    in_trouble = {error.key for error in found}
+    for key, row in rows.items():
+        if row.status == ErrorStatus.PENDING and key in passed and key not in in_trouble:
+            row.status = ErrorStatus.RESOLVED
+            _stamp(session, row, execution_id)
+    session.flush()
+    _count(session, [row.id for key, row in rows.items() if key in in_trouble])
+
+
+def known_records(session: Session, operation: str) -> set[RecordKey]:
+    """The records of a step whose errors are still pending, or ignored for good."""
+    query = select(IntegrationError.entity_type, IntegrationError.entity_external_id).where(
+        col(IntegrationError.operation) == operation, col(IntegrationError.status) != ErrorStatus.RESOLVED
+    )
+    return set(session.exec(query))
+
+
+def _count(session: Session, ids: Sequence[int | None]) -> None:
+    """Say that these were met once more, a statement per chunk."""
+    seen = {"occurrences": col(IntegrationError.occurrences) + 1, "last_seen_at": utc_now()}
+    for start in range(0, len(ids), _CHUNK):
+        met = update(IntegrationError).where(col(IntegrationError.id).in_(ids[start : start + _CHUNK])).values(seen)
+        session.connection().execute(met)
+
+
+def _columns(operation: str, error: FoundError) -> dict[str, Any]:
+    now = utc_now()
+    return {
+        "first_seen_at": now,
+        "last_seen_at": now,
+        "fingerprint": error_fingerprint(operation, *error.key, error.message),
+        "entity_type": error.entity_type,
+        "entity_external_id": error.external_id,
+        "error_message": error.message,
+        "error_details": error.details,
+    }
+
+
+def _stamp(session: Session, row: IntegrationError, execution_id: int | None) -> None:
+    """Say when and by which execution a row was written, but only if there is something to write."""
+    if session.is_modified(row):
+        row.sync_execution_id = execution_id
+        row.updated_at = utc_now()
+
+
+def _rows(session: Session, operation: str, external_ids: Iterable[str]) -> dict[RecordKey, IntegrationError]:
+    """The rows that may change: those still pending, and those of the records that were met."""
+    rows = _select(session, operation, col(IntegrationError.status), [ErrorStatus.PENDING])
+    rows += _select(session, operation, col(IntegrationError.entity_external_id), set(external_ids))
+    return {(row.entity_type, row.entity_external_id): row for row in rows}
+
+
+def _select(session: Session, operation: str, column: Mapped[str], values: Iterable[str]) -> list[IntegrationError]:
+    wanted = sorted(values)
+    rows: list[IntegrationError] = []
+    for start in range(0, len(wanted), _CHUNK):
+        query = select(IntegrationError).where(
+            col(IntegrationError.operation) == operation, column.in_(wanted[start : start + _CHUNK])
+        )
+        rows += session.exec(query)
+    return rows
+
+
+CSV_HEADER = (
+    "id",
+    "integration_name",
+    "operation",
+    "entity_type",
+    "entity_external_id",
+    "error_message",
+    "status",
+    "sync_execution_id",
+    "created_at",
+    "updated_at",
+    "occurrences",
+    "first_seen_at",
+    "last_seen_at",
+)
+
+
+@dataclass(frozen=True)
+class ErrorFilter:
+    """Which integration errors are wanted; None means any."""
+
+    integration_name: str | None = None
+    operation: str | None = None
+    entity_type: str | None = None
+    status: str | None = None
+    sync_execution_id: int | None = None
+    older_than: int | None = None
+    """Id of the error that the list goes on after."""
+    limit: int | None = DEFAULT_LIMIT
+
+
+def find_errors(wanted: ErrorFilter) -> list[IntegrationError]:
+    """Errors that fit, newest first; `limit` None brings them all."""
+    query = select(IntegrationError).order_by(col(IntegrationError.id).desc())
+    for name in ("integration_name", "operation", "entity_type", "status", "sync_execution_id"):
+        if (value := getattr(wanted, name)) is not None:
+            query = query.where(getattr(IntegrationError, name) == value)
+    if wanted.older_than is not None:
+        query = query.where(col(IntegrationError.id) < wanted.older_than)
+    if wanted.limit is not None:
+        query = query.limit(min(wanted.limit, MAX_LIMIT + 1))  # one more tells whether there is another page
+    with read_session() as session:
+        return list(session.exec(query))
+
+
+def find_error(error_id: int) -> IntegrationError | None:
+    """One error."""
+    with read_session() as session:
+        return session.get(IntegrationError, error_id)
+
+
+def known_entity_types() -> list[str]:
+    """The entity types that there are errors of, as a choice for people."""
+    with read_session() as session:
+        return sorted(session.exec(select(IntegrationError.entity_type).distinct()))
+
+
+def mark_errors(ids: Sequence[int], status: ErrorStatus) -> list[int]:
+    """Set the status that a person decided on. Returns the ids that no error has; the others are marked."""
+    with tracking_session() as session:
+        known = set(session.exec(select(IntegrationError.id).where(col(IntegrationError.id).in_(ids))))
+        session.connection().execute(
+            update(IntegrationError)
+            .where(col(IntegrationError.id).in_(known), col(IntegrationError.status) != status)
+            .values(status=status, updated_at=utc_now())
+        )
+    return [error_id for error_id in ids if error_id not in known]
+
+
+def export_errors(file: TextIO, wanted: ErrorFilter) -> int:
+    """Write the errors that fit as CSV. Returns how many."""
+    errors = find_errors(wanted)
+    write_csv(file, CSV_HEADER, ([getattr(error, name) for name in CSV_HEADER] for error in errors))
+    return len(errors)
+
+
+@dataclass(frozen=True)
+class MetError:
+    """An error, and the execution that met it; None if none was tracked."""
+
+    error: IntegrationError
+    execution: SyncExecution | None
+
+
+def pending_errors(operation: str | None = None) -> list[MetError]:
+    """Every pending error, or those of one step; oldest first."""
+    query = select(IntegrationError.id).where(col(IntegrationError.status) == ErrorStatus.PENDING)
+    if operation is not None:
+        query = query.where(col(IntegrationError.operation) == operation)
+    with read_session() as session:
+        ids = [each for each in session.exec(query) if each is not None]
+    return find_met(ids)
+
+
+def find_met(ids: Collection[int]) -> list[MetError]:
+    """The errors of these ids, as far as there are such; oldest first."""
+    wanted = sorted(set(ids))
+    found: list[MetError] = []
+    chunk = 500
+    with read_session() as session:
+        for start in range(0, len(wanted), chunk):
+            query = (
+                select(IntegrationError, SyncExecution)
+                .join(SyncExecution, isouter=True)
+                .where(col(IntegrationError.id).in_(wanted[start : start + chunk]))
+                .order_by(col(IntegrationError.id))
+            )
+            found += [MetError(error, execution) for error, execution in session.exec(query)]
+    return found
+
+
+def span_of_runs(step_name: str, flow_run_ids: Sequence[str]) -> tuple[date, date] | None:
+    """The months that these runs worked on with a step, as `[start, end)`; None if it has no months."""
+    start, end = col(SyncExecution.window_start), col(SyncExecution.window_end)
+    query = select(func.min(start), func.max(end)).where(
+        col(SyncExecution.step_name) == step_name, col(SyncExecution.flow_run_id).in_(flow_run_ids)
+    )
+    with read_session() as session:
+        first, last = session.exec(query).one()
+    return None if first is None or last is None else (first, last)
