@@ -3,16 +3,17 @@
 Each run begins with it, `sync-actions reconcile` and the deployment `every-5-minutes` do it on their own. Two things:
 
 1. executions of dead runs end (`tracking/reconcile.py`; needs no Prefect);
-2. runs that Prefect believes to be running, though their process is dead, become `Crashed` there too: else they would
-   keep a place of their deployment's concurrency limit.
+2. runs that Prefect believes to be running or about to begin, though their process is dead, become `Crashed` there too:
+   else they would keep a place of their deployment's concurrency limit.
 """
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Any
 
-from prefect import flow, runtime
+from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -26,14 +27,18 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.context import FlowRunContext
 from prefect.states import Completed, Crashed
 
 from tracking.database import get_engine
 from tracking.history import executions_of_run
+from tracking.locks import run_lock
 from tracking.reconcile import EndedExecution, end_dead_executions, run_is_alive
 
-FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors"]
-_UNENDED = [StateType.RUNNING, StateType.CANCELLING]
+FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors", "reconcile-executions"]
+_UNENDED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+_LONGEST_SUBMISSION = timedelta(minutes=5)
+"""A worker that lives starts the process of a run before that; Prefect too takes a place back after 5 minutes."""
 _LONGEST_START = timedelta(minutes=1)
 """A run takes its lock before that."""
 _LOCKED_IN = "sync.locked-in-state"
@@ -58,7 +63,18 @@ class Reconciliation:
 @flow(name="reconcile-executions")
 def reconcile_executions() -> State[None]:
     """End the executions that a dead run left open, here and in Prefect."""
-    return Completed(message=str(reconcile(besides=str(runtime.flow_run.id))))
+    flow_run = this_run()
+    with run_lock(str(flow_run.id)):
+        mark_as_locked(flow_run)
+        return Completed(message=str(reconcile(besides=str(flow_run.id))))
+
+
+def this_run() -> FlowRun:
+    """The flow run that asks."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("there is no flow run here")
+    return context.flow_run
 
 
 def reconcile(besides: str | None = None) -> Reconciliation:
@@ -69,8 +85,9 @@ def reconcile(besides: str | None = None) -> Reconciliation:
     """
     found = Reconciliation(end_dead_executions())
     with get_client(sync_client=True) as client:
+        now = _now(client)
         for run in _unended_runs(client):
-            if str(run.id) != besides and _is_dead(run):
+            if str(run.id) != besides and _is_dead(run, now):
                 _crash(client, run)
                 found.crashed_in_prefect.append(str(run.id))
     return found
@@ -90,17 +107,29 @@ def mark_as_locked(flow_run: FlowRun) -> None:
         client.update_flow_run_labels(flow_run.id, {_LOCKED_IN: str(state_id), _LOCKED_AT: _database()})
 
 
-def _is_dead(run: FlowRun) -> bool:
-    """Whether nobody works on a run that Prefect calls running or cancelling.
+def _now(client: SyncPrefectClient) -> datetime:
+    """The Prefect server's time, with which the times of its states are compared: this machine's may be wrong."""
+    said = client.hello().headers.get("Date")
+    return parsedate_to_datetime(said).astimezone(UTC) if said else datetime.now(UTC)
+
+
+def _is_dead(run: FlowRun, now: datetime) -> bool:
+    """Whether nobody works on a run that Prefect calls pending, running or cancelling.
 
     One that was started again in Prefect has labels and executions of its earlier attempt, and may not have its lock
     yet; one of another installation has its lock in another database.
+
+    Args:
+        run: As Prefect knows it.
+        now: The Prefect server's time.
     """
     state = run.state
     if state is None or (run.labels.get(_LOCKED_AT, _database()) != _database() and not executions_of_run(str(run.id))):
         return False
+    if state.is_pending():
+        return now - state.timestamp > _LONGEST_SUBMISSION and not run_is_alive(str(run.id))
     had_lock = run.labels.get(_LOCKED_IN) == str(state.id) or (state.is_cancelling() and _LOCKED_IN in run.labels)
-    if not had_lock and datetime.now(UTC) - state.timestamp < _LONGEST_START:
+    if not had_lock and now - state.timestamp < _LONGEST_START:
         return False
     return not run_is_alive(str(run.id))
 

@@ -11,8 +11,7 @@ from time import monotonic
 from typing import Any
 
 from prefect import runtime
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.context import FlowRunContext
+from prefect.client.schemas.objects import State
 from prefect.exceptions import ExternalSignal, Pause
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
@@ -21,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flows.cancellation import CancellationWatch
 from flows.cells import Cell
 from flows.reasons import told_by_reason
-from flows.reconcile_executions import mark_as_locked, reconcile
+from flows.reconcile_executions import mark_as_locked, reconcile, this_run
 from flows.summary import ProgressBar, leave_summary
 from flows.vendor_limits import shared_vendor_limits
 from steps.domain.months import MonthWindow
@@ -60,7 +59,7 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
     reconcile(besides=flow_run_id)
     watch = CancellationWatch(flow_run_id)
     with run_lock(flow_run_id) as lock:
-        mark_as_locked(_this_run())
+        mark_as_locked(this_run())
         execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
         try:
             with (
@@ -82,13 +81,6 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
     executions = executions_of_run(flow_run_id)
     leave_summary(executions)
     return _final_state(outcome, len(cells), executions)
-
-
-def _this_run() -> FlowRun:
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        raise RuntimeError("there is no flow run here")
-    return context.flow_run
 
 
 @dataclass

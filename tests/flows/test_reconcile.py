@@ -1,0 +1,96 @@
+"""Reconciling on a real Prefect server: what Prefect believes of runs that nobody works on any more."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State, StateType
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelled, Pending, Running
+
+from flows import reconcile_executions
+from flows.reconcile_executions import reconcile
+from tests.flows.clock import set_clock
+from tests.flows.conftest import CommandLine
+from tracking.locks import run_lock
+
+pytestmark = pytest.mark.prefect
+
+RECONCILE = "reconcile-executions/every-5-minutes"
+LONGEST_SECONDS = 120
+Leave = Callable[..., UUID]
+
+
+@pytest.fixture
+def prefect(deployed: Mapping[str, str]) -> Iterator[SyncPrefectClient]:
+    """A client of the shared server, to which the deployments were sent; this process uses it too."""
+    with temporary_settings({PREFECT_API_URL: deployed["PREFECT_API_URL"]}), get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def leave(prefect: SyncPrefectClient) -> Iterator[Leave]:
+    """Makes a run of a deployment and leaves it in the last of these states, as a worker does that is killed then."""
+    with ExitStack() as places:
+
+        def leave(deployment: str, *states: State[Any]) -> UUID:
+            run = prefect.create_flow_run_from_deployment(prefect.read_deployment_by_name(deployment).id)
+            places.callback(prefect.set_flow_run_state, run.id, Cancelled(), force=True)
+            for state in states:
+                prefect.set_flow_run_state(run.id, state)
+            assert _state(prefect, run.id) == states[-1].type
+            return run.id
+
+        yield leave
+
+
+def _state(prefect: SyncPrefectClient, run_id: UUID) -> StateType | None:
+    return prefect.read_flow_run(run_id).state_type
+
+
+@pytest.mark.parametrize("deployment", ["sync-import/on-demand", RECONCILE])
+def test_a_run_whose_worker_was_killed_before_it_began_leaves_its_place_to_the_next(
+    prefect: SyncPrefectClient, leave: Leave, monkeypatch: pytest.MonkeyPatch, deployment: str
+) -> None:
+    left = leave(deployment, Pending(name="Submitting"))
+
+    reconcile()
+    assert _state(prefect, left) == StateType.PENDING, "it may still begin"
+    monkeypatch.setattr(reconcile_executions, "_LONGEST_SUBMISSION", timedelta(seconds=-2))
+    reconcile()
+
+    assert _state(prefect, left) == StateType.CRASHED
+    leave(deployment, Pending(), Running())
+
+
+def test_a_reconciling_run_that_was_killed_does_not_keep_all_others_from_reconciling(
+    prefect: SyncPrefectClient, leave: Leave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = leave(RECONCILE, Pending(), Running())
+
+    monkeypatch.setattr(reconcile_executions, "_LONGEST_START", timedelta(seconds=-2))
+    with run_lock(str(killed)):
+        reconcile()
+        assert _state(prefect, killed) == StateType.RUNNING, "its process lives"
+    reconcile()
+
+    assert _state(prefect, killed) == StateType.CRASHED
+    leave(RECONCILE, Pending(), Running())
+
+
+def test_a_run_that_has_just_begun_is_not_taken_for_dead_by_a_machine_whose_clock_is_ahead(
+    prefect: SyncPrefectClient, leave: Leave, sync_actions: CommandLine, tmp_path: Path
+) -> None:
+    beginning = leave("sync-import/on-demand", Pending(), Running())
+
+    with set_clock(tmp_path / "clock", "+1h") as clock:
+        reconciling = sync_actions.start("reconcile", **clock)
+        _, err = reconciling.communicate(timeout=LONGEST_SECONDS)
+
+    assert reconciling.returncode == 0, err
+    assert _state(prefect, beginning) == StateType.RUNNING
