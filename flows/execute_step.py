@@ -9,6 +9,7 @@ from flows.cells import cells_of
 from flows.endings import close_after_cancellation, close_after_crash
 from flows.parameters import AskedRange, MonthDate, Year, resolve_range
 from flows.run import Manner, run_cells
+from flows.run_names import name_of_this_run
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
@@ -25,7 +26,12 @@ class AnyStep(StrEnum):
     accruals = ACCRUALS.id
 
 
-@flow(name="execute-step", on_crashed=[close_after_crash], on_cancellation=[close_after_cancellation])
+@flow(
+    name="execute-step",
+    flow_run_name=name_of_this_run,
+    on_crashed=[close_after_crash],
+    on_cancellation=[close_after_cancellation],
+)
 def execute_step(
     step: AnyStep,
     year: Year | None = None,

@@ -10,12 +10,18 @@ from flows.endings import close_after_cancellation, close_after_crash
 from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_accrual_range
 from flows.planning import cells_of_plan, choose_cells
 from flows.run import Manner, run_cells
+from flows.run_names import name_of_this_run
 from steps.catalog import ACCRUALS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
 
 
-@flow(name="process-accruals", on_crashed=[close_after_crash], on_cancellation=[close_after_cancellation])
+@flow(
+    name="process-accruals",
+    flow_run_name=name_of_this_run,
+    on_crashed=[close_after_crash],
+    on_cancellation=[close_after_cancellation],
+)
 def process_accruals(
     year: Year | None = None,
     start_date: MonthDate | None = None,

@@ -28,12 +28,15 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.context import FlowRunContext
+from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
-from tracking.database import get_engine
+from flows.run_names import name_of_this_run, name_scheduled_runs
+from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
 from tracking.locks import run_lock
 from tracking.reconcile import EndedExecution, end_dead_executions, run_is_alive
+from tracking.settings import describe_settings_file
 
 FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors", "reconcile-executions"]
 _UNENDED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
@@ -60,13 +63,17 @@ class Reconciliation:
         )
 
 
-@flow(name="reconcile-executions")
+@flow(name="reconcile-executions", flow_run_name=name_of_this_run)
 def reconcile_executions() -> State[None]:
     """End the executions that a dead run left open, here and in Prefect."""
     flow_run = this_run()
+    log_settings()
     with run_lock(str(flow_run.id)):
         mark_as_locked(flow_run)
-        return Completed(message=str(reconcile(besides=str(flow_run.id))))
+        found = reconcile(besides=str(flow_run.id))
+        with get_client(sync_client=True) as client:
+            name_scheduled_runs(client)
+    return Completed(message=str(found))
 
 
 def this_run() -> FlowRun:
@@ -98,6 +105,11 @@ def _unended_runs(client: SyncPrefectClient) -> list[FlowRun]:
         flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)),
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNENDED))),
     )
+
+
+def log_settings() -> None:
+    """Say in the flow run's log which database and which settings file it uses: a worker may have others than you."""
+    get_run_logger().info("uses %s and %s", describe_database(), describe_settings_file())
 
 
 def mark_as_locked(flow_run: FlowRun) -> None:

@@ -6,10 +6,16 @@ from prefect.client.schemas.objects import State
 from flows.endings import close_after_cancellation, close_after_crash
 from flows.retrying import plan_retry
 from flows.run import Manner, run_cells
+from flows.run_names import name_of_this_run
 from tracking.recorder import Overlap
 
 
-@flow(name="retry-errors", on_crashed=[close_after_crash], on_cancellation=[close_after_cancellation])
+@flow(
+    name="retry-errors",
+    flow_run_name=name_of_this_run,
+    on_crashed=[close_after_crash],
+    on_cancellation=[close_after_cancellation],
+)
 def retry_errors(
     errors: list[int] | None = None, step: str | None = None, overlap: Overlap = Overlap.wait
 ) -> State[None]:

@@ -20,12 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from flows.cancellation import CancellationWatch
 from flows.cells import Cell
 from flows.reasons import told_by_reason
-from flows.reconcile_executions import mark_as_locked, reconcile, this_run
+from flows.reconcile_executions import log_settings, mark_as_locked, reconcile, this_run
 from flows.summary import ProgressBar, leave_summary
-from flows.vendor_limits import shared_vendor_limits
+from flows.vendor_limits import TimeLimit, limits_before_requests
 from steps.domain.months import MonthWindow
+from steps.errors import RunTimeLimitError
 from steps.progress import News, conclude, listening, say
 from steps.report import describe_result
+from steps.settings import SyncSettings
 from steps.task import TASKS
 from steps.vendor_reads import shared_reads
 from tracking.execution import SyncExecution
@@ -41,6 +43,8 @@ from tracking.recorder import (
 )
 
 REASONS_NAMED = 5
+THE_REST = "what was left"
+"""Name of all that had not begun when the run's time was over."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,9 @@ class Manner:
 def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
+    log_settings()
+    settings: SyncSettings = SyncSettings.load()
+    limit = TimeLimit.from_now(settings.run_hours)
     reconcile(besides=flow_run_id)
     watch = CancellationWatch(flow_run_id)
     with run_lock(flow_run_id) as lock:
@@ -67,17 +74,17 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
                 _ending_the_rest(flow_run_id, watch),
                 watch.watching(),
                 ProgressBar(len(cells)) as bar,
-                shared_vendor_limits(),
+                limits_before_requests(limit),
                 shared_reads(span),
             ):
-                outcome = _run_each(cells, execution_ids, manner, lock, bar)
+                outcome = _run_each(list(zip(cells, execution_ids, strict=True)), _Turn(manner, limit, lock), bar)
         except KeyboardInterrupt:
             if watch.is_requested():
                 return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
             raise
         lock.require(say)
         _record_unrecorded(outcome)
-        end_open_executions(flow_run_id, f"not run, because it builds on what failed: {_named(outcome.failures)}")
+        end_open_executions(flow_run_id, _why_not_run(outcome.failures))
     executions = executions_of_run(flow_run_id)
     leave_summary(executions)
     return _final_state(outcome, len(cells), executions)
@@ -94,19 +101,31 @@ class _Outcome:
     """Execution -> why it failed, while the database did not take it."""
 
 
-def _run_each(
-    cells: Sequence[Cell], execution_ids: Sequence[int], manner: Manner, lock: RunLock, bar: ProgressBar
-) -> _Outcome:
-    """Do the cells one after the other."""
-    outcome, waiting = _Outcome(), list(execution_ids)
-    for number, cell in enumerate(cells):
-        if not lock.require(say):
+@dataclass(frozen=True)
+class _Turn:
+    """What is looked at before each cell."""
+
+    manner: Manner
+    limit: TimeLimit
+    lock: RunLock
+
+
+def _run_each(cells: Sequence[tuple[Cell, int]], turn: _Turn, bar: ProgressBar) -> _Outcome:
+    """Do the cells one after the other, while there is time."""
+    outcome, waiting = _Outcome(), [execution_id for _, execution_id in cells]
+    for number, (cell, _) in enumerate(cells):
+        try:
+            turn.limit.require()
+        except RunTimeLimitError as error:
+            outcome.failures[THE_REST] = str(error)
+            break
+        if not turn.lock.require(say):
             _record_unrecorded(outcome)
             waiting[number:] = plan_ended_again(waiting[number:])
-        if failure := _run_cell(cell, waiting[number], manner.overlap):
+        if failure := _run_cell(cell, waiting[number], turn.manner.overlap):
             outcome.failures[cell.name] = failure
             outcome.unrecorded[waiting[number]] = failure
-            if manner.stop_at_failure:
+            if turn.manner.stop_at_failure:
                 break
         else:
             outcome.completed += 1
@@ -123,6 +142,12 @@ def _record_unrecorded(outcome: _Outcome) -> None:
             del outcome.unrecorded[execution_id]
     except SQLAlchemyError as error:
         get_run_logger().warning("The database does not take what failed: %s", type(error).__name__)
+
+
+def _why_not_run(failures: Mapping[str, str]) -> str:
+    if THE_REST in failures:
+        return f"not run: {failures[THE_REST]}"
+    return f"not run, because it builds on what failed: {_named(failures)}"
 
 
 def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:

@@ -10,13 +10,14 @@ from flows.order import ImportStep, steps_from
 from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_range
 from flows.planning import cells_of_plan, choose_cells
 from flows.run import Manner, run_cells
+from flows.run_names import name_of_this_run
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
 
 
 @flow(
     name="sync-import",
-    flow_run_name="sync-import from {from_step}",
+    flow_run_name=name_of_this_run,
     on_crashed=[close_after_crash],
     on_cancellation=[close_after_cancellation],
 )

@@ -5,6 +5,7 @@ SyncError
 ├─ ConfigError                 a setting is missing or wrong              -> fail the step, name the variable
 ├─ VendorError                 says vendor, request and verdict
 │  ├─ VendorUnavailableError   timeout, connection, 408, 429, 5xx         -> the only one that is retried
+│  ├─ VendorDownError          a read that failed so before, in this run  -> fail at once, ask nothing
 │  ├─ VendorRejectedError      any other status                           -> fail the window
 │  │  ├─ VendorAuthError       401, 403                                   -> fail the window, name the variable
 │  │  └─ VendorNotFoundError   404 (and Holded's 400 for an unknown id)
@@ -12,6 +13,7 @@ SyncError
 │     └─ SuspiciousEmptyError  a list lost most of what it had            -> fail the window
 ├─ RecordRejectedError         one record cannot be applied               -> integration_error, the step goes on
 ├─ ErrorBudgetError            too many of them                           -> fail the window, keep the errors
+├─ RunTimeLimitError           the run has lasted too long                -> fail what is left of it
 └─ AccrualError                an accounting promise would break          -> roll the month back
 """
 
@@ -42,12 +44,21 @@ class VendorError(SyncError):
 
     def __init__(self, vendor: str, request: str, verdict: str, *, status: int | None = None) -> None:
         """Args: `request` is method and path without query, `verdict` what went wrong and what to do about it."""
-        self.vendor, self.request, self.status = vendor, request, status
+        self.vendor, self.request, self.verdict, self.status = vendor, request, verdict, status
         super().__init__(f"{vendor}: {request}: {verdict}")
 
 
 class VendorUnavailableError(VendorError):
     """Timeout, refused connection, 408, 429 or 5xx, after the retries."""
+
+
+class VendorDownError(VendorError):
+    """What was asked for failed all its attempts earlier in this run, so it is not asked for again."""
+
+    def __init__(self, earlier: VendorError) -> None:
+        """Args: `earlier` is the failure that it repeats."""
+        request = f"not asked again in this run: {earlier.request}"
+        super().__init__(earlier.vendor, request, earlier.verdict, status=earlier.status)
 
 
 class VendorRejectedError(VendorError):
@@ -94,6 +105,10 @@ class RecordRejectedError(SyncError):
 
 class ErrorBudgetError(SyncError):
     """More records are in trouble than `SYNC_ERROR_BUDGET` allows: nothing of the window is applied."""
+
+
+class RunTimeLimitError(SyncError):
+    """The run has lasted longer than `SYNC_RUN_HOURS` allows."""
 
 
 class AccrualError(SyncError):

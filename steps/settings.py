@@ -9,20 +9,19 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from steps.error_budget import ErrorBudget
 from steps.errors import ConfigError
 from tracking.redaction import register_secret
+from tracking.settings import FileSettings, describe_settings_file
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 """`a,b` in the environment, `("a", "b")` here."""
 
 
-class _Settings(BaseSettings):
-    """Blank variables count as not set; secrets are known to the redaction from the moment they are read."""
-
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
+class _Settings(FileSettings):
+    """Secrets are known to the redaction from the moment they are read."""
 
     def model_post_init(self, _: Any) -> None:
         """Nobody may forget to register a secret."""
@@ -45,11 +44,14 @@ def required(variable: str, value: SecretStr | str | None, vendor: str) -> str:
     """The value of a credential.
 
     Raises:
-        ConfigError: it is not set; the line names the variable.
+        ConfigError: it is not set; the line names the variable and the settings file that was looked at.
     """
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if not text:
-        raise ConfigError(f"{variable} is not set: {vendor} needs it (see .env.example, or try --sandbox)")
+        raise ConfigError(
+            f"{variable} is not set: {vendor} needs it. It was looked for in the environment and in "
+            f"{describe_settings_file()} (see .env.example, or try --sandbox)"
+        )
     return text
 
 
@@ -132,6 +134,8 @@ class SyncSettings(_Settings):
     ignored_cohorts: CommaList = ("yomequedoencasa", "*-pt-general")
     accept_loss: bool = False
     """Believe a vendor's list that lost most of what it had (see `SuspiciousEmptyError`)."""
+    run_hours: float = Field(default=6.0, gt=0, le=168)
+    """How long a run may last: what has not begun by then fails, and vendors are asked nothing more."""
     error_budget: str = "50%"
     """How many records of a window may be in trouble before its step fails: a share, or a number."""
 

@@ -15,7 +15,7 @@ from steps.connectors.holded_payloads import Document
 from steps.domain.client_matching import MatchedClients, match_clients
 from steps.domain.contract_linking import LinkableDocument, link_documents, relink_credit_notes
 from steps.domain.contract_totals import recompute_contracts
-from steps.domain.document_gone import find_gone, mark_void
+from steps.domain.document_gone import Upstream, find_gone, mark_void
 from steps.domain.invoice import DocumentKind, Invoice
 from steps.domain.months import MonthWindow
 from steps.domain.rows import Merge, Row, merge_rows, select_in
@@ -33,7 +33,8 @@ def sync_invoices(window: MonthWindow, execution_id: int | None = None, scope: S
     """Import invoices and clients from Holded.
 
     Processed are the documents of the window, unreadable ones included; created and updated are rows written, credit
-    notes of other windows that followed their invoice too; voided are documents that the vendor lists no more.
+    notes of other windows that followed their invoice too; voided are documents that the vendor lists no more. A
+    contract that has no document left is canceled and reported.
     Skipped are documents without a service line: stored without contract, and counted as created when they are new.
     """
     settings = scope.ease(SyncSettings.load())
@@ -53,30 +54,30 @@ def apply_invoices(
         SuspiciousEmptyError: the vendor lost most of the documents that the ledger knows.
     """
     documents, rejected = read.documents.documents.records, read.documents.documents.rejected
-    gone = find_gone(
-        session,
-        window,
-        listed=read.documents.ids_in_span,
-        span=read.documents.span,
-        accept_loss=settings.accept_loss,
-    ).limited_to(report.scope.concerns)
+    upstream = Upstream(read.documents.span, read.documents.ids_in_span, read.documents.gone, read.documents.not_asked)
+    void_unasked = settings.accept_loss and report.scope.is_everything
+    gone = find_gone(session, window, upstream, accept_loss=settings.accept_loss, void_unasked=void_unasked)
+    gone = gone.limited_to(report.scope.concerns)
     store_services(session, read.new_services)
     clients = match_clients(session, contact_ids(documents), read.cards)
     linkable = _linkable(session, documents, clients)
     linking = link_documents(session, linkable)
-    report.reject([*rejected, *read.rejected_contacts, *clients.problems, *linking.problems])
+    report.reject([*rejected, *read.rejected, *clients.problems, *linking.problems])
     merge, touched = _store_documents(session, linkable)
     relinked = relink_credit_notes(session, _invoice_ids(documents))
     report.reject([*relinked.problems, *_without_contact(documents)])
     report.report_gone(gone.problems)
     mark_void(session, gone, utc_now())
-    recompute_contracts(
-        session,
-        touched | linking.contract_ids | relinked.contract_ids | gone.contract_ids,
-        lambda row: settings.amount_counted(total=row["total_amount"], net=row["net_amount"]),
+    touched |= linking.contract_ids | relinked.contract_ids | gone.contract_ids
+    emptied = recompute_contracts(
+        session, touched, lambda row: settings.amount_counted(total=row["total_amount"], net=row["net_amount"])
     )
+    report.report_gone(emptied)
+    report.checked("service_contract", map(str, touched))
     _count(report, linkable, merge, clients)
-    report.processed += len(rejected)
+    report.checked("service", read.accounts)
+    taken = {document.id for document in documents}
+    report.processed += sum(error.external_id not in taken for error in rejected)
     report.updated += linking.moved + relinked.moved
     report.extra["invoices_voided"] = len(gone.newly)
 

@@ -3,7 +3,9 @@
 The enrollment list alone has user, cohort and status (vendors/fourgeeks.md, Request floor); it is read once a run.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from sqlmodel import Session
@@ -15,9 +17,18 @@ from steps.connectors.listing import Listing
 from steps.domain.client import Client
 from steps.domain.contract import ServiceContract
 from steps.domain.crm_users import clients_of_people, crm_users
-from steps.domain.enrollment_matching import Contracts, PeriodKey, PeriodRules, Seat, load_contracts, match_periods
+from steps.domain.enrollment_matching import (
+    Contracts,
+    Course,
+    PeriodKey,
+    PeriodRules,
+    Seat,
+    load_contracts,
+    match_periods,
+)
 from steps.domain.months import MonthWindow
 from steps.domain.period import ServicePeriod
+from steps.domain.period_reassignment import period_name, reassign_periods, write_reassigned
 from steps.domain.rows import merge_rows, select_in
 from steps.domain.vanished import refuse_if_most_are_gone
 from steps.domain.window_clients import clients_of_window
@@ -26,6 +37,7 @@ from steps.report import StepReport
 from steps.scope import EVERYTHING, Scope
 from steps.settings import SyncSettings
 from steps.vendor_reads import current_reads
+from tracking.columns import utc_now
 
 Owned = tuple[int, Enrollment]
 """A client of the window and one of its enrollments."""
@@ -36,9 +48,9 @@ def sync_service_periods(
 ) -> dict[str, Any]:
     """Import enrollments from 4Geeks clients.
 
-    Processed are the enrollments of the window's clients, skipped those that are no course: without slug or end date,
-    or in an ignored cohort. A scope means its enrollments and periods, whichever clients they are: an unreadable one
-    was nobody's, so that any window may have met it.
+    Processed are the enrollments of the window's clients, skipped those that are no course of their own: without slug
+    or end date, in an ignored cohort, or in a micro cohort. A scope means its enrollments and periods, whichever
+    clients they are: an unreadable one was nobody's, so that any window may have met it.
     """
     settings = scope.ease(SyncSettings.load())
     with current_reads(window) as reads:
@@ -66,22 +78,26 @@ def apply_enrollments(
     owned = _owned(session, clients, listing.records)
     contracts = load_contracts(session, clients)
     gone = _gone(contracts, owned)
-    owned = _meant(owned, contracts, report.scope)
-    courses = [each for each in owned if not _is_no_course(each[1], rules)]
     if not settings.accept_loss:
-        refuse_if_most_are_gone(
-            "fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.periods.keys(), gone=gone
-        )
+        refuse_if_most_are_gone("fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.counted, gone=gone)
+    parts = micro_enrollments(listing.records)
+    reassigned = reassign_periods(contracts, _kickoffs(owned, rules), _courses_in_parts_only(owned, parts))
+    report.report_gone(write_reassigned(session, contracts, reassigned, utc_now()))
+    if reassigned.moved or reassigned.void:
+        contracts = load_contracts(session, clients)
+    owned = _meant(owned, contracts, report.scope)
+    courses = [each for each in owned if each[1].id not in parts and not _is_no_course(each[1], rules)]
     matched = match_periods(_seats(courses, rules), contracts, rules)
     merge = merge_rows(session, ServicePeriod, list(matched.rows.values()), ("contract_id", "external_id"))
     report.processed, report.skipped = len(owned), len(owned) - len(courses)
-    report.created, report.updated = len(merge.created), len(merge.updated)
+    report.created = len(merge.created)
+    report.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
     report.read_whole("enrollment", undecided=[each.id for each in listing.records])
     report.checked("enrollment", (enrollment.id for _, enrollment in owned))
-    report.checked("service_period", (_period_id(key) for key in contracts.periods))
+    report.checked("service_period", map(period_name, [*contracts.counted, *reassigned.moved, *reassigned.void]))
     report.reject_unreadable(listing)
     report.reject([*_without_kickoff(courses), *matched.problems])
-    report.report_gone(map(_gone_error, gone))
+    report.report_gone(_gone_error(reassigned.moved.get(key, key)) for key in gone if key not in reassigned.void)
 
 
 def _owners(session: Session, listing: Listing[Enrollment], scope: Scope) -> dict[int, str]:
@@ -99,8 +115,8 @@ def _meant(owned: list[Owned], contracts: Contracts, scope: Scope) -> list[Owned
     if scope.is_everything:
         return owned
     seats = {(client_id, each.cohort_slug) for client_id, each in owned if scope.concerns("enrollment", each.id)}
-    periods = [key for key in contracts.periods if scope.concerns("service_period", _period_id(key))]
-    seats |= {(contracts.client_of(contract_id), slug) for contract_id, slug in periods}
+    periods = [key for key in contracts.periods if scope.concerns("service_period", period_name(key))]
+    seats |= set(map(contracts.course_of, periods))
     return [(client_id, each) for client_id, each in owned if (client_id, each.cohort_slug) in seats]
 
 
@@ -109,6 +125,26 @@ def _owned(session: Session, clients: Mapping[int, str], enrollments: Iterable[E
     users = crm_users(session, clients, ((each.user_id, each.email) for each in listed))
     owners = [(users.of_enrollment(each.user_id, each.email), each) for each in listed]
     return [(client_id, each) for client_id, each in owners if client_id is not None and client_id in clients]
+
+
+def micro_enrollments(enrollments: Iterable[Enrollment]) -> frozenset[str]:
+    """The ids of the enrollments in micro cohorts, which are parts of a course (vendors/fourgeeks.md, last section).
+
+    The CRM enrolls a student of a macro cohort in each of its micro cohorts too. Such a row stays `ACTIVE` and has
+    dates of its own, so the row of the macro cohort alone says what becomes of the course. A row is one of a micro
+    cohort if it names its macro cohort, or if another row of the same user lists its cohort.
+    """
+    by_user: dict[str, list[Enrollment]] = defaultdict(list)
+    for each in enrollments:
+        by_user[each.user_id or each.email or each.id].append(each)
+    return frozenset(each.id for rows in by_user.values() for each in rows if _is_part_of_another(each, rows))
+
+
+def _is_part_of_another(enrollment: Enrollment, of_user: Iterable[Enrollment]) -> bool:
+    if enrollment.has_macro_cohort:
+        return True
+    others = (other for other in of_user if other.cohort_id != enrollment.cohort_id)
+    return any(enrollment.cohort_id in other.micro_cohort_ids for other in others)
 
 
 def _is_no_course(enrollment: Enrollment, rules: PeriodRules) -> bool:
@@ -125,6 +161,7 @@ def _seats(owned: Iterable[Owned], rules: PeriodRules) -> list[Seat]:
             kickoff=rules.day(each.kickoff),
             ending=rules.day(each.ending),
             educational_status=each.educational_status,
+            created_on=rules.day(each.created_at) if each.created_at else None,
             updated_on=rules.day(each.updated_at) if each.updated_at else None,
         )
         for client_id, each in owned
@@ -135,18 +172,31 @@ def _seats(owned: Iterable[Owned], rules: PeriodRules) -> list[Seat]:
 def _gone(contracts: Contracts, owned: Iterable[Owned]) -> list[PeriodKey]:
     """The periods whose cohort is in none of their client's enrollments any more."""
     listed = {(client_id, each.cohort_slug) for client_id, each in owned}
-    return [key for key in contracts.periods if (contracts.client_of(key[0]), key[1]) not in listed]
+    return [key for key in contracts.counted if contracts.course_of(key) not in listed]
 
 
-def _period_id(key: PeriodKey) -> str:
-    """A name for a period whose enrollment nobody can name any more."""
-    return f"{key[0]}/{key[1]}"
+def _kickoffs(owned: Iterable[Owned], rules: PeriodRules) -> dict[Course, date]:
+    """The first day of each client's cohorts."""
+    return {
+        (client_id, each.cohort_slug): rules.day(each.kickoff)
+        for client_id, each in owned
+        if each.cohort_slug and each.kickoff
+    }
+
+
+def _courses_in_parts_only(owned: Iterable[Owned], parts: Collection[str]) -> set[Course]:
+    """Clients and cohorts whose every enrollment is one in a micro cohort."""
+    by_part: dict[bool, set[Course]] = {True: set(), False: set()}
+    for client_id, each in owned:
+        if each.cohort_slug:
+            by_part[each.id in parts].add((client_id, each.cohort_slug))
+    return by_part[True] - by_part[False]
 
 
 def _gone_error(key: PeriodKey) -> RecordRejectedError:
     message = f"the enrollment of contract {key[0]} in {key[1]} is gone from 4Geeks: its period is kept as it was"
     return RecordRejectedError(
-        "service_period", _period_id(key), message, {"contract_id": key[0], "cohort_slug": key[1]}
+        "service_period", period_name(key), message, {"contract_id": key[0], "cohort_slug": key[1]}
     )
 
 

@@ -33,6 +33,7 @@ from steps.sync_invoices import sync_invoices
 from steps.sync_notion_external_ids import sync_notion_external_ids
 from steps.sync_service_periods import sync_service_periods
 from steps.sync_services import sync_services
+from steps.vendor_reads import current_reads
 from tracking.error_book import RecordKey
 from tracking.execution import execution_name
 from tracking.hooks import mirror
@@ -67,7 +68,7 @@ def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
         if records is not None:
             return function(window, execution_id, _scope(settings, records))
         if settings.backend_url:
-            return call_backend(settings, step.endpoint, _window_parameters(step, window))
+            return _ask_backend(settings, step, _window_parameters(step, window))
         return function(window, execution_id)
 
     return _tracked_task(step, run)
@@ -85,7 +86,7 @@ def once_task(step: Step, function: OnceFunction) -> StepTask:
         if records is not None:
             return function(execution_id, _scope(settings, records))
         if settings.backend_url:
-            return call_backend(settings, step.endpoint, {})
+            return _ask_backend(settings, step, {})
         return function(execution_id)
 
     return _tracked_task(step, run)
@@ -123,6 +124,13 @@ def _scope(settings: SyncSettings, records: Records) -> Scope:
     if settings.backend_url:
         raise ConfigError("SYNC_BACKEND_URL is set, and a backend takes whole windows only: run the step again instead")
     return Scope(frozenset(records))
+
+
+def _ask_backend(settings: SyncSettings, step: Step, parameters: dict[str, str]) -> StepResult:
+    """The backend's answer; a backend that is down costs the run its patience once."""
+    with current_reads(None) as reads:
+        call = (step.id, *parameters.values())
+        return reads.of_backend(call, lambda: call_backend(settings, step.endpoint, parameters))
 
 
 def _window_parameters(step: Step, window: MonthWindow) -> dict[str, str]:

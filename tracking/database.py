@@ -23,7 +23,7 @@ from sqlmodel import Session
 from tracking.errors import DatabaseUnusableError
 from tracking.migrate import upgrade_database
 from tracking.reseal import require_present_key
-from tracking.settings import DatabaseSettings
+from tracking.settings import ENV_FILE, DatabaseSettings, absolute_sqlite_file
 
 LOCK_WAIT_SECONDS = 60
 _WRITER = {"writer": True}
@@ -58,6 +58,24 @@ def parse_database_url(text_url: str) -> URL:
             f"SYNC_DATABASE_URL is {text_url!r}; sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME is expected"
         )
     return url.set(drivername="sqlite" if backend == "sqlite" else "postgresql+psycopg")
+
+
+def configured_database_url() -> URL:
+    """The URL of `SYNC_DATABASE_URL`, a SQLite file by its absolute path.
+
+    Raises:
+        DatabaseUnusableError: a wrong URL, or a relative path in the environment of a worker's run.
+    """
+    url = parse_database_url(DatabaseSettings().database_url)
+    return url.set(database=absolute_sqlite_file(url.database)) if url.get_backend_name() == "sqlite" else url
+
+
+def describe_database() -> str:
+    """The database in use, for a log: without password, and without options, which may hold one."""
+    url = configured_database_url()
+    if url.get_backend_name() == "sqlite":
+        return f"the database sqlite:///{url.database or ''}"
+    return f"the database {url.set(query={}).render_as_string(hide_password=True)}"
 
 
 def make_engine(url: URL) -> Engine:
@@ -146,13 +164,13 @@ def get_engine() -> Engine:
     Raises:
         DatabaseUnusableError: a wrong URL, or a database made by a newer version.
     """
-    return _engine_of(_database_url(os.environ.get("SYNC_DATABASE_URL")))
+    return _engine_of(_database_url(os.environ.get("SYNC_DATABASE_URL"), os.environ.get(ENV_FILE)))
 
 
 @lru_cache(maxsize=8)
-def _database_url(_variable: str | None) -> URL:
-    """The parsed URL, read again when the variable is another: each transaction asks, a look at a file costs more."""
-    return parse_database_url(DatabaseSettings().database_url)
+def _database_url(_variable: str | None, _file: str | None) -> URL:
+    """The parsed URL, read again when a variable is another: each transaction asks, a look at a file costs more."""
+    return configured_database_url()
 
 
 def dispose_engines() -> None:

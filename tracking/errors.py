@@ -8,3 +8,7 @@ class DatabaseUnusableError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(redact(message))
+
+
+class SettingsFileError(DatabaseUnusableError):
+    """The file that names the database, among other settings, is not there; one line says which was looked for."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect import Flow
 
 from flows.execute_step import execute_step
 from flows.retry_errors import retry_errors
+from flows.run_names import run_name
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
 
@@ -24,6 +26,11 @@ class AskedRun:
     def deployment(self) -> str:
         """The full name of the flow's deployment that workers do (prefect.yaml)."""
         return f"{self.flow.name}/on-demand"
+
+    @property
+    def name(self) -> str:
+        """What the run is called, also while it waits."""
+        return run_name(self.flow.name, self.parameters, datetime.now(UTC))
 
 
 def run_of_step(step: Step, span: MonthWindow) -> AskedRun:

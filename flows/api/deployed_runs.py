@@ -80,5 +80,5 @@ class DeployedRuns:
 def _create(client: SyncPrefectClient, deployment_id: UUID, asked: AskedRun) -> FlowRun:
     """A run for whichever worker comes first; the key makes a request that is repeated on the way create one."""
     return client.create_flow_run_from_deployment(
-        deployment_id, parameters=asked.parameters, idempotency_key=uuid4().hex
+        deployment_id, parameters=asked.parameters, name=asked.name, idempotency_key=uuid4().hex
     )

@@ -76,4 +76,4 @@ def last_words(state: Any) -> str:
 def _create(asked: AskedRun) -> FlowRun:
     """A run that Prefect knows of and nobody else takes."""
     with get_client(sync_client=True) as client:
-        return client.create_flow_run(asked.flow, parameters=asked.parameters, state=Pending())
+        return client.create_flow_run(asked.flow, parameters=asked.parameters, name=asked.name, state=Pending())

@@ -24,6 +24,7 @@ from tracking.database import dispose_engines
 from tracking.errors import DatabaseUnusableError
 from tracking.recorder import Overlap
 from tracking.redaction import redact
+from tracking.settings import export_settings_file
 
 app = typer.Typer(
     add_completion=False,
@@ -74,6 +75,7 @@ def sync_actions(
     Without a command the import runs. Exit status: 0 everything completed, 1 a step failed, 2 wrong usage,
     130 interrupted.
     """
+    export_settings_file()
     request = Request(from_step, year, start_date, end_date, only, overlap, sandbox=sandbox, as_json=as_json)
     if context.invoked_subcommand is None:
         raise typer.Exit(run(request))

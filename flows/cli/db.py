@@ -4,11 +4,10 @@ import typer
 
 import steps.domain.client
 import steps.domain.invoice  # noqa: F401 - the ledger's personal tables make themselves known
-from tracking.database import make_engine, parse_database_url
+from tracking.database import configured_database_url, make_engine
 from tracking.encryption import new_key
 from tracking.migrate import upgrade_database
 from tracking.reseal import reseal
-from tracking.settings import DatabaseSettings
 
 database_app = typer.Typer(help="Look after the database: its schema, and its encryption.", no_args_is_help=True)
 
@@ -16,7 +15,7 @@ database_app = typer.Typer(help="Look after the database: its schema, and its en
 @database_app.command("upgrade")
 def upgrade() -> None:
     """Bring the schema up to date now (every command does it at its first use)."""
-    engine = make_engine(parse_database_url(DatabaseSettings().database_url))
+    engine = make_engine(configured_database_url())
     typer.echo(f"The schema is at {upgrade_database(engine)}.")
     engine.dispose()
 
@@ -24,7 +23,7 @@ def upgrade() -> None:
 @database_app.command("encrypt")
 def encrypt() -> None:
     """Seal names, emails and records with SYNC_ENCRYPTION_KEY: once, after it was set or changed."""
-    engine = make_engine(parse_database_url(DatabaseSettings().database_url))
+    engine = make_engine(configured_database_url())
     upgrade_database(engine)
     typer.echo(f"{reseal(engine)} rows sealed.")
     engine.dispose()

@@ -2,9 +2,13 @@
 
 Prefect would boot a temporary server by itself, but that one outlives a killed command and writes stack traces at the
 user. Ours watches a pipe to its parent: whatever ends the parent closes the pipe, and with it the server.
+
+Prefect's server answers anybody unless it is told otherwise, also the web pages in a browser on this machine. Ours asks
+for a random password of its own, and lets no page of another origin in.
 """
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -17,9 +21,10 @@ from typing import IO
 
 from steps.errors import SyncError
 from steps.progress import say
+from tracking.redaction import register_secret
 
 STARTUP_SECONDS = 180
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 _TIMEOUT_SECONDS = 5
 
 
@@ -42,19 +47,26 @@ def prefect_api() -> Iterator[None]:
     """A reachable Prefect API inside the block.
 
     Raises:
-        PrefectUnavailableError: the configured one does not answer, or the temporary one did not start.
+        PrefectUnavailableError: the configured one does not answer or refuses access, or the temporary one did not
+            start.
     """
-    from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
     if configured := PREFECT_API_URL.value():
-        _require_answer(configured)
-        with _still_there(), logs_delivered():
-            yield
+        with _still_there():
+            _require_answer(configured)
+            with logs_delivered():
+                yield
         return
+    password = secrets.token_urlsafe()
+    register_secret(password)
+    auth_string = f"sync-actions:{password}"
     with (
         _still_there(),
-        temporary_server() as url,
-        temporary_settings({PREFECT_API_URL: url}, restore_defaults={PREFECT_API_KEY}),
+        temporary_server(auth_string) as url,
+        temporary_settings(
+            {PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: auth_string}, restore_defaults={PREFECT_API_KEY}
+        ),
         logs_delivered(),
     ):
         yield
@@ -97,16 +109,43 @@ def _require_answer(url: str) -> None:
             f"No Prefect server answers at PREFECT_API_URL {url} ({type(error).__name__}): "
             "start it with `prefect server start`, or unset the variable to use a temporary one"
         ) from None
+    _require_access(url)
+
+
+def _require_access(url: str) -> None:
+    """Health is told to everybody; what a run needs, a protected server tells only who has its password."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.read_flows(limit=1)
+    except PrefectHTTPStatusError as error:
+        if (status := error.response.status_code) not in {401, 403}:
+            raise
+        raise PrefectUnavailableError(
+            f"The Prefect server at PREFECT_API_URL {url} refuses access ({status}): set PREFECT_API_AUTH_STRING to "
+            "the PREFECT_SERVER_API_AUTH_STRING that it was started with"
+        ) from None
 
 
 @contextmanager
-def temporary_server() -> Iterator[str]:
-    """The URL of a Prefect API of our own on a free loopback port; it ends with the block, or with this process."""
+def temporary_server(auth_string: str | None = None) -> Iterator[str]:
+    """The URL of a Prefect API of our own on a free loopback port; it ends with the block, or with this process.
+
+    Args:
+        auth_string: `USER:PASSWORD` that each request must carry (all but that for health); None: whoever asks is
+            answered, which is for tests.
+    """
     say("starting a temporary Prefect server (takes a while; set PREFECT_API_URL to use one that runs already)")
     port = _free_port()
+    protection = {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}"}
+    if auth_string is not None:
+        protection["PREFECT_SERVER_API_AUTH_STRING"] = auth_string
     with tempfile.TemporaryFile("w+") as output:
         server = subprocess.Popen(  # noqa: S603 - our own module on our own interpreter
             [sys.executable, "-m", __name__, str(port)],
+            env={**os.environ, **protection},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -131,15 +170,18 @@ def _await_start(server: "subprocess.Popen[bytes]", url: str, output: IO[str]) -
     import httpx
 
     deadline = monotonic() + STARTUP_SECONDS
-    while monotonic() < deadline and server.poll() is None:
-        try:
-            if httpx.get(f"{url}/health", timeout=_TIMEOUT_SECONDS).is_success:
-                return
-        except httpx.HTTPError:
+    # One client without certificates: making a TLS context for each question would take a core from the booting server.
+    with httpx.Client(timeout=_TIMEOUT_SECONDS, verify=False, trust_env=False) as client:  # noqa: S501 - plain http
+        while monotonic() < deadline and server.poll() is None:
+            try:
+                if client.get(f"{url}/health").is_success:
+                    return
+            except httpx.HTTPError:
+                pass
             sleep(_POLL_SECONDS)
     output.seek(0)
-    last_words = output.read().strip().splitlines()[-1:] or ["it said nothing"]
-    raise PrefectUnavailableError(f"The temporary Prefect server did not start: {last_words[0]}")
+    last_line = output.read().strip().splitlines()[-1:] or ["it said nothing"]
+    raise PrefectUnavailableError(f"The temporary Prefect server did not start: {last_line[0]}")
 
 
 def _free_port() -> int:

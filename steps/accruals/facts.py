@@ -26,6 +26,15 @@ class PeriodFacts:
     """The last day, included."""
     status: PeriodStatus = PeriodStatus.ACTIVE
     status_change_date: date | None = None
+    created_on: date | None = None
+    """The day from which the CRM had the enrollment; None: not known."""
+
+    def was_known(self, day: date) -> bool:
+        """Whether the enrollment existed at the end of `day` (vendors/fourgeeks.md: no replay may see it before).
+
+        One that was entered after its course was over is a record of the past: its creation says nothing.
+        """
+        return self.created_on is None or self.created_on <= day or self.created_on > self.end
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,10 +119,11 @@ def _documents(chunk: Chunk, amount: ColumnElement[Any]) -> Query:
 
 def _periods(chunk: Chunk) -> Query:
     contract_id, period = _PERIOD.contract_id, _PERIOD
-    days = (as_text(day) for day in (period.start_date, period.end_date, period.status_change_date))
+    dates = period.start_date, period.end_date, period.status_change_date, period.created_on
+    days = (as_text(day) for day in dates)
     return (
         select(contract_id, period.id, period.external_id, period.status, *days)
-        .where(chunk.holds(contract_id))
+        .where(chunk.holds(contract_id), period.voided_at.is_(None))
         .order_by(contract_id, period.id)
     )
 
@@ -137,7 +138,7 @@ def _pages(chunk: Chunk) -> Query:
 
 
 def _period(row: StoredRow) -> PeriodFacts:
-    _, period_id, external_id, status, start, end, changed = row
+    _, period_id, external_id, status, start, end, changed, created = row
     return PeriodFacts(
         period_id,
         external_id,
@@ -145,6 +146,7 @@ def _period(row: StoredRow) -> PeriodFacts:
         read_day(end, f"the end of period {external_id}"),
         read_status(status, PERIOD_STATUS, f"period {external_id}"),
         read_optional_day(changed, f"the status change of period {external_id}"),
+        read_optional_day(created, f"the creation of period {external_id}"),
     )
 
 

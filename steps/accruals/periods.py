@@ -1,7 +1,7 @@
 """Periods as they stood on a month's last day, and whose each day is (accruals.md, Words and Counting sessions)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -61,7 +61,13 @@ def change_date(period: PeriodFacts) -> date:
 
 
 def as_of(period: PeriodFacts, day: date) -> PeriodAsOf:
-    """The period as it stood on `day`: `ACTIVE` until the change to another status is not after it."""
+    """The period as it stood on `day`: `ACTIVE` until the change to another status is not after it.
+
+    One that was not known on `day` is `ACTIVE` and begins when it became known, at the earliest.
+    """
+    if period.created_on is not None and not period.was_known(day):
+        later = replace(period, start=max(period.start, period.created_on))
+        return PeriodAsOf(later, PeriodStatus.ACTIVE, period.end)
     if period.status is PeriodStatus.ACTIVE or change_date(period) > day:
         return PeriodAsOf(period, PeriodStatus.ACTIVE, period.end)
     return PeriodAsOf(period, period.status, min(period.end, change_date(period)))

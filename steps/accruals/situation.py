@@ -62,8 +62,13 @@ class Situation:
 
     @cached_property
     def periods(self) -> tuple[PeriodAsOf, ...]:
-        """Each with its status as of the month's last day."""
-        return tuple(as_of(period, self.month.last) for period in self.facts.periods)
+        """Those that were known on the month's last day, each with its status as of it.
+
+        If none was known yet, they all count as periods that are still to begin: what somebody is known to be
+        enrolled in by now is no resignation (rows 13 to 17), and nothing is accrued before it was known.
+        """
+        known = [period for period in self.facts.periods if period.was_known(self.month.last)]
+        return tuple(as_of(period, self.month.last) for period in known or self.facts.periods)
 
     @cached_property
     def last_period(self) -> PeriodAsOf | None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 
-from steps.connectors.json_value import Json, NoJsonNumberError, parse_json
+from steps.connectors.json_value import Json, UnusableJsonError, parse_json, storable
 from steps.errors import (
     VendorAuthError,
     VendorError,
@@ -51,19 +51,21 @@ class Answer:
 
         Raises:
             CutShortError: it begins as JSON, or is empty.
-            VendorPayloadError: it is something else, such as the web app's page.
+            VendorPayloadError: it holds what nobody can use, or is something else, such as the web app's page.
         """
         try:
             return parse_json(self.body, parse_float)
-        except (ValueError, RecursionError) as error:
+        except UnusableJsonError as error:
+            verdict = f"the answer cannot be used: {error}"
+            raise VendorPayloadError(self.vendor, self.request, verdict, status=self.status) from error
+        except ValueError as error:
             raise self._not_json(error) from error
 
     def _not_json(self, error: Exception) -> VendorPayloadError:
         start = self.body.lstrip()[:1]
-        if start in (b"", b"[", b"{") and not isinstance(error, NoJsonNumberError):
-            return CutShortError(
-                self.vendor, self.request, f"the JSON of the answer is cut short ({error})", status=self.status
-            )
+        if start in (b"", b"[", b"{"):
+            verdict = f"the JSON of the answer is cut short or damaged ({error})"
+            return CutShortError(self.vendor, self.request, verdict, status=self.status)
         what = "an HTML page" if start == b"<" else "no JSON"
         return VendorPayloadError(
             self.vendor,
@@ -73,12 +75,16 @@ class Answer:
             status=self.status,
         )
 
+    def is_page(self) -> bool:
+        """Whether the body is HTML, as of a path that no API has."""
+        return self.body.lstrip()[:1] == b"<"
+
     def reason(self) -> str:
         """What the vendor says went wrong, short and without secrets."""
         try:
-            body = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return snippet("an HTML page" if self.body.lstrip()[:1] == b"<" else self.text)
+            body = parse_json(self.body, float)
+        except ValueError:
+            return snippet("an HTML page" if self.is_page() else self.text)
         return snippet(reason_of(body))
 
     def retry_after(self) -> float | None:
@@ -107,7 +113,7 @@ def reason_of(body: Json) -> str:
 
 def snippet(text: str) -> str:
     """One short line. Redacted before it is cut: half a secret would be shown otherwise."""
-    line = " ".join(redact_emails(redact(text)).split())
+    line = " ".join(redact_emails(redact(storable(text))).split())
     return line if len(line) <= _LONGEST_SNIPPET else f"{line[:_LONGEST_SNIPPET]}..."
 
 

@@ -6,7 +6,7 @@ import httpx
 
 from steps.connectors.credentials import address, credential
 from steps.connectors.http import Ask, HttpRules, Limits, Site, VendorHttp
-from steps.connectors.json_value import Json
+from steps.connectors.json_value import Json, finite_float
 from steps.errors import VendorPayloadError
 from steps.settings import SyncSettings, required
 
@@ -50,7 +50,14 @@ def call_backend(
     base_url = address("SYNC_BACKEND_URL", required("SYNC_BACKEND_URL", settings.backend_url, "the remote backend"))
     token = credential("SYNC_API_TOKEN", settings.api_token, "the backend") if settings.api_token else None
     site = Site(
-        VENDOR, base_url, _CALLS_PER_SECOND, _ADVICE, _TRANSIENT, rules, repeat_unanswered=False, parse_float=float
+        VENDOR,
+        base_url,
+        _CALLS_PER_SECOND,
+        _ADVICE,
+        _TRANSIENT,
+        rules,
+        repeat_unanswered=False,
+        parse_float=finite_float,
     )
     request = Ask("POST", endpoint, query=parameters, body=parameters)
     with VendorHttp(site, _OptionalBearerAuth(token)) as http:

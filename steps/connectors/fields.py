@@ -5,11 +5,13 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from steps.connectors.json_value import Json
+from steps.connectors.json_value import Json, is_repaired
 from steps.domain.money import ZERO, parse_amount
 
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2100
 """Outside, a date is a fault of the record: 0, milliseconds read as seconds."""
+LONGEST_IDENTIFIER = 200
+"""Characters; the vendors' own have 36 at most, and a database's index takes some 2,000."""
 
 
 def is_empty(value: Json) -> bool:
@@ -60,11 +62,23 @@ def identifier(row: dict[str, Any], name: str = "id") -> str:
     """The id of a record.
 
     Raises:
-        FieldError: there is none.
+        FieldError: there is none, or none that can be one.
     """
-    value = code(row, name)
+    value = reference(row, name)
     if not value:
         raise FieldError(f"{name} is missing")
+    return value
+
+
+def reference(row: dict[str, Any], name: str = "id") -> str:
+    """The id of another record; empty when there is none.
+
+    Raises:
+        FieldError: it is too long to be one, or characters of it are lost: it would be another one's.
+    """
+    value = code(row, name)
+    if len(value) > LONGEST_IDENTIFIER or is_repaired(value):
+        raise FieldError(f"{name} {value[:20]!r}... is no id")
     return value
 
 

@@ -1,5 +1,6 @@
 """The 4Geeks CRM, BreatheCode API (vendors/fourgeeks.md)."""
 
+import time
 from dataclasses import replace
 
 import httpx
@@ -7,7 +8,7 @@ import httpx
 from steps.connectors.connector import Connector
 from steps.connectors.credentials import address
 from steps.connectors.fields import record
-from steps.connectors.fourgeeks_login import CHECK_USER, VENDOR, Account, TokenAuth
+from steps.connectors.fourgeeks_login import CHECK_USER, VENDOR, Account, TokenAuth, explain
 from steps.connectors.fourgeeks_payloads import Enrollment, Student, parse_enrollment, parse_student
 from steps.connectors.http import USUAL, Ask, HttpRules, Site, VendorHttp, VendorTimeoutError
 from steps.connectors.json_value import Json
@@ -21,13 +22,14 @@ __all__ = ["Enrollment", "FourgeeksConnector", "Student", "open_fourgeeks"]
 
 SMALLEST_PAGE = 10
 """Rows below which a time-out is not the page's fault."""
+READ_AGAIN = 3
+"""How often a list that moved while it was read is read again, after a pause that grows."""
 _OUT_OF_TIME = (503, 504)
 """The hosting router cuts a request after about 30 s, and a large page is slow to compute."""
 _ADVICE = {
     400: "check FOURGEEKS_ACADEMY_ID",
     401: CHECK_USER,
     403: "the user's role in this academy lacks the capability, or FOURGEEKS_ACADEMY_ID is wrong",
-    404: "check FOURGEEKS_BASE_URL",
 }
 _STUDENTS = Ask("GET", "/auth/academy/student", {"sort": "id"})
 _ENROLLMENTS = Ask("GET", "/admissions/academy/cohort/user", {"roles": "STUDENT", "sort": "id", "cache": "false"})
@@ -48,7 +50,9 @@ class FourgeeksConnector(Connector):
         base_url = address("FOURGEEKS_BASE_URL", settings.base_url)
         self._academies, self._limit = settings.academy_id, settings.page_size
         self._auth = TokenAuth(Account(base_url, username, password, settings.rate, rules))
-        super().__init__(VendorHttp(Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules), self._auth))
+        self._retry = rules.retry
+        site = Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules, explain=explain)
+        super().__init__(VendorHttp(site, self._auth))
 
     def students(self) -> Listing[Student]:
         """Every student profile, invited and deleted ones included."""
@@ -67,14 +71,24 @@ class FourgeeksConnector(Connector):
         return every
 
     def _whole_list(self, request: Ask, rows: Rows, academy: str) -> Rows:
-        """One academy's list, read again once when it moved meanwhile: paging by offset skips and repeats rows then."""
+        """One academy's list, read again when it moved meanwhile: paging by offset skips and repeats rows then.
+
+        Raises:
+            VendorPayloadError: it moved each time.
+        """
+        for again in range(1, READ_AGAIN + 1):
+            if self._is_read_whole(request, rows, academy):
+                return rows
+            pause = min(self._retry.longest_wait, self._retry.first_wait * 4**again)
+            say(f"{VENDOR}: the list of {rows.entity_type}s moved while it was read: again in {pause:g} s")
+            time.sleep(pause)
+            rows = rows.emptied()
         if self._is_read_whole(request, rows, academy):
             return rows
-        say(f"{VENDOR}: the list of {rows.entity_type}s moved while it was read: once more")
-        rows = rows.emptied()
-        if self._is_read_whole(request, rows, academy):
-            return rows
-        verdict = f"{len(rows)} different rows in academy {academy} are not what `count` says, twice: it is not whole"
+        verdict = (
+            f"{len(rows)} different rows in academy {academy} are not what `count` says, {READ_AGAIN + 1} times:"
+            " the list is not whole"
+        )
         raise VendorPayloadError(VENDOR, str(request), verdict)
 
     def _is_read_whole(self, request: Ask, rows: Rows, academy: str) -> bool:

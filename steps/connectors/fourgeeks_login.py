@@ -1,6 +1,7 @@
 """The login of the 4Geeks CRM: one token per address and user, kept for the life of the process (vendors/fourgeeks.md).
 
-A login gives the same token while it is valid, so asking once is enough; it is never written anywhere.
+A login gives the same token while it is valid, so asking once is enough: a token that an early login brought again is
+kept until it is refused. It is never written anywhere.
 """
 
 import threading
@@ -13,11 +14,20 @@ import httpx
 from steps.connectors.answers import Answer
 from steps.connectors.fields import moment, record, text
 from steps.connectors.http import USUAL, Ask, HttpRules, Site, VendorHttp
-from steps.errors import VendorAuthError, VendorError, VendorPayloadError
+from steps.errors import VendorAuthError, VendorError, VendorNotFoundError, VendorPayloadError
 from tracking.redaction import register_secret
 
 VENDOR = "fourgeeks"
 CHECK_USER = "check FOURGEEKS_USERNAME and FOURGEEKS_PASSWORD"
+_NO_SUCH_PATH = "check FOURGEEKS_BASE_URL: it ends with the version, as in .../v1"
+_CREDENTIALS_ARE_RIGHT = (
+    "inactive user",
+    "user inactive",
+    "validate your email",
+    "academy is not active",
+    "academy is deleted",
+)
+"""In the vendor's sentence: the account or the academy is closed, so no other password or role would help."""
 _PATH = "/auth/login/"
 """With its last slash: without it the POST is redirected and becomes a GET."""
 _MARGIN = timedelta(minutes=5)
@@ -33,6 +43,26 @@ class Account:
     password: str
     rate: float
     rules: HttpRules = USUAL
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Whose token it is."""
+        return self.base_url, self.username
+
+
+@dataclass(frozen=True)
+class _Login:
+    """What the last login of an account brought."""
+
+    token: str
+    expires_at: datetime | None
+    brought_again: bool = False
+    """The login before brought the same token: there is no other before this one dies."""
+
+    def is_due(self) -> bool:
+        """Whether the token is about to die and another login may bring a new one."""
+        soon = self.expires_at is not None and self.expires_at - _MARGIN <= datetime.now(UTC)
+        return soon and not self.brought_again
 
 
 class TokenAuth(httpx.Auth):
@@ -52,10 +82,10 @@ class TokenAuth(httpx.Auth):
 
     def forget(self) -> None:
         """The token was refused: the next login asks the vendor, unless another connector has done so meanwhile."""
-        key = (self._account.base_url, self._account.username)
         with _lock:
-            if _tokens.get(key, ("", None))[0] == self._token:
-                _tokens.pop(key, None)
+            known = _tokens.get(self._account.key)
+            if known is not None and known.token == self._token:
+                del _tokens[self._account.key]
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Put the token on the request."""
@@ -63,22 +93,22 @@ class TokenAuth(httpx.Auth):
         yield request
 
 
-_tokens: dict[tuple[str, str], tuple[str, datetime | None]] = {}
+_tokens: dict[tuple[str, str], _Login] = {}
 _lock = threading.RLock()
 
 
 def _token(account: Account) -> str:
-    key = (account.base_url, account.username)
     with _lock:
-        token, expires_at = _tokens.get(key, ("", None))
-        if not token or (expires_at is not None and expires_at - _MARGIN <= datetime.now(UTC)):
+        known = _tokens.get(account.key)
+        if known is None or known.is_due():
             token, expires_at = _log_in(account)
-            _tokens[key] = (token, expires_at)
-        return token
+            known = _Login(token, expires_at, brought_again=known is not None and known.token == token)
+            _tokens[account.key] = known
+        return known.token
 
 
 def _log_in(account: Account) -> tuple[str, datetime | None]:
-    site = Site(VENDOR, account.base_url, account.rate, {}, rules=account.rules, explain=_explain)
+    site = Site(VENDOR, account.base_url, account.rate, {}, rules=account.rules, explain=_explain_login)
     request = Ask("POST", _PATH, body={"email": account.username, "password": account.password})
     with VendorHttp(site) as http:
         answer = http.ask(request)
@@ -92,9 +122,23 @@ def _log_in(account: Account) -> tuple[str, datetime | None]:
     return token, expires_at
 
 
-def _explain(answer: Answer) -> VendorError | None:
-    """A refused login is a 400, and a 403 while the email is not validated."""
-    if answer.status not in (400, 401, 403):
-        return None
+def explain(answer: Answer) -> VendorError | None:
+    """Answers whose status alone says too little, or would give wrong advice (vendors/fourgeeks.md, last section)."""
+    status, reason = answer.status, answer.reason()
+    if status == httpx.codes.NOT_FOUND and answer.is_page():
+        return VendorNotFoundError(VENDOR, answer.request, f"404 ({reason}); {_NO_SUCH_PATH}", status=status)
+    if status in _REFUSED and any(sentence in reason.lower() for sentence in _CREDENTIALS_ARE_RIGHT):
+        return VendorAuthError(VENDOR, answer.request, f"{status} ({reason})", status=status)
+    return None
+
+
+_REFUSED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+
+
+def _explain_login(answer: Answer) -> VendorError | None:
+    """A refused login is a 400, or one of those that `explain` knows."""
+    known = explain(answer)
+    if known is not None or answer.status not in (httpx.codes.BAD_REQUEST, *_REFUSED):
+        return known
     verdict = f"{answer.status} ({answer.reason()}): the login is refused; {CHECK_USER}"
     return VendorAuthError(VENDOR, answer.request, verdict, status=answer.status)

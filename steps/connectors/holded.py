@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from steps.connectors.holded_payloads import (
     Document,
     IncomeAccount,
     parse_contact,
+    parse_document,
     parse_income_account,
 )
 from steps.connectors.http import USUAL, Ask, HttpRules, Site, VendorHttp
@@ -27,20 +29,20 @@ from steps.connectors.rows import Rows, id_of, parse_row
 from steps.domain.invoice import DocumentKind
 from steps.domain.months import MonthWindow
 from steps.errors import (
-    RecordRejectedError,
     VendorAuthError,
     VendorError,
     VendorPayloadError,
     VendorRejectedError,
 )
-from steps.progress import conclude, say
+from steps.progress import say
 from steps.settings import HoldedSettings, SyncSettings
 
 __all__ = ["Contact", "Document", "DocumentPages", "HoldedConnector", "IncomeAccount", "open_holded"]
 
 VENDOR = "holded"
 PAGE_SIZE = 500
-"""Documents per answer, and the most there can be: a shorter page is the last (vendors/holded.md, Pagination)."""
+"""Documents asked for per answer. A server may cap pages at fewer, so only an empty page is the end
+(vendors/holded.md, Pagination)."""
 _CHECK_KEY = "check HOLDED_API_KEY"
 _ADVICE = {
     400: "check the request and HOLDED_BASE_URL",
@@ -121,11 +123,15 @@ class HoldedConnector(Connector):
         for page in self._pages(path, query):
             new = rows.add(page)
             say(f"{VENDOR}: {len(rows)} {kind.value.replace('_', ' ')}s read ({window})")
-            if len(page) < PAGE_SIZE:
-                break
             if not new:
-                raise VendorPayloadError(VENDOR, f"GET {path}", "a full page repeats: the vendor ignores `page`")
+                _require_whole(f"GET {path}", page, rows)
+                break
         return DocumentPages.of_rows(rows, kind, self._zone)
+
+    def document(self, kind: DocumentKind, document_id: str) -> Document | None:
+        """One document that a list lacks; None when the vendor has none with this id (404, 400)."""
+        parse = partial(parse_document, kind, self._zone)
+        return self._one(kind.value, f"/documents/{DOC_TYPES[kind]}", document_id, parse)
 
     def _unpaged(self, entity_type: str, path: str, noun: str) -> Rows:
         """A list whose page size nobody knows: ask on until a page is empty or brings nothing new."""
@@ -147,7 +153,12 @@ class HoldedConnector(Connector):
             number += 1
 
     def _one(self, entity_type: str, path: str, external_id: str, parse: Callable[[dict[str, Any]], One]) -> One | None:
-        """One record by id; one that cannot be read counts as unknown, so that it costs its document and no more."""
+        """One record by id; None when the vendor has none.
+
+        Raises:
+            VendorError: the answer says neither.
+            RecordRejectedError: the vendor has it, and its fields cannot be read.
+        """
         if not external_id.strip():
             return None  # the path without an id is the list
         request = Ask("GET", f"{path}/{quote(external_id.strip(), safe='')}")
@@ -161,11 +172,7 @@ class HoldedConnector(Connector):
             raise
         if id_of(answer) != external_id.strip():
             raise _soft_failure(request, answer, "another record than asked for")
-        try:
-            return parse_row(entity_type, answer, parse)
-        except RecordRejectedError as error:
-            conclude(f"{VENDOR}: {error}")
-            return None
+        return parse_row(entity_type, answer, parse)
 
 
 def open_holded(settings: HoldedSettings | None = None, rules: HttpRules = USUAL) -> HoldedConnector:
@@ -175,6 +182,19 @@ def open_holded(settings: HoldedSettings | None = None, rules: HttpRules = USUAL
         ConfigError: a setting is missing or wrong.
     """
     return HoldedConnector(settings or HoldedSettings.load(), rules=rules)
+
+
+def _require_whole(request: str, page: list[Any], rows: Rows) -> None:
+    """Judge the last page of a document list, which brought nothing new: is it the end?
+
+    An empty page is. So is one that repeats a short list whole, from a server that ignores `page`. A full page, or one
+    after others, must not repeat: whatever comes after it would be lost.
+
+    Raises:
+        VendorPayloadError: the page repeats, and the list may go on after it.
+    """
+    if page and (len(page) >= PAGE_SIZE or len(page) < len(rows)):
+        raise VendorPayloadError(VENDOR, request, f"a page repeats: the list is not whole ({len(rows)} rows were read)")
 
 
 def _timestamp(moment: datetime) -> int:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from steps.connectors.fields import amount, child, children, code, identifier, is_empty, text, unix_day
+from steps.connectors.fields import amount, child, children, code, identifier, is_empty, reference, text, unix_day
 from steps.connectors.json_value import plain
 from steps.domain.client import normalize_email
 from steps.domain.invoice import DocumentKind
@@ -105,7 +105,7 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
     return Document(
         id=identifier(row),
         kind=kind,
-        contact_id=text(row, "contact") or None,
+        contact_id=reference(row, "contact") or None,
         contact_name=text(row, "contactName"),
         number=code(row, "docNumber") or None,
         day=unix_day(row, "date", zone),
@@ -114,7 +114,7 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
         tax=amount(row, "tax", optional=True),
         currency=_currency(row),
         status=_status(row),
-        line_accounts=tuple(account for line in children(row, "products") if (account := text(line, "account"))),
+        line_accounts=tuple(account for line in children(row, "products") if (account := reference(line, "account"))),
         source_invoice_id=_source_invoice(row),
         raw=plain(row),
     )
@@ -134,4 +134,4 @@ def _status(row: dict[str, Any]) -> str:
 
 def _source_invoice(row: dict[str, Any]) -> str | None:
     source = child(row, "from")
-    return (text(source, "id") or None) if text(source, "docType") == "invoice" else None
+    return (reference(source) or None) if text(source, "docType") == "invoice" else None

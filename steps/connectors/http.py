@@ -16,6 +16,7 @@ import httpx
 import stamina
 
 from steps.connectors.answers import TRANSIENT, Answer, CutShortError, error_of
+from steps.connectors.deadline import Deadline, DeadlineExceededError
 from steps.connectors.json_value import Json
 from steps.connectors.rate_limit import limiter_of, wait_for_throttle
 from steps.errors import VendorError, VendorPayloadError, VendorUnavailableError
@@ -60,7 +61,7 @@ class Limits:
     connect: float = 10.0
     read: float = 60.0
     whole: float = 120.0
-    """For one answer from the request to its last byte, so that a server that drips cannot hold a run."""
+    """For one exchange from connecting to the last byte, so that a server that drips cannot hold a run."""
     body_bytes: int = 64 * 1024 * 1024
 
 
@@ -124,8 +125,11 @@ class VendorHttp:
 
     def __init__(self, site: Site, auth: httpx.Auth | None = None, headers: Mapping[str, str] | None = None) -> None:
         self._site = site
+        self.one_attempt = False
+        """Whether a request is sent once only, whatever the policy says."""
         self._limiter = limiter_of(site.vendor, site.base_url, site.rate)
         limits = site.rules.limits
+        self._deadline = Deadline(limits.whole)
         self._client = httpx.Client(
             base_url=site.base_url,
             auth=auth,
@@ -158,7 +162,7 @@ class VendorHttp:
         try:
             for attempt in stamina.retry_context(
                 on=patience,
-                attempts=request.attempts or policy.attempts,
+                attempts=1 if self.one_attempt else request.attempts or policy.attempts,
                 timeout=policy.total,
                 wait_initial=policy.first_wait,
                 wait_max=policy.longest_wait,
@@ -199,17 +203,24 @@ class VendorHttp:
             VendorUnavailableError: it took too long, or the connection was dropped.
             VendorPayloadError: the answer is too large, or cannot be a vendor's.
         """
-        vendor, deadline = self._site.vendor, time.monotonic() + self._site.rules.limits.whole
+        vendor = self._site.vendor
         try:
-            with self._client.stream(
-                request.method,
-                request.path,
-                params=dict(request.query) or None,
-                json=request.body,
-                headers=dict(request.headers),
-            ) as response:
-                body = self._read(request, response, deadline)
+            with (
+                self._deadline.limited(),
+                self._client.stream(
+                    request.method,
+                    request.path,
+                    params=dict(request.query) or None,
+                    json=request.body,
+                    headers=dict(request.headers),
+                    extensions=self._deadline.extensions,
+                ) as response,
+            ):
+                body = self._read(request, response)
                 return Answer(vendor, str(request), response.status_code, response.headers, body)
+        except DeadlineExceededError as error:
+            verdict = f"the answer did not end within {self._site.rules.limits.whole:g} s"
+            raise VendorTimeoutError(vendor, str(request), verdict) from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             failure = VendorUnavailableError(vendor, str(request), f"no connection ({error}); is the base URL right?")
             raise TryAgainError(failure) from error
@@ -222,14 +233,11 @@ class VendorHttp:
         except httpx.TransportError as error:
             raise VendorUnavailableError(vendor, str(request), f"the connection was dropped ({error})") from error
 
-    def _read(self, request: Ask, response: httpx.Response, deadline: float) -> bytes:
+    def _read(self, request: Ask, response: httpx.Response) -> bytes:
         limits, body = self._site.rules.limits, bytearray()
         for chunk in response.iter_bytes():
             body += chunk
             if len(body) > limits.body_bytes:
                 verdict = f"the answer is larger than {limits.body_bytes} bytes"
                 raise VendorPayloadError(self._site.vendor, str(request), verdict, status=response.status_code)
-            if time.monotonic() > deadline:
-                verdict = f"the answer did not end within {limits.whole:g} s"
-                raise VendorTimeoutError(self._site.vendor, str(request), verdict)
         return bytes(body)

@@ -26,7 +26,7 @@ def explain(answer: Answer) -> VendorError | None:
         return None
     try:
         body = parse_json(answer.body)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     if not isinstance(body, dict) or body.get("code") != "validation_error":
         return None

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from steps.connectors.fields import record
-from steps.connectors.json_value import Json, plain
+from steps.connectors.fields import LONGEST_IDENTIFIER, record
+from steps.connectors.json_value import Json, RepairedRecord, plain
 from steps.connectors.listing import Listing
 from steps.errors import RecordRejectedError
 
@@ -62,13 +62,19 @@ class Rows:
         self.rejected.append(RecordRejectedError(self.entity_type, key, message, both))
 
     def parse(self, parse: Callable[[dict[str, Any]], Parsed]) -> Listing[Parsed]:
-        """Each row by itself: a fault in one does not touch the others."""
+        """Each row by itself: a fault in one does not touch the others.
+
+        A row with characters that cannot be stored is taken without them, and is among the rejected ones besides.
+        """
         listing: Listing[Parsed] = Listing([], list(self.rejected))
         for row in self._by_key.values():
             try:
                 listing.records.append(parse_row(self.entity_type, row, parse))
             except RecordRejectedError as error:
                 listing.rejected.append(error)
+            else:
+                if isinstance(row, RepairedRecord):
+                    listing.rejected.append(_repaired(self.entity_type, row))
         return listing
 
 
@@ -86,7 +92,18 @@ def parse_row(entity_type: str, row: Json, parse: Callable[[dict[str, Any]], Par
         raise RecordRejectedError(entity_type, external_id, message, plain(row)) from error
 
 
+def _repaired(entity_type: str, row: Json) -> RecordRejectedError:
+    return RecordRejectedError(
+        entity_type,
+        id_of(row),
+        f"{entity_type} {id_of(row)} holds characters that cannot be stored (bytes that are no UTF-8, NUL, or half of a"
+        " surrogate pair): taken with U+FFFD instead",
+        plain(row),
+    )
+
+
 def id_of(row: Json) -> str:
-    """The id of a raw row as text; empty when it has none."""
+    """The id of a raw row as text; empty when it has none that can be one."""
     value = row.get("id") if isinstance(row, dict) else None
-    return str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    text = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return text if len(text) <= LONGEST_IDENTIFIER else ""

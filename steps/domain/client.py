@@ -49,6 +49,6 @@ class ClientExternalId(SQLModel, table=True):
 
 
 def normalize_email(value: str | None) -> str | None:
-    """Trimmed and lower case; None when it is no address at all ("", "n/a", two addresses in one field)."""
+    """Trimmed and lower case; None when it is no address at all ("", "n/a", two in one field, characters lost)."""
     email = (value or "").strip().lower()
-    return email if _EMAIL.fullmatch(email) else None
+    return email if _EMAIL.fullmatch(email) and "\ufffd" not in email else None

@@ -1,15 +1,21 @@
-"""A contract's amount, date and currency: always summed up anew from its documents, never added to."""
+"""A contract's amount, date and currency: always summed up anew from its documents, never added to.
+
+A contract that lost its last document is closed here, since nothing is sold by it any more (`_close_contracts`).
+"""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
+from sqlalchemy import delete
 from sqlmodel import Session, col
 
-from steps.domain.contract import ServiceContract
+from steps.domain.accrual import AccrualStatus, ContractAccrual
+from steps.domain.contract import ContractStatus, ServiceContract
 from steps.domain.invoice import Invoice
 from steps.domain.money import ZERO
-from steps.domain.rows import Row, merge_rows, select_in
+from steps.domain.rows import Row, chunks, merge_rows, select_in, set_by_id
+from steps.errors import RecordRejectedError
 
 AmountCounted = Callable[[Row], Decimal]
 """What a document counts, given its `total_amount` and `net_amount` (`SYNC_ACCRUAL_BASIS`)."""
@@ -30,13 +36,25 @@ _CONTRACT = (
     ServiceContract.contract_amount,
     ServiceContract.contract_currency,
 )
+_STATE = (
+    ContractAccrual.contract_id,
+    ContractAccrual.accrued_amount,
+    ContractAccrual.sessions_accrued,
+    ContractAccrual.last_month,
+)
 
 
-def recompute_contracts(session: Session, contract_ids: Iterable[int], amount_counted: AmountCounted) -> None:
-    """Bring contracts up to date after their documents changed. Their status is the accruals' and is not touched.
+def recompute_contracts(
+    session: Session, contract_ids: Iterable[int], amount_counted: AmountCounted
+) -> list[RecordRejectedError]:
+    """Bring contracts up to date after their documents changed.
 
     `contract_date` is the date of the first document that is not void; a contract that has none left keeps its date and
-    has an amount of 0. Sums are made here, in Decimals: SQLite would add binary floats.
+    has an amount of 0. Sums are made here, in Decimals: SQLite would add binary floats. The status is the accruals' and
+    is not touched, except for a contract that has no document left, or that has one again.
+
+    Returns:
+        A problem for each contract that has no document left.
     """
     wanted = sorted(set(contract_ids))
     documents: dict[int, list[Row]] = defaultdict(list)
@@ -45,6 +63,64 @@ def recompute_contracts(session: Session, contract_ids: Iterable[int], amount_co
     contracts = select_in(session, _CONTRACT, ServiceContract.id, wanted)
     rows = [contract | _totals(documents[contract["id"]], amount_counted) for contract in contracts]
     merge_rows(session, ServiceContract, rows, ("id",))
+    emptied = [contract for contract in contracts if not documents[contract["id"]]]
+    _reopen_contracts(session, (contract["id"] for contract in contracts if documents[contract["id"]]))
+    return _close_contracts(session, emptied)
+
+
+def _close_contracts(session: Session, contracts: Sequence[Row]) -> list[RecordRejectedError]:
+    """Cancel contracts without documents: there is nothing left to accrue.
+
+    What was accrued stays, and makes `remaining_amount_to_accrue` negative: the next month that is accrued posts it
+    back (accruals.md, row 5). The accruals then do not touch the contract again, until it has a document (row 6).
+    """
+    ids = [contract["id"] for contract in contracts]
+    states = {row["contract_id"]: row for row in select_in(session, _STATE, ContractAccrual.contract_id, ids)}
+    closed = [_closed_state(contract_id, states.get(contract_id)) for contract_id in ids]
+    merge_rows(session, ContractAccrual, closed, ("contract_id",))
+    set_by_id(session, ServiceContract, "status", dict.fromkeys(ids, ContractStatus.CANCELED.value))
+    return [
+        _without_documents(contract, state["accrued_amount"]) for contract, state in zip(contracts, closed, strict=True)
+    ]
+
+
+def _closed_state(contract_id: int, state: Row | None) -> Row:
+    accrued, sessions = (state["accrued_amount"], state["sessions_accrued"]) if state else (ZERO, 0)
+    return {
+        "contract_id": contract_id,
+        "total_to_accrue": ZERO,
+        "accrued_amount": accrued,
+        "remaining_amount_to_accrue": -accrued,
+        "total_sessions_to_accrue": sessions,
+        "sessions_accrued": sessions,
+        "remaining_sessions_to_accrue": 0,
+        "accrual_status": AccrualStatus.COMPLETED.value,
+        "last_month": state["last_month"] if state else None,
+    }
+
+
+def _reopen_contracts(session: Session, contract_ids: Iterable[int]) -> None:
+    """Make contracts that have a document again as if they had never been without.
+
+    Those that the accruals never decided about, that is: `COMPLETED` without a month is what `_close_contracts` leaves.
+    The others are reopened by the accruals (accruals.md, row 6).
+    """
+    closed_here = col(ContractAccrual.last_month).is_(None), ContractAccrual.accrual_status == AccrualStatus.COMPLETED
+    states = select_in(session, (ContractAccrual.contract_id,), ContractAccrual.contract_id, contract_ids, *closed_here)
+    ids = [row["contract_id"] for row in states]
+    set_by_id(session, ServiceContract, "status", dict.fromkeys(ids, ContractStatus.ACTIVE.value))
+    for some in chunks(ids):
+        session.execute(delete(ContractAccrual).where(col(ContractAccrual.contract_id).in_(some)))
+
+
+def _without_documents(contract: Row, accrued: Decimal) -> RecordRejectedError:
+    message = f"contract {contract['id']} has no document any more: it is canceled and keeps no enrollment"
+    if accrued:
+        message += f"; the next month that is accrued takes back the {accrued} {contract['contract_currency']} accrued"
+    details = {name: contract[name] for name in ("client_id", "service_id", "contract_currency")}
+    return RecordRejectedError(
+        "service_contract", str(contract["id"]), message, {**details, "accrued_amount": str(accrued)}
+    )
 
 
 def _totals(documents: list[Row], amount_counted: AmountCounted) -> Row:

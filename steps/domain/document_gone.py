@@ -1,18 +1,18 @@
 """Documents the vendor no longer lists: kept, marked void and reported (interfaces.md, How records are matched)."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from steps.domain.invoice import Invoice
+from steps.domain.invoice import DocumentKind, Invoice
 from steps.domain.months import MonthWindow
 from steps.domain.rows import Row, set_by_id
 from steps.domain.vanished import refuse_if_most_are_gone
-from steps.errors import RecordRejectedError
+from steps.errors import RecordRejectedError, SuspiciousEmptyError
 
 _DOCUMENT: tuple[Any, ...] = (
     Invoice.id,
@@ -59,33 +59,79 @@ class GoneDocuments:
         ]
 
 
+def known_documents(session: Session, kind: DocumentKind, months: MonthWindow) -> dict[str, date]:
+    """The documents of a kind that the ledger has in these months and counts: id -> day."""
+    query = select(col(Invoice.external_id), col(Invoice.invoice_date)).where(
+        col(Invoice.kind) == kind,
+        col(Invoice.voided_at).is_(None),
+        col(Invoice.invoice_date) >= months.start,
+        col(Invoice.invoice_date) < months.end,
+    )
+    return {row.external_id: row.invoice_date for row in session.execute(query)}
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """What the vendor says of the documents that the ledger knows."""
+
+    span: MonthWindow
+    """The months that were read to their end; a document that moved to another of them is not gone."""
+    listed: Collection[str]
+    """Every id that was listed, or exists by id, readable or not."""
+    gone: Collection[str]
+    """Ids of which the vendor says, asked for each, that it has no such document."""
+    not_asked: Collection[str]
+    """Ids that are not listed, and too many to ask for."""
+
+
 def find_gone(
-    session: Session, window: MonthWindow, *, listed: Collection[str], span: MonthWindow, accept_loss: bool
+    session: Session, window: MonthWindow, upstream: Upstream, *, accept_loss: bool, void_unasked: bool
 ) -> GoneDocuments:
-    """Compare the ledger with what was listed.
+    """Compare the ledger with the vendor. Invoices and credit notes are judged apart.
 
     Args:
         session: any session.
         window: the months that are being imported; only their documents are voided.
-        listed: every id that the vendor listed in `span`, readable or not.
-        span: the months that were read to their end; a document that moved to another of them is not gone.
+        upstream: what was read.
         accept_loss: believe a list that lost most of what the ledger knows.
+        void_unasked: take those for gone that were too many to ask for.
 
     Raises:
-        SuspiciousEmptyError: it lost most, in the window or in the span.
+        SuspiciousEmptyError: it lost most, in the window or in the span; or too many in the window to ask for.
     """
+    span = upstream.span
     query = select(*_DOCUMENT).where(
         col(Invoice.invoice_date) >= min(window.start, span.start),
         col(Invoice.invoice_date) < max(window.end, span.end),
     )
     ledger: list[Row] = [dict(row) for row in session.execute(query).mappings()]
-    for months in (window, span):
-        known = [row for row in ledger if row["voided_at"] is None and row["invoice_date"] in months]
-        gone = [row for row in known if row["external_id"] not in listed]
-        if not accept_loss:
-            refuse_if_most_are_gone("holded", f"documents of {months}", known=known, gone=gone)
-    missing = [row for row in ledger if row["invoice_date"] in window and row["external_id"] not in listed]
-    return GoneDocuments(newly=[row for row in missing if row["voided_at"] is None], all=missing)
+    counted = [row for row in ledger if row["voided_at"] is None]
+    if not accept_loss:
+        for kind in DocumentKind:
+            of_kind = [row for row in counted if row["kind"] == kind]
+            for months in (window, span):
+                _refuse_loss([row for row in of_kind if row["invoice_date"] in months], upstream, kind, months)
+            _refuse_unasked([row for row in of_kind if row["invoice_date"] in window], upstream, kind, window)
+    gone = {*upstream.gone, *(upstream.not_asked if void_unasked else ())}
+    newly = [row for row in counted if row["invoice_date"] in window and row["external_id"] in gone]
+    void = [row for row in ledger if row["voided_at"] is not None and row["invoice_date"] in window]
+    return GoneDocuments(newly, [*newly, *(row for row in void if row["external_id"] not in upstream.listed)])
+
+
+def _refuse_loss(known: Sequence[Row], upstream: Upstream, kind: DocumentKind, months: MonthWindow) -> None:
+    missing = [row for row in known if row["external_id"] not in upstream.listed]
+    refuse_if_most_are_gone("holded", f"{kind.value}s of {months}", known=known, gone=missing)
+
+
+def _refuse_unasked(known: Sequence[Row], upstream: Upstream, kind: DocumentKind, months: MonthWindow) -> None:
+    unasked = [row for row in known if row["external_id"] in upstream.not_asked]
+    if unasked:
+        raise SuspiciousEmptyError(
+            "holded",
+            f"{kind.value}s of {months}",
+            f"{len(unasked)} of {len(known)} known records are missing from the list, and {len(upstream.not_asked)} of"
+            " the whole range are too many to ask for by id; if they are gone, set SYNC_ACCEPT_LOSS=true",
+        )
 
 
 def mark_void(session: Session, gone: GoneDocuments, now: datetime) -> None:

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session
+from sqlalchemy import exists
+from sqlmodel import Session, col
 
 from steps.domain.contract import ServiceContract
+from steps.domain.invoice import Invoice
 from steps.domain.period import PeriodStatus, ServicePeriod, period_status, service_type_of_slug
 from steps.domain.rows import Row, select_in
 from steps.domain.service import Service
@@ -19,12 +22,28 @@ from steps.errors import RecordRejectedError
 PeriodKey = tuple[int, str]
 """Contract id and cohort slug."""
 
-_CONTRACT = (ServiceContract.id, ServiceContract.client_id, ServiceContract.contract_date, Service.service_type)
+
+Course = tuple[int, str]
+"""Client id and cohort slug."""
+
+_CONTRACT: tuple[Any, ...] = (
+    ServiceContract.id,
+    ServiceContract.client_id,
+    ServiceContract.contract_date,
+    Service.service_type,
+    exists()
+    .where(col(Invoice.service_contract_id) == ServiceContract.id, col(Invoice.voided_at).is_(None))
+    .label("has_documents"),
+)
 _PERIOD = (
+    ServicePeriod.id,
     ServicePeriod.contract_id,
     ServicePeriod.external_id,
     ServicePeriod.status,
     ServicePeriod.status_change_date,
+    ServicePeriod.start_date,
+    ServicePeriod.created_on,
+    ServicePeriod.voided_at,
 )
 
 
@@ -59,6 +78,7 @@ class Seat:
     kickoff: date
     ending: date
     educational_status: str | None
+    created_on: date | None
     updated_on: date | None
 
     @property
@@ -72,35 +92,54 @@ class Contracts:
     """The contracts and periods of some clients."""
 
     by_client: Mapping[int, list[Row]]
-    """Each with `id`, `contract_date` and `service_type`."""
+    """Each with `id`, `contract_date`, `service_type` and `has_documents`: whether one is not void."""
     periods: Mapping[PeriodKey, Row]
+    """Void ones too."""
 
     @cached_property
-    def _clients(self) -> dict[int, int]:
-        return {contract["id"]: client_id for client_id, rows in self.by_client.items() for contract in rows}
+    def _by_id(self) -> dict[int, Row]:
+        return {contract["id"]: contract for rows in self.by_client.values() for contract in rows}
 
     def client_of(self, contract_id: int) -> int:
         """Whose contract it is."""
-        return self._clients[contract_id]
+        return int(self._by_id[contract_id]["client_id"])
+
+    def course_of(self, key: PeriodKey) -> Course:
+        """A period's client and cohort."""
+        return self.client_of(key[0]), key[1]
+
+    def has_documents(self, contract_id: int) -> bool:
+        """Whether anything is invoiced by it: a contract without documents keeps no enrollment."""
+        return bool(self._by_id[contract_id]["has_documents"])
+
+    @cached_property
+    def counted(self) -> list[PeriodKey]:
+        """The periods that are not void."""
+        return [key for key, row in self.periods.items() if row["voided_at"] is None]
 
     def contract_of(self, seat: Seat) -> int | None:
-        """The contract that a seat has or, if it has none yet, fits best; None if it fits none.
-
-        Nearest `contract_date` to the kickoff among those of the cohort's type; of two as near, the earlier date and
-        then the smaller id.
-        """
+        """The contract that a seat has or, if it has none yet, fits best; None if it fits none."""
         contracts = self.by_client.get(seat.client_id, [])
-        for contract in contracts:
-            if (contract["id"], seat.slug) in self.periods:
-                return int(contract["id"])
-        kind = service_type_of_slug(seat.slug)
-        fitting = [contract for contract in contracts if contract["service_type"] == kind]
-        if not fitting:
-            return None
-        nearest = min(
-            fitting, key=lambda each: (abs(each["contract_date"] - seat.kickoff), each["contract_date"], each["id"])
-        )
-        return int(nearest["id"])
+        own = [each for each in contracts if each["has_documents"] and (each["id"], seat.slug) in self.periods]
+        if own:
+            first = min(
+                own, key=lambda each: (self.periods[each["id"], seat.slug]["voided_at"] is not None, each["id"])
+            )
+            return int(first["id"])
+        return self.best_of((seat.client_id, seat.slug), seat.kickoff)
+
+    def best_of(self, course: Course, kickoff: date) -> int | None:
+        """The contract that an enrollment fits best, whichever it has; None if it fits none.
+
+        Nearest `contract_date` to the kickoff among those of the cohort's type that have documents; of two as near,
+        the earlier date and then the smaller id.
+        """
+        client_id, slug = course
+        kind = service_type_of_slug(slug)
+        contracts = self.by_client.get(client_id, [])
+        fitting = [each for each in contracts if each["has_documents"] and each["service_type"] == kind]
+        order = [(abs(each["contract_date"] - kickoff), each["contract_date"], each["id"]) for each in fitting]
+        return int(min(order)[2]) if order else None
 
 
 @dataclass
@@ -163,7 +202,15 @@ def _row(seat: Seat, contract_id: int, stored: Row | None, rules: PeriodRules) -
         "end_date": seat.ending,
         "status": status.value,
         "status_change_date": _status_change_date(seat, status, stored),
+        "created_on": _created_on(seat, stored),
+        "voided_at": None,  # it is listed and fits, so it counts (again)
     }
+
+
+def _created_on(seat: Seat, stored: Row | None) -> date | None:
+    """The first day of all: an enrollment that is taken out of its cohort and put back is a new row of the CRM."""
+    days = seat.created_on, stored["created_on"] if stored else None
+    return min((day for day in days if day is not None), default=None)
 
 
 def _status_change_date(seat: Seat, status: PeriodStatus, stored: Row | None) -> date | None:

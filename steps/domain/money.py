@@ -7,6 +7,7 @@ from typing import Any
 CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
 LARGEST = Decimal("999999999999.99")
+_LONGEST_SHOWN = 100
 
 
 def to_cents(exact: Fraction | Decimal) -> Decimal:
@@ -28,7 +29,12 @@ def parse_amount(value: Any) -> Decimal:
     try:
         amount = Decimal(str(value).strip())  # a bool, a list or None becomes a text that is no number
     except InvalidOperation:
-        raise ValueError(f"{value!r} is not an amount; a number such as 1234.56 is expected") from None
-    if not amount.is_finite() or abs(amount) > LARGEST:
-        raise ValueError(f"{value!r} is not an amount between -{LARGEST} and {LARGEST}")
+        raise ValueError(f"{_shown(value)} is not an amount; a number such as 1234.56 is expected") from None
+    if not amount.is_finite() or not -LARGEST <= amount <= LARGEST:
+        raise ValueError(f"{_shown(value)} is not an amount between -{LARGEST} and {LARGEST}")
     return to_cents(amount)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

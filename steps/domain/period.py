@@ -1,12 +1,13 @@
 """Service periods: one enrollment of a contract in a cohort."""
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from steps.domain.service import ServiceType
+from tracking.columns import UtcDateTime
 
 
 class PeriodStatus(StrEnum):
@@ -32,6 +33,10 @@ class ServicePeriod(SQLModel, table=True):
     end_date: date
     status: str = PeriodStatus.ACTIVE
     status_change_date: date | None = None
+    created_on: date | None = None
+    """The day on which the CRM made the enrollment, in `SYNC_TIMEZONE`; None: not known."""
+    voided_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Since when it is no enrollment of its own: it counts nowhere, and postings that name it stay as they are."""
 
 
 _STATUS_OF_EDUCATIONAL_STATUS = {

@@ -84,6 +84,8 @@ class Desk:
         if fault is not None and (failed := fail_instead(fault, call)):
             return failed
         answer = self._true_answer(repeated(call) if fault is not None and fault.kind == "repeat-page" else call)
+        if fault is not None and fault.kind == "altered":
+            return replace(answer, content=fault.alter(answer.content))
         if fault is not None and fault.kind == "incomplete":
             status = {"type": "incomplete", "incomplete_reason": "query_result_limit_reached"}
             cut = json.loads(answer.content) | {"has_more": False, "next_cursor": None, "request_status": status}

@@ -16,7 +16,11 @@ STAFF_ROLES = ("teacher", "assistant", "coach_6", "academy_reporter")
 
 def add_bystanders(seed: int, clients: int, year: int, cohorts: list[Cohort], records: Records) -> None:
     """Add them: a fifth as many strangers as clients, four of the staff, one client who is also in Valencia."""
-    courses = [cohort for cohort in cohorts if cohort.ending_at and cohort.academy_id == MADRID_SCHOOL.id]
+    courses = [
+        cohort
+        for cohort in cohorts
+        if cohort.ending_at and cohort.academy_id == MADRID_SCHOOL.id and not cohort.is_micro
+    ]
     day = date(year, 1, 7)
     for number in range(2 + clients // 5):
         _add_stranger(number, courses[(number * 5) % len(courses)], day, records)

@@ -64,6 +64,10 @@ class Cohort:
     """`None`: never ends."""
     service_type: str
     stage: str = "ENDED"
+    micro_cohorts: tuple["Cohort", ...] = ()
+    """Its parts, one after the other: whoever is enrolled in a macro cohort is enrolled in each of them too."""
+    is_micro: bool = False
+    """It is a part of another cohort."""
 
     def as_of(self, day: date) -> "Cohort":
         """The cohort at the end of that day: its stage follows its dates."""
@@ -87,6 +91,8 @@ class Enrollment:
     """When it got its status; `None`: it has had it from the start. No later saves, so it is `updated_at` too."""
     role: str = "STUDENT"
     financial_status: str | None = "UP_TO_DATE"
+    macro_cohort: Cohort | None = None
+    """The CRM made this row because of the enrollment in that cohort, and says so."""
     raw: Mapping[str, Any] = field(default_factory=dict)
     """Served instead of what the fields say (spoiled worlds)."""
 

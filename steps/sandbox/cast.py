@@ -7,7 +7,14 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from steps.sandbox.books import Contact, Document, Line, Payment
 from steps.sandbox.campus import Cohort, Enrollment, Page, Student, User
-from steps.sandbox.catalogue import MADRID_SCHOOL, NOT_SERVICES, OFFER_BY_KEY, account_id, next_cohort
+from steps.sandbox.catalogue import (
+    MADRID_SCHOOL,
+    MICRO_COHORTS,
+    NOT_SERVICES,
+    OFFER_BY_KEY,
+    account_id,
+    next_cohort,
+)
 from steps.sandbox.client import Client
 from steps.sandbox.clock import local_day, moment
 from steps.sandbox.names import hex_id, person_name
@@ -20,6 +27,8 @@ FIRST_PROFILE = 5101
 FIRST_ENROLLMENT = 70001
 RECORDS_PER_CLIENT = 50
 """Room for the records of one client in the ranges of numbers."""
+MICRO_ENROLLMENTS = 10
+"""Of a client's numbers, where those in micro cohorts begin: at most three seats with three parts each."""
 
 
 @dataclass
@@ -45,7 +54,7 @@ def tell(client: Client, cohorts: list[Cohort], into: Records) -> None:
         begins = date(client.begins.year, month, day)
         into.documents += _documents(client, contact, story.second, begins, 20)
         seats += _enrollments(client, cohorts, story.second, begins, 20)
-    into.enrollments += seats
+    into.enrollments += [*seats, *_in_micro_cohorts(client, seats)]
     if (seats or story.invited) and client.crm_number == client.index:
         into.students.append(_student(client))
     into.pages += write_pages(client, seats)
@@ -180,6 +189,27 @@ def _enrollment(client: Client, seat: Seat, cohort: Cohort, begins: date, positi
         role=seat.role,
         financial_status=(None, "FULLY_PAID", "UP_TO_DATE", "LATE")[client.index % 4],
     )
+
+
+def _in_micro_cohorts(client: Client, seats: list[Enrollment]) -> list[Enrollment]:
+    """What the CRM adds by itself for macro cohorts (vendors/fourgeeks.md, Seen on a real server).
+
+    The rows are `ACTIVE` for good, whatever becomes of the macro cohort's. Those of every fourth client do not name
+    the macro cohort: only its list of micro cohorts says what they are.
+    """
+    return [
+        replace(
+            seat,
+            id=seat.id - position + MICRO_ENROLLMENTS + position * MICRO_COHORTS + number,
+            cohort=part,
+            educational_status="ACTIVE",
+            status_changed_at=None,
+            macro_cohort=None if client.index % 4 == 1 else seat.cohort,
+        )
+        for seat in seats
+        for position in [(seat.id - FIRST_ENROLLMENT) % 10]
+        for number, part in enumerate(seat.cohort.micro_cohorts)
+    ]
 
 
 def _months_later(day: date, months: int) -> date:

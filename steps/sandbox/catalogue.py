@@ -1,6 +1,6 @@
 """What the academy offers: its schools, its income accounts and prices, and the cohorts of the year."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -55,6 +55,9 @@ WEEKS = {"FS": 18, "DS": 16, "CS": 14, "AIE": 12, "UNKNOWN": 10}
 IGNORED_SLUGS = ("yomequedoencasa", "spain-x-pt-general")
 EDITIONS = range(-2, 24)
 """Months of a kickoff, counted from January of the year: late bookings and second parts start a year on."""
+MACRO_KINDS = frozenset({"FS", "DS", "CS"})
+"""Of these, every third course is a macro cohort, made of `MICRO_COHORTS` parts."""
+MICRO_COHORTS = 3
 
 
 def account_id(seed: int, key: str) -> str:
@@ -71,6 +74,8 @@ def open_accounts(seed: int) -> list[Account]:
 def plan_cohorts(year: int) -> list[Cohort]:
     """A kickoff each month for each kind of service, two that are no courses, one without end, and the other school's.
 
+    Some courses are macro cohorts; their micro cohorts are in the list too.
+
     January's kickoff is at 23:30 UTC on 31 December, which is New Year's Day in Madrid.
     """
     cohorts = [
@@ -78,6 +83,7 @@ def plan_cohorts(year: int) -> list[Cohort]:
         for index, kind in enumerate(SLUGS)
         for number in EDITIONS
     ]
+    cohorts += [part for course in cohorts for part in course.micro_cohorts]
     opening, closing = moment(date(year, 1, 8), 18), moment(date(year, 12, 20), 18)
     for offset, slug in enumerate(IGNORED_SLUGS):
         cohorts.append(Cohort(501 + offset, MADRID_SCHOOL.id, slug, slug, opening, closing, "UNKNOWN"))
@@ -88,7 +94,9 @@ def plan_cohorts(year: int) -> list[Cohort]:
 
 def next_cohort(cohorts: list[Cohort], kind: str, after: date) -> Cohort:
     """The first course of that kind at the Madrid school that starts on or after the day."""
-    courses = (c for c in cohorts if c.service_type == kind and c.id >= _FIRST_COURSE and c.ending_at)
+    courses = (
+        c for c in cohorts if c.service_type == kind and c.id >= _FIRST_COURSE and c.ending_at and not c.is_micro
+    )
     return next(c for c in courses if local_day(c.kickoff_at) >= after)
 
 
@@ -105,4 +113,25 @@ def _course(cohort_id: int, kind: str, number: int, kickoff: date) -> Cohort:
     starts_at = moment(kickoff, 0, 30) if number == 0 else moment(kickoff, 18)
     ends_at = moment(kickoff + timedelta(weeks=WEEKS[kind]), 18)
     slug = pattern.format(n=100 + number)
-    return Cohort(cohort_id, MADRID_SCHOOL.id, slug, slug.replace("-", " ").title(), starts_at, ends_at, kind)
+    course = Cohort(cohort_id, MADRID_SCHOOL.id, slug, slug.replace("-", " ").title(), starts_at, ends_at, kind)
+    return replace(course, micro_cohorts=_parts(course)) if kind in MACRO_KINDS and number % 3 == 1 else course
+
+
+def _parts(course: Cohort) -> tuple[Cohort, ...]:
+    """The micro cohorts of a course: its weeks in equal parts, the last of which goes on for a month after its end."""
+    length = timedelta(weeks=WEEKS[course.service_type] // MICRO_COHORTS)
+    begins = [local_day(course.kickoff_at) + length * number for number in range(MICRO_COHORTS)]
+    ends = [*begins[1:], begins[-1] + length + timedelta(weeks=4)]
+    return tuple(
+        Cohort(
+            id=course.id * 10 + number,
+            academy_id=course.academy_id,
+            slug=f"{course.slug}-part-{number + 1}",
+            name=f"{course.name} Part {number + 1}",
+            kickoff_at=moment(begins[number], 18),
+            ending_at=moment(ends[number], 18),
+            service_type=course.service_type,
+            is_micro=True,
+        )
+        for number in range(MICRO_COHORTS)
+    )

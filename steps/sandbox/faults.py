@@ -9,9 +9,9 @@ from typing import Literal
 from steps.sandbox.exchange import Call, Vendor
 
 FaultKind = Literal[
-    "400", "401", "402", "403", "404", "409", "429", "500", "503", "504", "529",
+    "400", "401", "402", "403", "404", "409", "410", "429", "500", "503", "504", "529",
     "429-no-retry-after", "502-html", "html-200", "not-json", "soft-failure", "truncated", "drop-connection",
-    "repeat-page", "empty", "slow", "expired-cursor", "incomplete",
+    "repeat-page", "empty", "slow", "expired-cursor", "incomplete", "altered",
 ]  # fmt: skip
 """A number is an error in the vendor's own form. `soft-failure` is an object where a list was expected, 200."""
 
@@ -32,6 +32,8 @@ class Fault:
     """Seconds, for 429 and 529."""
     seconds: float = 0.2
     """How long `slow` takes."""
+    alter: Callable[[bytes], bytes] = bytes
+    """For `altered`: makes the bytes that are sent of those of the true answer."""
 
 
 @dataclass

@@ -39,10 +39,8 @@ def enrollment(record: Enrollment, profile: Student | None) -> Json:
         "role": record.role, "finantial_status": record.financial_status,
         "educational_status": record.educational_status, "watching": False, "created_at": crm_time(record.created_at),
         "updated_at": crm_time(record.updated_at), "profile_academy": _embedded_profile(profile),
-        "completion": _completion(), "source_macro_cohort": None,
+        "completion": _completion(), "source_macro_cohort": _macro_cohort(record.macro_cohort),
     }  # fmt: skip
-    if record.id % 7 == 0:
-        row["source_macro_cohort"] = {"id": 860, "slug": "data-macro", "name": "Data macro"}
     return row | dict(record.raw)
 
 
@@ -64,8 +62,15 @@ def cohort(record: Cohort, academy: Academy) -> Json:
         "schedule": {"id": 9, "name": "Mon/Wed", "schedule_type": "PART-TIME", "description": "Tardes", "syllabus": 12},
         "syllabus_version": syllabus if ends else None, "academy": _whole_academy(academy), "timeslots": [],
         "is_hidden_on_prework": True, "available_as_saas": not ends,
-        "micro_cohorts": [] if ends else [{"id": 882, "name": "Micro", "slug": "micro-12", "syllabus_version": None}],
+        "micro_cohorts": [
+            {"id": part.id, "name": part.name, "slug": part.slug, "syllabus_version": None}
+            for part in record.micro_cohorts
+        ],
     }  # fmt: skip
+
+
+def _macro_cohort(record: Cohort | None) -> Json | None:
+    return None if record is None else {"id": record.id, "slug": record.slug, "name": record.name}
 
 
 def _cohort_head(record: Cohort) -> Json:
@@ -79,7 +84,7 @@ def _cohort_head(record: Cohort) -> Json:
 def _embedded_cohort(record: Cohort) -> Json:
     ends = record.ending_at is not None
     return _cohort_head(record) | {
-        "available_as_saas": not ends, "micro_cohorts": [] if ends else [882, 883],
+        "available_as_saas": not ends, "micro_cohorts": [part.id for part in record.micro_cohorts],
         "syllabus_version": _syllabus(record) if ends else None,
     }  # fmt: skip
 

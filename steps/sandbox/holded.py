@@ -82,7 +82,7 @@ def _documents(call: Call, kind: str, rest: list[str], world: World, modes: Mode
     if rest:
         return _detail([holded_json.document(d) for d in documents if d.id == rest[0]], "Document", modes)
     chosen = _sorted(call, list(filter(_document_filter(call), documents)))
-    size = min(max(whole_number(call.query.get("limit"), DOCUMENTS_PER_PAGE), 1), DOCUMENTS_PER_PAGE)
+    size = min(max(whole_number(call.query.get("limit"), DOCUMENTS_PER_PAGE), 1), modes.holded_documents_per_page)
     return json_answer([holded_json.document(document) for document in _slice(call, chosen, size)])
 
 

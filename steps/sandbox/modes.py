@@ -12,6 +12,8 @@ class Modes:
 
     holded_page_size: int | Literal["page ignored"] = 500
     """Of contacts, accounts and services: 500, 50, or every page is the whole list (vendors/holded.md, Pagination)."""
+    holded_documents_per_page: int = 500
+    """Fewer: a server that caps the pages of documents at another size."""
     holded_unknown_status: int = 404
     """400 is reported too."""
     fourgeeks_default_page: int = 20

@@ -1,12 +1,13 @@
-"""Limits that all runs share: Prefect's global ones, when there are any."""
+"""What holds before each request: limits that all runs share, when there are any, and the time limit of the run."""
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.vendor_limits import shared_vendor_limits
+from flows.vendor_limits import TimeLimit, limits_before_requests
 from steps.connectors.rate_limit import wait_for_throttle
+from steps.errors import RunTimeLimitError
 
 pytestmark = pytest.mark.prefect
 
@@ -18,7 +19,7 @@ def test_a_global_limit_of_a_vendors_name_is_obeyed_and_others_are_not_asked(pre
         )
         client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="holded", limit=0))
         try:
-            with shared_vendor_limits() as names:
+            with limits_before_requests(TimeLimit.from_now(1)) as names:
                 wait_for_throttle("notion")
                 wait_for_throttle("holded")
 
@@ -32,7 +33,18 @@ def test_a_global_limit_of_a_vendors_name_is_obeyed_and_others_are_not_asked(pre
 
 
 def test_without_limits_nothing_is_asked(prefect_server: str) -> None:
-    with temporary_settings({PREFECT_API_URL: prefect_server}), shared_vendor_limits() as names:
+    with temporary_settings({PREFECT_API_URL: prefect_server}), limits_before_requests(TimeLimit.from_now(1)) as names:
         wait_for_throttle("notion")
 
     assert names == frozenset()
+
+
+def test_when_the_runs_time_is_over_no_vendor_is_asked_any_more(prefect_server: str) -> None:
+    over = TimeLimit(6.0, ends_at=0.0)
+
+    with (
+        temporary_settings({PREFECT_API_URL: prefect_server}),
+        limits_before_requests(over),
+        pytest.raises(RunTimeLimitError, match=r"time limit of 6 h \(SYNC_RUN_HOURS\)"),
+    ):
+        wait_for_throttle("holded")

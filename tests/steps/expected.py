@@ -158,14 +158,20 @@ class Expected:
         }
 
     def seats(self) -> Iterator[tuple[Enrollment, str]]:
-        """Enrollments of clients that are courses."""
+        """Enrollments of clients that are courses of their own."""
         for each in self.world.enrollments:
             email = address(each.user.email) or ""
             slug = each.cohort.slug or ""
             ignored = slug == "yomequedoencasa" or slug.endswith("-pt-general")
             ours = each.role == "STUDENT" and each.cohort.academy_id == ACADEMY and not each.raw
+            ours = ours and each.macro_cohort is None and (each.user.id, each.cohort.id) not in self.parts
             if ours and email in self.clients() and slug and each.cohort.ending_at and not ignored:
                 yield each, email
+
+    @cached_property
+    def parts(self) -> set[tuple[int, int]]:
+        """User and micro cohort, of each enrollment in a macro cohort."""
+        return {(each.user.id, part.id) for each in self.world.enrollments for part in each.cohort.micro_cohorts}
 
     def contract_of(self, seat: Enrollment, email: str) -> ContractKey | None:
         """Of the same kind, the nearest to the kickoff."""

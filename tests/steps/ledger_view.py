@@ -105,11 +105,12 @@ class LedgerView:
         }
 
     def periods(self) -> dict[tuple[str, str, str], tuple[Any, ...]]:
-        """(Email, account, slug) -> name, start, end, status, date of the status."""
+        """(Email, account, slug) -> name, start, end, status, date of the status; of those that are not void."""
         names = ("name", "start_date", "end_date", "status", "status_change_date")
         return {
             (*self._contracts[row["contract_id"]], row["external_id"]): tuple(row[name] for name in names)
             for row in rows(ServicePeriod)
+            if row["voided_at"] is None
         }
 
     def errors(self, *statuses: str) -> set[tuple[str, str]]:

@@ -67,8 +67,10 @@ def cohort(
 def enrollment(
     number: int = 70001, status: str | None = "ACTIVE", *, updated: date = date(2024, 1, 20), **changes: Any
 ) -> Enrollment:
-    made = datetime(updated.year, updated.month, updated.day, 9, tzinfo=UTC)
-    fields: dict[str, Any] = {"user": user(), "cohort": cohort(), "created_at": made, **changes}
+    saved = datetime(updated.year, updated.month, updated.day, 9, tzinfo=UTC)
+    made = min(saved, datetime(2024, 1, 20, 9, tzinfo=UTC))
+    fields: dict[str, Any] = {"user": user(), "cohort": cohort(), "created_at": made, "status_changed_at": saved}
+    fields |= changes
     return Enrollment(id=number, educational_status=status, **fields)
 
 

@@ -68,5 +68,5 @@ def _floors(world: World) -> dict[str, int]:
 
 
 def _full_pages(records: int, page: int) -> int:
-    """A last page that is exactly full must be followed by an empty one."""
-    return records // page + 1
+    """The last page is followed by an empty one: nothing else proves the end."""
+    return ceil(records / page) + 1

@@ -79,11 +79,13 @@ def test_without_a_worker_it_is_done_here_and_one_that_nobody_took_is_done_here_
     alone = runs.start(SERVICES, MARCH)
     prefect.send_worker_heartbeat(POOL, GHOST, heartbeat_interval_seconds=1)
     left = runs.start(SERVICES, MARCH)
+    names = [prefect.read_flow_run(UUID(each.flow_run_id)).name for each in (alone, left)]
 
     words = [each.ended.result(LONGEST_SECONDS) for each in (alone, left)]
     runs.close()
 
     assert words == ["Completed: 1 of 1 executions completed"] * 2
+    assert names == ["services"] * 2
     kinds = [prefect.read_flow_run(UUID(each.flow_run_id)).deployment_id is not None for each in (alone, left)]
     assert kinds == [False, True]
     assert len(executions_of_run(left.flow_run_id)) == 1

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -38,14 +39,20 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     text: str | None = None
+    raw: bytes | None = None
+    """Instead of a text, for what is none."""
     missing: int = 0
     drop: bool = False
     hang: bool = False
     drip: bool = False
     """Bytes come one by one, each just in time for the read time-out."""
+    drip_headers: bool = False
+    """Likewise, but the status line and the headers never end."""
 
     def content(self) -> bytes:
         """The bytes to send."""
+        if self.raw is not None:
+            return self.raw
         return self.text.encode() if self.text is not None else json.dumps(self.body, ensure_ascii=False).encode()
 
 
@@ -87,9 +94,12 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, script: ScriptedVendor, reply: Reply) -> None:
         if reply.hang:
             script.released.wait(30)
-        if reply.drop or reply.hang:
+        if reply.drip_headers:
+            self._drip_headers(script)
+        if reply.drop or reply.hang or reply.drip_headers:
             self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
             return
         content = reply.content()
         self.send_response(reply.status)
@@ -103,6 +113,14 @@ class Handler(BaseHTTPRequestHandler):
                 break
         if reply.missing:
             self.close_connection = True
+
+    def _drip_headers(self, script: ScriptedVendor) -> None:
+        """Until the client or the test has enough."""
+        part = b"HTTP/1.1 200 OK\r\nX-Slow: "
+        with suppress(OSError):
+            while not script.released.wait(0.02):
+                self.wfile.write(part)
+                part = b"x"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing."""

@@ -108,6 +108,14 @@ def test_a_200_that_is_no_json_object_is_no_success(
         call_backend(settings, ENDPOINT, MARCH, impatient)
 
 
+def test_a_number_that_no_float_holds_is_kept_as_its_text(
+    vendor: ScriptedVendor, settings: SyncSettings, impatient: HttpRules
+) -> None:
+    vendor.answers(Reply(text='{"amount": 1e400, "share": 0.5}'))
+
+    assert call_backend(settings, ENDPOINT, MARCH, impatient) == {"amount": "1e400", "share": 0.5}
+
+
 def test_a_backend_that_is_not_there_is_unavailable(impatient: HttpRules) -> None:
     with pytest.raises(VendorUnavailableError, match="no connection"):
         call_backend(SyncSettings(backend_url="http://127.0.0.1:1"), ENDPOINT, MARCH, impatient)

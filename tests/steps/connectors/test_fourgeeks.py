@@ -84,6 +84,36 @@ def test_a_list_that_moved_while_it_was_read_is_read_once_more(
     assert paths(vendor).count(STUDENTS) == 6
 
 
+def _losing_a_row(vendor: ScriptedVendor, crm: Crm, times: int) -> None:
+    """`count` says 45 and one row less comes, so many times."""
+
+    def script(sent: Sent) -> Reply:
+        loses = paths(vendor).count(STUDENTS) <= 3 * times
+        if sent.path != STUDENTS or not loses:
+            return crm(sent)
+        offset = int(sent.query["offset"])
+        return Reply({"count": 45, "results": crm.rows[offset : min(offset + 20, 44)]})
+
+    vendor.script = script
+
+
+def test_a_list_that_loses_a_row_while_it_is_paged_is_read_again_up_to_three_times(
+    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, crm: Crm
+) -> None:
+    _losing_a_row(vendor, crm, times=3)
+
+    assert len(fourgeeks.students().records) == 45
+
+
+def test_a_list_that_loses_a_row_each_time_is_an_error(
+    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, crm: Crm
+) -> None:
+    _losing_a_row(vendor, crm, times=100)
+
+    with pytest.raises(VendorPayloadError, match="44 different rows in academy 6 are not what `count` says, 4 times"):
+        fourgeeks.students()
+
+
 @pytest.mark.parametrize("rows", [[], [{"id": 1}]], ids=["nothing", "the same page again"])
 def test_a_list_shorter_than_its_count_is_an_error(
     vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, crm: Crm, rows: list[object]

@@ -6,7 +6,7 @@ import pytest
 
 from steps.connectors.fourgeeks import FourgeeksConnector
 from steps.connectors.http import HttpRules
-from steps.errors import ConfigError, VendorAuthError, VendorPayloadError
+from steps.errors import ConfigError, VendorAuthError, VendorNotFoundError, VendorPayloadError
 from steps.settings import FourgeeksSettings
 from tests.steps.connectors.scripted_crm import EXPIRED, LOGIN, STUDENTS, Crm, paths
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, example
@@ -58,19 +58,81 @@ def test_a_token_about_to_die_is_not_used_again(
     assert paths(vendor).count(LOGIN) == 2
 
 
-@pytest.mark.parametrize(
-    ("name", "status"), [("login_refused_400", 400), ("login_incomplete_400", 400), ("login_not_validated_403", 403)]
-)
-def test_a_refused_login_names_the_variables_and_is_not_repeated(
-    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, name: str, status: int
+def test_a_list_of_many_pages_at_the_end_of_the_tokens_life_takes_two_logins(
+    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, crm: Crm
 ) -> None:
-    vendor.answers(Reply(example(f"fourgeeks_{name}"), status=status))
+    """A login brings the same token while it is valid: one before each page was seen, 16 for 16 pages."""
+    crm.expires_at = datetime.now(UTC) + timedelta(seconds=60)
+    crm.rows = [{"id": number, "user": {"id": 9000 + number}} for number in range(1, 311)]
+
+    assert len(fourgeeks.students().records) == 310
+    assert (paths(vendor).count(STUDENTS), paths(vendor).count(LOGIN)) == (16, 2)
+
+    crm.token, crm.expires_at = "the0token0that0came0after0it", datetime.now(UTC) + timedelta(days=7)
+    assert len(fourgeeks.students().records) == 310
+    assert paths(vendor).count(LOGIN) == 3
+
+
+@pytest.mark.parametrize("name", ["login_refused_400", "login_incomplete_400"])
+def test_a_refused_login_names_the_variables_and_is_not_repeated(
+    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, name: str
+) -> None:
+    vendor.answers(Reply(example(f"fourgeeks_{name}"), status=400))
 
     with pytest.raises(VendorAuthError, match="FOURGEEKS_USERNAME and FOURGEEKS_PASSWORD") as caught:
         fourgeeks.students()
 
     assert len(vendor.sent) == 1
     assert "pässword" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        (example("fourgeeks_login_not_validated_403"), 403, "You need to validate your email first"),
+        ({"detail": "Inactive user", "status_code": 401}, 401, "Inactive user"),
+        ({"detail": "User inactive or deleted.", "status_code": 401}, 401, "User inactive or deleted"),
+    ],
+)
+def test_an_account_that_may_not_log_in_is_told_in_the_vendors_words_and_its_password_is_not_doubted(
+    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, body: object, status: int, sentence: str
+) -> None:
+    vendor.answers(Reply(body, status=status))
+
+    with pytest.raises(VendorAuthError, match=sentence) as caught:
+        fourgeeks.students()
+
+    assert "FOURGEEKS_PASSWORD" not in str(caught.value)
+    assert len(vendor.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"detail": "This academy is not active", "status_code": 403}, 403),
+        ({"detail": "This academy is deleted", "status_code": 403}, 403),
+        ({"detail": "Inactive user", "status_code": 401}, 401),
+    ],
+)
+def test_a_closed_academy_or_user_is_told_in_the_vendors_words_and_no_setting_is_doubted(
+    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector, crm: Crm, body: dict[str, object], status: int
+) -> None:
+    vendor.script = lambda sent: crm(sent) if sent.path == LOGIN else Reply(body, status=status)
+
+    with pytest.raises(VendorAuthError, match=str(body["detail"])) as caught:
+        fourgeeks.students()
+
+    assert "FOURGEEKS_" not in str(caught.value)
+    assert "capability" not in str(caught.value)
+
+
+def test_a_base_url_without_its_version_is_told_at_the_login(
+    vendor: ScriptedVendor, fourgeeks: FourgeeksConnector
+) -> None:
+    vendor.answers(Reply(text="<!doctype html><html><h1>Not Found</h1></html>", status=404))
+
+    with pytest.raises(VendorNotFoundError, match=r"FOURGEEKS_BASE_URL.*/v1"):
+        fourgeeks.students()
 
 
 @pytest.mark.parametrize("body", [{}, {"token": ""}, {"token": "two words"}, [], {"token": "abcdef", "expires_at": 5}])

@@ -1,0 +1,135 @@
+"""A contact or an income account whose answer by id is odd costs its documents their client, not the month."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from steps.errors import VendorAuthError
+from steps.sandbox.books import Document
+from steps.sandbox.faults import Fault, FaultKind
+from steps.sandbox.server import SandboxServer
+from steps.sync_invoices import sync_invoices
+from steps.sync_services import sync_services
+from steps.vendor_reads import shared_reads
+from tests.steps.ledger_view import LedgerView, rows, whole_ledger
+from tests.steps.records import DATA_SCIENCE, FULL_STACK, contact, invoice, month
+from tests.steps.year_import import YEAR
+from tracking.integration_error import IntegrationError
+
+MARCH = month(3)
+BOB_FS, ANA_FS = (("bob@example.org", FULL_STACK.id), ("ana@example.org", FULL_STACK.id))
+
+
+@pytest.fixture(autouse=True)
+def books(database: str, sandbox: SandboxServer) -> None:
+    """Ana is listed; Bob is a deleted contact, as a third of them are in one tenant (vendors/holded.md)."""
+    sandbox.world.accounts.append(FULL_STACK)
+    sandbox.world.contacts.extend([contact(), contact("bob", listed=False)])
+    sandbox.world.invoices.extend([invoice(1, date(2024, 3, 5)), bob_invoice(2)])
+    sync_services()
+
+
+def bob_invoice(number: int, day: date = date(2024, 3, 6)) -> Document:
+    return invoice(number, day, contact_id="c-bob", contact_name="Bob")
+
+
+def answered(body: bytes) -> Callable[[str], Fault]:
+    return lambda path: Fault("holded", "altered", path, times=None, alter=lambda _: body)
+
+
+def faulty(kind: FaultKind) -> Callable[[str], Fault]:
+    return lambda path: Fault("holded", kind, path, times=None)
+
+
+ODD = pytest.mark.parametrize(
+    "fault",
+    [
+        answered(b"[]"),
+        answered(b"null"),
+        answered(b'{"id": "c-eve", "email": "eve@example.org"}'),
+        answered(b'{"id": "c-bob", "email": 12345}'),
+        faulty("410"),
+        faulty("html-200"),
+        faulty("500"),
+        faulty("drop-connection"),
+    ],
+    ids=["[]", "null", "somebody else", "unreadable", "410", "HTML", "500", "no answer"],
+)
+
+
+@ODD
+def test_a_contact_that_cannot_be_read_by_id_costs_its_documents_their_client_until_it_can(
+    sandbox: SandboxServer, fault: Callable[[str], Fault]
+) -> None:
+    sandbox.faults.add(fault("/contacts/c-bob"))
+
+    result = sync_invoices(MARCH)
+
+    assert (result["invoices_created"], result["errors"]) == (2, 1)
+    assert LedgerView().errors() == {("contact", "c-bob")}
+    assert LedgerView().contracts().keys() == {ANA_FS}
+
+    sandbox.faults.clear()
+    result = sync_invoices(MARCH)
+
+    assert (result["clients_created"], result["invoices_updated"], result["errors"]) == (1, 1, 0)
+    assert LedgerView().contracts().keys() == {ANA_FS, BOB_FS}
+    assert LedgerView().errors("resolved") == {("contact", "c-bob")}
+    before = whole_ledger()
+    sync_invoices(MARCH)
+    assert whole_ledger() == before
+
+
+def test_the_error_says_what_was_answered(sandbox: SandboxServer) -> None:
+    sandbox.faults.add(faulty("410")("/contacts/c-bob"))
+
+    sync_invoices(MARCH)
+
+    (error,) = rows(IntegrationError)
+    assert error["error_message"].startswith("contact c-bob: holded: GET /contacts/c-bob: 410 (Injected fault)")
+
+
+@ODD
+def test_an_account_that_cannot_be_read_by_id_leaves_its_documents_without_contract_until_it_can(
+    sandbox: SandboxServer, fault: Callable[[str], Fault]
+) -> None:
+    sandbox.world.accounts.append(replace(DATA_SCIENCE, archived=True))
+    sandbox.world.invoices.append(invoice(3, date(2024, 3, 7), account=DATA_SCIENCE))
+    sandbox.faults.add(fault("/saleschannels/acc-ds"))
+
+    result = sync_invoices(MARCH)
+
+    assert (result["invoices_created"], result["errors"]) == (3, 1)
+    assert LedgerView().errors() == {("service", "acc-ds")}
+
+    sandbox.faults.clear()
+    assert sync_invoices(MARCH)["errors"] == 0
+    assert LedgerView().errors("resolved") == {("service", "acc-ds")}
+    assert ("ana@example.org", "acc-ds") in LedgerView().contracts()
+
+
+def test_when_no_contact_answers_by_id_a_few_are_asked_and_the_others_told_apart(sandbox: SandboxServer) -> None:
+    for number in range(10):
+        sandbox.world.contacts.append(contact(f"del{number}", listed=False))
+        document = invoice(10 + number, date(2024, 3, 7), contact_id=f"c-del{number}", contact_name="Somebody")
+        sandbox.world.invoices.append(document)
+    sandbox.world.invoices.extend(invoice(number, date(2024, 3, 8)) for number in range(30, 50))
+    sandbox.faults.add(faulty("500")("/contacts/c-"))
+
+    with shared_reads(YEAR):
+        result = sync_invoices(MARCH)
+
+    assert (result["invoices_created"], result["errors"]) == (32, 11)
+    asked = [each.path for each in sandbox.requests if each.path.startswith("/contacts/")]
+    assert asked == ["/contacts/c-bob"] * 4 + ["/contacts/c-del0"] * 4 + ["/contacts/c-del1"]
+    told = [row["error_message"] for row in rows(IntegrationError)]
+    assert sum("not asked again in this run" in message for message in told) == 10
+
+
+def test_a_refused_credential_still_fails_the_month(sandbox: SandboxServer) -> None:
+    sandbox.faults.add(faulty("401")("/contacts/c-bob"))
+
+    with pytest.raises(VendorAuthError, match="HOLDED_API_KEY"):
+        sync_invoices(MARCH)
