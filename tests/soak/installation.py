@@ -6,14 +6,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import yaml
 
 from steps.sandbox.faults import Fault
@@ -22,15 +21,14 @@ from steps.sandbox.world import build_world
 from tests.database_server import database_server
 from tests.flows.clock import clock_variables
 from tests.soak.database import SoakDatabase
+from tests.soak.prefect_api import PASSWORD, PrefectApi
 from tests.soak.services import MARK, Service, await_true
 
 ROOT = Path(__file__).parents[2]
 POOL, WORKER = "sync", "soak"
-_PASSWORD = "soak:no-secret"  # of a server on loopback that lives for minutes
 _CLIENTS = 40
 _RATE = "20"
 _START_SECONDS = 180
-_PAGE = 200
 
 SCHEDULES = {
     "sync-import/monthly": ("month-in-turn", 1),
@@ -85,61 +83,6 @@ class Vendors:
             self._faults.clear()
             for fault in self._present:
                 self._faults.add(fault)
-
-
-@dataclass
-class PrefectApi:
-    """Prefect's REST API, as far as the soak asks it."""
-
-    url: str
-    client: httpx.Client = field(init=False)
-
-    def __post_init__(self) -> None:
-        user, _, password = _PASSWORD.partition(":")
-        self.client = httpx.Client(base_url=self.url, auth=(user, password), timeout=10, verify=False, trust_env=False)
-
-    def is_up(self) -> bool:
-        """Whether it answers."""
-        try:
-            return self.client.get("/health").is_success
-        except httpx.TransportError:
-            return False
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of its answer.
-
-        Raises:
-            httpx.HTTPError: it does not answer, or refuses.
-        """
-        answer = self.client.request(method, path, json=body).raise_for_status()
-        return answer.json() if answer.content else None
-
-    def delete_waiting(self) -> None:
-        """Delete every run that has not begun and waits for its time or its turn."""
-        for run in self.flow_runs(state={"type": {"any_": ["SCHEDULED"]}}):
-            self.client.delete(f"/flow_runs/{run['id']}")
-
-    def flow_runs(self, **which: Any) -> list[dict[str, Any]]:
-        """Every flow run that fits a filter, oldest first, each with its `flow_name`."""
-        found: list[dict[str, Any]] = []
-        while True:
-            page = self.ask(
-                "POST",
-                "/flow_runs/filter",
-                {"flow_runs": which, "sort": "EXPECTED_START_TIME_ASC", "limit": _PAGE, "offset": len(found)},
-            )
-            found += page
-            if len(page) < _PAGE:
-                break
-        names = {flow["id"]: flow["name"] for flow in self.ask("POST", "/flows/filter", {})}
-        return [{**run, "flow_name": names[run["flow_id"]]} for run in found]
-
-    def set_schedule(self, deployment: str, parameters: Mapping[str, Any] | None) -> None:
-        """Let a deployment's schedule go on with these parameters from now on; None: stop it."""
-        known = self.ask("GET", f"/deployments/name/{deployment}")
-        (schedule,) = known["schedules"]
-        change = {"active": parameters is not None, "parameters": dict(parameters or {})}
-        self.ask("PATCH", f"/deployments/{known['id']}/schedules/{schedule['id']}", change)
 
 
 @dataclass
@@ -224,13 +167,13 @@ def _describe(folder: Path, database: SoakDatabase, vendors: Vendors) -> Install
         "PYTHONPATH": str(ROOT),
         "SYNC_ENV_FILE": str(settings),
         "PREFECT_API_URL": f"http://127.0.0.1:{prefect_port}/api",
-        "PREFECT_API_AUTH_STRING": _PASSWORD,
+        "PREFECT_API_AUTH_STRING": PASSWORD,
         "PREFECT_HOME": str(folder / "home"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_COLORS": "false",
         "COLUMNS": "200",
     }
-    server = {"PREFECT_SERVER_API_AUTH_STRING": _PASSWORD, "PREFECT_SERVER_UI_ENABLED": "false", "PREFECT_API_URL": ""}
+    server = {"PREFECT_SERVER_API_AUTH_STRING": PASSWORD, "PREFECT_SERVER_UI_ENABLED": "false", "PREFECT_API_URL": ""}
     worker = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_WORKER_HEARTBEAT_SECONDS": "5"}
     python, prefect = sys.executable, (sys.executable, "-m", "prefect")
     at = ("--host", "127.0.0.1", "--port")
