@@ -9,12 +9,13 @@ from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Pending, Running
 
 from flows import reconcile_executions
 from flows.reconcile_executions import reconcile
+from flows.run_names import name_scheduled_runs
 from tests.flows.clock import set_clock
 from tests.flows.conftest import CommandLine
 from tracking.locks import run_lock
@@ -51,6 +52,28 @@ def leave(prefect: SyncPrefectClient) -> Iterator[Leave]:
 
 def _state(prefect: SyncPrefectClient, run_id: UUID) -> StateType | None:
     return prefect.read_flow_run(run_id).state_type
+
+
+class Meddler(SyncPrefectClient):
+    """Deletes the runs that it has read, as somebody does who changes a schedule just then."""
+
+    def read_flow_runs(self, *args: Any, **kwargs: Any) -> list[FlowRun]:
+        found = super().read_flow_runs(*args, **kwargs)
+        for run in found:
+            run.auto_scheduled = True
+            super().delete_flow_run(run.id)
+        return found
+
+
+def test_a_scheduled_run_that_is_deleted_while_it_gets_its_name_is_passed_over(prefect: SyncPrefectClient) -> None:
+    deployment = prefect.read_deployment_by_name("sync-import/on-demand")
+    for name in ("one", "two"):
+        prefect.create_flow_run_from_deployment(deployment.id, name=name)
+
+    with Meddler(str(PREFECT_API_URL.value())) as meddler:
+        name_scheduled_runs(meddler)
+
+    assert [run.name for run in prefect.read_flow_runs() if run.name in {"one", "two"}] == []
 
 
 @pytest.mark.parametrize("deployment", ["sync-import/on-demand", RECONCILE])
