@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flows.cancellation import CancellationWatch
 from flows.cells import Cell
 from flows.reasons import told_by_reason
-from flows.reconcile_executions import log_settings, mark_as_locked, reconcile, this_run
+from flows.reconcile_executions import locked_run, log_settings, reconcile
 from flows.summary import ProgressBar, leave_summary
 from flows.vendor_limits import TimeLimit, limits_before_requests
 from steps.domain.months import MonthWindow
@@ -33,7 +33,7 @@ from steps.vendor_reads import shared_reads
 from tracking.execution import SyncExecution
 from tracking.history import executions_of_run
 from tracking.hooks import describe_failure
-from tracking.locks import RunLock, run_lock
+from tracking.locks import RunLock
 from tracking.recorder import (
     Overlap,
     end_open_executions,
@@ -65,8 +65,7 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
     limit = TimeLimit.from_now(settings.run_hours)
     reconcile(besides=flow_run_id)
     watch = CancellationWatch(flow_run_id)
-    with run_lock(flow_run_id) as lock:
-        mark_as_locked(this_run())
+    with locked_run() as lock:
         execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
         try:
             with (

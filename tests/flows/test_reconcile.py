@@ -1,6 +1,6 @@
 """Reconciling on a real Prefect server: what Prefect believes of runs that nobody works on any more."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -11,13 +11,22 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Cancelled, Pending, Running
+from prefect.states import Cancelled, Completed, Pending, Running
 
+import flows.run
+import flows.summary
+import tracking.reconcile
 from flows import reconcile_executions
-from flows.reconcile_executions import reconcile
+from flows.order import ImportStep
+from flows.reconcile_executions import Reconciliation, reconcile
 from flows.run_names import name_scheduled_runs
+from flows.sync_import import sync_import
+from steps.sandbox.server import serve_sandbox
+from steps.sandbox.world import build_world
+from tests.fast_vendors import FAST
 from tests.flows.clock import set_clock
 from tests.flows.conftest import CommandLine
+from tracking.execution import SyncExecution
 from tracking.locks import run_lock
 
 pytestmark = pytest.mark.prefect
@@ -40,12 +49,12 @@ def leave(prefect: SyncPrefectClient) -> Iterator[Leave]:
     with ExitStack() as places:
 
         def leave(deployment: str, *states: State[Any]) -> UUID:
-            run = prefect.create_flow_run_from_deployment(prefect.read_deployment_by_name(deployment).id)
-            places.callback(prefect.set_flow_run_state, run.id, Cancelled(), force=True)
+            left = prefect.create_flow_run_from_deployment(prefect.read_deployment_by_name(deployment).id)
+            places.callback(prefect.set_flow_run_state, left.id, Cancelled(), force=True)
             for state in states:
-                prefect.set_flow_run_state(run.id, state)
-            assert _state(prefect, run.id) == states[-1].type
-            return run.id
+                prefect.set_flow_run_state(left.id, state)
+            assert _state(prefect, left.id) == states[-1].type
+            return left.id
 
         yield leave
 
@@ -58,10 +67,11 @@ class Meddler(SyncPrefectClient):
     """Deletes the runs that it has read, as somebody does who changes a schedule just then."""
 
     def read_flow_runs(self, *args: Any, **kwargs: Any) -> list[FlowRun]:
+        """As its parent's."""
         found = super().read_flow_runs(*args, **kwargs)
-        for run in found:
-            run.auto_scheduled = True
-            super().delete_flow_run(run.id)
+        for each in found:
+            each.auto_scheduled = True
+            super().delete_flow_run(each.id)
         return found
 
 
@@ -73,7 +83,7 @@ def test_a_scheduled_run_that_is_deleted_while_it_gets_its_name_is_passed_over(p
     with Meddler(str(PREFECT_API_URL.value())) as meddler:
         name_scheduled_runs(meddler)
 
-    assert [run.name for run in prefect.read_flow_runs() if run.name in {"one", "two"}] == []
+    assert [each.name for each in prefect.read_flow_runs() if each.name in {"one", "two"}] == []
 
 
 @pytest.mark.parametrize("deployment", ["sync-import/on-demand", RECONCILE])
@@ -117,3 +127,40 @@ def test_a_run_that_has_just_begun_is_not_taken_for_dead_by_a_machine_whose_cloc
 
     assert reconciling.returncode == 0, err
     assert _state(prefect, beginning) == StateType.RUNNING
+
+
+def test_a_run_that_is_done_and_leaves_its_tables_in_prefect_is_not_taken_for_dead(
+    prefect: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, found = flows.summary.leave_summary, []
+
+    def leave_summary(executions: Sequence[SyncExecution]) -> None:
+        found.append(reconcile())  # as another run does that begins just then
+        real(executions)
+
+    monkeypatch.setattr(flows.run, "leave_summary", leave_summary)
+    with serve_sandbox(build_world(clients=8)) as sandbox:
+        for name, value in {**sandbox.environment, **FAST}.items():
+            monkeypatch.setenv(name, value)
+        state = sync_import(from_step=ImportStep.notion_external_id, return_state=True)
+
+    assert found == [Reconciliation()]
+    assert state.message == "1 of 1 executions completed"
+
+
+def test_a_run_that_ends_while_another_one_reconciles_keeps_its_state(
+    prefect: SyncPrefectClient, leave: Leave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending = leave("sync-import/on-demand", Pending(), Running())
+    monkeypatch.setattr(reconcile_executions, "_LONGEST_START", timedelta(seconds=-2))
+
+    def run_is_alive(run_id: str) -> bool:
+        alive = tracking.reconcile.run_is_alive(run_id)
+        prefect.set_flow_run_state(ending, Completed())
+        return alive
+
+    monkeypatch.setattr(reconcile_executions, "run_is_alive", run_is_alive)
+    found = reconcile()
+
+    assert str(ending) not in found.crashed_in_prefect
+    assert _state(prefect, ending) == StateType.COMPLETED

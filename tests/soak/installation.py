@@ -173,7 +173,13 @@ def _describe(folder: Path, database: SoakDatabase, vendors: Vendors) -> Install
         "PREFECT_LOGGING_COLORS": "false",
         "COLUMNS": "200",
     }
-    server = {"PREFECT_SERVER_API_AUTH_STRING": PASSWORD, "PREFECT_SERVER_UI_ENABLED": "false", "PREFECT_API_URL": ""}
+    server = {
+        "PREFECT_SERVER_API_AUTH_STRING": PASSWORD,
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        # A changed schedule loses its runs to come, and gets new ones in the next round of the scheduler.
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "10",
+        "PREFECT_API_URL": "",
+    }
     worker = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_WORKER_HEARTBEAT_SECONDS": "5"}
     python, prefect = sys.executable, (sys.executable, "-m", "prefect")
     at = ("--host", "127.0.0.1", "--port")

@@ -35,10 +35,14 @@ class Months:
             months.append(next_month(months[-1]))
         return months
 
-    def advance(self) -> None:
-        """Look where things stand, and give the schedules the next month if it is its turn."""
+    def advance(self, *, to_next: bool) -> None:
+        """Look where things stand, and give the schedules what they still lack.
+
+        Args:
+            to_next: Whether the next month may come when this one is accrued.
+        """
         try:
-            self._advance()
+            self._advance(to_next=to_next)
         except (httpx.HTTPError, psycopg.Error):
             return  # Prefect or the database is away just now: looked at again in a moment
 
@@ -50,7 +54,7 @@ class Months:
         """
         return self._executions("accruals", "completed") > 0
 
-    def _advance(self) -> None:
+    def _advance(self, *, to_next: bool) -> None:
         if not self._imports:
             self._schedule("sync-import/monthly", self.month, next_month(self.month))
             if self.month != FIRST:
@@ -61,7 +65,7 @@ class Months:
             self._schedule("process-accruals/monthly", FIRST, next_month(self.month))
             self._accrues = True
         is_over = time.monotonic() - self._began > self._least_seconds
-        if self._accrues and is_over and self.month != LAST and self.is_accrued():
+        if to_next and self._accrues and is_over and self.month != LAST and self.is_accrued():
             self.month, self._began = next_month(self.month), time.monotonic()
             self._imports = self._accrues = False
 

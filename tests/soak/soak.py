@@ -98,7 +98,7 @@ class Soak:
 
     def _tick(self) -> None:
         if self._phase != "the last runs":
-            self._months.advance()
+            self._months.advance(to_next=self._phase == "disturbed")
         if time.monotonic() - self._logged >= _PROGRESS_SECONDS:
             self._logged = time.monotonic()
             sys.stdout.write(f"{self._progress()}\n")
