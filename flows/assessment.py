@@ -3,19 +3,16 @@
 A completed cell is stale when what it built on has changed since, or when it was read before its month was over.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from flows.cells import Cell
-from flows.order import IMPORT_ORDER
-from steps.catalog import ACCRUALS, Step
+from steps.builds_on import began_before, changed_since
+from tracking.database import read_session
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.history import CellHistory, CellKey, cell_histories
-
-_CHANGES = ("_created", "_updated", "_voided")
 
 
 class CellState(StrEnum):
@@ -56,7 +53,8 @@ def assess(cells: Sequence[Cell], zone: ZoneInfo) -> list[Assessment]:
         cells: In order.
         zone: In which it is judged whether a month was over.
     """
-    histories = cell_histories()
+    with read_session() as session:
+        histories = cell_histories(session)
     return [_assess_cell(cell, histories, zone) for cell in cells]
 
 
@@ -80,43 +78,12 @@ def _assess_cell(cell: Cell, histories: Mapping[CellKey, CellHistory], zone: Zon
 def _assess_completed(
     cell: Cell, done: SyncExecution, histories: Mapping[CellKey, CellHistory], zone: ZoneInfo
 ) -> Assessment:
-    if done.started_at is None:
-        return Assessment(cell, CellState.completed, execution_id=done.id)
-    if cell.window and done.started_at.astimezone(zone).date() < cell.window.end:
-        why = f"read on {done.started_at.astimezone(zone):%Y-%m-%d}, before the month was over"
-        return Assessment(cell, CellState.stale, why, done.id)
-    for source in _sources(cell, histories):
-        if source.completed_at and source.completed_at > done.started_at and _changed_something(source):
-            why = f"{source.name} has changed something since (execution {source.id})"
-            return Assessment(cell, CellState.stale, why, done.id, source)
+    if cell.window and (day := began_before(done, cell.window.end, zone)):
+        return Assessment(cell, CellState.stale, f"read on {day}, before the month was over", done.id)
+    if source := changed_since(_key(cell), done, histories):
+        why = f"{source.name} has changed something since (execution {source.id})"
+        return Assessment(cell, CellState.stale, why, done.id, source)
     return Assessment(cell, CellState.completed, execution_id=done.id)
-
-
-def _sources(cell: Cell, histories: Mapping[CellKey, CellHistory]) -> Iterator[SyncExecution]:
-    """What a cell builds on, as it was last done; records that were tried again may be of any month."""
-    for (step_name, month), history in histories.items():
-        for source, of_month in ((history.newest_completed, month), (history.newest_retry, None)):
-            if source is not None and _feeds(step_name, of_month, cell):
-                yield source
-
-
-def _feeds(step_name: str, month: date | None, cell: Cell) -> bool:
-    """Whether a cell builds on what this step read, for this month or once for all."""
-    same_month = cell.window is None or month is None or month == cell.window.start
-    if step_name == ACCRUALS.id:
-        return cell.step is ACCRUALS and cell.window is not None and month is not None and month < cell.window.start
-    return same_month and step_name in _steps_before(cell.step)
-
-
-def _steps_before(step: Step) -> list[str]:
-    ids = [each.id for each in IMPORT_ORDER]
-    return ids if step is ACCRUALS else ids[: ids.index(step.id)]
-
-
-def _changed_something(execution: SyncExecution) -> bool:
-    result = execution.result or {}
-    written = any(value for name, value in result.items() if name.endswith(_CHANGES) and isinstance(value, int))
-    return written or result.get("amount_accrued", "0.00") != "0.00"
 
 
 def _key(cell: Cell) -> CellKey:

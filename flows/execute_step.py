@@ -7,8 +7,8 @@ from prefect.client.schemas.objects import State
 
 from flows.cells import cells_of
 from flows.endings import close_after_cancellation, close_after_crash
-from flows.parameters import AskedRange, MonthDate, Year, resolve_range
-from flows.run import Manner, run_cells
+from flows.parameters import AskedRange, MonthDate, OverrideReason, Year, resolve_override, resolve_range
+from flows.run import Manner, run_cells, run_creator
 from flows.run_names import name_of_this_run
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.settings import SyncSettings
@@ -32,12 +32,14 @@ class AnyStep(StrEnum):
     on_crashed=[close_after_crash],
     on_cancellation=[close_after_cancellation],
 )
-def execute_step(
+def execute_step(  # noqa: PLR0913, PLR0917 - these are the fields of the form
     step: AnyStep,
     year: Year | None = None,
     start_date: MonthDate | None = None,
     end_date: MonthDate | None = None,
     overlap: Overlap = Overlap.wait,
+    override: OverrideReason | None = None,
+    override_by: str | None = None,
 ) -> State[None]:
     """Run one step, and none of those before or after it.
 
@@ -47,9 +49,13 @@ def execute_step(
         start_date: First month, as its first day (such as 2024-03-01).
         end_date: The month after the last one, as its first day; it is not included.
         overlap: What to do about a month that another run is working on: wait for it, or be refused.
+        override: Accruals only: accrue although the import of a month is broken; the reason, which is kept.
+        override_by: Who says so; default: whoever created the run, if Prefect knows.
     """
     settings: SyncSettings = SyncSettings.load()
+    overriding = resolve_override(step, override, override_by or run_creator())
     asked = AskedRange(year, start_date, end_date)
     span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
     chosen = STEPS[step]
-    return run_cells(cells_of((chosen,), span), span, Manner(overlap, stop_at_failure=chosen is ACCRUALS))
+    manner = Manner(overlap, stop_at_failure=chosen is ACCRUALS, override=overriding)
+    return run_cells(cells_of((chosen,), span, settings), span, manner)

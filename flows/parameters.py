@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from steps.catalog import STEPS
+from steps.accruals.gate import LONGEST_REASON, Override
+from steps.catalog import ACCRUALS, STEPS
 from steps.domain.months import MonthWindow, first_of_month, next_month
 from steps.errors import UsageError
 from steps.settings import SyncSettings
@@ -23,6 +24,8 @@ MONTHS_A_QUARTER = 3
 
 MonthDate = Annotated[date, Field(json_schema_extra={"pattern": r"^(20\d{2}|2100|2101)-(0[1-9]|1[0-2])-01$"})]
 """A first of a month; Prefect refuses another day by the pattern, before a run exists."""
+OverrideReason = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_REASON})]
+"""Why accruals are to go on although the import of a month is broken; Prefect's form refuses an empty one."""
 Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
 
 
@@ -85,6 +88,19 @@ def resolve_accrual_range(asked: AskedRange, scheduled: datetime, settings: Sync
             f"period {asked.period}: no month of {span.start.year} is over yet; {Period.previous_month} is"
         )
     return MonthWindow(span.start, this_month)
+
+
+def resolve_override(step_id: str, reason: str | None, by: str) -> Override | None:
+    """A person's word that the accruals are to go on although the import of a month is broken; None: nobody gave it.
+
+    Raises:
+        UsageError: the reason is empty, or the step is not the accruals.
+    """
+    if reason is None:
+        return None
+    if step_id != ACCRUALS.id:
+        raise UsageError(f"override is for {ACCRUALS.id} alone: it says nothing about {step_id}")
+    return Override.of(reason, by)
 
 
 def _range_of_dates(start: date | None, end: date | None) -> MonthWindow:

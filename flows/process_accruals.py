@@ -7,9 +7,17 @@ from flows.accrual_pictures import leave_accrual_pictures
 from flows.assessment import Only
 from flows.cells import cells_of
 from flows.endings import close_after_cancellation, close_after_crash
-from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_accrual_range
+from flows.parameters import (
+    AskedRange,
+    MonthDate,
+    OverrideReason,
+    Period,
+    Year,
+    resolve_accrual_range,
+    resolve_override,
+)
 from flows.planning import cells_of_plan, choose_cells
-from flows.run import Manner, run_cells
+from flows.run import Manner, run_cells, run_creator
 from flows.run_names import name_of_this_run
 from steps.catalog import ACCRUALS
 from steps.settings import SyncSettings
@@ -30,6 +38,8 @@ def process_accruals(
     only: Only | None = None,
     plan: int | None = None,
     overlap: Overlap = Overlap.wait,
+    override: OverrideReason | None = None,
+    override_by: str | None = None,
 ) -> State[None]:
     """Accrue each contract's revenue, month by month. Months build on each other: the first failure ends the run.
 
@@ -41,14 +51,17 @@ def process_accruals(
         only: Do just the steps and months that are failed, missing or stale; the others are left as they are.
         plan: Id of a plan that `sync-actions plan` made: exactly that is run, and all above is left aside.
         overlap: What to do about a month that another run is working on: wait for it, or be refused.
+        override: Accrue although the import of a month is broken; the reason, which is kept.
+        override_by: Who says so; default: whoever created the run, if Prefect knows.
     """
     settings: SyncSettings = SyncSettings.load()
+    overriding = resolve_override(ACCRUALS.id, override, override_by or run_creator())
     if plan is not None:
         cells, span = cells_of_plan(plan, settings.zone)
     else:
         asked = AskedRange(year, start_date, end_date, period)
         span = resolve_accrual_range(asked, runtime.flow_run.scheduled_start_time, settings)
-        cells = choose_cells(cells_of((ACCRUALS,), span), only, settings.zone)
-    state = run_cells(cells, span, Manner(overlap, stop_at_failure=True))
+        cells = choose_cells(cells_of((ACCRUALS,), span, settings), only, settings.zone)
+    state = run_cells(cells, span, Manner(overlap, stop_at_failure=True, override=overriding))
     leave_accrual_pictures(span, settings)
     return state

@@ -20,9 +20,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from flows.cancellation import CancellationWatch
 from flows.cells import Cell
 from flows.reasons import told_by_reason
-from flows.reconcile_executions import locked_run, log_settings, reconcile
+from flows.reconcile_executions import locked_run, log_settings, reconcile, this_run
 from flows.summary import ProgressBar, leave_summary
 from flows.vendor_limits import TimeLimit, limits_before_requests
+from steps.accruals.gate import Override
 from steps.domain.months import MonthWindow
 from steps.errors import RunTimeLimitError
 from steps.progress import News, conclude, listening, say
@@ -55,6 +56,8 @@ class Manner:
     """What to do about a window that another run is working on."""
     stop_at_failure: bool = False
     """Leave the cells after a failed one alone: they build on it."""
+    override: Override | None = None
+    """Of accruals alone: accrue although the import of a month is broken."""
 
 
 def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -> State[Any]:
@@ -89,6 +92,12 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
     return _final_state(outcome, len(cells), executions)
 
 
+def run_creator() -> str:
+    """Who created this flow run, as far as Prefect tells; else `unknown`."""
+    creator = this_run().created_by
+    return (creator.display_value if creator else None) or "unknown"
+
+
 @dataclass
 class _Outcome:
     """What came of the cells so far."""
@@ -121,7 +130,7 @@ def _run_each(cells: Sequence[tuple[Cell, int]], turn: _Turn, bar: ProgressBar) 
         if not turn.lock.require(say):
             _record_unrecorded(outcome)
             waiting[number:] = plan_ended_again(waiting[number:])
-        if failure := _run_cell(cell, waiting[number], turn.manner.overlap):
+        if failure := _run_cell(cell, waiting[number], turn.manner):
             outcome.failures[cell.name] = failure
             outcome.unrecorded[waiting[number]] = failure
             if turn.manner.stop_at_failure:
@@ -149,13 +158,15 @@ def _why_not_run(failures: Mapping[str, str]) -> str:
     return f"not run, because it builds on what failed: {_named(failures)}"
 
 
-def _run_cell(cell: Cell, execution_id: int, overlap: Overlap) -> str | None:
+def _run_cell(cell: Cell, execution_id: int, manner: Manner) -> str | None:
     """Do one cell; why it failed, or None."""
     say(f"{cell.name}: started")
     began = monotonic()
-    parameters: dict[str, Any] = {"execution_id": execution_id, "overlap": overlap}
+    parameters: dict[str, Any] = {"execution_id": execution_id, "overlap": manner.overlap}
     if cell.window:
         parameters["window"] = cell.window
+    if manner.override is not None:
+        parameters["override"] = manner.override
     if cell.records is not None:
         parameters["records"] = cell.records
     state: State[Any] = TASKS[cell.step.id](**parameters, return_state=True)

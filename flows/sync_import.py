@@ -49,5 +49,5 @@ def sync_import(
         return run_cells(cells, span, Manner(overlap))
     asked = AskedRange(year, start_date, end_date, period)
     span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
-    cells = choose_cells(cells_of(steps_from(from_step), span), only, settings.zone)
+    cells = choose_cells(cells_of(steps_from(from_step), span, settings), only, settings.zone)
     return run_cells(cells, span, Manner(overlap))

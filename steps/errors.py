@@ -12,23 +12,27 @@ SyncError
 │  └─ VendorPayloadError       the answer is not what the sheet says      -> fail the window
 │     └─ SuspiciousEmptyError  a list lost most of what it had            -> fail the window
 ├─ RecordRejectedError         one record cannot be applied               -> integration_error, the step goes on
+│  └─ RecordRepairedError      it was, without what cannot be stored      -> integration_error, the step goes on
 ├─ ErrorBudgetError            too many of them                           -> fail the window, keep the errors
 ├─ RunTimeLimitError           the run has lasted too long                -> fail what is left of it
+├─ BrokenImportError           a month's import failed or began too early -> post nothing, name the repair
 └─ AccrualError                an accounting promise would break          -> roll the month back
 """
 
 import json
 from hashlib import sha256
-from typing import Any
+from typing import Any, ClassVar
 
-from tracking.redaction import redact, redact_json
+from tracking.redaction import LONGEST_MESSAGE, redact_json, redact_message
 
 
 class SyncError(Exception):
-    """Root of the tree. The message is for people, and never holds a secret."""
+    """Root of the tree. The message is for people, never holds a secret, and leaves out the middle of a long text."""
+
+    longest_message: ClassVar[int] = LONGEST_MESSAGE
 
     def __init__(self, message: str) -> None:
-        super().__init__(redact(message))
+        super().__init__(redact_message(message, self.longest_message))
 
 
 class UsageError(SyncError):
@@ -73,6 +77,10 @@ class VendorNotFoundError(VendorRejectedError):
     """The vendor has no such record."""
 
 
+class VendorUnfinishedError(VendorError):
+    """Work that was accepted and whose end nobody told in time; it is not asked for again, for it may still go on."""
+
+
 class VendorPayloadError(VendorError):
     """A 200 that is not what the vendor sheet says: no JSON, cut short, another shape, a page that repeats."""
 
@@ -86,7 +94,12 @@ STAND_IN = "without-id-"
 
 
 class RecordRejectedError(SyncError):
-    """One record cannot be applied; it becomes an `integration_error` and the step goes on."""
+    """One record cannot be applied; it becomes an `integration_error` and the step goes on.
+
+    The message is one of many in a list; the whole record is in `record`.
+    """
+
+    longest_message = 600
 
     def __init__(self, entity_type: str, external_id: str, message: str, record: Any = None) -> None:
         self.entity_type, self.external_id = entity_type, external_id
@@ -103,12 +116,20 @@ class RecordRejectedError(SyncError):
         return f"{STAND_IN}{sha256(content.encode()).hexdigest()[:16]}"
 
 
+class RecordRepairedError(RecordRejectedError):
+    """The record was applied, without what no database stores: people are told, and nothing of it is missing."""
+
+
 class ErrorBudgetError(SyncError):
     """More records are in trouble than `SYNC_ERROR_BUDGET` allows: nothing of the window is applied."""
 
 
 class RunTimeLimitError(SyncError):
     """The run has lasted longer than `SYNC_RUN_HOURS` allows."""
+
+
+class BrokenImportError(SyncError):
+    """A month is not accrued, because its import is broken (accruals.md, Gate)."""
 
 
 class AccrualError(SyncError):

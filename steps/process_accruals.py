@@ -8,6 +8,13 @@ from typing import Any
 
 from steps.accruals.due import CHUNK
 from steps.accruals.failures import FailureBook
+from steps.accruals.gate import (
+    ImportRunningError,
+    Override,
+    look_at_import,
+    require_none_running,
+    wait_for_import,
+)
 from steps.accruals.month import MonthResult
 from steps.accruals.process import MonthRun
 from steps.domain.months import MonthWindow, next_month
@@ -17,11 +24,13 @@ from tracking.database import write_session
 from tracking.recorder import record_result, require_window
 
 
-def process_accruals(window: MonthWindow, execution_id: int | None = None) -> dict[str, Any]:
-    """Accrue one month, which must be over."""
+def process_accruals(
+    window: MonthWindow, execution_id: int | None = None, override: Override | None = None
+) -> dict[str, Any]:
+    """Accrue one month, which must be over, and whose import must be sound unless somebody overrides that."""
     settings: SyncSettings = SyncSettings.load()
     today = datetime.now(settings.zone).date()
-    return accrue_month(window, today, settings, execution_id)
+    return accrue_month(window, today, settings, execution_id, override=override)
 
 
 def accrue_month(
@@ -30,12 +39,16 @@ def accrue_month(
     settings: SyncSettings,
     execution_id: int | None = None,
     *,
+    override: Override | None = None,
     chunk_size: int = CHUNK,
 ) -> dict[str, Any]:
     """Accrue one month as seen from `today`; ledger writers take turns, so that two runs at once post once.
 
+    While an import step of the month is open, it waits (`accruals/gate.py`).
+
     Raises:
         UsageError: several months at once, or one that is not over; nothing was written.
+        BrokenImportError: an import step of the month failed or began too early, and there is no override.
         AccrualError: the month would not add up; nothing was written.
         ErrorBudgetError: more contracts failed than `SYNC_ERROR_BUDGET` allows; just their failures were written.
         ConfigError: a setting is wrong.
@@ -44,12 +57,26 @@ def accrue_month(
         raise UsageError(f"accruals are processed a month at a time, {window} is more")
     if today < window.end:
         raise UsageError(f"{window} is not over in {settings.timezone}: it can be accrued from {window.end} on")
+    while True:
+        try:
+            return _post_month(window, settings, execution_id, override, chunk_size)
+        except ImportRunningError:  # nothing was written
+            wait_for_import(window, execution_id)
+
+
+def _post_month(
+    window: MonthWindow, settings: SyncSettings, execution_id: int | None, override: Override | None, chunk_size: int
+) -> dict[str, Any]:
     result = MonthResult(window.start)
     try:
         with write_session() as session:
+            findings = look_at_import(session, window, settings.zone)
+            result.override = findings.require(override)
+            result.notify(findings.notifications())
             MonthRun.open(session, result, settings).process(chunk_size, execution_id)
             record_result(session, execution_id, result.as_result())
             settings.budget.require(len(result.failures), result.seen)
+            require_none_running(session, window)
     except ErrorBudgetError:
         with write_session() as session:
             require_window(session, execution_id)

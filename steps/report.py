@@ -1,13 +1,16 @@
 """What one call of a step did: the counts of its result, and the records it could not apply."""
 
-from collections.abc import Collection, Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from sqlmodel import Session
 
 from steps.catalog import Step
 from steps.connectors.listing import Listing
+from steps.domain.money import parse_amount
 from steps.error_budget import ErrorBudget
 from steps.errors import STAND_IN, RecordRejectedError
 from steps.scope import EVERYTHING, Scope
@@ -41,7 +44,7 @@ class StepReport:
     def reject_unreadable(self, listing: Listing[Any]) -> None:
         """Note the unreadable records of a list that holds far more than what is processed, as those of the CRM do."""
         self._unreadable |= self._note(listing.rejected)
-        self._listed += len(listing.records) + len(listing.rejected)
+        self._listed += listing.count
 
     def report_gone(self, errors: Iterable[RecordRejectedError]) -> None:
         """Note records that the vendor has no longer: people should know, but no record at hand is in trouble."""
@@ -134,22 +137,96 @@ def _details(error: RecordRejectedError) -> dict[str, Any]:
     return record if isinstance(record, dict) else {} if record is None else {"record": record}
 
 
+@dataclass(frozen=True)
+class ResultNotification:
+    """What a result wants a person to look at."""
+
+    kind: str
+    contract_id: str
+    """Empty if it is about none."""
+    message: str
+
+
+_LARGEST_COUNT = 10**15
+_MOST_COUNTS = 12
+"""Of a result whose shape is not ours."""
+_LONGEST_NAME, _LONGEST_NOTE = 60, 500
+_WRITTEN = ("created", "updated", "voided", "linked")
+
+
 def describe_result(result: Mapping[str, Any]) -> str:
-    """A step's counts as a sentence: `invoices processed 40, invoices created 12`; what is zero is left out."""
-    if "summary" in result:
+    """A result's counts as a sentence: `invoices processed 40, invoices created 12`; what is zero is left out.
+
+    The result may be another program's, or an old one: whatever it holds, there is a sentence.
+    """
+    if isinstance(result.get("summary"), Mapping):
         return _describe_accruals(result)
-    counts = [f"{name.replace('_', ' ')} {value}" for name, value in result.items() if value and isinstance(value, int)]
-    return ", ".join(counts) or "nothing to do"
+    counts = [f"{name[:_LONGEST_NAME].replace('_', ' ')} {value}" for name, value in _counts(result) if value]
+    more = [f"and {len(counts) - _MOST_COUNTS} more counts"] if len(counts) > _MOST_COUNTS else []
+    return ", ".join([*counts[:_MOST_COUNTS], *more]) or "nothing to do"
+
+
+def count_of(result: Mapping[str, Any], name: str) -> int:
+    """How many were, say, `processed`: the first such count of a result, which is that of the step's own entity."""
+    return next((value for key, value in _counts(result) if key == name or key.endswith(f"_{name}")), 0)
+
+
+def amount_accrued_of(result: Mapping[str, Any]) -> Decimal | None:
+    """What a result of the accruals says was accrued; None if it does not say."""
+    try:
+        return parse_amount(result["amount_accrued"])
+    except (KeyError, ValueError, ArithmeticError):
+        return None
+
+
+def changed_something(result: Mapping[str, Any]) -> bool:
+    """Whether what builds on this step should be done again."""
+    if any(value for name, value in _counts(result) if name.rpartition("_")[2] in _WRITTEN):
+        return True
+    accrued = amount_accrued_of(result)
+    if accrued is None:
+        return count_of(summary_of(result), "successful_accruals") > 0
+    return accrued != 0
+
+
+def summary_of(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The summary of a result of the accruals; an empty one if it has none."""
+    summary = result.get("summary")
+    return summary if isinstance(summary, Mapping) else {}
+
+
+def notifications_of(result: Mapping[str, Any]) -> list[ResultNotification]:
+    """A result's notifications; those of another program as far as they can be read."""
+    found = result.get("notifications")
+    return [_notification(each) for each in found] if isinstance(found, list) else []
+
+
+def _notification(note: Any) -> ResultNotification:
+    if not isinstance(note, Mapping):
+        return ResultNotification("", "", str(note)[:_LONGEST_NOTE])
+    message = note.get("message")
+    text = message if isinstance(message, str) and message else json.dumps(note, ensure_ascii=False, default=str)
+    contract = note.get("contract_id")
+    about = str(contract)[:_LONGEST_NAME] if isinstance(contract, int | str) else ""
+    return ResultNotification(str(note.get("type") or "")[:_LONGEST_NAME], about, text[:_LONGEST_NOTE])
+
+
+def _counts(result: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    for name, value in result.items():
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_COUNT:
+            yield str(name), value
 
 
 def _describe_accruals(result: Mapping[str, Any]) -> str:
-    summary = result["summary"]
+    summary = summary_of(result)
     counts = {
-        "skipped": summary["skipped_accruals"],
-        "failed": summary["failed_accruals"],
-        "closed": result["contracts_closed"],
-        "canceled": result["contracts_canceled"],
-        "notifications": len(result["notifications"]),
+        "contracts processed": count_of(summary, "total_contracts_processed"),
+        "skipped": count_of(summary, "skipped_accruals"),
+        "failed": count_of(summary, "failed_accruals"),
+        "closed": count_of(result, "contracts_closed"),
+        "canceled": count_of(result, "contracts_canceled"),
+        "notifications": len(notifications_of(result)),
     }
-    told = "".join(f", {value} {name}" for name, value in counts.items() if value)
-    return f"{result['amount_accrued']} accrued, {summary['total_contracts_processed']} contracts processed{told}"
+    accrued = amount_accrued_of(result)
+    told = [f"{value} {name}" for name, value in counts.items() if value or name == "contracts processed"]
+    return ", ".join(told if accrued is None else [f"{accrued} accrued", *told])

@@ -114,6 +114,13 @@ class AccrualBasis(StrEnum):
     TOTAL = "total"
 
 
+class BackendDialect(StrEnum):
+    """How the backend of `SYNC_BACKEND_URL` is called (interfaces.md, Environment)."""
+
+    STANDARD = "standard"
+    DEVENGO = "devengo"
+
+
 class SyncSettings(_Settings):
     """What is the academy's own to say."""
 
@@ -122,6 +129,9 @@ class SyncSettings(_Settings):
     default_year: int = Field(default=2024, ge=2000, le=2100)
     timezone: str = "Europe/Madrid"
     backend_url: str | None = None
+    backend_dialect: BackendDialect = BackendDialect.STANDARD
+    backend_timeout: float = Field(default=900.0, gt=0, le=86400)
+    """Seconds that one call of the backend may take until its work is done and answered."""
     api_token: SecretStr | None = None
     service_account_prefix: CommaList = ("7050",)
     service_name_prefixes: CommaList = ()

@@ -76,8 +76,7 @@ def apply_invoices(
     report.checked("service_contract", map(str, touched))
     _count(report, linkable, merge, clients)
     report.checked("service", read.accounts)
-    taken = {document.id for document in documents}
-    report.processed += sum(error.external_id not in taken for error in rejected)
+    report.processed = read.documents.documents.count
     report.updated += linking.moved + relinked.moved
     report.extra["invoices_voided"] = len(gone.newly)
 
@@ -143,7 +142,6 @@ def _without_contact(documents: Sequence[Document]) -> list[RecordRejectedError]
 
 
 def _count(report: StepReport, linkable: Sequence[LinkableDocument], merge: Merge, clients: MatchedClients) -> None:
-    report.processed = len(linkable)
     report.created, report.updated = len(merge.created), len(merge.updated)
     report.skipped = sum(each.service_id is None and each.row["service_contract_id"] is None for each in linkable)
     report.extra |= {"clients_created": clients.created, "clients_updated": len(clients.updated)}

@@ -52,7 +52,7 @@ def apply_pages(session: Session, listing: Listing[StudentPage], settings: SyncS
     chosen = _meant(matched.chosen, listing, links, report.scope)
     report.created, report.updated = store_pages(session, chosen, links)
     at_hand = report.scope.narrow(listing, lambda page: report.scope.concerns("page", page.id))
-    report.processed = len(at_hand.records) + len(at_hand.rejected)
+    report.processed = at_hand.count
     used = {page.id for page in matched.chosen.values()} | {error.external_id for error in matched.doubles}
     report.skipped = sum(page.id not in used for page in at_hand.records)
     report.read_whole("page")

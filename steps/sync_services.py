@@ -50,7 +50,7 @@ def apply_accounts(
         )
     fitting = [account for account in listing.records if is_service(account, settings)]
     merge = store_services(session, fitting)
-    report.processed = len(listing.records) + len(listing.rejected)
+    report.processed = listing.count
     report.created, report.updated = len(merge.created), len(merge.updated)
     report.skipped = len(listing.records) - len(fitting)
     report.read_whole("service")

@@ -12,6 +12,7 @@ from prefect import Task, runtime
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
+from steps.accruals.gate import Override
 from steps.catalog import (
     ACCRUALS,
     CRM_CLIENTS,
@@ -21,7 +22,7 @@ from steps.catalog import (
     SERVICES,
     Step,
 )
-from steps.connectors.backend import call_backend
+from steps.connectors.backend import backend_call, call_backend, called_by_month
 from steps.domain.months import MonthWindow
 from steps.errors import ConfigError, is_transient
 from steps.process_accruals import process_accruals
@@ -42,7 +43,7 @@ from tracking.recorder import Overlap, hold_window
 StepResult = dict[str, Any]
 StepTask = Task[..., StepResult]
 MonthlyFunction = Callable[..., StepResult]
-"""Of a window and an execution's id; the import steps take a scope besides."""
+"""Of a window, an execution's id and a scope."""
 OnceFunction = Callable[..., StepResult]
 """Of an execution's id and a scope."""
 Records = Sequence[RecordKey]
@@ -54,10 +55,10 @@ RETRY_DELAY_SECONDS = 10.0
 
 
 def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
-    """The tracked task of a step that is called once for each month window."""
+    """The tracked task of a step that is called for each month window, or once by a backend without months."""
 
     def run(
-        window: MonthWindow,
+        window: MonthWindow | None = None,
         execution_id: int | None = None,
         overlap: Overlap = Overlap.wait,
         records: Records | None = None,
@@ -65,13 +66,37 @@ def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
         settings: SyncSettings = SyncSettings.load()
         if execution_id is not None:
             hold_window(execution_id, overlap, say)
+        if window is None and called_by_month(step, settings):
+            raise ConfigError(f"{step.id} works by month here: SYNC_BACKEND_DIALECT was another when it was planned")
         if records is not None:
             return function(window, execution_id, _scope(settings, records))
         if settings.backend_url:
-            return _ask_backend(settings, step, _window_parameters(step, window))
+            return _ask_backend(settings, step, window)
         return function(window, execution_id)
 
     return _tracked_task(step, run)
+
+
+def accruals_task() -> StepTask:
+    """The tracked task of the accruals: a month window, and what a person says of a broken import.
+
+    A backend looks at its own imports; it is told of the override.
+    """
+
+    def run(
+        window: MonthWindow,
+        execution_id: int | None = None,
+        overlap: Overlap = Overlap.wait,
+        override: Override | None = None,
+    ) -> StepResult:
+        settings: SyncSettings = SyncSettings.load()
+        if execution_id is not None:
+            hold_window(execution_id, overlap, say)
+        if settings.backend_url:
+            return _ask_backend(settings, ACCRUALS, window, override)
+        return process_accruals(window, execution_id, override)
+
+    return _tracked_task(ACCRUALS, run)
 
 
 def once_task(step: Step, function: OnceFunction) -> StepTask:
@@ -86,7 +111,7 @@ def once_task(step: Step, function: OnceFunction) -> StepTask:
         if records is not None:
             return function(execution_id, _scope(settings, records))
         if settings.backend_url:
-            return _ask_backend(settings, step, {})
+            return _ask_backend(settings, step, None)
         return function(execution_id)
 
     return _tracked_task(step, run)
@@ -126,18 +151,17 @@ def _scope(settings: SyncSettings, records: Records) -> Scope:
     return Scope(frozenset(records))
 
 
-def _ask_backend(settings: SyncSettings, step: Step, parameters: dict[str, str]) -> StepResult:
+def _ask_backend(
+    settings: SyncSettings, step: Step, window: MonthWindow | None, override: Override | None = None
+) -> StepResult:
     """The backend's answer; a backend that is down costs the run its patience once."""
+    call = backend_call(settings, step, window)
+    parameters = call.parameters | ({"override": override.reason, "by": override.by} if override else {})
     with current_reads(None) as reads:
-        call = (step.id, *parameters.values())
-        return reads.of_backend(call, lambda: call_backend(settings, step.endpoint, parameters))
-
-
-def _window_parameters(step: Step, window: MonthWindow) -> dict[str, str]:
-    """The parameters of the step's endpoint (interfaces.md, HTTP API)."""
-    if step.id == ACCRUALS.id:
-        return {"period_start_date": window.start.isoformat()}
-    return {"start_date": window.start.isoformat(), "end_date": window.end.isoformat()}
+        return reads.of_backend(
+            (step.id, *call.parameters.values()),
+            lambda: call_backend(settings, call.path, parameters, method=call.method),
+        )
 
 
 TASKS: dict[str, StepTask] = {
@@ -146,6 +170,6 @@ TASKS: dict[str, StepTask] = {
     CRM_CLIENTS.id: monthly_task(CRM_CLIENTS, sync_crm_clients),
     SERVICE_PERIODS.id: monthly_task(SERVICE_PERIODS, sync_service_periods),
     NOTION_EXTERNAL_ID.id: once_task(NOTION_EXTERNAL_ID, sync_notion_external_ids),
-    ACCRUALS.id: monthly_task(ACCRUALS, process_accruals),
+    ACCRUALS.id: accruals_task(),
 }
 """Each step's task, by the step's id."""

@@ -15,7 +15,7 @@ import pytest
 
 _LONGEST_SECONDS = 300
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["flows.cli.app", "flows.sync_import", "flows.process_accruals"])
+_context.set_forkserver_preload(["flows.cli.commands", "flows.sync_import", "flows.process_accruals"])
 
 
 @dataclass(frozen=True)

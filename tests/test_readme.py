@@ -10,7 +10,7 @@ import pytest
 import typer
 import yaml
 
-from flows.cli.app import app
+from flows.cli.commands import app
 from steps.catalog import STEPS
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings, SyncSettings
 from tracking.settings import DatabaseSettings

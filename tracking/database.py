@@ -6,6 +6,7 @@ when it writes; their transactions are short, because vendors are read before th
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -13,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Any
+from urllib.parse import unquote
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -20,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
+from tracking.encryption import forget_keys
 from tracking.errors import DatabaseUnusableError
 from tracking.migrate import upgrade_database
 from tracking.reseal import require_present_key
@@ -38,6 +41,12 @@ _SERVER_KEEPALIVE = (
     "-c timezone=UTC -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 "
     "-c tcp_user_timeout=14000 -c client_connection_check_interval=2000"
 )
+_SCHEME = re.compile(r"[a-z][a-z0-9]{0,15}(\+[a-z0-9]{1,15})?")
+_EXPECTED_URL = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME is expected"
+_UNREADABLE = (
+    f"cannot be read: {_EXPECTED_URL}, the port a number, and in user and password each @ : / ? # % and blank written "
+    "as %40 %3A %2F %3F %23 %25 %20"
+)
 _LEDGER_LOCK = 0x53594E43
 """Key of the PostgreSQL advisory lock that ledger writers take turns with ("SYNC")."""
 
@@ -46,18 +55,51 @@ def parse_database_url(text_url: str) -> URL:
     """The URL with the driver this project uses.
 
     Raises:
-        DatabaseUnusableError: it is neither SQLite nor PostgreSQL.
+        DatabaseUnusableError: it is neither SQLite nor PostgreSQL, or cannot be read. The message holds nothing of it
+            but its scheme: what is wrong may be the password.
     """
+    text_url = text_url.strip()
+    scheme = text_url.partition("://")[0]
+    backend = scheme.partition("+")[0]
+    if backend not in {"sqlite", "postgresql", "postgres"}:
+        given = f"begins with {scheme}://" if _SCHEME.fullmatch(scheme) and f"{scheme}://" in text_url else "is no URL"
+        raise DatabaseUnusableError(f"SYNC_DATABASE_URL {given}; {_EXPECTED_URL}")
+    if backend == "sqlite":
+        if not text_url.removeprefix(f"{scheme}://").startswith(("/", "?")) and text_url != f"{scheme}://":
+            raise DatabaseUnusableError(f"SYNC_DATABASE_URL names a host, and SQLite has none; {_EXPECTED_URL}")
+        return _make_url(text_url).set(drivername="sqlite")
+    url = _make_url(text_url)
+    # An @ that is not written %40 makes a part of a password the host or the database, which drivers name.
+    is_cut_wrong = text_url.count("@") > (url.username is not None) or {"?", "="} <= set(url.password or "")
+    if is_cut_wrong or not _is_host(url.host or ""):
+        raise DatabaseUnusableError(f"SYNC_DATABASE_URL {_UNREADABLE}")
+    if url.query and not set(url.query) <= _postgresql_options():  # such a name may be the rest of a password too
+        raise DatabaseUnusableError("SYNC_DATABASE_URL has an option behind its ? that PostgreSQL does not know")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _make_url(text_url: str) -> URL:
     try:
-        url = make_url(text_url)
-    except ArgumentError:
+        url = make_url(text_url) if "\0" not in unquote(text_url) else None
+    except (ArgumentError, ValueError):
         url = None
-    backend = url.get_backend_name() if url is not None else ""
-    if url is None or backend not in {"sqlite", "postgresql", "postgres"}:
-        raise DatabaseUnusableError(
-            f"SYNC_DATABASE_URL is {text_url!r}; sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME is expected"
-        )
-    return url.set(drivername="sqlite" if backend == "sqlite" else "postgresql+psycopg")
+    if url is None:
+        raise DatabaseUnusableError(f"SYNC_DATABASE_URL {_UNREADABLE}")
+    return url
+
+
+def _postgresql_options() -> set[str]:
+    from psycopg import pq
+
+    return {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+
+
+def _is_host(name: str) -> bool:
+    try:
+        name.encode("idna")  # as it will be looked up
+    except UnicodeError:
+        return False
+    return True
 
 
 def configured_database_url() -> URL:
@@ -119,7 +161,7 @@ def _prove_idle_connections(engine: Engine) -> None:
 def _make_sqlite_engine(url: URL) -> Engine:
     pool = {}
     if url.database not in {None, "", ":memory:"}:
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(str(url.database)).parent)
         pool = _POOL
     engine = create_engine(url, **pool, hide_parameters=True, connect_args={"timeout": LOCK_WAIT_SECONDS})
 
@@ -137,6 +179,17 @@ def _make_sqlite_engine(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        # A path that looks like user:password@host is a PostgreSQL URL with the wrong scheme: not to be shown.
+        named = "its folder" if "@" in str(folder) else f"its folder {folder}"
+        raise DatabaseUnusableError(
+            f"SYNC_DATABASE_URL: {named} cannot be made ({error.strerror}); name a file in a folder that can be written"
+        ) from None
 
 
 _engines: dict[URL, Engine] = {}
@@ -176,6 +229,7 @@ def _database_url(_variable: str | None, _file: str | None) -> URL:
 def dispose_engines() -> None:
     """Close every pooled connection; the next use reads the settings again and opens new ones."""
     _database_url.cache_clear()
+    forget_keys()
     with _opening:
         while _engines:
             _engines.popitem()[1].dispose()

@@ -86,5 +86,6 @@ class SyncExecution(SQLModel, table=True):
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What the step answered, once it completed."""
-        return self.details.get("result")
+        """What the step answered, once it completed; what is no object (an old row's) stands below `result`."""
+        result = self.details.get("result") if isinstance(self.details, dict) else None
+        return result if isinstance(result, dict) or result is None else {"result": result}

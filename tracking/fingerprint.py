@@ -3,8 +3,8 @@
 import re
 from hashlib import sha256
 
-_FIGURE = re.compile(r"\S*\d\S*")
-"""A word with a digit in it: an amount, a date, a number, an id."""
+_WORD = re.compile(r"\S+")
+_DIGIT = re.compile(r"\d")
 _LENGTH = 32
 
 
@@ -15,7 +15,8 @@ def error_fingerprint(operation: str, entity_type: str, external_id: str, messag
         operation: The step id.
         entity_type: Of the record, such as `invoice`.
         external_id: The record's id at the vendor.
-        message: What is wrong; its varying figures do not count.
+        message: What is wrong; its varying figures (words with a digit: an amount, a date, an id) do not count.
     """
-    kind = _FIGURE.sub("#", message.replace(external_id, "#") if external_id else message)
+    known = message.replace(external_id, "#") if external_id else message
+    kind = _WORD.sub(lambda word: "#" if _DIGIT.search(word[0]) else word[0], known)
     return sha256("\0".join((operation, entity_type, external_id, kind)).encode()).hexdigest()[:_LENGTH]

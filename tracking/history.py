@@ -1,16 +1,16 @@
 """What happened, for whoever asks: queries that the command line, the API and the page share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, literal, tuple_
-from sqlmodel import col, func, select
+from sqlalchemy import ColumnElement, and_, literal, or_, tuple_
+from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from tracking.columns import UtcDateTime
 from tracking.database import read_session
-from tracking.execution import ExecutionStatus, SyncExecution
+from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution, execution_name
 from tracking.integration_error import IntegrationError
 
 DEFAULT_LIMIT = 100
@@ -163,20 +163,48 @@ class CellHistory:
     """The newest that completed of those that tried just some of its records again."""
 
 
-def cell_histories() -> dict[CellKey, CellHistory]:
-    """What is known of every (step, month) that was ever executed whole."""
+def cell_histories(session: Session, step_names: Collection[str] | None = None) -> dict[CellKey, CellHistory]:
+    """What is known of every (step, month) that was ever executed whole; `step_names`: of just these steps."""
     whole, completed = col(SyncExecution.records).is_(None), col(SyncExecution.status) == ExecutionStatus.COMPLETED
-    newest = _newest_by_cell(whole)
-    done, retried = _newest_by_cell(whole, completed), _newest_by_cell(~whole, completed)
+    wanted = [] if step_names is None else [col(SyncExecution.step_name).in_(step_names)]
+    newest = _newest_by_cell(session, whole, *wanted)
+    done = _newest_by_cell(session, whole, completed, *wanted)
+    retried = _newest_by_cell(session, ~whole, completed, *wanted)
     return {key: CellHistory(row, done.get(key), retried.get(key)) for key, row in newest.items()}
 
 
-def _newest_by_cell(*where: ColumnElement[bool]) -> dict[CellKey, SyncExecution]:
+def _newest_by_cell(session: Session, *where: ColumnElement[bool]) -> dict[CellKey, SyncExecution]:
     newest = (
         select(func.max(col(SyncExecution.id)))
         .where(*where)
         .group_by(col(SyncExecution.step_name), col(SyncExecution.window_start))
     )
-    with read_session() as session:
-        rows = session.exec(select(SyncExecution).where(col(SyncExecution.id).in_(newest)))
-        return {(row.step_name, row.window_start): row for row in rows}
+    rows = session.exec(select(SyncExecution).where(col(SyncExecution.id).in_(newest)))
+    return {(row.step_name, row.window_start): row for row in rows}
+
+
+@dataclass(frozen=True)
+class OpenExecution:
+    """An execution that has not ended."""
+
+    id: int
+    name: str
+    """Step and month, such as `invoices 2024-03`."""
+    flow_run_id: str | None
+
+
+def open_executions(session: Session, cells: Iterable[CellKey]) -> list[OpenExecution]:
+    """Executions of these steps and months that are pending or running, whole ones only, oldest first."""
+    step, month = col(SyncExecution.step_name), col(SyncExecution.window_start)
+    which = [
+        and_(step == step_name, month.is_(None) if first is None else month == first) for step_name, first in cells
+    ]
+    query = (
+        select(col(SyncExecution.id), step, month, col(SyncExecution.flow_run_id))
+        .where(col(SyncExecution.status).in_(OPEN_STATUSES), col(SyncExecution.records).is_(None), or_(*which))
+        .order_by(col(SyncExecution.id))
+    )
+    return [
+        OpenExecution(number or 0, execution_name(step_name, first), flow_run_id)
+        for number, step_name, first, flow_run_id in session.exec(query)
+    ]

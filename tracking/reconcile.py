@@ -14,7 +14,7 @@ from tracking.columns import utc_now
 from tracking.database import read_session
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.locks import dead_run
-from tracking.redaction import redact
+from tracking.redaction import redact_message
 
 _OPEN_AND_NOT_LOCKED = text("""
     SELECT DISTINCT coalesce(flow_run_id, task_run_id) FROM sync_execution
@@ -97,7 +97,7 @@ def _open_rows(session: Session, which: ColumnElement[bool]) -> list[SyncExecuti
 def _end(session: Session, row: SyncExecution, reason: str) -> EndedExecution:
     failed = row.result is None
     row.status = ExecutionStatus.FAILED if failed else ExecutionStatus.COMPLETED
-    row.error_message = redact(reason) if failed else None
+    row.error_message = redact_message(reason) if failed else None
     row.completed_at = row.updated_at = utc_now()
     row.holds_window = False
     session.add(row)

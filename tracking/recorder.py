@@ -22,7 +22,7 @@ from tracking.columns import utc_now
 from tracking.database import read_session, tracking_session
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.reconcile import end_dead_executions, end_open
-from tracking.redaction import redact, redact_emails, redact_json
+from tracking.redaction import redact_json, redact_message
 
 _POLL_SECONDS = 0.5
 
@@ -259,7 +259,7 @@ def _fail(session: Session, row: SyncExecution, message: str, error_type: str) -
     if row.result is not None:
         _end(session, row, ExecutionStatus.COMPLETED)
         return
-    row.error_message = redact_emails(redact(message))
+    row.error_message = redact_message(message, emails=True)
     row.details = {**row.details, **({"error_type": error_type} if error_type else {})}
     _end(session, row, ExecutionStatus.FAILED)
 

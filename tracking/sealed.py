@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Dialect, String
 from sqlalchemy.types import TypeDecorator
 
-from tracking.encryption import MARK, keyring
+from tracking.encryption import keyring
 
 
 class SealedText(TypeDecorator[str]):
@@ -43,8 +43,16 @@ class SealedJson(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
         """Sealed with the first key, if there is one."""
         keys = keyring()
-        return keys.seal(json.dumps(value)) if keys.keys and value is not None else value
+        if value is None:
+            return None
+        if keys.keys:
+            return keys.seal(json.dumps(value))
+        return keys.seal(value) if isinstance(value, str) else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
         """Opened with whichever key sealed it."""
-        return json.loads(keyring().open(value)) if isinstance(value, str) and value.startswith(MARK) else value
+        if not isinstance(value, str):
+            return value
+        keys = keyring()
+        text = keys.open(value)
+        return json.loads(text) if keys.is_sealed(value) else text

@@ -51,7 +51,8 @@ class ExecutionAnswer(BaseModel):
     def of(cls, execution: SyncExecution) -> "ExecutionAnswer":
         """From its row."""
         columns = {name: getattr(execution, name) for name in cls.model_fields if name != "metadata"}
-        return cls(**columns, metadata=execution.details)
+        metadata = execution.details if isinstance(execution.details, dict) else {"metadata": execution.details}
+        return cls(**columns, metadata=metadata)
 
 
 class IntegrationErrorAnswer(BaseModel):

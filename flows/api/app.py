@@ -16,7 +16,7 @@ from flows.api.prefect_runs import PrefectStepRuns
 from flows.api.problems import UnexpectedErrors, add_problem_handlers
 from flows.api.security import Guard, token_of
 from flows.api.step_runs import StepRuns
-from flows.api.wire import AccessLog, AnswerHeaders, BodyLimit
+from flows.api.wire import AccessLog, AnswerHeaders, RequestLimits
 from steps.settings import SyncSettings
 
 _DESCRIPTION = """Run a step, see what happened, work the errors, take the reports along.
@@ -48,7 +48,7 @@ def create_app(settings: SyncSettings, runs: StepRuns | None = None) -> FastAPI:
     add_problem_handlers(app)
     # The last one added is the first that sees a request.
     app.add_middleware(UnexpectedErrors)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(RequestLimits)
     app.add_middleware(Guard, token=token_of(settings))
     app.add_middleware(AnswerHeaders)
     app.add_middleware(AccessLog)

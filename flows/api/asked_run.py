@@ -10,6 +10,7 @@ from prefect import Flow
 from flows.execute_step import execute_step
 from flows.retry_errors import retry_errors
 from flows.run_names import run_name
+from steps.accruals.gate import Override
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
 
@@ -33,10 +34,11 @@ class AskedRun:
         return run_name(self.flow.name, self.parameters, datetime.now(UTC))
 
 
-def run_of_step(step: Step, span: MonthWindow) -> AskedRun:
-    """One step over these months."""
+def run_of_step(step: Step, span: MonthWindow, override: Override | None = None) -> AskedRun:
+    """One step over these months; an override is for accruals alone."""
     months = {"start_date": span.start.isoformat(), "end_date": span.end.isoformat()}
-    return AskedRun(execute_step, {"step": step.id, **months})
+    told = {"override": override.reason, "override_by": override.by} if override else {}
+    return AskedRun(execute_step, {"step": step.id, **months, **told})
 
 
 def run_of_retry(error_ids: Sequence[int]) -> AskedRun:

@@ -1,6 +1,7 @@
 """A request that may be sent twice starts one run (`Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header)."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Annotated
@@ -8,9 +9,7 @@ from typing import Annotated
 from fastapi import Header
 from starlette.concurrency import run_in_threadpool
 
-from flows.api.step_runs import StartedRun, StepRuns
-from steps.catalog import Step
-from steps.domain.months import MonthWindow
+from flows.api.step_runs import StartedRun
 from tracking.idempotency import KeyBusyError, claim_key, keep_run, release_key
 
 _POLL_SECONDS = 0.1
@@ -34,7 +33,7 @@ class RunOfRequest:
     """None when an earlier request started it."""
 
 
-async def run_once(runs: StepRuns, step: Step, span: MonthWindow, key: str | None, request: str) -> RunOfRequest:
+async def run_once(start: Callable[[], StartedRun], key: str | None, request: str) -> RunOfRequest:
     """Start a run, or find the one that an earlier request with this key started.
 
     The key is taken before the run begins and kept with it: whatever happens in between, nothing runs twice.
@@ -44,12 +43,12 @@ async def run_once(runs: StepRuns, step: Step, span: MonthWindow, key: str | Non
         KeyBusyError: an earlier request has been about to start for a long time.
     """
     if key is None:
-        started = await run_in_threadpool(runs.start, step, span)
+        started = await run_in_threadpool(start)
         return RunOfRequest(started.flow_run_id, started)
     known = await _claim(key, request)
     if known is not None:
         return RunOfRequest(known, None)
-    started = await run_in_threadpool(_start_and_keep, runs, step, span, key)
+    started = await run_in_threadpool(_start_and_keep, start, key)
     return RunOfRequest(started.flow_run_id, started)
 
 
@@ -64,9 +63,9 @@ async def _claim(key: str, request: str) -> str | None:
             await asyncio.sleep(_POLL_SECONDS)
 
 
-def _start_and_keep(runs: StepRuns, step: Step, span: MonthWindow, key: str) -> StartedRun:
+def _start_and_keep(start: Callable[[], StartedRun], key: str) -> StartedRun:
     try:
-        started = runs.start(step, span)
+        started = start()
     except BaseException:
         release_key(key)
         raise

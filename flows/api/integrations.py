@@ -17,8 +17,8 @@ from flows.api.outcome import outcome_of
 from flows.api.parts import AppRuns, AppSettings
 from flows.api.problems import RefusedError, status_of_name
 from flows.api.step_runs import StepRuns
-from flows.api.steps import FirstOfMonth
-from flows.parameters import AskedRange, parse_month_date, resolve_range
+from flows.api.steps import API_CALLER, FirstOfMonth, OverrideBy, OverrideText
+from flows.parameters import AskedRange, parse_month_date, resolve_override, resolve_range
 from steps.catalog import ACCRUALS, STEPS, Step
 from steps.domain.months import MonthWindow, next_month
 from steps.errors import UsageError
@@ -52,6 +52,8 @@ class AccrualMonth(_Months):
     model_config = ConfigDict(json_schema_extra={"examples": [{"period_start_date": "2024-03-01"}]})
 
     period_start_date: FirstOfMonth | None = Field(default=None, description="Required: the month, as its first day.")
+    override: OverrideText = None
+    by: OverrideBy = None
 
 
 def _both(query: BaseModel, body: BaseModel | None) -> dict[str, str]:
@@ -74,8 +76,8 @@ def _span(said: dict[str, str], settings: SyncSettings) -> MonthWindow:
     return resolve_range(AskedRange(None, dates.get("start_date"), dates.get("end_date")), utc_now(), settings)
 
 
-async def _run(step: Step, span: MonthWindow, runs: StepRuns, settings: SyncSettings) -> dict[str, Any]:
-    """The result of a step over these months, their counts added up.
+async def _run(step: Step, said: dict[str, str], runs: StepRuns, settings: SyncSettings) -> dict[str, Any]:
+    """The result of a step over the months that were said, their counts added up.
 
     Raises:
         RefusedError: a month failed, with the status that its error stands for; or this server has a backend itself.
@@ -84,7 +86,9 @@ async def _run(step: Step, span: MonthWindow, runs: StepRuns, settings: SyncSett
         raise RefusedError(
             HTTPStatus.CONFLICT, "this server passes its steps on to a SYNC_BACKEND_URL: it is no backend itself"
         )
-    started = await run_in_threadpool(runs.start, step, span)
+    by = said.pop("by", "") or API_CALLER
+    override = resolve_override(step.id, said.pop("override", None), by)
+    started = await run_in_threadpool(runs.start, step, _span(said, settings), override)
     executions = await outcome_of_run(started)
     outcome = outcome_of(executions)
     if outcome.status != ExecutionStatus.COMPLETED:
@@ -104,9 +108,9 @@ def _add_call(step: Step, months: type[Nothing | Window | AccrualMonth]) -> None
         body: months | None = None,  # type: ignore[valid-type]
     ) -> dict[str, Any]:
         said = _both(query, body)
-        if months is AccrualMonth and not said:
+        if months is AccrualMonth and "period_start_date" not in said:
             raise UsageError("period_start_date is missing: the first day of the month to accrue, such as 2024-03-01")
-        return await _run(step, _span(said, settings), runs, settings)
+        return await _run(step, said, runs, settings)
 
     router.add_api_route(
         step.endpoint,
@@ -125,7 +129,7 @@ _HOW: dict[type[BaseModel], str] = {
         "Of several months each is processed by itself, ascending, and the answer has the sum of their counts; "
         "when one fails the others are still done, and the answer is the problem."
     ),
-    AccrualMonth: "One month, which must be over.",
+    AccrualMonth: "One month, which must be over, and whose import must be sound unless `override` gives a reason.",
 }
 
 for _step in STEPS.values():

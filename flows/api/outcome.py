@@ -7,6 +7,8 @@ from typing import Any
 from flows.api.answers import ExecutionAnswer, StepOutcome
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
 
+_WRITTEN = frozenset({"reason", "by"})
+
 
 def outcome_of(executions: Sequence[SyncExecution]) -> StepOutcome:
     """One run of one step; at least one execution."""
@@ -41,21 +43,27 @@ def status_of(executions: Iterable[SyncExecution]) -> ExecutionStatus:
 def sum_results(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The results of several months as one of the same shape.
 
-    Counts and amounts are added up, lists are put one after the other; of anything else (a month) the first stands.
+    Counts and amounts are added up, lists are put one after the other; of anything else (a month, values of different
+    kinds) the first stands.
     """
     names = dict.fromkeys(name for result in results for name in result)
-    return {name: _sum([result[name] for result in results if name in result]) for name in names}
+    return {name: _sum_of(name, [result[name] for result in results if name in result]) for name in names}
+
+
+def _sum_of(name: str, values: Sequence[Any]) -> Any:
+    """What a person wrote is never an amount, whatever it looks like."""
+    return values[0] if name in _WRITTEN else _sum(values)
 
 
 def _sum(values: Sequence[Any]) -> Any:
     first = values[0]
     if len(values) == 1 or isinstance(first, bool):
         return first
-    if isinstance(first, Mapping):
+    if all(isinstance(value, Mapping) for value in values):
         return sum_results(values)
-    if isinstance(first, list):
+    if all(isinstance(value, list) for value in values):
         return [item for value in values for item in value]
-    if isinstance(first, int | float):
+    if all(isinstance(value, int | float) for value in values):
         return sum(values)
     return _sum_of_amounts(values)
 

@@ -2,7 +2,7 @@
 
 One Prefect API serves the whole life of the app: the configured one, else a temporary server, booted when it is first
 needed. Only the configured one can have deployments and workers, and whether it has is looked up at each start. Claims
-make two runs of one window take turns, whoever does them (`tracking/claims.py`).
+make two runs of one window take turns, whoever does them (`tracking/recorder.py`).
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ import httpx
 
 from flows.api.step_runs import StartedRun
 from flows.cli.prefect_api import PrefectUnavailableError, prefect_api
+from steps.accruals.gate import Override
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
 
@@ -33,8 +34,8 @@ class PrefectStepRuns:
         self._open: _Opened | None = None
         self._unended: dict[str, StartedRun] = {}
 
-    def start(self, step: Step, span: MonthWindow) -> StartedRun:
-        """Begin a run of one step over these months.
+    def start(self, step: Step, span: MonthWindow, override: Override | None = None) -> StartedRun:
+        """Begin a run of one step over these months; an override is for accruals alone.
 
         Raises:
             TooManyRunsError: as many as this server can do, or watch, have not ended.
@@ -43,7 +44,7 @@ class PrefectStepRuns:
         opened = self._opened()
         from flows.api.asked_run import run_of_step
 
-        return self._begin(opened, run_of_step(step, span))
+        return self._begin(opened, run_of_step(step, span, override))
 
     def retry(self, error_ids: Sequence[int]) -> StartedRun:
         """Begin a run of `retry-errors` over these integration errors; raises as `start` does."""

@@ -19,19 +19,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.step_runs import TooManyRunsError
 from flows.cli.prefect_api import PrefectUnavailableError
-from steps.errors import ConfigError, SyncError, UsageError, VendorError
+from steps.errors import BrokenImportError, ConfigError, SyncError, UsageError, VendorError
 from tracking.errors import DatabaseUnusableError
 from tracking.idempotency import KeyBusyError, KeyReusedError
 from tracking.recorder import ExecutionEndedError, WindowBusyError
-from tracking.redaction import redact
+from tracking.redaction import redact, redact_message
 
 MEDIA_TYPE = "application/problem+json"
 _TRY_AGAIN = {"Retry-After": "10"}
+_LONGEST_NAME, _MOST_FAULTS = 64, 20
+"""Of a field, and how many of a request's faults are named."""
 _log = logging.getLogger(__name__)
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
     UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
     VendorError: HTTPStatus.BAD_GATEWAY,
+    BrokenImportError: HTTPStatus.CONFLICT,
     WindowBusyError: HTTPStatus.CONFLICT,
     ExecutionEndedError: HTTPStatus.CONFLICT,
     KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -73,7 +76,7 @@ def _below(kind: type[Exception]) -> Iterator[type[Exception]]:
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """A problem document. ASCII on the wire, so that no odd character in a message can break the answer."""
     title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": int(status), "detail": redact(detail)}
+    body = {"type": "about:blank", "title": title, "status": int(status), "detail": redact_message(detail)}
     return Response(json.dumps(body), int(status), {**(headers or {})}, MEDIA_TYPE)
 
 
@@ -106,13 +109,16 @@ def _http(_: Request, error: HTTPException) -> Response:
 
 
 def _invalid(_: Request, error: RequestValidationError) -> Response:
-    """Where and what is wrong; never what was sent."""
-    lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    """Where and what is wrong; never what was sent, but the name of a field that there is not."""
+    lines = (
+        f"{'.'.join(str(part)[:_LONGEST_NAME] for part in each['loc'])}: {each['msg']}"
+        for each in error.errors()[:_MOST_FAULTS]
+    )
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(lines))
 
 
 def _database_gone(_: Request, error: Exception) -> Response:
-    _log.error("the database does not answer: %s", redact(str(error)))
+    _log.error("the database does not answer: %s", redact_message(str(error)))
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer", _TRY_AGAIN)
 
 

@@ -4,6 +4,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
+from steps.accruals.gate import Override
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
 from steps.errors import SyncError
@@ -29,8 +30,8 @@ class StartedRun:
 class StepRuns(Protocol):
     """What the routes need: tests put runs of their own here."""
 
-    def start(self, step: Step, span: MonthWindow) -> StartedRun:
-        """Begin a run of one step over these months."""
+    def start(self, step: Step, span: MonthWindow, override: Override | None = None) -> StartedRun:
+        """Begin a run of one step over these months; an override is for accruals alone."""
 
     def follow(self, flow_run_id: str) -> StartedRun | None:
         """A run that was started earlier; None when only its executions can tell what becomes of it."""

@@ -17,7 +17,8 @@ from flows.api.outcome import outcome_of, status_of
 from flows.api.parts import AppRuns, AppSettings
 from flows.api.tagged import TaggedRoute
 from flows.order import IMPORT_ORDER
-from flows.parameters import AskedRange, parse_month_date, parse_step, resolve_range
+from flows.parameters import AskedRange, parse_month_date, parse_step, resolve_override, resolve_range
+from steps.accruals.gate import LONGEST_REASON
 from steps.catalog import ACCRUALS, STEPS, Step
 from steps.domain.months import MonthWindow
 from steps.settings import SyncSettings
@@ -25,8 +26,23 @@ from tracking.columns import utc_now
 
 router = APIRouter(prefix="/api/sync", tags=["steps"], route_class=TaggedRoute)
 
-StepId = Annotated[str, WithJsonSchema({"type": "string", "enum": list(STEPS)})]
-FirstOfMonth = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^20\d{2}-(0[1-9]|1[0-2])-01$"})]
+StepId = Annotated[str, Field(max_length=64), WithJsonSchema({"type": "string", "enum": list(STEPS)})]
+FirstOfMonth = Annotated[
+    str, Field(max_length=64), WithJsonSchema({"type": "string", "pattern": r"^20\d{2}-(0[1-9]|1[0-2])-01$"})
+]
+"""Both are judged by `flows/parameters.py`, whose messages name what was given: as long as that is short."""
+OverrideText = Annotated[
+    str | None,
+    Field(
+        max_length=LONGEST_REASON,
+        description="Accruals only: accrue although the import of a month is broken. The reason, which is kept.",
+    ),
+]
+OverrideBy = Annotated[
+    str | None, Field(max_length=LONGEST_REASON, description="Who overrides; kept with the reason. Default: api.")
+]
+API_CALLER = "api"
+"""Who overrides, when a request does not say."""
 
 
 class StepRequest(BaseModel):
@@ -47,6 +63,9 @@ class StepRequest(BaseModel):
     year: int | None = Field(default=None, description="From 2000 to 2100; ignored when both dates are given.")
     start_date: FirstOfMonth | None = Field(default=None, description="First month, as its first day.")
     end_date: FirstOfMonth | None = Field(default=None, description="The month after the last one, as its first day.")
+
+    override: OverrideText = None
+    by: OverrideBy = None
 
     def resolve(self, settings: SyncSettings) -> tuple[Step, MonthWindow]:
         """What is to be run.
@@ -92,7 +111,7 @@ async def execute_step(
     asked: StepRequest,
     settings: AppSettings,
     runs: AppRuns,
-    prefer: Annotated[str, Header(description="`respond-async`: do not wait for the end.")] = "",
+    prefer: Annotated[str, Header(max_length=255, description="`respond-async`: do not wait for the end.")] = "",
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> Any:
     """Run one step over its months through Prefect, and answer when it is done, or at once if asked so.
@@ -101,7 +120,8 @@ async def execute_step(
     `Idempotency-Key` and body as an earlier one runs nothing and gets the answer of that one's run.
     """
     step, span = asked.resolve(settings)
-    run = await run_once(runs, step, span, idempotency_key, asked.fingerprint)
+    override = resolve_override(step.id, asked.override, asked.by or API_CALLER)
+    run = await run_once(lambda: runs.start(step, span, override), idempotency_key, asked.fingerprint)
     if "respond-async" in {each.strip().lower() for each in prefer.split(",")}:
         return await _accepted(step, run.flow_run_id)
     if run.started is None:

@@ -1,4 +1,4 @@
-"""What holds for every request and answer, whatever is asked: bodies have an end, browsers are told to be careful."""
+"""What holds for every request and answer, whatever is asked: nothing is endless, browsers are told to be careful."""
 
 import logging
 from http import HTTPStatus
@@ -14,6 +14,10 @@ _access = logging.getLogger(__name__)
 _UNLOGGED = "/page/_nicegui"
 """Where the page (`flows/page/mount.py`) has its scripts, styles and websocket: one view asks for dozens of them."""
 LARGEST_BODY = 1024 * 1024
+LONGEST_ADDRESS = 8 * 1024
+"""Characters of path and query, as they are sent."""
+LARGEST_HEADERS = 32 * 1024
+"""Bytes of all names and values."""
 _ANSWER_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -48,8 +52,11 @@ class AnswerHeaders:
         await self._app(scope, receive, with_headers)
 
 
-class BodyLimit:
-    """Reads a request's body, up to the limit, before the app does: one that is larger is refused with 413."""
+class RequestLimits:
+    """Refuses what is too large before anything looks into it: an address with 414, headers with 431, a body with 413.
+
+    The body is read here, up to its limit, before the app does.
+    """
 
     def __init__(self, app: ASGIApp, largest: int = LARGEST_BODY) -> None:
         self._app, self._largest = app, largest
@@ -58,6 +65,9 @@ class BodyLimit:
         """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if refusal := _too_long(scope):
+            await problem(*refusal)(scope, receive, send)
             return
         try:
             body = await self._read(Headers(scope=scope), receive)
@@ -89,6 +99,15 @@ class BodyLimit:
                 raise _TooLargeError
             if not message.get("more_body"):
                 return body
+
+
+def _too_long(scope: Scope) -> tuple[HTTPStatus, str] | None:
+    address = len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"])
+    if address > LONGEST_ADDRESS:
+        return HTTPStatus.REQUEST_URI_TOO_LONG, f"path and query have at most {LONGEST_ADDRESS} characters"
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"headers have at most {LARGEST_HEADERS} bytes"
+    return None
 
 
 class _TooLargeError(Exception):

@@ -1,7 +1,6 @@
 """`close` and `reopen`: a person's word that a month is done, or is not."""
 
 from datetime import datetime
-from getpass import getuser
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ from rich.console import Console
 from flows.cli.months import parse_month
 from flows.cli.progress_view import error_line
 from flows.cli.report_tables import roll_forward_tables
-from flows.cli.run import ExitStatus
+from flows.cli.run import ExitStatus, login_name
 from steps.accruals.closing import ClosingRefusedError, Signature, close_month, reopen_month
 from steps.accruals.closing_checks import Candidate
 from steps.accruals.reports.roll_forward import RollForwardChain
@@ -59,10 +58,7 @@ def _who(by: str | None) -> str:
     Raises:
         UsageError: nobody does: the option is blank, or the machine knows no login name.
     """
-    try:
-        who = (getuser() if by is None else by).strip()
-    except (OSError, KeyError):  # a container may know no name for its user
-        who = ""
+    who = login_name() if by is None else by.strip()
     if not who:
         raise UsageError("who closes or reopens a month stays in the books: give a name with --by")
     return who

@@ -22,7 +22,9 @@ def parse_month(text: str) -> date:
         except ValueError:
             pass
         else:
-            return resolve_range(AskedRange(None, start, next_month(start)), datetime.now(UTC), SyncSettings()).start
+            return resolve_range(
+                AskedRange(None, start, next_month(start)), datetime.now(UTC), SyncSettings.load()
+            ).start
     raise UsageError(f"month {text!r} is no month: YYYY-MM is expected, such as 2024-03")
 
 

@@ -1,6 +1,7 @@
 """What came of a run, on standard output: tables for people, or one JSON object for programs."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.text import Text
 
 from flows.cli.tables import accrual_table, counts_table, grids
 from steps.catalog import ACCRUALS
+from steps.report import notifications_of
 from tracking.execution import SyncExecution
 from tracking.history import executions_of_run, pending_errors_by_kind
 
@@ -30,6 +32,7 @@ def show_outcome(flow_run_id: str, state: str, message: str | None, *, as_json: 
     if accruals:
         console.print(accrual_table(accruals))
         _show_notifications(console, accruals[-1])
+        _show_overrides(console, accruals)
     console.print(Text(f"{state}: {message or ''}", style="green" if state == "Completed" else "bold red"))
     waiting = sum(kind.count for kind in pending_errors_by_kind([e.id for e in executions if e.id is not None]))
     if waiting:
@@ -38,11 +41,22 @@ def show_outcome(flow_run_id: str, state: str, message: str | None, *, as_json: 
 
 def _show_notifications(console: Console, execution: SyncExecution) -> None:
     """What the last month wants a person to look at; the earlier months' are in the history."""
-    notifications = (execution.result or {}).get("notifications", [])
+    notifications = notifications_of(execution.result or {})
     for note in notifications[:_SHOWN_NOTIFICATIONS]:
-        console.print(Text(f"{execution.name}: contract {note['contract_id']}: {note['message']}", style="yellow"))
+        about = f"contract {note.contract_id}: " if note.contract_id else ""
+        console.print(Text(f"{execution.name}: {about}{note.message}", style="yellow"))
     if (more := len(notifications) - _SHOWN_NOTIFICATIONS) > 0:
         console.print(f"... and {more} more: sync-actions history --step accruals --json")
+
+
+def _show_overrides(console: Console, executions: Iterable[SyncExecution]) -> None:
+    """Which months were accrued although they were refused, by whom and why."""
+    for execution in executions:
+        override = (execution.result or {}).get("override")
+        if override:
+            what = "; ".join(override["overridden"]) or "nothing had to be overridden"
+            line = f"{execution.name}: override by {override['by']} ({override['reason']}): {what}"
+            console.print(Text(line, style="yellow"))
 
 
 def execution_json(execution: SyncExecution) -> dict[str, Any]:

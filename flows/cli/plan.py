@@ -11,7 +11,7 @@ from rich.text import Text
 
 from flows.assessment import Assessment, CellState, Only, assess
 from flows.cells import cells_of
-from flows.cli.run import OverlapOption, Request, run
+from flows.cli.run import OverlapOption, OverrideOption, Request, run
 from flows.cli.tables import state_grids
 from flows.order import steps_from
 from flows.planning import make_plan
@@ -34,7 +34,7 @@ def plan_run(
     request = Request(from_step, year, start_date, end_date, only=only)
     step, span = request.resolve()
     settings: SyncSettings = SyncSettings.load()
-    cells = cells_of((ACCRUALS,) if step == ACCRUALS.id else steps_from(step), span)
+    cells = cells_of((ACCRUALS,) if step == ACCRUALS.id else steps_from(step), span, settings)
     everything = assess(cells, settings.zone)
     chosen = [each for each in everything if only is None or each.state == Only(only).value]
     plan_id = make_plan(chosen, span)
@@ -48,11 +48,12 @@ def plan_run(
 def run_plan(
     plan: Annotated[int, typer.Option(help="Id of a plan that `sync-actions plan` made.", min=1)],
     overlap: OverlapOption = Overlap.wait,
+    override: OverrideOption = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the built-in sandbox as the three vendors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
 ) -> None:
     """Run exactly the cells of a plan, or refuse because something ran since it was made."""
-    raise typer.Exit(run(Request(plan=plan, overlap=overlap, sandbox=sandbox, as_json=as_json)))
+    raise typer.Exit(run(Request(plan=plan, overlap=overlap, override=override, sandbox=sandbox, as_json=as_json)))
 
 
 def _show(everything: Sequence[Assessment], chosen: Sequence[Assessment], plan_id: int) -> None:

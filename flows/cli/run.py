@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
+from getpass import getuser
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,14 @@ from flows.cli.outcome import show_outcome
 from flows.cli.prefect_api import prefect_api, quiet_prefect
 from flows.cli.progress_view import RunView
 from flows.order import IMPORT_ORDER, ImportStep
-from flows.parameters import AskedRange, parse_month_date, parse_step, parse_year, resolve_range
+from flows.parameters import (
+    AskedRange,
+    parse_month_date,
+    parse_step,
+    parse_year,
+    resolve_override,
+    resolve_range,
+)
 from flows.planning import cells_of_plan
 from steps.catalog import ACCRUALS
 from steps.domain.months import MonthWindow
@@ -27,6 +35,11 @@ from tracking.recorder import Overlap
 OverlapOption = Annotated[
     str,
     typer.Option(metavar="HOW", help="When another run works on a step and month: wait for it, or refuse (and fail)."),
+]
+
+OverrideOption = Annotated[
+    str | None,
+    typer.Option(metavar="REASON", help="Accruals only: accrue although the import of a month is broken."),
 ]
 
 
@@ -51,15 +64,21 @@ class Request:
     overlap: str = Overlap.wait
     plan: int | None = None
     """Run this plan; what says which steps and months does not go with it."""
+    override: str | None = None
     sandbox: bool = False
     as_json: bool = False
 
     def resolve(self) -> tuple[str, MonthWindow]:
-        """The first step and the range of months.
+        """The first step and the range of months; whatever was typed is looked at.
 
         Raises:
             UsageError: one line that says what was given and what is allowed.
         """
+        step, span = self._range()
+        resolve_override(step, self.override, "")
+        return step, span
+
+    def _range(self) -> tuple[str, MonthWindow]:
         settings: SyncSettings = SyncSettings.load()
         if self.only is not None and self.only not in set(Only):
             raise UsageError(f"only {self.only!r} is not known: one of {', '.join(Only)} is expected")
@@ -107,6 +126,14 @@ def run_flow(title: str, start: Callable[[], Any], *, sandbox: bool) -> Any:
         return start()
 
 
+def login_name() -> str:
+    """The name of the user of this machine; empty where it knows none, as in some containers."""
+    try:
+        return getuser().strip()
+    except (OSError, KeyError):
+        return ""
+
+
 def _title(request: Request, step: str, span: MonthWindow) -> str:
     what = "Accruals" if step == ACCRUALS.id else f"Import from {step}"
     which = f", only what is {request.only}" if request.only else f", plan {request.plan}" if request.plan else ""
@@ -125,5 +152,6 @@ def _start_flow(request: Request, step: str, span: MonthWindow) -> Any:
         "overlap": Overlap(request.overlap),
     }
     if step == ACCRUALS.id:
+        asked |= {"override": request.override, "override_by": login_name()}
         return process_accruals(**asked, return_state=True)
     return sync_import(ImportStep(step), **asked, return_state=True)

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from decimal import Decimal
 
 from rich import box
 from rich.console import Group
@@ -11,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.assessment import Assessment, CellState
+from steps.report import amount_accrued_of, count_of, notifications_of, summary_of
 from tracking.execution import ExecutionStatus, SyncExecution
 
 _COUNTS = {"processed": "read", "created": "created", "updated": "updated", "skipped": "skipped"}
 """What a result counts -> the heading of its column; short ones, so that the table fits."""
-_STATUS_STYLE = {
+_STATUS_STYLE: dict[str, str] = {
     ExecutionStatus.COMPLETED: "green",
     ExecutionStatus.FAILED: "bold red",
     ExecutionStatus.RUNNING: "cyan",
@@ -79,23 +79,24 @@ def accrual_table(executions: Sequence[SyncExecution]) -> Group:
     for heading in ("month", "contracts", "accrued", "skipped", "failed", "closed", "canceled", "notes"):
         table.add_column(heading, justify="left" if heading == "month" else "right", no_wrap=True)
     for execution in executions:
-        table.add_row(f"{execution.window_start:%Y-%m}", *_accrual_cells(execution))
+        month = f"{execution.window_start:%Y-%m}" if execution.window_start else "all"
+        table.add_row(month, *_accrual_cells(execution))
     return _titled("Accruals, by month", table)
 
 
 def _accrual_cells(execution: SyncExecution) -> Iterator[str | Text]:
-    result = execution.result
-    if result is None or "summary" not in result:
+    result = execution.result or {}
+    if not (summary := summary_of(result)):
         yield status_text(execution.status)
         return
-    summary = result["summary"]
-    yield str(summary["total_contracts_processed"])
-    yield f"{Decimal(result['amount_accrued']):,.2f}"
-    yield str(summary["skipped_accruals"])
-    yield str(summary["failed_accruals"])
-    yield str(result["contracts_closed"])
-    yield str(result["contracts_canceled"])
-    yield str(len(result["notifications"]))
+    accrued = amount_accrued_of(result)
+    yield str(count_of(summary, "total_contracts_processed"))
+    yield "-" if accrued is None else f"{accrued:,.2f}"
+    for name in ("skipped_accruals", "failed_accruals"):
+        yield str(count_of(summary, name))
+    for name in ("contracts_closed", "contracts_canceled"):
+        yield str(count_of(result, name)) if name in result else "-"
+    yield str(len(notifications_of(result)))
 
 
 def _narrow_table() -> Table:
@@ -117,7 +118,7 @@ def _cell(execution: SyncExecution) -> Text:
 
 def status_text(status: str, shown: str | None = None) -> Text:
     """A status (or what is shown in its place) in its colour."""
-    return Text(shown or status, style=_STATUS_STYLE[ExecutionStatus(status)])
+    return Text(shown or status, style=_STATUS_STYLE.get(status, ""))
 
 
 def counts_table(executions: Sequence[SyncExecution]) -> Group:
@@ -128,12 +129,9 @@ def counts_table(executions: Sequence[SyncExecution]) -> Group:
     for step, rows in _by_step(executions).items():
         failed = sum(row.status == ExecutionStatus.FAILED for row in rows)
         counts = [sum(_count(row, name) for row in rows) for name in _COUNTS]
-        errors = sum(_errors(row) for row in rows)
+        errors = sum(_count(row, "errors") for row in rows)
         table.add_row(step, str(len(rows)), str(failed), *map(str, counts), str(errors), f"{_seconds(rows):.1f}")
-        clients = {
-            name: sum(int((row.result or {}).get(f"clients_{name}", 0)) for row in rows)
-            for name in ("created", "updated")
-        }
+        clients = {name: sum(_count(row, f"clients_{name}") for row in rows) for name in ("created", "updated")}
         if any("clients_created" in (row.result or {}) for row in rows):
             table.add_row("  clients", "", "", "", str(clients["created"]), str(clients["updated"]), "", "", "")
     return _titled("Counts, by step", table)
@@ -147,16 +145,7 @@ def _by_step(executions: Iterable[SyncExecution]) -> dict[str, list[SyncExecutio
 
 
 def _count(execution: SyncExecution, name: str) -> int:
-    """The step's own entity comes first in its result."""
-    for key, value in (execution.result or {}).items():
-        if key.endswith(f"_{name}") and isinstance(value, int):
-            return value
-    return 0
-
-
-def _errors(execution: SyncExecution) -> int:
-    errors = (execution.result or {}).get("errors", 0)
-    return errors if isinstance(errors, int) else 0
+    return count_of(execution.result or {}, name)
 
 
 def _seconds(rows: Iterable[SyncExecution]) -> float:

@@ -6,7 +6,7 @@ from io import StringIO
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
 from flows.parameters import Year
@@ -26,16 +26,18 @@ _REPORTS: dict[str, Callable[[Session, MonthWindow], Sheet]] = {
     "roll-forward": lambda session, window: roll_forward_sheet(roll_forwards(session, window, SyncSettings.load())),
 }
 
+Name = Annotated[str, Field(max_length=64)]
+
 
 class WantedErrors(BaseModel):
     """What the view of errors is filtered by; what it is not filtered by is not sent."""
 
     model_config = ConfigDict(extra="forbid")
 
-    integration_name: str | None = None
-    operation: str | None = None
-    entity_type: str | None = None
-    status: str | None = None
+    integration_name: Name | None = None
+    operation: Name | None = None
+    entity_type: Name | None = None
+    status: Name | None = None
 
 
 def download_routes() -> APIRouter:

@@ -1,7 +1,7 @@
 """Executions as rows, and one of them in full: result, errors, its run in Prefect."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from flows.page.markup import Tag, dialog_of, english, facts, mark
 from flows.page.prefect_links import run_address
 from flows.page.visit import Visit
 from flows.page.wording import outcome_text, result_counts, took_text
+from steps.report import ResultNotification, notifications_of
 from tracking.error_review import ErrorFilter, find_errors
 from tracking.execution import SyncExecution
 from tracking.integration_error import IntegrationError
@@ -67,7 +68,8 @@ async def show_execution(visit: Visit, execution: SyncExecution) -> None:
         if execution.result:
             Tag("h3", texts("execution.result"))
             facts(result_counts(texts, execution.result))
-            _notifications(visit, execution.result.get("notifications", ()))
+            _notifications(visit, notifications_of(execution.result))
+            _override(visit, execution.result.get("override"))
         _errors(visit, errors)
         with Tag("div", classes="actions"):
             if address := run_address(execution.flow_run_id):
@@ -75,16 +77,32 @@ async def show_execution(visit: Visit, execution: SyncExecution) -> None:
             ui.button(texts("close"), on_click=dialog.close).props("flat no-caps autofocus")
 
 
-def _notifications(visit: Visit, notes: Iterable[Mapping[str, Any]]) -> None:
+def _notifications(visit: Visit, notes: Sequence[ResultNotification]) -> None:
     """What the accruals of a month want a person to look at."""
     if not notes:
         return
     Tag("h3", visit.texts("execution.notices"))
     with Tag("ul"):
         for note in notes:
-            kind = visit.texts(f"notice.{note['type']}")
-            with Tag("li", visit.texts("execution.notice", contract=note["contract_id"], kind=kind)):
-                english("span", note["message"])
+            kind = visit.texts.known(f"notice.{note.kind}") or note.kind.replace("_", " ")
+            text = visit.texts("execution.notice", contract=note.contract_id, kind=kind) if note.contract_id else kind
+            with Tag("li", text):
+                english("span", note.message)
+
+
+def _override(visit: Visit, override: Any) -> None:
+    """Who accrued a month although it was refused, why, and what was overridden."""
+    if not isinstance(override, Mapping):
+        return
+    texts = visit.texts
+    Tag("h3", texts("execution.override"))
+    facts([(texts("execution.override.by"), override["by"]), (texts("execution.reason"), override["reason"])])
+    if not override["overridden"]:
+        ui.label(texts("execution.overridden.none")).classes("soft")
+        return
+    with Tag("ul"):
+        for refusal in override["overridden"]:
+            english("li", refusal, "breaking")
 
 
 def _errors(visit: Visit, errors: list[IntegrationError]) -> None:

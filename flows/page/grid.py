@@ -29,7 +29,7 @@ _REFRESH_SECONDS = 3.0
 def read_states(visit: Visit, year: int) -> list[Assessment]:
     """Where each step and month of a year stands."""
     span = MonthWindow(date(year, 1, 1), date(year + 1, 1, 1))
-    return assess(cells_of(tuple(STEPS.values()), span), visit.settings.zone)
+    return assess(cells_of(tuple(STEPS.values()), span, visit.settings), visit.settings.zone)
 
 
 def show_grid(visit: Visit) -> None:

@@ -6,10 +6,13 @@ from nicegui import ui
 
 from flows.cli.run import Request
 from flows.page.markup import FIELD, Tag, choice, day_field, strong_button
-from flows.page.notices import ask
+from flows.page.notices import ask, tell
 from flows.page.run_progress import RunProgress
 from flows.page.visit import Visit
-from steps.catalog import STEPS
+from flows.parameters import resolve_override
+from steps.accruals.gate import LONGEST_REASON
+from steps.catalog import ACCRUALS, STEPS
+from steps.connectors.backend import called_by_month
 from steps.domain.months import MonthWindow, next_month
 from steps.errors import SyncError
 
@@ -27,10 +30,15 @@ def show_run(visit: Visit) -> None:
 
 async def _execute(visit: Visit, form: "RunForm", progress: RunProgress) -> None:
     """Refuse what makes no sense with the command line's own line, else start it and watch."""
-    if asked := await ask(visit.texts, form.request().resolve):
+    request = form.request()
+    if request.override is not None and not form.who:
+        tell(visit.texts("closing.no_name"), good=False)
+        return
+    if asked := await ask(visit.texts, request.resolve):
         step_id, span = asked
+        override = resolve_override(step_id, request.override, form.who)
         form.button.disable()
-        await progress.start(STEPS[step_id], span)
+        await progress.start(STEPS[step_id], span, override)
         form.button.enable()
 
 
@@ -54,6 +62,7 @@ class RunForm:
         self._months = Tag("div", classes="panel-in")
         with self._months:
             self._range = self._range_fields()
+            self._override, self._who = self._override_fields()
         self._summary = ui.label().classes("soft").props('role="status" aria-live="polite"')
         with Tag("div", classes="actions"):
             self.button = strong_button(texts("run.execute"))
@@ -75,21 +84,40 @@ class RunForm:
         why.bind_visibility_from(kind, "value", value=_MONTHS)
         return _Range(kind, field, start, end)
 
+    def _override_fields(self) -> tuple[ui.input, ui.input]:
+        """For accruals: why a month is accrued although its import is broken, and who says so."""
+        texts = self._visit.texts
+        with Tag("div", classes="column no-wrap full-width q-gutter-y-sm") as fields:
+            with Tag("div", classes="fields"):
+                reason = ui.input(texts("run.override")).props(f"{FIELD} maxlength={LONGEST_REASON}")
+                who = ui.input(texts("closing.who")).props(f"{FIELD} autocomplete=name maxlength={LONGEST_REASON}")
+            ui.label(texts("run.override.why")).classes("soft small")
+        fields.bind_visibility_from(self._step, "value", value=ACCRUALS.id)
+        return reason, who
+
+    @property
+    def who(self) -> str:
+        """The name of the person who overrides."""
+        return str(self._who.value or "").strip()
+
     def request(self) -> Request:
         """What is asked for, as the command line would be."""
         step = str(self._step.value)
-        if not STEPS[step].by_month:
+        if not called_by_month(STEPS[step], self._visit.settings):
             return Request(step)
+        override = str(self._override.value or "") or None if step == ACCRUALS.id else None
         if self._range.kind.value == _YEAR:
-            return Request(step, year=str(self._range.year.value))
-        return Request(step, start_date=str(self._range.start.value or ""), end_date=str(self._range.end.value or ""))
+            return Request(step, year=str(self._range.year.value), override=override)
+        start, end = str(self._range.start.value or ""), str(self._range.end.value or "")
+        return Request(step, start_date=start, end_date=end, override=override)
 
     def _explain(self) -> None:
         """Say what the step does and which months it would be."""
         step = STEPS[str(self._step.value)]
         self._what.set_text(self._visit.texts(f"step.{step.id}.what"))
-        self._months.set_visibility(step.by_month)
-        if not step.by_month:
+        by_month = called_by_month(step, self._visit.settings)
+        self._months.set_visibility(by_month)
+        if not by_month:
             self._summary.set_text(self._visit.texts("run.once"))
             return
         try:

@@ -11,6 +11,7 @@ from flows.page.markup import Tag, announcer
 from flows.page.notices import Complaint, ask, tell
 from flows.page.visit import Visit
 from flows.page.wording import failures_text
+from steps.accruals.gate import Override
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
 from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution
@@ -39,9 +40,9 @@ class RunProgress:
         self._panel.set_visibility(False)
         self._timer = ui.timer(_POLL_SECONDS, self._look, active=False)
 
-    async def start(self, step: Step, span: MonthWindow) -> None:
+    async def start(self, step: Step, span: MonthWindow, override: Override | None = None) -> None:
         """Start a step as the API does, and watch it; it goes on when the browser is closed."""
-        await self.watch(self._visit.texts(f"step.{step.id}"), lambda: self._visit.runs.start(step, span))
+        await self.watch(self._visit.texts(f"step.{step.id}"), lambda: self._visit.runs.start(step, span, override))
 
     async def watch(self, name: str, start: Callable[[], StartedRun]) -> None:
         """Start a run under this name and watch it."""

@@ -51,8 +51,8 @@ class Texts:
         return self("months.long" if long else "months.short").split()[month.month - 1]
 
     def cell(self, step_id: str, month: date | None) -> str:
-        """A step and its month, as people call them."""
-        name = self(f"step.{step_id}")
+        """A step and its month, as people call them; an old execution may be of a step that is not known any more."""
+        name = self.known(f"step.{step_id}") or step_id
         return f"{name}, {self.month(month, long=True)}" if month else name
 
     def entity(self, entity_type: str) -> str:

@@ -1,12 +1,12 @@
 """Executions in words for people: what a step did or why it failed, how long it took, where a month stands and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from flows.assessment import Assessment, CellState
 from flows.page.texts import Texts
 from flows.reasons import told_by_reason
+from steps.report import amount_accrued_of
 from tracking.execution import ExecutionStatus, SyncExecution
 
 REASONS_NAMED = 3
@@ -20,11 +20,11 @@ def result_text(texts: Texts, result: Mapping[str, Any]) -> str:
 def result_counts(texts: Texts, result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each count of a result by its name in words; what is no count is for the downloads."""
     for key, value in result.items():
-        if key == "summary":
+        if key == "summary" and isinstance(value, Mapping):
             yield from result_counts(texts, value)
-        elif key == "amount_accrued":
-            yield _name(texts, key), texts.money(Decimal(value))
-        elif isinstance(value, int):
+        elif key == "amount_accrued" and (accrued := amount_accrued_of(result)) is not None:
+            yield _name(texts, key), texts.money(accrued)
+        elif isinstance(value, int) and not isinstance(value, bool):
             yield _name(texts, key), str(value)
 
 
@@ -46,7 +46,7 @@ def failures_text(texts: Texts, name: str, executions: Sequence[SyncExecution]) 
 
 def _cell_text(texts: Texts, execution: SyncExecution) -> str:
     """Of a run of one step, the month says it."""
-    return texts.month(execution.window_start) if execution.window_start else texts(f"step.{execution.step_name}")
+    return texts.month(execution.window_start) if execution.window_start else texts.cell(execution.step_name, None)
 
 
 def standing_text(texts: Texts, assessment: Assessment) -> str:

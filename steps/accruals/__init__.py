@@ -15,10 +15,11 @@ The pure heart, from what is known to what is to be done (accruals.md is the law
 
 Around it, the database (one month is one transaction, all contracts in chunks):
 
+    gate.py        is the month's import sound?    failures.py    bad data as integration errors
     process.py     a month: load, decide, write, check, chunk by chunk
     due.py         which contracts are due         load.py       their facts, by a few queries
     stored.py      from columns to values          posted.py     what was accrued before
-    post.py        the rows, only what changed     failures.py   bad data as integration errors
+    post.py        the rows, only what changed
     ledger_check.py  accrued + remaining = invoiced - credited, read back before the commit
     rules.py       the engine's settings           public_holidays.py, service_facts.py  what all contracts share
 

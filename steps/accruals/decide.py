@@ -5,6 +5,7 @@ for other contracts. What the rows ask is in `conditions.py` and `situation.py`,
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 from steps.accruals import conditions as when
@@ -12,7 +13,7 @@ from steps.accruals import notices
 from steps.accruals.carry_out import carry_out
 from steps.accruals.check import refuse_bad_data
 from steps.accruals.facts import AccrualRules, ContractFacts
-from steps.accruals.outcome import Action, NotificationType, Outcome
+from steps.accruals.outcome import Action, Notification, NotificationType, Outcome
 from steps.accruals.rule import Notice, Rule, becomes_canceled, becomes_closed
 from steps.accruals.situation import Situation
 from steps.domain.contract import ContractStatus
@@ -38,7 +39,11 @@ def decide(facts: ContractFacts, month: date, rules: AccrualRules, *, closed: bo
     situation = Situation.of(facts, month, rules, closed=closed)
     if not TABLE[0].fits(situation):
         refuse_bad_data(facts, situation.month.last)
-    return _first_that_fits(TABLE, situation)
+    outcome = _first_that_fits(TABLE, situation)
+    if (message := notices.enrolled_after_all(situation)) is None:
+        return outcome
+    enrolled = Notification(NotificationType.ACCRUED_BEFORE_ENROLLMENT, facts.id, message)
+    return replace(outcome, notifications=(*outcome.notifications, enrolled))
 
 
 def _first_that_fits(table: Sequence[Rule], situation: Situation) -> Outcome:

@@ -67,6 +67,15 @@ class ServiceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeAccrual:
+    """What was accrued whole while the contract had no enrollment (`ACCRUED_WHOLE`), up to a month."""
+
+    amount: Decimal
+    month: date
+    """Of the first such posting."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccrualFacts:
     """What was done for the contract so far, seen from the month to be processed.
 
@@ -79,6 +88,8 @@ class AccrualFacts:
     accrued_before: Decimal = ZERO
     sessions_before: int = 0
     has_posting_in_month: bool = False
+    whole: WholeAccrual | None = None
+    """None too for a contract that still has no enrollment: it is looked for only where there is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,16 @@ def canceled_and_unclear(situation: Situation) -> str:
     return f"the contract is CANCELED, but Notion says {_page(situation)}; {_left(situation)}"
 
 
+def enrolled_after_all(situation: Situation) -> str | None:
+    """`accrued_before_enrollment`: what was accrued whole without an enrollment, and the enrollment there is now."""
+    whole, last = situation.facts.accrual.whole, situation.last_period
+    if whole is None or last is None:
+        return None
+    amount, period = f"{whole.amount} {situation.facts.currency}", last.facts
+    accrued = f"{amount} were accrued whole in {whole.month:%Y-%m} without an enrollment"
+    return f"{accrued}, but now there is {period.external_id} from {period.start} to {period.end}"
+
+
 def _page(situation: Situation) -> str:
     page = situation.facts.notion
     return "nothing" if page is None else f"{page.status or 'nothing'} ({page.day or 'no date'})"

@@ -52,14 +52,18 @@ class NotificationType(StrEnum):
     PERIOD_OVER_BUT_ACTIVE = "period_over_but_active"
     MISSING_CRM_DATA = "missing_crm_data"
     NOT_CONGRUENT_STATUS = "not_congruent_status"
+    ACCRUED_BEFORE_ENROLLMENT = "accrued_before_enrollment"
+    IMPORT_OUTDATED = "import_outdated"
+    IMPORT_NOT_RECORDED = "import_not_recorded"
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One of them, about one contract."""
+    """One of them, about one contract or about the month itself."""
 
     type: NotificationType
-    contract_id: int
+    contract_id: int | None
+    """None: about the month."""
     message: str
 
 
@@ -146,3 +150,7 @@ class ContractFailureError(RecordRejectedError):
 def rule_name(row: int) -> str:
     """The name of a row of the decision table, such as `row-11`."""
     return f"row-{row}"
+
+
+ACCRUED_WHOLE = tuple(map(rule_name, (13, 14, 15, 16, 17, 20, 21)))
+"""Rules that post all that remains of a contract without any enrollment (accruals.md, Gate)."""

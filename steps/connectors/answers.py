@@ -17,12 +17,12 @@ from steps.errors import (
     VendorRejectedError,
     VendorUnavailableError,
 )
-from tracking.redaction import redact, redact_emails
+from tracking.redaction import redact_message
 
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504, 529})
 """Statuses that a later try may change, whatever the vendor."""
 _LONGEST_SNIPPET = 200
-_REASONS = ("info", "detail", "message", "error", "title", "non_field_errors")
+_REASONS = ("info", "detail", "message", "error", "title", "non_field_errors", "error_details")
 """Keys under which one backend or another says why, best first (vendors/*.md, Errors; RFC 9457)."""
 
 
@@ -113,7 +113,7 @@ def reason_of(body: Json) -> str:
 
 def snippet(text: str) -> str:
     """One short line. Redacted before it is cut: half a secret would be shown otherwise."""
-    line = " ".join(redact_emails(redact(storable(text))).split())
+    line = " ".join(redact_message(storable(text), emails=True).split())
     return line if len(line) <= _LONGEST_SNIPPET else f"{line[:_LONGEST_SNIPPET]}..."
 
 

@@ -19,7 +19,7 @@ from steps.connectors.answers import TRANSIENT, Answer, CutShortError, error_of
 from steps.connectors.deadline import Deadline, DeadlineExceededError
 from steps.connectors.json_value import Json
 from steps.connectors.rate_limit import limiter_of, wait_for_throttle
-from steps.errors import VendorError, VendorPayloadError, VendorUnavailableError
+from steps.errors import VendorError, VendorPayloadError, VendorUnavailableError, VendorUnfinishedError
 from steps.progress import say
 
 logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are told through `say`, not on stderr
@@ -188,6 +188,11 @@ class VendorHttp:
             raise TryAgainError(failure) from failure.__cause__
 
     def _verdict(self, answer: Answer) -> Json:
+        if answer.status == httpx.codes.ACCEPTED:
+            verdict = (
+                "202: accepted, and not done; only an answer that comes when the work is done says what came of it"
+            )
+            raise VendorUnfinishedError(answer.vendor, answer.request, verdict, status=answer.status)
         if httpx.codes.is_success(answer.status):
             return answer.json(self._site.parse_float)
         failure = self._site.explain(answer) or error_of(answer, self._site.advice, self._site.transient)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from steps.errors import RecordRejectedError
+from steps.errors import RecordRejectedError, RecordRepairedError
 
 Record = TypeVar("Record")
 
@@ -14,3 +14,8 @@ class Listing(Generic[Record]):
 
     records: list[Record] = field(default_factory=list)
     rejected: list[RecordRejectedError] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many records the vendor sent: a repaired one is in both lists."""
+        return len(self.records) + sum(not isinstance(each, RecordRepairedError) for each in self.rejected)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from steps.connectors.fields import LONGEST_IDENTIFIER, record
 from steps.connectors.json_value import Json, RepairedRecord, plain
 from steps.connectors.listing import Listing
-from steps.errors import RecordRejectedError
+from steps.errors import RecordRejectedError, RecordRepairedError
 
 Parsed = TypeVar("Parsed")
 
@@ -92,8 +92,8 @@ def parse_row(entity_type: str, row: Json, parse: Callable[[dict[str, Any]], Par
         raise RecordRejectedError(entity_type, external_id, message, plain(row)) from error
 
 
-def _repaired(entity_type: str, row: Json) -> RecordRejectedError:
-    return RecordRejectedError(
+def _repaired(entity_type: str, row: Json) -> RecordRepairedError:
+    return RecordRepairedError(
         entity_type,
         id_of(row),
         f"{entity_type} {id_of(row)} holds characters that cannot be stored (bytes that are no UTF-8, NUL, or half of a"

@@ -9,7 +9,9 @@ from sqlmodel import Field, SQLModel
 
 from tracking.sealed import FindableText, SealedText
 
-_EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
+_PART = re.compile(r"[^@\s,;<>]+")
+_LONGEST_EMAIL = 254
+"""RFC 5321, 4.5.3.1.3."""
 
 
 class System(StrEnum):
@@ -49,6 +51,10 @@ class ClientExternalId(SQLModel, table=True):
 
 
 def normalize_email(value: str | None) -> str | None:
-    """Trimmed and lower case; None when it is no address at all ("", "n/a", two in one field, characters lost)."""
+    """Trimmed and lower case; None when it is no address ("", "n/a", two in one field, an essay, lost characters)."""
     email = (value or "").strip().lower()
-    return email if _EMAIL.fullmatch(email) and "\ufffd" not in email else None
+    if len(email) > _LONGEST_EMAIL or "\ufffd" in email:
+        return None
+    name, _, domain = email.partition("@")
+    is_address = _PART.fullmatch(name) and _PART.fullmatch(domain) and "." in domain[1:-1]
+    return email if is_address else None

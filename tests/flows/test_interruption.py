@@ -1,7 +1,9 @@
 """Ctrl-C in the middle of a run: status 130, no row left open, no process left behind."""
 
+import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -50,3 +52,39 @@ def _await_a_running_row(process: "subprocess.Popen[str]") -> None:
             return
         time.sleep(0.1)
     raise AssertionError("nothing ever ran")
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "module", ["flows.cli.commands", "typer", "sqlalchemy", "steps.settings", "prefect.settings", "prefect", "httpx"]
+)
+def test_an_interruption_in_the_first_second_is_status_130_and_one_line(
+    tmp_path: Path, module: str, interruption: signal.Signals
+) -> None:
+    """Ctrl-C while this module is being imported, wherever that is."""
+    script = (
+        "import signal, sys\n"
+        "class Interruption:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            sys.meta_path.remove(self)\n"
+        f"            signal.raise_signal({int(interruption)})\n"
+        "sys.meta_path.insert(0, Interruption())\n"
+        "from flows.cli.app import main\n"
+        "main()\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--sandbox"],
+        env={**os.environ, "PREFECT_HOME": str(tmp_path / "home")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+    )
+
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Interrupted")
+    assert done.stdout == ""

@@ -20,7 +20,7 @@ from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
 from tests.flows.conftest import CommandLine
 from tests.steps.ledger_view import rows
-from tracking.database import write_session
+from tracking.database import read_session, write_session
 from tracking.error_book import FoundError, record_errors
 from tracking.error_work import find_met
 from tracking.execution import SyncExecution
@@ -202,7 +202,8 @@ def test_a_retry_is_never_taken_for_a_whole_month(database: str) -> None:
     _an_error("invoices", *JANUARY, records=2)
     _an_error("invoices", *APRIL, records=2)
 
-    histories = cell_histories()
+    with read_session() as session:
+        histories = cell_histories(session)
 
     assert list(histories) == [(INVOICES.id, JANUARY[0])]
     history = histories[INVOICES.id, JANUARY[0]]

@@ -183,6 +183,7 @@ KINDS = (
     _kind("a vendor refuses the credential", _vendor("401", "403"), (10, 25)),
     _kind("a vendor wants fewer requests (429)", _vendor("429", "429-no-retry-after"), (10, 30)),
     _kind("a vendor answers nonsense", _vendor("html-200", "not-json", "truncated", "soft-failure"), (10, 30)),
+    _kind("a vendor's lists are empty", _vendor("empty"), (10, 30)),
     _kind("a vendor is slow", _vendor("slow", seconds=8), (15, 40)),
     _kind("the database is stopped", _database_stopped("fast"), (5, 20), "database", short=True),
     _kind("the database crashes", _database_stopped("immediate"), (3, 15), "database"),

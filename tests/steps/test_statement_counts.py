@@ -1,4 +1,4 @@
-"""Every step takes as many statements for many records as for few: no query in a loop over records."""
+"""Every step takes as many statements for many records as for few: no query and no settings in a loop over records."""
 
 from collections.abc import Callable
 from datetime import date
@@ -26,7 +26,8 @@ from tests.steps.records import (
     student,
     user,
 )
-from tests.steps.statements import counting_statements
+from tests.steps.statements import counting_settings_reads, counting_statements
+from tracking.encryption import new_key
 
 JANUARY = month(1)
 STEPS: list[Callable[[], dict[str, Any]]] = [
@@ -83,3 +84,20 @@ def test_ten_times_the_records_take_the_same_statements(
     longest = [(len(now), len(before)) for now, before in zip(many, few, strict=True)]
     assert all(now <= before + 8 for now, before in longest), longest
     assert all(now <= 40 for now, _ in longest), longest
+
+
+@pytest.mark.parametrize("secret", ["", new_key()], ids=["without a key", "encrypted"])
+def test_a_hundred_clients_take_no_more_reads_of_the_settings_file_than_five(
+    sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("SYNC_ERROR_BUDGET", "100%")
+    monkeypatch.setenv("SYNC_ENCRYPTION_KEY", secret)
+    counts = []
+    for people in (5, 100):
+        sandbox.world = academy(people)
+        with counting_settings_reads() as reads:
+            for step in STEPS:
+                step()
+        counts.append(len(reads))
+
+    assert counts[1] <= counts[0] <= 40, counts

@@ -1,5 +1,8 @@
 """Documents of a month, from the vendor's answer to the ledger's rows."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -7,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from sqlmodel import select
 
 from steps.domain.contract import ServiceContract
 from steps.errors import SuspiciousEmptyError
@@ -16,7 +20,8 @@ from steps.sync_invoices import sync_invoices
 from steps.sync_services import sync_services
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, RENT, contact, credit_note, invoice, month
-from tracking.database import write_session
+from tracking.database import read_session, write_session
+from tracking.integration_error import IntegrationError
 
 ANA_FS = ("ana@example.org", FULL_STACK.id)
 ANA_DS = ("ana@example.org", DATA_SCIENCE.id)
@@ -214,3 +219,34 @@ def test_a_loss_of_most_documents_is_refused_and_nothing_is_written(
 
     monkeypatch.setenv("SYNC_ACCEPT_LOSS", "true")
     assert sync_invoices(month(3))["invoices_voided"] == 6
+
+
+def test_a_total_of_120000_letters_costs_its_document_and_not_the_month(sandbox: SandboxServer) -> None:
+    essay = "a" * 120_000
+    sandbox.world.contacts.append(contact("eva", email=f"{essay}@example.org", raw={"name": essay}))
+    sandbox.world.invoices.extend(
+        [
+            invoice(1, date(2024, 3, 5), raw={"total": essay}),
+            invoice(2, date(2024, 3, 6), raw={"date": essay}),
+            invoice(3, date(2024, 3, 7), contact_id="c-eva"),
+            invoice(4, date(2024, 3, 8)),
+        ]
+    )
+    imports = "from steps.sync_invoices import sync_invoices; from tests.steps.records import month"
+
+    done = subprocess.run(
+        [sys.executable, "-c", f"{imports}; sync_invoices(month(3))"],
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path), "SYNC_ERROR_BUDGET": "100%"},
+        capture_output=True,
+        text=True,
+        timeout=60,  # a pattern that goes back and forth takes many minutes
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert LedgerView().errors() == {("invoice", "d1"), ("invoice", "d2"), ("contact", "c-eva")}
+    assert set(LedgerView().invoices()) == {"d3", "d4"}
+    with read_session() as session:
+        messages = session.exec(select(IntegrationError.error_message)).all()
+    assert all(len(message) < 1_000 for message in messages)
+    assert any(message.endswith("a number such as 1234.56 is expected") for message in messages)

@@ -43,6 +43,16 @@ def test_an_email_is_compared_trimmed_and_in_lower_case(sandbox: SandboxServer) 
     assert (result["clients_created"], result["clients_updated"]) == (1, 0)
 
 
+def test_a_client_whose_name_looks_sealed_is_imported_like_any_other(sandbox: SandboxServer) -> None:
+    sandbox.world.contacts.append(named("c1", "enc1:deadbeef:AAAA", "ana@example.org"))
+    bill(sandbox, "c1")
+
+    first, second = sync_invoices(month(3)), sync_invoices(month(3))
+
+    assert LedgerView().clients() == {"ana@example.org": "enc1:deadbeef:AAAA"}
+    assert (first["clients_created"], second["clients_updated"], second["errors"]) == (1, 0, 0)
+
+
 @pytest.mark.parametrize("email", ["", None, "n/a", "a@x.org, b@x.org"])
 def test_a_contact_without_a_usable_email_is_an_error_and_its_document_is_kept(
     sandbox: SandboxServer, email: str | None

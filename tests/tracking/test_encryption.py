@@ -1,20 +1,25 @@
 """With a key, no personal text is readable in the database, and everything works as without one."""
 
+import base64
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 import steps.domain.invoice  # noqa: F401 - the personal tables make themselves known
 from steps.domain.client import Client
 from tracking.database import dispose_engines, get_engine, make_engine, parse_database_url, read_session, write_session
-from tracking.encryption import MARK, keyring, new_key
+from tracking.encryption import MARK, Key, Keyring, keyring, new_key
 from tracking.errors import DatabaseUnusableError
 from tracking.integration_error import IntegrationError
 from tracking.reseal import PERSONAL_TABLES, reseal, sealed_tables
+from tracking.sealed import FindableText, SealedJson, SealedText
 from tracking.settings import DatabaseSettings
 
 ANA = "ana.muñoz@example.org"
@@ -160,3 +165,120 @@ def test_what_is_no_key_is_refused_and_not_shown(wrong: str, monkeypatch: pytest
 def test_the_personal_tables_are_those_with_sealed_columns() -> None:
     assert {table.name for table, _ in sealed_tables()} == PERSONAL_TABLES
     assert os.environ.get("SYNC_ENCRYPTION_KEY") is None
+
+
+FOREIGN = Key(b"f" * 32)
+"""Of somebody else, who wrote texts that look sealed into the data."""
+LOOKS_SEALED = [
+    "enc1:",
+    "enc1::",
+    "enc1::enc1:x",
+    "enc1:deadbeef:AAAA",
+    "enc1:deadbeef",
+    "enc1:deadbeef:ñ",
+    FOREIGN.seal("Ana", findable=True),
+    f"enc1::{FOREIGN.seal('Ana', findable=False)}",
+]
+PERSONS = {f"{number}@example.org": name for number, name in enumerate(LOOKS_SEALED)}
+
+
+def _add_persons_whose_names_look_sealed() -> None:
+    with write_session() as session:
+        for email, name in PERSONS.items():
+            session.add(Client(identifier=email, name=name))
+            session.add(Client(identifier=f"{name}{email}", name=""))
+            session.add(
+                IntegrationError(
+                    integration_name="holded",
+                    operation="invoices",
+                    entity_type="contact",
+                    entity_external_id=email,
+                    error_message=name,
+                    error_details={"name": name},
+                )
+            )
+
+
+def _require_all_as_written() -> None:
+    with read_session() as session:
+        names = dict(session.exec(select(Client.identifier, Client.name)).all())
+        assert names == PERSONS | {f"{name}{email}": "" for email, name in PERSONS.items()}
+        errors = session.exec(select(IntegrationError)).all()
+        assert {error.entity_external_id: error.error_message for error in errors} == PERSONS
+        assert {error.entity_external_id: error.error_details["name"] for error in errors} == PERSONS
+        found = session.exec(select(Client).where(Client.identifier == f"{LOOKS_SEALED[3]}3@example.org")).all()
+        assert len(found) == 1
+
+
+def test_names_that_look_sealed_are_read_as_written_without_a_key_with_one_and_with_the_next(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _add_persons_whose_names_look_sealed()
+    _require_all_as_written()
+
+    first, second = new_key(), new_key()
+    for keys in (first, f"{second},{first}"):
+        monkeypatch.setenv("SYNC_ENCRYPTION_KEY", keys)
+        _reseal()
+        dispose_engines()
+        _require_all_as_written()
+    monkeypatch.setenv("SYNC_ENCRYPTION_KEY", second)
+    dispose_engines()
+    _require_all_as_written()
+
+
+def test_names_that_look_sealed_are_read_as_written_in_a_database_that_had_a_key_from_the_start(
+    database: str, key: str
+) -> None:
+    _add_persons_whose_names_look_sealed()
+
+    _require_all_as_written()
+
+
+def test_a_name_that_looks_sealed_and_was_stored_by_an_earlier_version_is_a_name(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _add_ana()
+    with get_engine().connect() as connection, connection.begin():
+        connection.execute(text("UPDATE client SET name = 'enc1:deadbeef:AAAA'"))
+        connection.execute(text("UPDATE integration_error SET error_message = 'enc1:'"))
+
+    with read_session() as session:
+        assert session.exec(select(Client.name)).one() == "enc1:deadbeef:AAAA"
+        assert session.exec(select(IntegrationError.error_message)).one() == "enc1:"
+
+    monkeypatch.setenv("SYNC_ENCRYPTION_KEY", new_key())
+    _reseal()
+    with read_session() as session:
+        assert session.exec(select(Client.name)).one() == "enc1:deadbeef:AAAA"
+
+
+_BODIES = st.one_of(
+    st.text(),
+    st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()),
+    st.text().map(lambda plain: FOREIGN.seal(plain, findable=True)),
+)
+_MARKED = st.builds(
+    "{}{}:{}".format, st.sampled_from([MARK, "enc1", "enc1::"]), st.sampled_from(["", "deadbeef", FOREIGN.id]), _BODIES
+)
+_JSON = st.recursive(_MARKED | st.text() | st.none() | st.integers(), lambda inner: st.lists(inner, max_size=3))
+
+
+@given(texts=st.lists(_MARKED | st.text(), min_size=1), value=_JSON, secret=st.sampled_from(["", new_key()]))
+@settings(deadline=None)
+def test_whatever_looks_sealed_comes_back_as_it_went_in(texts: list[str], value: object, secret: str) -> None:
+    dialect = sqlite.dialect()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SYNC_ENCRYPTION_KEY", secret)
+        stored = [SealedText().process_bind_param(each, dialect) for each in texts]
+        assert [SealedText().process_result_value(each, dialect) for each in stored] == texts
+        findable = [FindableText().process_bind_param(each, dialect) for each in texts]
+        assert [FindableText().process_result_value(each, dialect) for each in findable] == texts
+        assert [findable.index(each) for each in findable] == [texts.index(each) for each in texts]
+        kept = SealedJson().process_bind_param(value, dialect)
+        assert SealedJson().process_result_value(kept, dialect) == value
+
+
+def test_a_text_of_another_key_is_refused_and_not_shown_as_it_is_stored() -> None:
+    with pytest.raises(DatabaseUnusableError, match=f"sealed with key {FOREIGN.id}"):
+        Keyring().open(FOREIGN.seal("Ana", findable=False))

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from flows.api.step_runs import StartedRun
 from flows.cells import Cell, cells_of
+from steps.accruals.gate import Override
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
 from tracking.recorder import RunningTask, complete_execution, fail_execution, plan_executions, start_execution
@@ -29,13 +30,16 @@ class RecordedRuns:
     """What a cell answers; what it raises fails the cell."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Step and months of each run that was started."""
+    overrides: list[Override | None] = field(default_factory=list)
+    """Of each run that was started."""
     followed: dict[str, StartedRun] = field(default_factory=dict)
     """Runs of others that can be followed to their end."""
     closed: bool = False
 
-    def start(self, step: Step, span: MonthWindow) -> StartedRun:
+    def start(self, step: Step, span: MonthWindow, override: Override | None = None) -> StartedRun:
         """Plan, run and end a run."""
         self.asked.append((step.id, str(span)))
+        self.overrides.append(override)
         flow_run_id = str(uuid4())
         cells = cells_of((step,), span)
         ids = plan_executions(flow_run_id, [cell.planned for cell in cells])

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from flows.api.step_runs import OtherDatabaseError, StartedRun, TooManyRunsError
+from steps.accruals.gate import Override
 from steps.catalog import Step
 from steps.domain.months import MonthWindow
 from tests.flows.api.conftest import local_client
@@ -137,7 +138,7 @@ def test_another_key_runs_again(api: TestClient, runs: RecordedRuns) -> None:
 def test_a_key_of_which_no_run_could_be_started_is_free_again(
     api: TestClient, runs: RecordedRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_step: Step, _span: MonthWindow) -> StartedRun:
+    def refuse(_step: Step, _span: MonthWindow, _override: Override | None) -> StartedRun:
         raise TooManyRunsError("full")
 
     key = {"Idempotency-Key": "k"}
@@ -157,11 +158,11 @@ class HeldRuns(RecordedRuns):
         self.let_go = Event()
         self.begun = Event()
 
-    def start(self, step: Step, span: MonthWindow) -> StartedRun:
+    def start(self, step: Step, span: MonthWindow, override: Override | None = None) -> StartedRun:
         """Begin, and say so; go on when let go."""
         self.begun.set()
         assert self.let_go.wait(30)
-        ended: Future[str] = super().start(step, span).ended
+        ended: Future[str] = super().start(step, span, override).ended
         return StartedRun(find_executions(HistoryFilter())[0].flow_run_id or "", ended)
 
 

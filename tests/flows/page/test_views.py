@@ -104,6 +104,32 @@ def test_a_keyboard_is_enough_to_be_refused_and_to_look_again(visitor: Page) -> 
     expect(visitor.get_by_role("alert")).to_contain_text("start date 2024-03-15 is not the first day of a month")
 
 
+def test_who_overrides_a_broken_import_gives_reason_and_name_and_both_are_shown(
+    visitor: Page, busy_server: PageServer
+) -> None:
+    _open(visitor, busy_server, "run")
+    expect(visitor.get_by_label("Accrue although the import is broken: reason")).to_be_hidden()
+    visitor.get_by_role("combobox", name="Step").click()
+    visitor.get_by_role("option", name="Process Accruals", exact=True).click()
+    visitor.get_by_label("A range of months").click()
+    visitor.get_by_label("First month").fill("2024-02-01")
+    visitor.get_by_label("Up to, not included").fill("2024-03-01")
+    visitor.get_by_label("Accrue although the import is broken: reason").fill("the CRM is gone")
+    visitor.get_by_role("button", name="Execute").click()
+    expect(visitor.get_by_role("alert").filter(has_text="A name is needed")).to_be_visible()
+    visitor.get_by_label("Your name").fill("Ana")
+
+    visitor.get_by_role("button", name="Execute").click()
+    expect(visitor.get_by_role("status").filter(has_text="1 of 1 completed")).to_be_visible()
+    visitor.get_by_role("button", name="Process Accruals, February 2024").click()
+
+    dialog = visitor.get_by_role("dialog")
+    expect(dialog.get_by_role("heading", name="Override")).to_be_visible()
+    expect(dialog.get_by_text("the CRM is gone")).to_be_visible()
+    expect(dialog.get_by_text("Ana", exact=True)).to_be_visible()
+    expect(dialog.get_by_text("Nothing had to be overridden.")).to_be_visible()
+
+
 def test_a_month_that_cannot_be_closed_says_what_is_in_the_way(visitor: Page, busy_server: PageServer) -> None:
     _open(visitor, busy_server, "accruals")
 

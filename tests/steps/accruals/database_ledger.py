@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select, text
 from sqlmodel import Session, SQLModel
 
+from steps.accruals.gate import Override
 from steps.domain.accrual import AccruedPeriod, ContractAccrual
 from steps.domain.client import Client, ClientExternalId, System
 from steps.domain.contract import ServiceContract
@@ -17,6 +18,7 @@ from steps.domain.service import Service
 from steps.process_accruals import accrue_month
 from steps.settings import SyncSettings
 from tests.steps.accruals.builders import day, document, period
+from tests.steps.accruals.recorded_imports import sound_import
 from tests.steps.ledger_view import rows
 from tracking.database import write_session
 from tracking.integration_error import IntegrationError
@@ -24,14 +26,17 @@ from tracking.integration_error import IntegrationError
 LATER = date(2030, 1, 1)
 """A day on which every month of these tests is over."""
 TABLES: tuple[type[SQLModel], ...] = (ServiceContract, ContractAccrual, AccruedPeriod, IntegrationError)
+YEARS = MonthWindow(date(2024, 1, 1), date(2026, 1, 1))
 HALF_YEAR = period("2024-01-08", "2024-06-30")
 DROPPED = period("2024-01-08", "2024-06-30", "DROPPED", "2024-03-10")
 
 
-def accrue(month: str, execution_id: int | None = None, *, chunk_size: int = 2) -> dict[str, Any]:
+def accrue(
+    month: str, execution_id: int | None = None, *, override: Override | None = None, chunk_size: int = 2
+) -> dict[str, Any]:
     """The step's result for a month such as `2024-03`, with the environment's settings."""
     window = MonthWindow.of(day(month))
-    return accrue_month(window, LATER, SyncSettings.load(), execution_id, chunk_size=chunk_size)
+    return accrue_month(window, LATER, SyncSettings.load(), execution_id, override=override, chunk_size=chunk_size)
 
 
 def accrue_months(*months: str) -> None:
@@ -52,7 +57,9 @@ class Stored:
 
 
 def store(*contracts: Stored, service: dict[str, Any] | None = None) -> None:
-    """Put contracts into the ledger, all of one service with the default sessions."""
+    """Put contracts into the ledger, all of one service with the default sessions; as sound imports would have."""
+    if not rows(Service):
+        sound_import(YEARS)
     with write_session() as session:
         if session.execute(select(Service.id)).first() is None:  # type: ignore[call-overload]
             session.execute(insert(Service), {"id": 1, "external_id": "acc-fs", "name": "Course", **(service or {})})

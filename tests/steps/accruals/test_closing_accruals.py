@@ -11,6 +11,7 @@ from steps.domain.accrual import AccruedPeriod
 from steps.domain.months import MonthWindow
 from steps.process_accruals import accrue_month
 from tests.steps.accruals.builders import day
+from tests.steps.accruals.recorded_imports import sound_import
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
 from tests.steps.accruals.reports.test_roll_forward import figures, line
 from tests.steps.ledger_view import rows
@@ -28,7 +29,8 @@ def amounts() -> dict[str, Decimal]:
 
 
 def course() -> tuple[Books, int]:
-    """600.00 for the 182 days from January to June 2024."""
+    """600.00 for the 182 days from January to June 2024, which were imported."""
+    sound_import(MonthWindow(day("2024-01"), day("2024-07")))
     books = Books()
     ana = books.contract("Ana", begun="2024-01-02")
     books.period(ana, "2024-01-01", "2024-06-30")

@@ -79,6 +79,7 @@ def test_the_result_says_what_happened_in_figures() -> None:
                 "reason": "period cohort-1 ends on 2024-03-03, before it starts on 2024-03-04",
             }
         ],
+        "override": None,
     }
 
 

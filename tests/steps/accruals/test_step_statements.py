@@ -29,4 +29,5 @@ def test_a_hundred_times_the_contracts_take_the_same_statements(database: str) -
 
     # New states are asked for their ids, and there are new errors beside those met again.
     assert len(many) <= len(few) + 3, (few, many)
-    assert len(many) <= 22, many
+    # Five are the month's look at its import, whatever the number of contracts (steps/accruals/gate.py).
+    assert len(many) <= 22 + 5, many

@@ -1,8 +1,6 @@
 """A vendor on loopback whose every answer the test writes: real HTTP, connections that really break."""
 
-import threading
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
@@ -12,7 +10,7 @@ from steps.connectors.fourgeeks import FourgeeksConnector
 from steps.connectors.http import HttpRules, Limits, RetryPolicy
 from steps.settings import FourgeeksSettings
 from tests.steps.connectors.scripted_crm import Crm
-from tests.steps.connectors.scripted_vendor import Handler, ScriptedVendor
+from tests.steps.connectors.scripted_vendor import ScriptedVendor, serving_script
 
 IMPATIENT = HttpRules(
     RetryPolicy(first_wait=0.0, longest_wait=0.0, jitter=0.0, longest_retry_after=0.05, total=600.0),
@@ -22,17 +20,8 @@ IMPATIENT = HttpRules(
 
 @pytest.fixture
 def vendor() -> Iterator[ScriptedVendor]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    script = ScriptedVendor(f"http://127.0.0.1:{server.server_port}/v1")
-    server.script = script  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield script
-    script.released.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving_script() as script:
+        yield script
 
 
 @pytest.fixture

@@ -1,0 +1,188 @@
+"""Nothing is posted on a broken import: a month's import is looked at before anything is posted (accruals.md, Gate).
+
+The look that counts is the first thing in the ledger transaction of the month. Import steps write their records in
+ledger transactions too, and these take turns: what the look has seen is what is posted on. An import step that begins
+later writes after the month's commit; if it is seen before the commit, the month is rolled back and waits for it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from time import sleep
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from steps.accruals.outcome import Notification, NotificationType
+from steps.builds_on import BUILDS_ON, began_before, changed_since
+from steps.catalog import ACCRUALS, STEPS
+from steps.domain.months import MonthWindow
+from steps.errors import BrokenImportError, SyncError, UsageError
+from steps.progress import conclude
+from tracking.database import read_session
+from tracking.execution import OPEN_STATUSES, ExecutionStatus, SyncExecution, execution_name
+from tracking.history import CellHistory, CellKey, OpenExecution, cell_histories, find_execution, open_executions
+from tracking.reconcile import end_dead_executions
+
+_IMPORT_STEPS = BUILDS_ON[ACCRUALS.id]
+_POLL_SECONDS = 1
+LONGEST_REASON = 500
+"""Characters of an override's reason, and of the person's name."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """A person's word that a month is accrued although the gate refuses it."""
+
+    reason: str
+    by: str
+
+    @classmethod
+    def of(cls, reason: str, by: str) -> "Override":
+        """With the blanks of both made single ones.
+
+        Raises:
+            UsageError: there is no reason, or one of the two is too long.
+        """
+        reason, by = " ".join(reason.split()), " ".join(by.split()) or "unknown"
+        if not reason:
+            raise UsageError("override: the reason is empty, and it is kept with what is posted: say why, in words")
+        for name, text in (("reason", reason), ("person", by)):
+            if len(text) > LONGEST_REASON:
+                raise UsageError(f"override: the {name} has {len(text)} characters, at most {LONGEST_REASON} are kept")
+        return cls(reason, by)
+
+
+class ImportRunningError(Exception):
+    """An import step of the month has not ended: the month waits for it."""
+
+
+@dataclass
+class ImportFindings:
+    """What was found out about the import of a month."""
+
+    window: MonthWindow
+    refusals: list[str] = field(default_factory=list)
+    """Why the month is refused, a line for each import step."""
+    _refused_steps: list[str] = field(default_factory=list)
+    _outdated: list[str] = field(default_factory=list)
+    _not_recorded: list[str] = field(default_factory=list)
+
+    def note(self, key: CellKey, histories: Mapping[CellKey, CellHistory], zone: ZoneInfo) -> None:
+        """Sort the last execution of one import step in."""
+        if key not in histories:
+            self._not_recorded.append(execution_name(*key))
+            return
+        newest = histories[key].newest
+        if newest.status == ExecutionStatus.FAILED:
+            why = " ".join((newest.error_message or "no reason was recorded").split())
+            self._refuse(newest, f"failed (execution {newest.id}): {why}")
+        elif day := began_before(newest, self.window.end, zone):
+            self._refuse(newest, f"was read on {day} (execution {newest.id}), before {self.window} was over")
+        elif source := changed_since(key, newest, histories):
+            self._outdated.append(f"{source.name} (execution {source.id}) has changed something since {newest.name}")
+
+    def _refuse(self, execution: SyncExecution, why: str) -> None:
+        self.refusals.append(f"{execution.name} {why}")
+        self._refused_steps.append(execution.step_name)
+
+    def require(self, override: Override | None) -> dict[str, Any] | None:
+        """What the result of the month says of an override: None if nobody asked for one.
+
+        Raises:
+            BrokenImportError: the month is refused, and nobody overrides that.
+        """
+        if override is not None:
+            return {"reason": override.reason, "by": override.by, "overridden": list(self.refusals)}
+        if not self.refusals:
+            return None
+        start, end = self.window.start, self.window.end
+        command = f"sync-actions --from-step {self._refused_steps[0]} --start-date {start} --end-date {end}"
+        raise BrokenImportError(
+            f"{self.window} is not accrued, because its import is broken: {'; '.join(self.refusals)}. "
+            f'Import again with: {command}, or accrue all the same with: --override "REASON"'
+        )
+
+    def notifications(self) -> list[Notification]:
+        """What a person should know of the import; they are about no contract."""
+        found = []
+        if self._outdated:
+            message = f"the import of {self.window} is out of date: {'; '.join(self._outdated)}"
+            found.append(Notification(NotificationType.IMPORT_OUTDATED, None, message))
+        if self._not_recorded:
+            message = f"no import is recorded for {self.window}: {', '.join(self._not_recorded)}"
+            found.append(Notification(NotificationType.IMPORT_NOT_RECORDED, None, message))
+        return found
+
+
+def look_at_import(session: Session, window: MonthWindow, zone: ZoneInfo) -> ImportFindings:
+    """Sort the last execution of each import step of a month by the table of accruals.md, Gate.
+
+    Args:
+        session: The ledger transaction in which the month is posted.
+        window: The month.
+        zone: `SYNC_TIMEZONE`, in which it is judged whether the month was over.
+
+    Raises:
+        ImportRunningError: an import step of the month has not ended.
+    """
+    require_none_running(session, window)
+    histories = cell_histories(session, _IMPORT_STEPS)
+    findings = ImportFindings(window)
+    for key in _import_of(window):
+        findings.note(key, histories, zone)
+    return findings
+
+
+def require_none_running(session: Session, window: MonthWindow) -> None:
+    """Let a month pass while none of its import steps is at work or about to be.
+
+    Raises:
+        ImportRunningError: one is.
+    """
+    if open_executions(session, _import_of(window)):
+        raise ImportRunningError
+
+
+def wait_for_import(window: MonthWindow, execution_id: int | None) -> None:
+    """Wait until no import step of the month is open; holds no transaction meanwhile.
+
+    What a dead run left open is ended and not waited for. Each execution that is waited for is named once.
+
+    Args:
+        window: The month.
+        execution_id: The execution of the accruals that wait, if it is recorded.
+
+    Raises:
+        SyncError: that execution was ended from outside while it waited.
+    """
+    named: set[int] = set()
+    while _open_now(window):
+        end_dead_executions()
+        at_work = _open_now(window)
+        if new := [each for each in at_work if each.id not in named]:
+            conclude(f"accruals {window}: waiting until its import has ended: {_names(new)}")
+            named.update(each.id for each in new)
+        if at_work:
+            sleep(_POLL_SECONDS)
+        _require_open(execution_id)
+
+
+def _open_now(window: MonthWindow) -> list[OpenExecution]:
+    with read_session() as session:
+        return open_executions(session, _import_of(window))
+
+
+def _names(executions: Iterable[OpenExecution]) -> str:
+    return ", ".join(f"{each.name} (execution {each.id}, run {each.flow_run_id or 'unknown'})" for each in executions)
+
+
+def _require_open(execution_id: int | None) -> None:
+    execution = None if execution_id is None else find_execution(execution_id)
+    if execution is not None and execution.status not in OPEN_STATUSES:
+        raise SyncError("the execution was ended from outside while it waited for the import: nothing was posted")
+
+
+def _import_of(window: MonthWindow) -> list[CellKey]:
+    """The five import steps: of those that are called by month, that of this month."""
+    return [(step_id, window.start if STEPS[step_id].by_month else None) for step_id in _IMPORT_STEPS]
