@@ -11,8 +11,7 @@ from time import monotonic
 from typing import Any
 
 from prefect import runtime
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.context import FlowRunContext
+from prefect.client.schemas.objects import State
 from prefect.exceptions import ExternalSignal, Pause
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
@@ -21,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flows.cancellation import CancellationWatch
 from flows.cells import Cell
 from flows.reasons import told_by_reason
-from flows.reconcile_executions import log_settings, mark_as_locked, reconcile
+from flows.reconcile_executions import locked_run, log_settings, reconcile, this_run
 from flows.summary import ProgressBar, leave_summary
 from flows.vendor_limits import TimeLimit, limits_before_requests
 from steps.accruals.gate import Override
@@ -35,7 +34,7 @@ from steps.vendor_reads import shared_reads
 from tracking.execution import SyncExecution
 from tracking.history import executions_of_run
 from tracking.hooks import describe_failure
-from tracking.locks import RunLock, run_lock
+from tracking.locks import RunLock
 from tracking.recorder import (
     Overlap,
     end_open_executions,
@@ -69,8 +68,7 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
     limit = TimeLimit.from_now(settings.run_hours)
     reconcile(besides=flow_run_id)
     watch = CancellationWatch(flow_run_id)
-    with run_lock(flow_run_id) as lock:
-        mark_as_locked(_this_run())
+    with locked_run() as lock:
         execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
         try:
             with (
@@ -96,15 +94,8 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
 
 def run_creator() -> str:
     """Who created this flow run, as far as Prefect tells; else `unknown`."""
-    creator = _this_run().created_by
+    creator = this_run().created_by
     return (creator.display_value if creator else None) or "unknown"
-
-
-def _this_run() -> FlowRun:
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        raise RuntimeError("there is no flow run here")
-    return context.flow_run
 
 
 @dataclass
