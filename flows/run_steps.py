@@ -16,7 +16,6 @@ from prefect import Flow, runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.concurrency.sync import rate_limit
-from prefect.context import FlowRunContext
 from prefect.exceptions import ExternalSignal, Pause
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
@@ -25,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flows.artifacts import ProgressBar, leave_summary
 from flows.plan import Cell
-from flows.reconcile_executions import log_settings, mark_as_locked, reconcile
+from flows.reconcile_executions import locked_run, log_settings, reconcile, this_run
 from steps.engine.gate import Override
 from steps.errors import RunTimeLimitError
 from steps.ledger.months import MonthWindow
@@ -37,7 +36,7 @@ from steps.task import TASKS
 from steps.vendors.http import throttled
 from tracking.history import executions_of_run
 from tracking.hooks import describe_failure
-from tracking.locks import RunLock, run_lock
+from tracking.locks import RunLock
 from tracking.models import SyncExecution
 from tracking.reconcile import end_executions_of_ended_run
 from tracking.recorder import Overlap, end_open_executions, fail_open_execution, plan_ended_again, plan_executions
@@ -192,8 +191,7 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
     limit = TimeLimit.from_now(settings.run_hours)
     reconcile(besides=flow_run_id)
     watch = CancellationWatch(flow_run_id)
-    with run_lock(flow_run_id) as lock:
-        mark_as_locked(_this_run())
+    with locked_run() as lock:
         execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
         try:
             with (
@@ -219,15 +217,8 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
 
 def run_creator() -> str:
     """Who created this flow run, as far as Prefect tells; else `unknown`."""
-    creator = _this_run().created_by
+    creator = this_run().created_by
     return (creator.display_value if creator else None) or "unknown"
-
-
-def _this_run() -> FlowRun:
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        raise RuntimeError("there is no flow run here")
-    return context.flow_run
 
 
 @dataclass

@@ -16,12 +16,12 @@ from steps.engine.decision_table import decide
 from steps.engine.load import Chunk, Loader, due_chunks, load_rules, load_services
 from steps.engine.post import Decided, FailureBook, post
 from steps.engine.tie_out import LedgerCheck
+from steps.ledger.accrual import last_closed_month
 from steps.ledger.contract import ContractStatus
 from steps.ledger.money import ZERO, to_cents
 from steps.ledger.months import last_of_month
 from steps.ledger.movements import counted_amount
 from steps.progress import say
-from steps.reports.roll_forward import last_closed_month
 from steps.settings import SyncSettings
 
 
