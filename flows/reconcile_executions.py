@@ -34,7 +34,7 @@ from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
-from flows.artifacts import leniently
+from flows.artifacts import best_effort
 from flows.run_names import name_of_this_run, name_scheduled_runs
 from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
@@ -136,7 +136,7 @@ def locked_run() -> Iterator[RunLock]:
         with get_client(sync_client=True) as client:
             client.update_flow_run_labels(flow_run.id, {_LOCKED_IN: state_id, _LOCKED_AT: _database(), _FREED_AT: ""})
         yield lock
-        leniently(lambda: _note_freed(flow_run))
+        best_effort(lambda: _note_freed(flow_run))
 
 
 def _note_freed(flow_run: FlowRun) -> None:
