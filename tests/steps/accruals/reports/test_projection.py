@@ -73,7 +73,7 @@ def test_a_drop_that_is_known_is_expected_in_its_month() -> None:
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "inputs",
     [
         contract(document("2025-05-20", "300.00")),
         contract(document("2025-01-20", "300.00"), notion=NotionInputs("ACTIVE", day("2025-02-01"))),
