@@ -19,6 +19,15 @@ pytest_plugins = ["tests.watched"]
 OURS = ("SYNC_", "HOLDED_", "FOURGEEKS_", "NOTION_", "PREFECT_")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that use a PostgreSQL server can be left out by the mark `postgresql`."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        uses = {"postgres_url"} & set(getattr(item, "fixturenames", ()))
+        if uses or (parameters and "postgresql" in parameters.params.values()):
+            item.add_marker(pytest.mark.postgresql)
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Tests that share a Prefect server or a browser run in one process.
 
