@@ -35,11 +35,11 @@ types: $(READY) ## Check types, strictly
 test: lint types ## Check everything and run all tests, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing is lost (long), and update the README's table
+kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing is lost (long), and update docs/measurements.md
 	@$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml || failed=1; \
 	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml --write && exit $$failed
 
-bench: $(READY) ## Measure accruals, tracking and the history on SQLite and PostgreSQL (some minutes), and update the README
+bench: $(READY) ## Measure accruals, tracking and the history on SQLite and PostgreSQL (some minutes), and update docs/measurements.md
 	$(BIN)/python -m tests.benchmarks.accruals --write
 	$(BIN)/python -m tests.benchmarks.tracking --write
 	$(BIN)/python -m tests.benchmarks.history --write
