@@ -5,7 +5,7 @@ READY := .venv/.ready
 DEMO := SYNC_DATABASE_URL=sqlite:///.demo/sync.db PREFECT_HOME=$(CURDIR)/.demo/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint types test kill-matrix bench clean
+.PHONY: help setup demo lint types test kill-matrix soak soak-short bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,12 @@ test: lint types ## Check everything and run all tests, on SQLite and PostgreSQL
 kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing is lost (long), and update docs/measurements.md
 	@$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml || failed=1; \
 	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml --write && exit $$failed
+
+soak: $(READY) ## Run the whole program for 20 minutes while everything around it fails and comes back
+	@$(BIN)/python -m tests.soak --minutes 20 --report .soak.md
+
+soak-short: $(READY) ## The same for a minute and a half, with few kinds of disturbances
+	@$(BIN)/python -m pytest -m soak tests/soak
 
 bench: $(READY) ## Measure accruals, tracking and the history on SQLite and PostgreSQL (some minutes), and update docs/measurements.md
 	$(BIN)/python -m tests.benchmarks.accruals --write

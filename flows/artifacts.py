@@ -36,7 +36,7 @@ class ProgressBar:
         self._artifact: UUID | None = None
 
     def __enter__(self) -> "ProgressBar":
-        self._artifact = leniently(
+        self._artifact = best_effort(
             lambda: create_progress_artifact(0.0, key="sync-progress", description="Executions that have ended")
         )
         return self
@@ -47,7 +47,7 @@ class ProgressBar:
         share = WHOLE * self._done / self._total
         if (artifact := self._artifact) is not None:
             # Without an answer no more of them: each would take as long as a request may.
-            self._artifact = leniently(lambda: update_progress_artifact(artifact, share))
+            self._artifact = best_effort(lambda: update_progress_artifact(artifact, share))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -57,7 +57,7 @@ class ProgressBar:
 
 def leave_summary(executions: Sequence[SyncExecution]) -> None:
     """The tables of a finished run: each execution with its counts, and the pending errors by kind."""
-    leniently(
+    best_effort(
         lambda: create_table_artifact(
             [execution_row(execution) for execution in executions],
             key="sync-executions",
@@ -67,7 +67,7 @@ def leave_summary(executions: Sequence[SyncExecution]) -> None:
     ids = [execution.id for execution in executions if execution.id is not None]
     if kinds := pending_errors_by_kind(ids):
         rows = [{"step": kind.operation, "record": kind.entity_type, "pending errors": kind.count} for kind in kinds]
-        leniently(
+        best_effort(
             lambda: create_table_artifact(
                 rows,
                 key="sync-integration-errors",
@@ -95,7 +95,7 @@ def _seconds(execution: SyncExecution) -> float | None:
     return round((execution.completed_at - execution.started_at).total_seconds(), 2)
 
 
-def leniently(leave: Callable[[], Any]) -> Any:
+def best_effort(leave: Callable[[], Any]) -> Any:
     """Leave an artifact, or a line in the log: it is never worth failing a run for."""
     try:
         return leave()
@@ -110,7 +110,7 @@ def leave_accrual_pictures(span: MonthWindow, settings: SyncSettings) -> None:
     with read_session() as session:
         report = roll_forwards(session, window, settings)
     for currency in filter(report.moves, report.currencies):
-        leniently(partial(_leave, report, currency))
+        best_effort(partial(_leave, report, currency))
 
 
 def _leave(report: RollForwardChain, currency: str) -> None:

@@ -6,9 +6,9 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
 from flows.parameters import AskedRange, MonthDate, OverrideReason, Year, resolve_override, resolve_range
-from flows.plan import cells_of
+from flows.plan import step_runs_of
 from flows.run_names import name_of_this_run
-from flows.run_steps import Manner, close_after_cancellation, close_after_crash, run_cells, run_creator
+from flows.run_steps import RunOptions, close_after_cancellation, close_after_crash, run_creator, run_steps
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
@@ -56,5 +56,5 @@ def execute_step(  # noqa: PLR0913, PLR0917 - these are the fields of the form
     asked = AskedRange(year, start_date, end_date)
     span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
     chosen = STEPS[step]
-    manner = Manner(overlap, stop_at_failure=chosen is ACCRUALS, override=overriding)
-    return run_cells(cells_of((chosen,), span, settings), span, manner)
+    run_options = RunOptions(overlap, stop_at_failure=chosen is ACCRUALS, override=overriding)
+    return run_steps(step_runs_of((chosen,), span, settings), span, run_options)

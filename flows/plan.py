@@ -20,14 +20,14 @@ from steps.ledger.months import MonthWindow, first_of_month, next_month
 from steps.settings import SyncSettings
 from steps.vendors.backend import called_by_month
 from tracking.database import read_session
-from tracking.history import CellHistory, CellKey, SyncPlan, cell_histories, find_plan, save_plan
+from tracking.history import StepMonth, StepMonthHistory, SyncPlan, find_plan, save_plan, step_month_histories
 from tracking.integration_errors import MetError, RecordKey, find_met, pending_errors, span_of_runs
 from tracking.models import OPEN_STATUSES, ErrorStatus, ExecutionStatus, SyncExecution, execution_name
 from tracking.recorder import PlannedExecution
 
 
 @dataclass(frozen=True)
-class Cell:
+class StepRun:
     """One task run to come."""
 
     step: Step
@@ -47,7 +47,7 @@ class Cell:
         return PlannedExecution(self.step.id, start, end, None if self.records is None else len(self.records))
 
 
-def cells_of(steps: Sequence[Step], span: MonthWindow, settings: SyncSettings | None = None) -> list[Cell]:
+def step_runs_of(steps: Sequence[Step], span: MonthWindow, settings: SyncSettings | None = None) -> list[StepRun]:
     """The plan of a run: each step in order, each month of the range for those that work by month.
 
     Args:
@@ -56,11 +56,11 @@ def cells_of(steps: Sequence[Step], span: MonthWindow, settings: SyncSettings | 
         settings: Where a backend does the work, its dialect says which steps have months.
     """
     by_month = {step.id: step.by_month if settings is None else called_by_month(step, settings) for step in steps}
-    return [Cell(step, window) for step in steps for window in (span.months() if by_month[step.id] else (None,))]
+    return [StepRun(step, window) for step in steps for window in (span.months() if by_month[step.id] else (None,))]
 
 
-class CellState(StrEnum):
-    """Where a cell stands."""
+class StepRunState(StrEnum):
+    """Where a step_run stands."""
 
     completed = "completed"
     failed = "failed"
@@ -70,7 +70,7 @@ class CellState(StrEnum):
 
 
 class Only(StrEnum):
-    """Which cells of the asked range a run does; the others are left as they are."""
+    """Which step_runs of the asked range a run does; the others are left as they are."""
 
     failed = "failed"
     missing = "missing"
@@ -79,10 +79,10 @@ class Only(StrEnum):
 
 @dataclass(frozen=True)
 class Assessment:
-    """One cell, where it stands, and why it is not simply completed."""
+    """One step_run, where it stands, and why it is not simply completed."""
 
-    cell: Cell
-    state: CellState
+    step_run: StepRun
+    state: StepRunState
     why: str = ""
     execution_id: int | None = None
     """The newest execution that this was seen by."""
@@ -90,99 +90,99 @@ class Assessment:
     """What it built on and has changed since, if that is why it is stale."""
 
 
-def assess(cells: Sequence[Cell], zone: ZoneInfo) -> list[Assessment]:
-    """Where each cell stands, from the executions that there are.
+def assess(step_runs: Sequence[StepRun], zone: ZoneInfo) -> list[Assessment]:
+    """Where each step_run stands, from the executions that there are.
 
     Args:
-        cells: In order.
+        step_runs: In order.
         zone: In which it is judged whether a month was over.
     """
     with read_session() as session:
-        histories = cell_histories(session)
-    return [_assess_cell(cell, histories, zone) for cell in cells]
+        histories = step_month_histories(session)
+    return [_assess_cell(step_run, histories, zone) for step_run in step_runs]
 
 
-def select_only(assessments: Iterable[Assessment], only: Only) -> list[Cell]:
-    """The cells that `--only` means."""
-    return [each.cell for each in assessments if each.state == only.value]
+def select_only(assessments: Iterable[Assessment], only: Only) -> list[StepRun]:
+    """The step_runs that `--only` means."""
+    return [each.step_run for each in assessments if each.state == only.value]
 
 
-def _assess_cell(cell: Cell, histories: Mapping[CellKey, CellHistory], zone: ZoneInfo) -> Assessment:
-    history = histories.get(_key(cell))
+def _assess_cell(step_run: StepRun, histories: Mapping[StepMonth, StepMonthHistory], zone: ZoneInfo) -> Assessment:
+    history = histories.get(_key(step_run))
     if history is None:
-        return Assessment(cell, CellState.missing, "never run")
+        return Assessment(step_run, StepRunState.missing, "never run")
     newest = history.newest
     if newest.status in OPEN_STATUSES:
-        return Assessment(cell, CellState.running, f"execution {newest.id} is {newest.status}", newest.id)
+        return Assessment(step_run, StepRunState.running, f"execution {newest.id} is {newest.status}", newest.id)
     if newest.status == ExecutionStatus.FAILED:
-        return Assessment(cell, CellState.failed, newest.error_message or "", newest.id)
-    return _assess_completed(cell, newest, histories, zone)
+        return Assessment(step_run, StepRunState.failed, newest.error_message or "", newest.id)
+    return _assess_completed(step_run, newest, histories, zone)
 
 
 def _assess_completed(
-    cell: Cell, done: SyncExecution, histories: Mapping[CellKey, CellHistory], zone: ZoneInfo
+    step_run: StepRun, done: SyncExecution, histories: Mapping[StepMonth, StepMonthHistory], zone: ZoneInfo
 ) -> Assessment:
-    if cell.window and (day := began_before(done, cell.window.end, zone)):
-        return Assessment(cell, CellState.stale, f"read on {day}, before the month was over", done.id)
-    if source := changed_since(_key(cell), done, histories):
+    if step_run.window and (day := began_before(done, step_run.window.end, zone)):
+        return Assessment(step_run, StepRunState.stale, f"read on {day}, before the month was over", done.id)
+    if source := changed_since(_key(step_run), done, histories):
         why = f"{source.name} has changed something since (execution {source.id})"
-        return Assessment(cell, CellState.stale, why, done.id, source)
-    return Assessment(cell, CellState.completed, execution_id=done.id)
+        return Assessment(step_run, StepRunState.stale, why, done.id, source)
+    return Assessment(step_run, StepRunState.completed, execution_id=done.id)
 
 
-def _key(cell: Cell) -> CellKey:
-    return cell.step.id, cell.window.start if cell.window else None
+def _key(step_run: StepRun) -> StepMonth:
+    return step_run.step.id, step_run.window.start if step_run.window else None
 
 
 class WorldMovedError(SyncError):
     """Something ran since the plan was made; it is not what was looked at any more."""
 
 
-def choose_cells(cells: Sequence[Cell], only: Only | None, zone: ZoneInfo) -> list[Cell]:
-    """The cells that a run is to do: all of them, or only those that stand so."""
-    return list(cells) if only is None else select_only(assess(cells, zone), only)
+def choose_step_runs(step_runs: Sequence[StepRun], only: Only | None, zone: ZoneInfo) -> list[StepRun]:
+    """The step_runs that a run is to do: all of them, or only those that stand so."""
+    return list(step_runs) if only is None else select_only(assess(step_runs, zone), only)
 
 
 def make_plan(assessments: Sequence[Assessment], span: MonthWindow) -> int:
-    """Keep the cells and what is known of each. Returns the plan's id."""
-    cells = [
+    """Keep the step_runs and what is known of each. Returns the plan's id."""
+    step_runs = [
         {
-            "step": each.cell.step.id,
-            "month": each.cell.window.start.isoformat() if each.cell.window else None,
+            "step": each.step_run.step.id,
+            "month": each.step_run.window.start.isoformat() if each.step_run.window else None,
             "state": each.state,
             "execution_id": each.execution_id,
         }
         for each in assessments
     ]
-    return save_plan(SyncPlan(span_start=span.start, span_end=span.end, cells=cells))
+    return save_plan(SyncPlan(span_start=span.start, span_end=span.end, cells=step_runs))
 
 
-def cells_of_plan(plan_id: int, zone: ZoneInfo) -> tuple[list[Cell], MonthWindow]:
-    """The cells of a plan, and its range.
+def step_runs_of_plan(plan_id: int, zone: ZoneInfo) -> tuple[list[StepRun], MonthWindow]:
+    """The step_runs of a plan, and its range.
 
     Raises:
         UsageError: there is no such plan.
-        WorldMovedError: a cell does not stand any more as it was shown.
+        WorldMovedError: a step_run does not stand any more as it was shown.
     """
     plan = find_plan(plan_id)
     if plan is None:
         raise UsageError(f"there is no plan {plan_id}: `sync-actions plan` makes one")
-    cells = [_cell(each["step"], each["month"]) for each in plan.cells]
+    step_runs = [_cell(each["step"], each["month"]) for each in plan.cells]
     moved = [
-        f"{now.cell.name} was {then['state']} and is {now.state}"
+        f"{now.step_run.name} was {then['state']} and is {now.state}"
         + (f" (execution {now.execution_id})" if now.execution_id else "")
-        for then, now in zip(plan.cells, assess(cells, zone), strict=True)
+        for then, now in zip(plan.cells, assess(step_runs, zone), strict=True)
         if (then["state"], then["execution_id"]) != (now.state, now.execution_id)
     ]
     if moved:
         raise WorldMovedError(
             f"plan {plan_id} is out of date: {'; '.join(moved)}. Make a new one with sync-actions plan"
         )
-    return cells, MonthWindow(plan.span_start, plan.span_end)
+    return step_runs, MonthWindow(plan.span_start, plan.span_end)
 
 
-def _cell(step_id: str, month: str | None) -> Cell:
-    return Cell(STEPS[step_id], MonthWindow.of(date.fromisoformat(month)) if month else None)
+def _cell(step_id: str, month: str | None) -> StepRun:
+    return StepRun(STEPS[step_id], MonthWindow.of(date.fromisoformat(month)) if month else None)
 
 
 _OF_ACCRUALS = "errors of the accruals are tried again by running them again: sync-actions --from-step accruals"
@@ -193,7 +193,7 @@ class Retry:
     """What is tried again."""
 
     error_ids: list[int] = field(default_factory=list)
-    cells: list[Cell] = field(default_factory=list)
+    step_runs: list[StepRun] = field(default_factory=list)
     """One for each step and month, in the order of the import, limited to its records."""
     span: MonthWindow | None = None
     """The months whose documents are read; None: none."""
@@ -248,7 +248,7 @@ def _window(met: MetError) -> MonthWindow | None:
     return MonthWindow(execution.window_start, execution.window_end)
 
 
-def _cells(met: Sequence[MetError]) -> list[Cell]:
+def _cells(met: Sequence[MetError]) -> list[StepRun]:
     records: dict[tuple[str, MonthWindow | None], list[RecordKey]] = defaultdict(list)
     for each in met:
         step = STEPS[each.error.operation]
@@ -256,7 +256,7 @@ def _cells(met: Sequence[MetError]) -> list[Cell]:
         records[step.id, window].append((each.error.entity_type, each.error.entity_external_id))
     order = [step.id for step in IMPORT_ORDER]
     keys = sorted(records, key=lambda key: (order.index(key[0]), key[1].start if key[1] else date.min))
-    return [Cell(STEPS[step_id], window, tuple(records[step_id, window])) for step_id, window in keys]
+    return [StepRun(STEPS[step_id], window, tuple(records[step_id, window])) for step_id, window in keys]
 
 
 def _span(met: Sequence[MetError]) -> MonthWindow | None:

@@ -13,9 +13,9 @@ from flows.parameters import (
     resolve_accrual_range,
     resolve_override,
 )
-from flows.plan import Only, cells_of, cells_of_plan, choose_cells
+from flows.plan import Only, choose_step_runs, step_runs_of, step_runs_of_plan
 from flows.run_names import name_of_this_run
-from flows.run_steps import Manner, close_after_cancellation, close_after_crash, run_cells, run_creator
+from flows.run_steps import RunOptions, close_after_cancellation, close_after_crash, run_creator, run_steps
 from steps.catalog import ACCRUALS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
@@ -54,11 +54,11 @@ def process_accruals(
     settings: SyncSettings = SyncSettings.load()
     overriding = resolve_override(ACCRUALS.id, override, override_by or run_creator())
     if plan is not None:
-        cells, span = cells_of_plan(plan, settings.zone)
+        step_runs, span = step_runs_of_plan(plan, settings.zone)
     else:
         asked = AskedRange(year, start_date, end_date, period)
         span = resolve_accrual_range(asked, runtime.flow_run.scheduled_start_time, settings)
-        cells = choose_cells(cells_of((ACCRUALS,), span, settings), only, settings.zone)
-    state = run_cells(cells, span, Manner(overlap, stop_at_failure=True, override=overriding))
+        step_runs = choose_step_runs(step_runs_of((ACCRUALS,), span, settings), only, settings.zone)
+    state = run_steps(step_runs, span, RunOptions(overlap, stop_at_failure=True, override=overriding))
     leave_accrual_pictures(span, settings)
     return state

@@ -3,16 +3,19 @@
 Each run begins with it, `sync-actions reconcile` and the deployment `every-5-minutes` do it on their own. Two things:
 
 1. executions of dead runs end (`tracking/reconcile.py`; needs no Prefect);
-2. runs that Prefect believes to be running, though their process is dead, become `Crashed` there too: else they would
-   keep a place of their deployment's concurrency limit.
+2. runs that Prefect believes to be running or about to begin, though their process is dead, become `Crashed` there too:
+   else they would keep a place of their deployment's concurrency limit.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Any
 
-from prefect import flow, runtime
+from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -26,21 +29,30 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
+from flows.artifacts import best_effort
 from flows.run_names import name_of_this_run, name_scheduled_runs
 from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
+from tracking.locks import RunLock, run_lock
 from tracking.reconcile import EndedExecution, end_dead_executions, run_is_alive
 from tracking.settings import describe_settings_file
 
-FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors"]
-_UNENDED = [StateType.RUNNING, StateType.CANCELLING]
+FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors", "reconcile-executions"]
+_UNENDED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+_LONGEST_SUBMISSION = timedelta(minutes=5)
+"""A worker that lives starts the process of a run before that; Prefect too takes a place back after 5 minutes."""
 _LONGEST_START = timedelta(minutes=1)
 """A run takes its lock before that."""
+_LONGEST_END = timedelta(minutes=5)
+"""A run that has done everything and freed its lock has left its tables and reported its state before that."""
 _LOCKED_IN = "sync.locked-in-state"
 _LOCKED_AT = "sync.locked-at-database"
+_FREED_AT = "sync.lock-freed-at"
 
 
 @dataclass
@@ -62,10 +74,19 @@ class Reconciliation:
 def reconcile_executions() -> State[None]:
     """End the executions that a dead run left open, here and in Prefect."""
     log_settings()
-    found = reconcile(besides=str(runtime.flow_run.id))
-    with get_client(sync_client=True) as client:
-        name_scheduled_runs(client)
+    with locked_run():
+        found = reconcile(besides=str(this_run().id))
+        with get_client(sync_client=True) as client:
+            name_scheduled_runs(client)
     return Completed(message=str(found))
+
+
+def this_run() -> FlowRun:
+    """The flow run that asks."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("there is no flow run here")
+    return context.flow_run
 
 
 def reconcile(besides: str | None = None) -> Reconciliation:
@@ -76,9 +97,13 @@ def reconcile(besides: str | None = None) -> Reconciliation:
     """
     found = Reconciliation(end_dead_executions())
     with get_client(sync_client=True) as client:
+        now = _now(client)
         for run in _unended_runs(client):
-            if str(run.id) != besides and _is_dead(run):
-                _crash(client, run)
+            if str(run.id) == besides or not _is_dead(run, now):
+                continue
+            # It may have freed its lock and ended since it was read.
+            again = client.read_flow_run(run.id)
+            if _is_dead(again, now) and _crash(client, again):
                 found.crashed_in_prefect.append(str(run.id))
     return found
 
@@ -95,24 +120,57 @@ def log_settings() -> None:
     get_run_logger().info("uses %s and %s", describe_database(), describe_settings_file())
 
 
-def mark_as_locked(flow_run: FlowRun) -> None:
-    """Note in Prefect that a run has its lock, and in which database: from then on, a free lock means that it died."""
-    state_id = flow_run.state.id if flow_run.state else None
+@contextmanager
+def locked_run() -> Iterator[RunLock]:
+    """Hold the lock of the flow run that asks inside the block, and note in Prefect that it does and in which database.
+
+    From then on a free lock means that the run died, unless Prefect knows that the run has freed it: after the block it
+    still leaves its tables and reports its state.
+
+    Raises:
+        RunLockedError: another process works on this run.
+    """
+    flow_run = this_run()
+    with run_lock(str(flow_run.id)) as lock:
+        state_id = str(flow_run.state.id) if flow_run.state else ""
+        with get_client(sync_client=True) as client:
+            client.update_flow_run_labels(flow_run.id, {_LOCKED_IN: state_id, _LOCKED_AT: _database(), _FREED_AT: ""})
+        yield lock
+        best_effort(lambda: _note_freed(flow_run))
+
+
+def _note_freed(flow_run: FlowRun) -> None:
     with get_client(sync_client=True) as client:
-        client.update_flow_run_labels(flow_run.id, {_LOCKED_IN: str(state_id), _LOCKED_AT: _database()})
+        client.update_flow_run_labels(flow_run.id, {_FREED_AT: _now(client).isoformat()})
 
 
-def _is_dead(run: FlowRun) -> bool:
-    """Whether nobody works on a run that Prefect calls running or cancelling.
+def _now(client: SyncPrefectClient) -> datetime:
+    """The Prefect server's time, with which the times of its states are compared: this machine's may be wrong."""
+    said = client.hello().headers.get("Date")
+    return parsedate_to_datetime(said).astimezone(UTC) if said else datetime.now(UTC)
+
+
+def _is_dead(run: FlowRun, now: datetime) -> bool:
+    """Whether nobody works on a run that Prefect calls pending, running or cancelling.
 
     One that was started again in Prefect has labels and executions of its earlier attempt, and may not have its lock
     yet; one of another installation has its lock in another database.
+
+    Args:
+        run: As Prefect knows it.
+        now: The Prefect server's time.
     """
     state = run.state
-    if state is None or (run.labels.get(_LOCKED_AT, _database()) != _database() and not executions_of_run(str(run.id))):
+    if state is None or state.type not in _UNENDED:
         return False
+    if (run.labels.get(_LOCKED_AT, _database()) != _database()) and not executions_of_run(str(run.id)):
+        return False
+    if state.is_pending():
+        return now - state.timestamp > _LONGEST_SUBMISSION and not run_is_alive(str(run.id))
     had_lock = run.labels.get(_LOCKED_IN) == str(state.id) or (state.is_cancelling() and _LOCKED_IN in run.labels)
-    if not had_lock and datetime.now(UTC) - state.timestamp < _LONGEST_START:
+    if not had_lock and now - state.timestamp < _LONGEST_START:
+        return False
+    if had_lock and (freed := run.labels.get(_FREED_AT)) and now - datetime.fromisoformat(str(freed)) < _LONGEST_END:
         return False
     return not run_is_alive(str(run.id))
 
@@ -123,13 +181,17 @@ def _database() -> str:
     return sha256(f"{url.host}:{url.port}/{url.database}".encode()).hexdigest()[:16]
 
 
-def _crash(client: SyncPrefectClient, run: FlowRun) -> None:
-    """As Prefect would have, if somebody had been left to tell it."""
+def _crash(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """As Prefect would have, if somebody had been left to tell it; False if the run has ended since it was read."""
     state: State[Any] = Crashed(message="The process that ran this was killed or lost; its executions have been ended.")
+    # Prefect refuses a run that has ended, unless it is forced to; it must be forced with one that is being cancelled.
+    result = client.set_flow_run_state(run.id, state, force=run.state is not None and run.state.is_cancelling())
+    if result.status != SetStateStatus.ACCEPT:
+        return False
     tasks = client.read_task_runs(
         flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])),
         task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_UNENDED))),
     )
     for task in tasks:
         client.set_task_run_state(task.id, state, force=True)
-    client.set_flow_run_state(run.id, state, force=True)
+    return True

@@ -5,7 +5,7 @@ from prefect.client.schemas.objects import State
 
 from flows.plan import plan_retry
 from flows.run_names import name_of_this_run
-from flows.run_steps import Manner, close_after_cancellation, close_after_crash, run_cells
+from flows.run_steps import RunOptions, close_after_cancellation, close_after_crash, run_steps
 from tracking.recorder import Overlap
 
 
@@ -26,4 +26,4 @@ def retry_errors(
         overlap: What to do about a step and month that another run is working on: wait for it, or be refused.
     """
     retry = plan_retry(errors or [], step)
-    return run_cells(retry.cells, retry.span, Manner(overlap))
+    return run_steps(retry.step_runs, retry.span, RunOptions(overlap))

@@ -5,9 +5,10 @@ Prefect gives a run that its scheduler makes a random name, and asks the flow fo
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import date, datetime
+from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 from prefect import runtime
 from prefect.client.orchestration import SyncPrefectClient
@@ -19,7 +20,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.order import IMPORT_ORDER
 from flows.parameters import AskedRange, Period, resolve_accrual_range, resolve_range
@@ -62,8 +63,16 @@ def name_scheduled_runs(client: SyncPrefectClient) -> None:
             continue
         name = run_name(flows[run.flow_id], run.parameters, run.expected_start_time)
         if name != run.name:
-            with suppress(ObjectNotFound):  # somebody deleted it, or changed its schedule
-                client.update_flow_run(run.id, name=name)
+            _rename(client, run.id, name)
+
+
+def _rename(client: SyncPrefectClient, run_id: UUID, name: str) -> None:
+    """Give a run a name, unless somebody has deleted it meanwhile, as who changes its schedule does."""
+    try:
+        client.update_flow_run(run_id, name=name)
+    except PrefectHTTPStatusError as error:  # this call of Prefect's does not make an `ObjectNotFound` of it
+        if error.response.status_code != HTTPStatus.NOT_FOUND:
+            raise
 
 
 def _import_name(parameters: Parameters, scheduled: datetime) -> str:

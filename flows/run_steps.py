@@ -16,7 +16,6 @@ from prefect import Flow, runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.concurrency.sync import rate_limit
-from prefect.context import FlowRunContext
 from prefect.exceptions import ExternalSignal, Pause
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
@@ -24,8 +23,8 @@ from prefect.states import Cancelled, Completed, Failed
 from sqlalchemy.exc import SQLAlchemyError
 
 from flows.artifacts import ProgressBar, leave_summary
-from flows.plan import Cell
-from flows.reconcile_executions import log_settings, mark_as_locked, reconcile
+from flows.plan import StepRun
+from flows.reconcile_executions import locked_run, log_settings, reconcile, this_run
 from steps.engine.gate import Override
 from steps.errors import RunTimeLimitError
 from steps.ledger.months import MonthWindow
@@ -37,13 +36,13 @@ from steps.task import TASKS
 from steps.vendors.http import throttled
 from tracking.history import executions_of_run
 from tracking.hooks import describe_failure
-from tracking.locks import RunLock, run_lock
+from tracking.locks import RunLock
 from tracking.models import SyncExecution
 from tracking.reconcile import end_executions_of_ended_run
 from tracking.recorder import Overlap, end_open_executions, fail_open_execution, plan_ended_again, plan_executions
 
 
-def told_by_reason(failures: Iterable[tuple[str, str]]) -> list[str]:
+def group_by_reason(failures: Iterable[tuple[str, str]]) -> list[str]:
     """`invoices 2024-03, invoices 2024-04: why`, of pairs (name, why): what failed for one reason is named together."""
     names: dict[str, list[str]] = defaultdict(list)
     for name, reason in failures:
@@ -173,18 +172,18 @@ THE_REST = "what was left"
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How a run goes about its cells."""
+class RunOptions:
+    """How a run goes about its step_runs."""
 
     overlap: Overlap = Overlap.wait
     """What to do about a window that another run is working on."""
     stop_at_failure: bool = False
-    """Leave the cells after a failed one alone: they build on it."""
+    """Leave the step_runs after a failed one alone: they build on it."""
     override: Override | None = None
     """Of accruals alone: accrue although the import of a month is broken."""
 
 
-def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -> State[Any]:
+def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_options: RunOptions) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
     flow_run_id = str(runtime.flow_run.id)
     log_settings()
@@ -192,19 +191,20 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
     limit = TimeLimit.from_now(settings.run_hours)
     reconcile(besides=flow_run_id)
     watch = CancellationWatch(flow_run_id)
-    with run_lock(flow_run_id) as lock:
-        mark_as_locked(_this_run())
-        execution_ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
+    with locked_run() as lock:
+        execution_ids = plan_executions(flow_run_id, [step_run.planned for step_run in step_runs])
         try:
             with (
                 _logging_to_prefect(),
                 _ending_the_rest(flow_run_id, watch),
                 watch.watching(),
-                ProgressBar(len(cells)) as bar,
+                ProgressBar(len(step_runs)) as bar,
                 limits_before_requests(limit),
                 shared_reads(span),
             ):
-                outcome = _run_each(list(zip(cells, execution_ids, strict=True)), _Turn(manner, limit, lock), bar)
+                outcome = _run_each(
+                    list(zip(step_runs, execution_ids, strict=True)), _Turn(run_options, limit, lock), bar
+                )
         except KeyboardInterrupt:
             if watch.is_requested():
                 return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
@@ -214,46 +214,39 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
         end_open_executions(flow_run_id, _why_not_run(outcome.failures))
     executions = executions_of_run(flow_run_id)
     leave_summary(executions)
-    return _final_state(outcome, len(cells), executions)
+    return _final_state(outcome, len(step_runs), executions)
 
 
 def run_creator() -> str:
     """Who created this flow run, as far as Prefect tells; else `unknown`."""
-    creator = _this_run().created_by
+    creator = this_run().created_by
     return (creator.display_value if creator else None) or "unknown"
-
-
-def _this_run() -> FlowRun:
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        raise RuntimeError("there is no flow run here")
-    return context.flow_run
 
 
 @dataclass
 class _Outcome:
-    """What came of the cells so far."""
+    """What came of the step_runs so far."""
 
     completed: int = 0
     failures: dict[str, str] = field(default_factory=dict)
-    """Cell -> why it failed."""
+    """StepRun -> why it failed."""
     unrecorded: dict[int, str] = field(default_factory=dict)
     """Execution -> why it failed, while the database did not take it."""
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """What is looked at before each cell."""
+    """What is looked at before each step_run."""
 
-    manner: Manner
+    run_options: RunOptions
     limit: TimeLimit
     lock: RunLock
 
 
-def _run_each(cells: Sequence[tuple[Cell, int]], turn: _Turn, bar: ProgressBar) -> _Outcome:
-    """Do the cells one after the other, while there is time."""
-    outcome, waiting = _Outcome(), [execution_id for _, execution_id in cells]
-    for number, (cell, _) in enumerate(cells):
+def _run_each(step_runs: Sequence[tuple[StepRun, int]], turn: _Turn, bar: ProgressBar) -> _Outcome:
+    """Do the step_runs one after the other, while there is time."""
+    outcome, waiting = _Outcome(), [execution_id for _, execution_id in step_runs]
+    for number, (step_run, _) in enumerate(step_runs):
         try:
             turn.limit.require()
         except RunTimeLimitError as error:
@@ -262,10 +255,10 @@ def _run_each(cells: Sequence[tuple[Cell, int]], turn: _Turn, bar: ProgressBar) 
         if not turn.lock.require(say):
             _record_unrecorded(outcome)
             waiting[number:] = plan_ended_again(waiting[number:])
-        if failure := _run_cell(cell, waiting[number], turn.manner):
-            outcome.failures[cell.name] = failure
+        if failure := _run_step(step_run, waiting[number], turn.run_options):
+            outcome.failures[step_run.name] = failure
             outcome.unrecorded[waiting[number]] = failure
-            if turn.manner.stop_at_failure:
+            if turn.run_options.stop_at_failure:
                 break
         else:
             outcome.completed += 1
@@ -290,24 +283,24 @@ def _why_not_run(failures: Mapping[str, str]) -> str:
     return f"not run, because it builds on what failed: {_named(failures)}"
 
 
-def _run_cell(cell: Cell, execution_id: int, manner: Manner) -> str | None:
-    """Do one cell; why it failed, or None."""
-    say(f"{cell.name}: started")
+def _run_step(step_run: StepRun, execution_id: int, run_options: RunOptions) -> str | None:
+    """Do one step_run; why it failed, or None."""
+    say(f"{step_run.name}: started")
     began = monotonic()
-    parameters: dict[str, Any] = {"execution_id": execution_id, "overlap": manner.overlap}
-    if cell.window:
-        parameters["window"] = cell.window
-    if manner.override is not None:
-        parameters["override"] = manner.override
-    if cell.records is not None:
-        parameters["records"] = cell.records
-    state: State[Any] = TASKS[cell.step.id](**parameters, return_state=True)
+    parameters: dict[str, Any] = {"execution_id": execution_id, "overlap": run_options.overlap}
+    if step_run.window:
+        parameters["window"] = step_run.window
+    if run_options.override is not None:
+        parameters["override"] = run_options.override
+    if step_run.records is not None:
+        parameters["records"] = step_run.records
+    state: State[Any] = TASKS[step_run.step.id](**parameters, return_state=True)
     took = f"{monotonic() - began:.1f} s"
     if state.is_completed():
-        conclude(f"{cell.name}: {describe_result(state.result())} ({took})")
+        conclude(f"{step_run.name}: {describe_result(state.result())} ({took})")
         return None
     failure = describe_failure(state)
-    conclude(f"{cell.name}: FAILED: {failure} ({took})")
+    conclude(f"{step_run.name}: FAILED: {failure} ({took})")
     return failure
 
 
@@ -321,8 +314,8 @@ def _final_state(outcome: _Outcome, planned: int, executions: Sequence[SyncExecu
 
 
 def _named(failures: Mapping[str, str]) -> str:
-    """Which cells failed and why."""
-    told = told_by_reason(failures.items())
+    """Which step_runs failed and why."""
+    told = group_by_reason(failures.items())
     more = f"; and {len(told) - REASONS_NAMED} more reasons" if len(told) > REASONS_NAMED else ""
     return "; ".join(told[:REASONS_NAMED]) + more
 

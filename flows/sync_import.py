@@ -5,9 +5,9 @@ from prefect.client.schemas.objects import State
 
 from flows.order import ImportStep, steps_from
 from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_range
-from flows.plan import Only, cells_of, cells_of_plan, choose_cells
+from flows.plan import Only, choose_step_runs, step_runs_of, step_runs_of_plan
 from flows.run_names import name_of_this_run
-from flows.run_steps import Manner, close_after_cancellation, close_after_crash, run_cells
+from flows.run_steps import RunOptions, close_after_cancellation, close_after_crash, run_steps
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
 
@@ -42,9 +42,9 @@ def sync_import(
     """
     settings: SyncSettings = SyncSettings.load()
     if plan is not None:
-        cells, span = cells_of_plan(plan, settings.zone)
-        return run_cells(cells, span, Manner(overlap))
+        step_runs, span = step_runs_of_plan(plan, settings.zone)
+        return run_steps(step_runs, span, RunOptions(overlap))
     asked = AskedRange(year, start_date, end_date, period)
     span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
-    cells = choose_cells(cells_of(steps_from(from_step), span, settings), only, settings.zone)
-    return run_cells(cells, span, Manner(overlap))
+    step_runs = choose_step_runs(step_runs_of(steps_from(from_step), span, settings), only, settings.zone)
+    return run_steps(step_runs, span, RunOptions(overlap))

@@ -9,7 +9,7 @@ from typing import Any
 
 from steps.engine.gate import ImportRunningError, Override, look_at_import, require_none_running, wait_for_import
 from steps.engine.load import CHUNK
-from steps.engine.post import FailureBook
+from steps.engine.post import ContractFailures
 from steps.engine.process import MonthResult, MonthRun
 from steps.errors import ErrorBudgetError, UsageError
 from steps.ledger.months import MonthWindow, next_month
@@ -74,6 +74,6 @@ def _post_month(
     except ErrorBudgetError:
         with write_session() as session:
             require_window(session, execution_id)
-            FailureBook.open(session, window.start).record(session, result.failures, execution_id)
+            ContractFailures.open(session, window.start).record(session, result.failures, execution_id)
         raise
     return result.as_result()

@@ -11,12 +11,19 @@ from sqlmodel import Session, col
 
 from steps.catalog import ACCRUALS
 from steps.errors import SyncError, UsageError
-from steps.ledger.accrual import AccruedPeriod, ClosedMonth, ClosingAction, ClosingEvent, ContractAccrual
+from steps.ledger.accrual import (
+    AccruedPeriod,
+    ClosedMonth,
+    ClosingAction,
+    ClosingEvent,
+    ContractAccrual,
+    last_closed_month,
+)
 from steps.ledger.invoice import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import last_of_month, next_month
 from steps.ledger.movements import counted_amount, from_cents, read_movements, sum_of_cents
-from steps.reports.roll_forward import RollForward, last_closed_month, roll_forward, to_json
+from steps.reports.roll_forward import RollForward, roll_forward, to_json
 from steps.settings import SyncSettings
 from tracking.database import write_session
 from tracking.models import ErrorStatus, ExecutionStatus, IntegrationError, SyncExecution, utc_now

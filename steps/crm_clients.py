@@ -14,7 +14,7 @@ from steps.catalog import CRM_CLIENTS
 from steps.errors import RecordRejectedError
 from steps.ledger.client import ClientExternalId, System
 from steps.ledger.client_matching import CrmUsers, clients_of_people, clients_of_window, crm_users
-from steps.ledger.missing_upstream import refuse_if_most_are_gone
+from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.months import MonthWindow
 from steps.ledger.upsert import merge_rows
 from steps.settings import SyncSettings
@@ -62,7 +62,7 @@ def apply_students(
     if not settings.accept_loss:
         known = [user_id for user_id, client_id in users.links.items() if client_id in clients]
         gone = [user_id for user_id in known if user_id not in students]
-        refuse_if_most_are_gone("fourgeeks", "GET /auth/academy/student", known=known, gone=gone)
+        guard_against_mass_deletion("fourgeeks", "GET /auth/academy/student", known=known, gone=gone)
     found = _found(students, users)
     new = {user_id: client_id for user_id, client_id in found.items() if user_id not in users.links}
     merge = merge_rows(

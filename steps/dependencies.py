@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES
 from steps.step_report import changed_something
-from tracking.history import CellHistory, CellKey
+from tracking.history import StepMonth, StepMonthHistory
 from tracking.models import SyncExecution
 
 BUILDS_ON: Mapping[str, tuple[str, ...]] = {
@@ -40,7 +40,9 @@ def began_before(done: SyncExecution, end: date, zone: ZoneInfo) -> date | None:
     return day if day < end else None
 
 
-def changed_since(key: CellKey, done: SyncExecution, histories: Mapping[CellKey, CellHistory]) -> SyncExecution | None:
+def changed_since(
+    key: StepMonth, done: SyncExecution, histories: Mapping[StepMonth, StepMonthHistory]
+) -> SyncExecution | None:
     """An execution that a step and month builds on, and that changed something after `done` began; None if none did.
 
     Records that were tried again by themselves count as a change, whatever their month.
@@ -53,7 +55,7 @@ def changed_since(key: CellKey, done: SyncExecution, histories: Mapping[CellKey,
     return None
 
 
-def _sources(key: CellKey, histories: Mapping[CellKey, CellHistory]) -> Iterator[SyncExecution]:
+def _sources(key: StepMonth, histories: Mapping[StepMonth, StepMonthHistory]) -> Iterator[SyncExecution]:
     """What a step and month builds on, as it was last done; records that were tried again may be of any month."""
     for (step_name, month), history in histories.items():
         for source, of_month in ((history.newest_completed, month), (history.newest_retry, None)):
@@ -61,7 +63,7 @@ def _sources(key: CellKey, histories: Mapping[CellKey, CellHistory]) -> Iterator
                 yield source
 
 
-def _feeds(source_step: str, source_month: date | None, key: CellKey) -> bool:
+def _feeds(source_step: str, source_month: date | None, key: StepMonth) -> bool:
     """Whether a step and month builds on what the source step read, for this month or once for all."""
     step_id, month = key
     if source_step == ACCRUALS.id:

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from steps.catalog import NOTION_EXTERNAL_ID
 from steps.ledger.client import normalize_email
-from steps.ledger.missing_upstream import refuse_if_most_are_gone
+from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.page_matching import PageCard, lost_pages, match_pages, notion_links, store_pages
 from steps.ledger.period import educational_status_date, normalize_educational_status
 from steps.settings import SyncSettings
@@ -45,7 +45,7 @@ def apply_pages(session: Session, listing: Listing[StudentPage], settings: SyncS
     listed = {page.id for page in listing.records} | {error.external_id for error in listing.rejected}
     if not settings.accept_loss:
         gone = links.keys() - listed
-        refuse_if_most_are_gone("notion", "query of the database", known=links.keys(), gone=gone)
+        guard_against_mass_deletion("notion", "query of the database", known=links.keys(), gone=gone)
     matched = match_pages(session, [card for page in listing.records if (card := _card(page)) is not None])
     chosen = _meant(matched.chosen, listing, links, report.scope)
     report.created, report.updated = store_pages(session, chosen, links)

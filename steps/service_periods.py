@@ -27,7 +27,7 @@ from steps.ledger.enrollment_matching import (
     reassign_periods,
     write_reassigned,
 )
-from steps.ledger.missing_upstream import refuse_if_most_are_gone
+from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.months import MonthWindow
 from steps.ledger.period import ServicePeriod
 from steps.ledger.upsert import merge_rows, select_in
@@ -78,7 +78,9 @@ def apply_enrollments(
     contracts = load_contracts(session, clients)
     gone = _gone(contracts, owned)
     if not settings.accept_loss:
-        refuse_if_most_are_gone("fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.counted, gone=gone)
+        guard_against_mass_deletion(
+            "fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.counted, gone=gone
+        )
     parts = micro_enrollments(listing.records)
     reassigned = reassign_periods(contracts, _kickoffs(owned, rules), _courses_in_parts_only(owned, parts))
     report.report_gone(write_reassigned(session, contracts, reassigned, utc_now()))

@@ -9,12 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("flows", "steps", "tracking")
+_PLAIN = ("prefect", "httpx", "fastapi", "steps.sandbox")
 FORBIDDEN = {
     "tracking": ("flows", "steps", "httpx", "fastapi"),
     "steps": ("flows", "fastapi"),
-    "steps/domain": ("prefect", "httpx", "fastapi", "steps.vendors", "steps.sandbox"),
-    "steps/accruals": ("prefect", "httpx", "fastapi", "steps.vendors", "steps.sandbox"),
-    "steps/connectors": ("prefect", "sqlmodel", "sqlalchemy", "tracking.database", "steps.sandbox"),
+    "steps/ledger": (*_PLAIN, "steps.vendors", "steps.engine", "steps.reports"),
+    "steps/engine": (*_PLAIN, "steps.vendors", "steps.reports"),
+    "steps/reports": (*_PLAIN, "steps.vendors"),
+    "steps/vendors": ("prefect", "sqlmodel", "sqlalchemy", "tracking.database", "steps.sandbox", "steps.engine"),
     "steps/sandbox": ("prefect", "httpx", "steps.vendors", "steps.ledger", "steps.settings", "tracking"),
 }
 """Folder -> what nothing in it imports (docs/architecture.md)."""
@@ -50,6 +52,20 @@ def test_no_arrow_points_back(folder: str) -> None:
     ]
 
     assert wrong == []
+
+
+def test_no_two_folders_import_each_other() -> None:
+    """The files at the top of a package are the steps and what all of it stands on: they belong to no folder."""
+    arrows = {
+        (path.parent.relative_to(ROOT).as_posix(), "/".join(module.split(".")[:depth]))
+        for package in PACKAGES
+        for path in _sources(package)
+        for module in _imports(path)
+        for depth in (2, 3)
+        if (ROOT / "/".join(module.split(".")[:depth])).is_dir() and path.parent != ROOT / package
+    }
+
+    assert [f"{one} and {other}" for one, other in sorted(arrows) if one < other and (other, one) in arrows] == []
 
 
 def test_prefect_is_known_to_two_files_below_the_flows() -> None:

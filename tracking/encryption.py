@@ -64,10 +64,10 @@ class Key:
     def _findable(self) -> AESSIV:
         return AESSIV(self._derive("findable text", 2 * KEY_BYTES))
 
-    def seal(self, text: str, *, findable: bool) -> str:
+    def seal(self, text: str, *, deterministic: bool) -> str:
         """The text, unreadable without the key."""
         plain = text.encode()
-        if findable:
+        if deterministic:
             sealed = b"\0" + self._findable.encrypt(plain, None)
         else:
             nonce = os.urandom(_NONCE_BYTES)
@@ -95,10 +95,10 @@ class Keyring:
 
     keys: Sequence[Key] = ()
 
-    def seal(self, text: str, *, findable: bool = False) -> str:
+    def seal(self, text: str, *, deterministic: bool = False) -> str:
         """The text as it is to be stored."""
         if self.keys:
-            return self.keys[0].seal(text, findable=findable)
+            return self.keys[0].seal(text, deterministic=deterministic)
         return f"{_PLAIN_MARK}{text}" if text.startswith(MARK) else text
 
     def is_sealed(self, stored: str) -> bool:
@@ -192,7 +192,7 @@ def _parse_key(text: str) -> Key:
     return Key(secret)
 
 
-class SealedText(TypeDecorator[str]):
+class EncryptedText(TypeDecorator[str]):
     """Text that is only ever read back, such as a name."""
 
     impl = String
@@ -207,17 +207,17 @@ class SealedText(TypeDecorator[str]):
         return None if value is None else keyring().open(value)
 
 
-class FindableText(SealedText):
+class DeterministicText(EncryptedText):
     """Text that is looked up by its value and unique, such as an email. It does not sort."""
 
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """The same for the same text."""
-        return None if value is None else keyring().seal(value, findable=True)
+        return None if value is None else keyring().seal(value, deterministic=True)
 
 
-class SealedJson(TypeDecorator[Any]):
+class EncryptedJson(TypeDecorator[Any]):
     """JSON that holds personal data, such as a vendor's record: sealed as one JSON string."""
 
     impl = JSON
@@ -280,7 +280,7 @@ def require_present_key(engine: Engine) -> None:
     )
 
 
-def reseal(engine: Engine) -> int:
+def encrypt_again(engine: Engine) -> int:
     """Seal every personal text with the present key, in one transaction. Returns how many rows were written.
 
     Raises:
@@ -295,14 +295,14 @@ def reseal(engine: Engine) -> int:
     with engine.connect().execution_options(writer=True) as connection, connection.begin():
         count = sum(_reseal_table(connection, table, columns) for table, columns in tables.items())
         _mark(connection, present)
-    _forget_what_was_overwritten(engine)
+    _overwrite_free_space(engine)
     return count
 
 
 def sealed_tables() -> Iterator[tuple[Table, list[Column[object]]]]:
     """Each table that holds personal data, and the columns that do."""
     for _, table in sorted(SQLModel.metadata.tables.items()):
-        if columns := [column for column in table.columns if isinstance(column.type, SealedText | SealedJson)]:
+        if columns := [column for column in table.columns if isinstance(column.type, EncryptedText | EncryptedJson)]:
             yield table, columns
 
 
@@ -322,7 +322,7 @@ def _values(row: Row[Any], columns: Sequence[Column[object]]) -> dict[str, objec
     return {"row_id": row[0], **texts}
 
 
-def _forget_what_was_overwritten(engine: Engine) -> None:
+def _overwrite_free_space(engine: Engine) -> None:
     """Rewrite the files: the old rows would otherwise stay readable in them until their place is used again."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if engine.dialect.name == "postgresql":

@@ -156,12 +156,12 @@ def pending_errors_by_kind(execution_ids: Sequence[int]) -> list[ErrorCount]:
         return [ErrorCount(*row) for row in session.exec(query)]
 
 
-CellKey = tuple[str, date | None]
+StepMonth = tuple[str, date | None]
 """Step id and first of the month (None: a step that is called once a run)."""
 
 
 @dataclass(frozen=True)
-class CellHistory:
+class StepMonthHistory:
     """The newest execution of a (step, month), and the newest that completed."""
 
     newest: SyncExecution
@@ -170,17 +170,19 @@ class CellHistory:
     """The newest that completed of those that tried just some of its records again."""
 
 
-def cell_histories(session: Session, step_names: Collection[str] | None = None) -> dict[CellKey, CellHistory]:
+def step_month_histories(
+    session: Session, step_names: Collection[str] | None = None
+) -> dict[StepMonth, StepMonthHistory]:
     """What is known of every (step, month) that was ever executed whole; `step_names`: of just these steps."""
     whole, completed = col(SyncExecution.records).is_(None), col(SyncExecution.status) == ExecutionStatus.COMPLETED
     wanted = [] if step_names is None else [col(SyncExecution.step_name).in_(step_names)]
     newest = _newest_by_cell(session, whole, *wanted)
     done = _newest_by_cell(session, whole, completed, *wanted)
     retried = _newest_by_cell(session, ~whole, completed, *wanted)
-    return {key: CellHistory(row, done.get(key), retried.get(key)) for key, row in newest.items()}
+    return {key: StepMonthHistory(row, done.get(key), retried.get(key)) for key, row in newest.items()}
 
 
-def _newest_by_cell(session: Session, *where: ColumnElement[bool]) -> dict[CellKey, SyncExecution]:
+def _newest_by_cell(session: Session, *where: ColumnElement[bool]) -> dict[StepMonth, SyncExecution]:
     newest = (
         select(func.max(col(SyncExecution.id)))
         .where(*where)
@@ -200,7 +202,7 @@ class OpenExecution:
     flow_run_id: str | None
 
 
-def open_executions(session: Session, cells: Iterable[CellKey]) -> list[OpenExecution]:
+def open_executions(session: Session, cells: Iterable[StepMonth]) -> list[OpenExecution]:
     """Executions of these steps and months that are pending or running, whole ones only, oldest first."""
     step, month = col(SyncExecution.step_name), col(SyncExecution.window_start)
     which = [

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import DATETIME as SQLITE_DATETIME
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 from sqlmodel import Field, SQLModel
 
-from tracking.encryption import SealedJson, SealedText
+from tracking.encryption import EncryptedJson, EncryptedText
 
 
 class _SqliteNumeric(UserDefinedType[str]):
@@ -206,8 +206,8 @@ class IntegrationError(SQLModel, table=True):
     """The step id."""
     entity_type: str
     entity_external_id: str
-    error_message: str = Field(sa_type=SealedText)
-    error_details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(SealedJson, nullable=False))
+    error_message: str = Field(sa_type=EncryptedText)
+    error_details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(EncryptedJson, nullable=False))
     """The vendor's own record, without secrets."""
     status: str = ErrorStatus.PENDING
     sync_execution_id: int | None = Field(default=None, foreign_key=f"{SyncExecution.__tablename__}.id", index=True)

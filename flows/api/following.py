@@ -25,10 +25,10 @@ async def outcome_of_run(run: StartedRun) -> list[SyncExecution]:
         RefusedError: 500, the run ended before it planned anything.
         SyncError: what became of it cannot be known here.
     """
-    last_words = await asyncio.shield(asyncio.wrap_future(run.ended))
+    final_message = await asyncio.shield(asyncio.wrap_future(run.ended))
     executions = await run_in_threadpool(executions_of_run, run.flow_run_id)
     if not executions:
-        raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, f"the run ended before it began: {last_words}")
+        raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, f"the run ended before it began: {final_message}")
     return executions
 
 

@@ -61,14 +61,14 @@ class InProcessRuns:
         self._here.add(str(run.id))
         try:
             state: Any = run_flow(asked.flow, flow_run=run, parameters=asked.parameters, return_type="state")
-            ended.set_result(last_words(state))
+            ended.set_result(final_message(state))
         except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
             ended.set_exception(error)
         finally:
             self._here.discard(str(run.id))
 
 
-def last_words(state: Any) -> str:
+def final_message(state: Any) -> str:
     """How a run ended, in one line; the same whoever did it."""
     return f"{state.name}: {state.message or ''}"
 

@@ -22,7 +22,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Cancelling, Pending
 
 from flows.api.asked_run import AskedRun
-from flows.api.in_process import InProcessRuns, RunTakenError, last_words
+from flows.api.in_process import InProcessRuns, RunTakenError, final_message
 from flows.api.step_runs import OtherDatabaseError, unended
 from flows.api.workers import ready_deployment
 from flows.prefect_server import PrefectUnavailableError
@@ -136,7 +136,7 @@ class RunWatch:
             return None
         if not executions and (state.is_completed() or _has_tasks(client, self.run_id)):
             raise OtherDatabaseError(_OTHER_DATABASE)
-        return last_words(state)
+        return final_message(state)
 
     def _words_without_prefect(self, error: Exception) -> str | None:
         """What the executions tell, which the worker goes on writing; not for ever if there are none."""

@@ -17,7 +17,7 @@ from steps.ledger.months import MonthWindow
 from steps.reports.roll_forward import RollForwardChain
 from steps.settings import SyncSettings
 from tracking.database import configured_database_url, make_engine, upgrade_database
-from tracking.encryption import new_key, reseal
+from tracking.encryption import encrypt_again, new_key
 
 Month = Annotated[str, typer.Argument(metavar="MONTH", help="Such as 2024-03.")]
 Who = Annotated[str | None, typer.Option(metavar="WHO", help="Who says so; default: the login name.")]
@@ -82,7 +82,7 @@ def encrypt() -> None:
     """Seal names, emails and records with SYNC_ENCRYPTION_KEY: once, after it was set or changed."""
     engine = make_engine(configured_database_url())
     upgrade_database(engine)
-    typer.echo(f"{reseal(engine)} rows sealed.")
+    typer.echo(f"{encrypt_again(engine)} rows sealed.")
     engine.dispose()
 
 

@@ -187,7 +187,7 @@ def retry(
     plan = plan_retry(ids or [], step)
     for line in plan.left_out:
         error_line(line)
-    if not plan.cells:
+    if not plan.step_runs:
         typer.echo("No pending error to try again.")
         return
     raise typer.Exit(_retry(plan, sandbox=sandbox, as_json=as_json))

@@ -13,7 +13,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from flows.plan import Assessment, CellState
+from flows.plan import Assessment, StepRunState
 from steps.catalog import ACCRUALS
 from steps.progress import News
 from steps.step_report import amount_accrued_of, count_of, notifications_of, summary_of
@@ -66,11 +66,11 @@ _STATUS_STYLE: dict[str, str] = {
 
 
 _STATE_MARKS = {
-    CellState.completed: ("ok", "green"),
-    CellState.failed: ("FAIL", "bold red"),
-    CellState.missing: ("-", "dim"),
-    CellState.running: ("run", "cyan"),
-    CellState.stale: ("old", "yellow"),
+    StepRunState.completed: ("ok", "green"),
+    StepRunState.failed: ("FAIL", "bold red"),
+    StepRunState.missing: ("-", "dim"),
+    StepRunState.running: ("run", "cyan"),
+    StepRunState.stale: ("old", "yellow"),
 }
 GridCell = tuple[str, date | None, Text]
 """Step, month (None: once a run), and what is shown."""
@@ -83,9 +83,9 @@ def grids(executions: Sequence[SyncExecution]) -> Iterator[Group]:
 
 
 def state_grids(assessments: Iterable[Assessment]) -> Iterator[Group]:
-    """Steps x months, a table for each year: where each cell stands."""
+    """Steps x months, a table for each year: where each step_run stands."""
     cells = [
-        (each.cell.step.id, each.cell.window.start if each.cell.window else None, _mark(each.state))
+        (each.step_run.step.id, each.step_run.window.start if each.step_run.window else None, _mark(each.state))
         for each in assessments
     ]
     yield from _grids("Where it stands", cells)
@@ -93,8 +93,8 @@ def state_grids(assessments: Iterable[Assessment]) -> Iterator[Group]:
 
 def _grids(what: str, cells: Sequence[GridCell]) -> Iterator[Group]:
     by_year: dict[int | None, list[GridCell]] = defaultdict(list)
-    for cell in cells:
-        by_year[cell[1].year if cell[1] else None].append(cell)
+    for step_run in cells:
+        by_year[step_run[1].year if step_run[1] else None].append(step_run)
     for year, of_year in sorted(by_year.items(), key=lambda item: item[0] or 0):
         yield _grid(f"{what} in {year}, by step and month" if year else f"{what}, once a run", of_year)
 
@@ -110,7 +110,7 @@ def _grid(title: str, cells: Sequence[GridCell]) -> Group:
     return _titled(title, table)
 
 
-def _mark(state: CellState) -> Text:
+def _mark(state: StepRunState) -> Text:
     """A state in three letters, so that a year fits."""
     return Text(_STATE_MARKS[state][0], style=_STATE_MARKS[state][1])
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from flows.cli.output import RunView, show_outcome, state_grids
 from flows.order import IMPORT_ORDER, ImportStep, steps_from
 from flows.parameters import AskedRange, parse_month_date, parse_step, parse_year, resolve_override, resolve_range
-from flows.plan import Assessment, CellState, Only, assess, cells_of, cells_of_plan, make_plan
+from flows.plan import Assessment, Only, StepRunState, assess, make_plan, step_runs_of, step_runs_of_plan
 from flows.prefect_server import prefect_api, quiet_prefect
 from steps.catalog import ACCRUALS
 from steps.errors import UsageError
@@ -113,7 +113,7 @@ class Request:
         if self.overlap not in set(Overlap):
             raise UsageError(f"overlap {self.overlap!r} is not known: one of {', '.join(Overlap)} is expected")
         if self.plan is not None:
-            cells, span = cells_of_plan(self.plan, settings.zone)
+            cells, span = step_runs_of_plan(self.plan, settings.zone)
             return cells[0].step.id if cells else IMPORT_ORDER[0].id, span
         step = parse_step(self.from_step or IMPORT_ORDER[0].id)
         start = None if self.start_date is None else parse_month_date("start date", self.start_date)
@@ -200,7 +200,7 @@ def plan_run(
     request = Request(from_step, year, start_date, end_date, only=only)
     step, span = request.resolve()
     settings: SyncSettings = SyncSettings.load()
-    cells = cells_of((ACCRUALS,) if step == ACCRUALS.id else steps_from(step), span, settings)
+    cells = step_runs_of((ACCRUALS,) if step == ACCRUALS.id else steps_from(step), span, settings)
     everything = assess(cells, settings.zone)
     chosen = [each for each in everything if only is None or each.state == Only(only).value]
     plan_id = make_plan(chosen, span)
@@ -226,9 +226,11 @@ def _show(everything: Sequence[Assessment], chosen: Sequence[Assessment], plan_i
     console = Console(highlight=False)
     for table in state_grids(everything):
         console.print(table)
-    reasons = [each for each in everything if each.state in {CellState.failed, CellState.stale, CellState.running}]
+    reasons = [
+        each for each in everything if each.state in {StepRunState.failed, StepRunState.stale, StepRunState.running}
+    ]
     for each in reasons[:_SHOWN_REASONS]:
-        console.print(Text(f"{each.cell.name} is {each.state}: {each.why}"))
+        console.print(Text(f"{each.step_run.name} is {each.state}: {each.why}"))
     if len(reasons) > _SHOWN_REASONS:
         console.print(f"... and {len(reasons) - _SHOWN_REASONS} more; --json shows them all")
     counts = Counter(str(each.state) for each in everything)
@@ -239,9 +241,9 @@ def _show(everything: Sequence[Assessment], chosen: Sequence[Assessment], plan_i
 
 
 def _as_json(assessment: Assessment) -> dict[str, object]:
-    window = assessment.cell.window
+    window = assessment.step_run.window
     return {
-        "step": assessment.cell.step.id,
+        "step": assessment.step_run.step.id,
         "month": window.start.isoformat() if window else None,
         "state": assessment.state,
         "why": assessment.why,

@@ -17,8 +17,8 @@ from nicegui.elements.mixins.text_element import TextElement
 from flows.api.step_runs import StartedRun, StepRuns
 from flows.page.english import ENGLISH
 from flows.page.spanish import SPANISH
-from flows.plan import Assessment, CellState
-from flows.run_steps import told_by_reason
+from flows.plan import Assessment, StepRunState
+from flows.run_steps import group_by_reason
 from steps.errors import SyncError
 from steps.settings import SyncSettings
 from steps.step_report import amount_accrued_of
@@ -240,7 +240,7 @@ class Texts:
         """`Mar`, or `March`."""
         return self("months.long" if long else "months.short").split()[month.month - 1]
 
-    def cell(self, step_id: str, month: date | None) -> str:
+    def step_run(self, step_id: str, month: date | None) -> str:
         """A step and its month, as people call them; an old execution may be of a step that is not known any more."""
         name = self.known(f"step.{step_id}") or step_id
         return f"{name}, {self.month(month, long=True)}" if month else name
@@ -387,7 +387,7 @@ def outcome_text(texts: Texts, execution: SyncExecution) -> str:
 def failures_text(texts: Texts, name: str, executions: Sequence[SyncExecution]) -> str:
     """`Sync Invoices: 4 of 13 failed: ...`: how many of a run have failed; for each reason, of which months it is."""
     failures = [each for each in executions if each.status == ExecutionStatus.FAILED]
-    told = told_by_reason((_cell_text(texts, each), each.error_message or "") for each in failures)
+    told = group_by_reason((_cell_text(texts, each), each.error_message or "") for each in failures)
     more = [texts("run.failed.more", count=len(told) - REASONS_NAMED)] if len(told) > REASONS_NAMED else []
     summary = texts("run.failed", step=name, failed=len(failures), total=len(executions))
     return f"{summary}: {'; '.join([*told[:REASONS_NAMED], *more])}"
@@ -395,18 +395,18 @@ def failures_text(texts: Texts, name: str, executions: Sequence[SyncExecution]) 
 
 def _cell_text(texts: Texts, execution: SyncExecution) -> str:
     """Of a run of one step, the month says it."""
-    return texts.month(execution.window_start) if execution.window_start else texts.cell(execution.step_name, None)
+    return texts.month(execution.window_start) if execution.window_start else texts.step_run(execution.step_name, None)
 
 
 def standing_text(texts: Texts, assessment: Assessment) -> str:
     """Why a step and month stand as they do, as far as it is not said by the error of a failed one."""
-    if assessment.state is CellState.missing:
+    if assessment.state is StepRunState.missing:
         return texts("why.missing")
-    if assessment.state is not CellState.stale:
+    if assessment.state is not StepRunState.stale:
         return ""
     if (source := assessment.source) is None:
         return texts("why.early")
-    return texts("why.changed", name=texts.cell(source.step_name, source.window_start), id=source.id)
+    return texts("why.changed", name=texts.step_run(source.step_name, source.window_start), id=source.id)
 
 
 def took_text(texts: Texts, execution: SyncExecution) -> str:

@@ -164,7 +164,7 @@ ACCRUED_WHOLE = tuple(map(rule_name, (13, 14, 15, 16, 17, 20, 21)))
 
 
 @dataclass(frozen=True, slots=True)
-class PeriodFacts:
+class PeriodInputs:
     """One enrollment as the ledger has it today: its present status, and since when."""
 
     id: int
@@ -186,7 +186,7 @@ class PeriodFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentFacts:
+class DocumentInputs:
     """One document of the contract that is not void."""
 
     day: date
@@ -196,8 +196,8 @@ class DocumentFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class NotionFacts:
-    """The client's page. A client without one has no `NotionFacts` at all, which is another thing."""
+class NotionInputs:
+    """The client's page. A client without one has no `NotionInputs` at all, which is another thing."""
 
     status: str | None
     """Upper case, blanks as underscores, as the `notion-external-id` step keeps it."""
@@ -205,7 +205,7 @@ class NotionFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceFacts:
+class ServiceInputs:
     """How much is taught, and when."""
 
     total_sessions: int = DEFAULT_TOTAL_SESSIONS
@@ -224,7 +224,7 @@ class WholeAccrual:
 
 
 @dataclass(frozen=True, slots=True)
-class AccrualFacts:
+class AccrualInputs:
     """What was done for the contract so far, seen from the month to be processed.
 
     The two sums are over the postings of *earlier* months only: an old month must not see what came after it.
@@ -241,18 +241,18 @@ class AccrualFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ContractFacts:
+class ContractInputs:
     """Everything the decision about one contract depends on, besides the month and the rules."""
 
     id: int
     contract_date: date
     currency: str
     status: ContractStatus = ContractStatus.ACTIVE
-    documents: tuple[DocumentFacts, ...] = ()
-    periods: tuple[PeriodFacts, ...] = ()
-    service: ServiceFacts = field(default_factory=ServiceFacts)
-    notion: NotionFacts | None = None
-    accrual: AccrualFacts = field(default_factory=AccrualFacts)
+    documents: tuple[DocumentInputs, ...] = ()
+    periods: tuple[PeriodInputs, ...] = ()
+    service: ServiceInputs = field(default_factory=ServiceInputs)
+    notion: NotionInputs | None = None
+    accrual: AccrualInputs = field(default_factory=AccrualInputs)
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,7 @@ class Span(NamedTuple):
 class PeriodAsOf:
     """A period with the status it had on the day that is looked back to."""
 
-    facts: PeriodFacts
+    inputs: PeriodInputs
     status: PeriodStatus
     effective_end: date
     """May lie before the start: postponed before it began, and then never in force."""
@@ -305,24 +305,24 @@ class PeriodAsOf:
     @property
     def in_force(self) -> Span | None:
         """From its start to its effective end."""
-        if self.facts.start > self.effective_end:
+        if self.inputs.start > self.effective_end:
             return None
-        return Span(self.facts.start, self.effective_end)
+        return Span(self.inputs.start, self.effective_end)
 
     @property
     def put_off(self) -> Span | None:
         """Its days after the effective end; for a `POSTPONED` one they are still to be taught, some day."""
-        if self.effective_end >= self.facts.end:
+        if self.effective_end >= self.inputs.end:
             return None
-        return Span(max(self.facts.start, self.effective_end + DAY), self.facts.end)
+        return Span(max(self.inputs.start, self.effective_end + DAY), self.inputs.end)
 
 
-def change_date(period: PeriodFacts) -> date:
+def change_date(period: PeriodInputs) -> date:
     """Since when the period has its status; a missing date counts as the `end_date`."""
     return period.status_change_date or period.end
 
 
-def as_of(period: PeriodFacts, day: date) -> PeriodAsOf:
+def as_of(period: PeriodInputs, day: date) -> PeriodAsOf:
     """The period as it stood on `day`: `ACTIVE` until the change to another status is not after it.
 
     One that was not known on `day` is `ACTIVE` and begins when it became known, at the earliest.
@@ -340,25 +340,25 @@ def last_of(periods: Iterable[PeriodAsOf]) -> PeriodAsOf | None:
     return max(periods, key=lambda period: (period.effective_end, *_start_key(period)), default=None)
 
 
-def owned_days(periods: Sequence[PeriodAsOf]) -> list[tuple[PeriodFacts, list[Span]]]:
+def owned_days(periods: Sequence[PeriodAsOf]) -> list[tuple[PeriodInputs, list[Span]]]:
     """Each period in order of start, with the days in force that are its own.
 
     A day in force in several periods belongs to the one that started last (then the later `end_date`, then the
     greater `external_id`), so that no day is counted twice.
     """
-    owned: list[tuple[PeriodFacts, list[Span]]] = []
+    owned: list[tuple[PeriodInputs, list[Span]]] = []
     taken: list[Span] = []
     for period in sorted(periods, key=_start_key, reverse=True):
         own = [] if period.in_force is None else [period.in_force]
         for span in taken:
             own = [rest for part in own for rest in part.without(span)]
         taken += own
-        owned.append((period.facts, own))
+        owned.append((period.inputs, own))
     return owned[::-1]
 
 
 def _start_key(period: PeriodAsOf) -> tuple[date, date, str]:
-    return period.facts.start, period.facts.end, period.facts.external_id
+    return period.inputs.start, period.inputs.end, period.inputs.external_id
 
 
 def divide_half_up(numerator: int, denominator: int) -> int:
@@ -366,7 +366,7 @@ def divide_half_up(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def planned_sessions(days: int, service: ServiceFacts) -> int:
+def planned_sessions(days: int, service: ServiceInputs) -> int:
     """The sessions of a whole period of `days` days: at most `total_sessions`, and never less than 1."""
     return max(1, min(divide_half_up(days * service.sessions_per_week, 7), service.total_sessions))
 
@@ -375,11 +375,11 @@ def planned_sessions(days: int, service: ServiceFacts) -> int:
 class Timetable:
     """The sessions of any days of a period, by the service's class weekdays or else spread over the period."""
 
-    service: ServiceFacts
+    service: ServiceInputs
     holidays: Sequence[date]
     """Ascending."""
 
-    def sessions(self, period: PeriodFacts, days: Span) -> int:
+    def sessions(self, period: PeriodInputs, days: Span) -> int:
         """Those of `days`, which lie between the period's start and end."""
         if self.service.class_weekdays:
             return self._class_days(self.service.class_weekdays, days)
@@ -389,7 +389,7 @@ class Timetable:
         upto = (days.last - period.start).days + 1
         return divide_half_up(planned * upto, length) - divide_half_up(planned * before, length)
 
-    def sessions_between(self, period: PeriodFacts, own: Sequence[Span], first: date, last: date) -> int:
+    def sessions_between(self, period: PeriodInputs, own: Sequence[Span], first: date, last: date) -> int:
         """Those of the period's own days that are from `first` to `last`."""
         parts = (span.within(first, last) for span in own)
         return sum(self.sessions(period, part) for part in parts if part)
@@ -406,7 +406,7 @@ class Timetable:
 class MonthSessions:
     """The sessions of one contract as seen from one month."""
 
-    by_period: tuple[tuple[PeriodFacts, int], ...]
+    by_period: tuple[tuple[PeriodInputs, int], ...]
     """Those in the month, per period, in order of start; 0 for a period that has none."""
     after: int
     """Those left after the month: of days in force, and put off."""
@@ -426,13 +426,13 @@ def count_sessions(
     periods: Sequence[PeriodAsOf], last_period: PeriodAsOf | None, month: Span, timetable: Timetable
 ) -> MonthSessions:
     """The sessions in `month`, and those still to come after it."""
-    by_period: list[tuple[PeriodFacts, int]] = []
+    by_period: list[tuple[PeriodInputs, int]] = []
     after = 0
     for period, own in owned_days(periods):
         by_period.append((period, timetable.sessions_between(period, own, *month)))
         after += timetable.sessions_between(period, own, month.last + DAY, date.max)
     if last_period is not None and last_period.status is PeriodStatus.POSTPONED and last_period.put_off:
-        after += timetable.sessions(last_period.facts, last_period.put_off)
+        after += timetable.sessions(last_period.inputs, last_period.put_off)
     return MonthSessions(tuple(by_period), after)
 
 
@@ -450,10 +450,10 @@ class Crm(StrEnum):
 
 
 @dataclass(frozen=True)
-class Situation:
+class ContractMonth:
     """One contract in one month. `status` and `state` are its own here, because row 6 changes them half way."""
 
-    facts: ContractFacts
+    inputs: ContractInputs
     month: Span
     rules: AccrualRules
     closed: bool
@@ -462,24 +462,24 @@ class Situation:
     reopened: bool = False
 
     @classmethod
-    def of(cls, facts: ContractFacts, month: date, rules: AccrualRules, *, closed: bool) -> "Situation":
+    def of(cls, inputs: ContractInputs, month: date, rules: AccrualRules, *, closed: bool) -> "ContractMonth":
         """The contract in the month that `month` lies in; `closed` says whether a person closed that month."""
         days = Span(first_of_month(month), last_of_month(month))
-        return cls(facts, days, rules, closed, facts.status, facts.accrual.status)
+        return cls(inputs, days, rules, closed, inputs.status, inputs.accrual.status)
 
-    def reopen(self) -> "Situation":
+    def reopen(self) -> "ContractMonth":
         """The same contract after row 6."""
         return replace(self, status=ContractStatus.ACTIVE, state=AccrualStatus.ACTIVE, reopened=True)
 
     @cached_property
     def total(self) -> Decimal:
         """The documents dated in the month or before; later ones do not exist yet."""
-        return sum((known.amount for known in self.facts.documents if known.day <= self.month.last), ZERO)
+        return sum((known.amount for known in self.inputs.documents if known.day <= self.month.last), ZERO)
 
     @cached_property
     def remaining(self) -> Decimal:
         """What is not accrued of it in earlier months."""
-        return self.total - self.facts.accrual.accrued_before
+        return self.total - self.inputs.accrual.accrued_before
 
     @cached_property
     def periods(self) -> tuple[PeriodAsOf, ...]:
@@ -488,8 +488,8 @@ class Situation:
         If none was known yet, they all count as periods that are still to begin: what somebody is known to be
         enrolled in by now is no resignation (rows 13 to 17), and nothing is accrued before it was known.
         """
-        known = [period for period in self.facts.periods if period.was_known(self.month.last)]
-        return tuple(as_of(period, self.month.last) for period in known or self.facts.periods)
+        known = [period for period in self.inputs.periods if period.was_known(self.month.last)]
+        return tuple(as_of(period, self.month.last) for period in known or self.inputs.periods)
 
     @cached_property
     def last_period(self) -> PeriodAsOf | None:
@@ -509,18 +509,18 @@ class Situation:
     @cached_property
     def sessions(self) -> MonthSessions:
         """In the month, and left after it."""
-        timetable = Timetable(self.facts.service, self.rules.sorted_holidays)
+        timetable = Timetable(self.inputs.service, self.rules.sorted_holidays)
         return count_sessions(self.periods, self.last_period, self.month, timetable)
 
     @property
     def recent(self) -> bool:
         """Whether the contract is so new that missing data may still come."""
-        return self.facts.contract_date >= self.month.last - timedelta(days=self.rules.recent_days)
+        return self.inputs.contract_date >= self.month.last - timedelta(days=self.rules.recent_days)
 
     @property
     def crm(self) -> Crm:
         """The Notion status counts from its date on; one with a later date or none is "any other"."""
-        page = self.facts.notion
+        page = self.inputs.notion
         if page is None:
             return Crm.NO_PAGE
         if page.day is None or page.day > self.month.last:
@@ -534,7 +534,7 @@ class Situation:
         """Calendar months, whatever the day, since the last period has its status; 0 without a period."""
         if self.last_period is None:
             return 0
-        since, now = change_date(self.last_period.facts), self.month.first
+        since, now = change_date(self.last_period.inputs), self.month.first
         return (now.year - since.year) * 12 + now.month - since.month
 
     @property
@@ -546,6 +546,6 @@ class Situation:
     @property
     def ordinary_state(self) -> AccrualStatus:
         """`PAUSED` if, of the periods that began by now, the last is postponed; a row may say otherwise."""
-        begun = last_of(period for period in self.periods if period.facts.start <= self.month.last)
+        begun = last_of(period for period in self.periods if period.inputs.start <= self.month.last)
         paused = begun is not None and begun.status is PeriodStatus.POSTPONED
         return AccrualStatus.PAUSED if paused else AccrualStatus.ACTIVE

@@ -12,14 +12,14 @@ from steps.engine.contract_month import (
     AccrualRules,
     AccrualState,
     Action,
-    ContractFacts,
     ContractFailureError,
-    DocumentFacts,
+    ContractInputs,
+    ContractMonth,
+    DocumentInputs,
     Notification,
     NotificationType,
     Outcome,
     Posting,
-    Situation,
     divide_half_up,
     rule_name,
 )
@@ -28,17 +28,17 @@ from steps.ledger.contract import ContractStatus
 from steps.ledger.money import LARGEST, ZERO, to_cents
 
 
-def stays(situation: Situation) -> ContractStatus:
+def stays(contract_month: ContractMonth) -> ContractStatus:
     """The contract keeps its status."""
-    return situation.status
+    return contract_month.status
 
 
-def becomes_canceled(_: Situation) -> ContractStatus:
+def becomes_canceled(_: ContractMonth) -> ContractStatus:
     """The contract becomes `CANCELED`."""
     return ContractStatus.CANCELED
 
 
-def becomes_closed(_: Situation) -> ContractStatus:
+def becomes_closed(_: ContractMonth) -> ContractStatus:
     """The contract becomes `CLOSED`."""
     return ContractStatus.CLOSED
 
@@ -48,7 +48,7 @@ class Notice:
     """A notification that a row may give."""
 
     type: NotificationType
-    message: Callable[[Situation], str | None]
+    message: Callable[[ContractMonth], str | None]
     """None: there is nothing to notify this time."""
 
 
@@ -60,9 +60,9 @@ class Rule:
     contracts: frozenset[ContractStatus]
     condition: str
     """In words, for people who ask why."""
-    applies: Callable[[Situation], bool]
+    applies: Callable[[ContractMonth], bool]
     action: Action
-    becomes: Callable[[Situation], ContractStatus] = stays
+    becomes: Callable[[ContractMonth], ContractStatus] = stays
     notice: Notice | None = None
 
     @property
@@ -70,16 +70,16 @@ class Rule:
         """Such as `row-11`."""
         return rule_name(self.number)
 
-    def fits(self, situation: Situation) -> bool:
+    def fits(self, contract_month: ContractMonth) -> bool:
         """Whether the contract's status and the condition are those of this row."""
-        return situation.status in self.contracts and self.applies(situation)
+        return contract_month.status in self.contracts and self.applies(contract_month)
 
-    def notifications(self, situation: Situation) -> tuple[Notification, ...]:
+    def notifications(self, contract_month: ContractMonth) -> tuple[Notification, ...]:
         """None or one."""
-        message = self.notice.message(situation) if self.notice else None
+        message = self.notice.message(contract_month) if self.notice else None
         if self.notice is None or message is None:
             return ()
-        return (Notification(self.notice.type, situation.facts.id, message),)
+        return (Notification(self.notice.type, contract_month.inputs.id, message),)
 
 
 WHOLE = Decimal("1.000000")
@@ -112,164 +112,168 @@ _NO_CHANGE = frozenset({Action.IGNORE, Action.UNCHANGED, Action.LOCKED})
 _COMPLETES = frozenset({Action.COMPLETE, Action.POST_ALL})
 
 
-def carry_out(rule: Rule, situation: Situation) -> Outcome:
+def carry_out(rule: Rule, contract_month: ContractMonth) -> Outcome:
     """What the contract's month comes to, once `rule` is known to decide it."""
     if rule.action in _NO_CHANGE:
-        return _outcome(rule, situation)
-    postings = _postings(rule, situation)
-    state = _state(rule.action, situation, postings)
-    status = rule.becomes(situation)
+        return _outcome(rule, contract_month)
+    postings = _postings(rule, contract_month)
+    state = _state(rule.action, contract_month, postings)
+    status = rule.becomes(contract_month)
     if rule.action is Action.POST_MONTH and state.status is AccrualStatus.COMPLETED:
         status = ContractStatus.CLOSED
-    return _outcome(rule, situation, status, state, postings)
+    return _outcome(rule, contract_month, status, state, postings)
 
 
 def _outcome(
     rule: Rule,
-    situation: Situation,
+    contract_month: ContractMonth,
     status: ContractStatus | None = None,
     state: AccrualState | None = None,
     postings: tuple[Posting, ...] = (),
 ) -> Outcome:
     return Outcome(
-        contract_id=situation.facts.id,
-        month=situation.month.first,
+        contract_id=contract_month.inputs.id,
+        month=contract_month.month.first,
         row=rule.number,
         action=rule.action,
-        status_before=situation.facts.status,
-        contract_status=status or situation.facts.status,
+        status_before=contract_month.inputs.status,
+        contract_status=status or contract_month.inputs.status,
         state=state,
         postings=postings,
-        notifications=rule.notifications(situation),
-        reopened=situation.reopened,
+        notifications=rule.notifications(contract_month),
+        reopened=contract_month.reopened,
     )
 
 
-def _postings(rule: Rule, situation: Situation) -> tuple[Posting, ...]:
+def _postings(rule: Rule, contract_month: ContractMonth) -> tuple[Posting, ...]:
     if rule.action is Action.POST_ALL:
-        return _all_of_it(rule, situation)
-    return _month_of_it(rule, situation) if rule.action is Action.POST_MONTH else ()
+        return _all_of_it(rule, contract_month)
+    return _month_of_it(rule, contract_month) if rule.action is Action.POST_MONTH else ()
 
 
-def _all_of_it(rule: Rule, situation: Situation) -> tuple[Posting, ...]:
+def _all_of_it(rule: Rule, contract_month: ContractMonth) -> tuple[Posting, ...]:
     """All that remains in one row, on the last period; nothing at all when nothing remains."""
-    if situation.remaining == ZERO:
+    if contract_month.remaining == ZERO:
         return ()
-    last = situation.last_period
-    period_id = last.facts.id if last else None
-    return (Posting(period_id, situation.remaining, WHOLE, situation.sessions.in_month, rule.name),)
+    last = contract_month.last_period
+    period_id = last.inputs.id if last else None
+    return (Posting(period_id, contract_month.remaining, WHOLE, contract_month.sessions.in_month, rule.name),)
 
 
-def _month_of_it(rule: Rule, situation: Situation) -> tuple[Posting, ...]:
+def _month_of_it(rule: Rule, contract_month: ContractMonth) -> tuple[Posting, ...]:
     """The month's amount, a row per period with sessions in it.
 
     When no session is left, now or later, the rest goes on the last period in force, so that nothing is ever lost.
     """
-    sessions = situation.sessions
+    sessions = contract_month.sessions
     if sessions.remaining == 0:
-        last = situation.last_in_force
-        return (Posting(last.facts.id if last else None, situation.remaining, WHOLE, 0, rule.name),)
+        last = contract_month.last_in_force
+        return (Posting(last.inputs.id if last else None, contract_month.remaining, WHOLE, 0, rule.name),)
     taught = [(period, count) for period, count in sessions.by_period if count]
-    amounts = split_amount(situation.remaining, (count for _, count in taught), sessions.remaining)
+    amounts = split_amount(contract_month.remaining, (count for _, count in taught), sessions.remaining)
     return tuple(
         Posting(period.id, amount, portion_of(count, sessions.remaining), count, rule.name)
         for (period, count), amount in zip(taught, amounts, strict=True)
     )
 
 
-def _state(action: Action, situation: Situation, postings: tuple[Posting, ...]) -> AccrualState:
-    before = situation.facts.accrual
+def _state(action: Action, contract_month: ContractMonth, postings: tuple[Posting, ...]) -> AccrualState:
+    before = contract_month.inputs.accrual
     accrued = before.accrued_before + sum((posting.amount for posting in postings), ZERO)
-    remaining = situation.total - accrued
-    status = _status(action, situation, remaining)
+    remaining = contract_month.total - accrued
+    status = _status(action, contract_month, remaining)
     return AccrualState(
-        total=situation.total,
+        total=contract_month.total,
         accrued=accrued,
         remaining=remaining,
         sessions_accrued=before.sessions_before + sum(posting.sessions for posting in postings),
-        sessions_remaining=0 if status is AccrualStatus.COMPLETED else situation.sessions.after,
+        sessions_remaining=0 if status is AccrualStatus.COMPLETED else contract_month.sessions.after,
         status=status,
-        last_month=_last_month(action, situation, postings),
+        last_month=_last_month(action, contract_month, postings),
     )
 
 
-def _status(action: Action, situation: Situation, remaining: Decimal) -> AccrualStatus:
+def _status(action: Action, contract_month: ContractMonth, remaining: Decimal) -> AccrualStatus:
     if action in _COMPLETES or action is Action.SETTLED:
         return AccrualStatus.COMPLETED
     if action is Action.POST_MONTH and remaining == ZERO:
         return AccrualStatus.COMPLETED
-    return situation.ordinary_state
+    return contract_month.ordinary_state
 
 
-def _last_month(action: Action, situation: Situation, postings: tuple[Posting, ...]) -> date | None:
+def _last_month(action: Action, contract_month: ContractMonth, postings: tuple[Posting, ...]) -> date | None:
     """The month itself after a posting, a completion or a reopening; else as it was."""
-    if postings or action in _COMPLETES or situation.reopened:
-        return situation.month.first
-    return situation.facts.accrual.last_month
+    if postings or action in _COMPLETES or contract_month.reopened:
+        return contract_month.month.first
+    return contract_month.inputs.accrual.last_month
 
 
-def locked(situation: Situation, would_be: Outcome) -> str | None:
+def locked(contract_month: ContractMonth, would_be: Outcome) -> str | None:
     """`past_month_locked`, when money is concerned; `would_be` is what the rows below would do."""
     if not any(posting.amount for posting in would_be.postings):
         return None
-    why = "is closed" if situation.closed else "comes before a month that is already decided"
-    amount = f"{would_be.amount} {situation.facts.currency}"
-    return f"{situation.month.first:%Y-%m} {why}: {amount} by {would_be.rule} are left to the first open month"
+    why = "is closed" if contract_month.closed else "comes before a month that is already decided"
+    amount = f"{would_be.amount} {contract_month.inputs.currency}"
+    return f"{contract_month.month.first:%Y-%m} {why}: {amount} by {would_be.rule} are left to the first open month"
 
 
-def period_over(situation: Situation) -> str | None:
+def period_over(contract_month: ContractMonth) -> str | None:
     """`period_over_but_active`, of the last period."""
-    last = situation.last_period
-    if last is None or not situation.over_but_active:
+    last = contract_month.last_period
+    if last is None or not contract_month.over_but_active:
         return None
-    return f"period {last.facts.external_id} ended on {last.facts.end} but is still ACTIVE; {_left(situation)}"
+    return f"period {last.inputs.external_id} ended on {last.inputs.end} but is still ACTIVE; {_left(contract_month)}"
 
 
-def crm_data_missing(situation: Situation) -> str:
+def crm_data_missing(contract_month: ContractMonth) -> str:
     """`missing_crm_data`: a new client whom neither 4Geeks nor Notion knows."""
-    return f"no period and no Notion page; {_left(situation)}"
+    return f"no period and no Notion page; {_left(contract_month)}"
 
 
-def unclear_page(situation: Situation) -> str | None:
+def unclear_page(contract_month: ContractMonth) -> str | None:
     """`not_congruent_status` of a contract without a period, once it is no longer recent."""
-    return None if situation.recent else f"no period, and Notion says {_page(situation)}; {_left(situation)}"
+    return (
+        None
+        if contract_month.recent
+        else f"no period, and Notion says {_page(contract_month)}; {_left(contract_month)}"
+    )
 
 
-def canceled_but_taught(situation: Situation) -> str:
+def canceled_but_taught(contract_month: ContractMonth) -> str:
     """`not_congruent_status` of a canceled contract whose periods say otherwise."""
-    going_on = next(period for period in situation.periods if period.status not in GIVEN_UP)
-    said = f"period {going_on.facts.external_id} is {going_on.status}"
-    return f"the contract is CANCELED, but {said}; {_left(situation)}"
+    going_on = next(period for period in contract_month.periods if period.status not in GIVEN_UP)
+    said = f"period {going_on.inputs.external_id} is {going_on.status}"
+    return f"the contract is CANCELED, but {said}; {_left(contract_month)}"
 
 
-def canceled_and_unclear(situation: Situation) -> str:
+def canceled_and_unclear(contract_month: ContractMonth) -> str:
     """`not_congruent_status` of a canceled contract without a period."""
-    return f"the contract is CANCELED, but Notion says {_page(situation)}; {_left(situation)}"
+    return f"the contract is CANCELED, but Notion says {_page(contract_month)}; {_left(contract_month)}"
 
 
-def enrolled_after_all(situation: Situation) -> str | None:
+def enrolled_after_all(contract_month: ContractMonth) -> str | None:
     """`accrued_before_enrollment`: what was accrued whole without an enrollment, and the enrollment there is now."""
-    whole, last = situation.facts.accrual.whole, situation.last_period
+    whole, last = contract_month.inputs.accrual.whole, contract_month.last_period
     if whole is None or last is None:
         return None
-    amount, period = f"{whole.amount} {situation.facts.currency}", last.facts
+    amount, period = f"{whole.amount} {contract_month.inputs.currency}", last.inputs
     accrued = f"{amount} were accrued whole in {whole.month:%Y-%m} without an enrollment"
     return f"{accrued}, but now there is {period.external_id} from {period.start} to {period.end}"
 
 
-def _page(situation: Situation) -> str:
-    page = situation.facts.notion
+def _page(contract_month: ContractMonth) -> str:
+    page = contract_month.inputs.notion
     return "nothing" if page is None else f"{page.status or 'nothing'} ({page.day or 'no date'})"
 
 
-def _left(situation: Situation) -> str:
-    return f"{situation.remaining} {situation.facts.currency} remain"
+def _left(contract_month: ContractMonth) -> str:
+    return f"{contract_month.remaining} {contract_month.inputs.currency} remain"
 
 
 _WEEK = frozenset(range(7))
 
 
-def refuse_bad_data(facts: ContractFacts, last: date) -> None:
+def refuse_bad_data(inputs: ContractInputs, last: date) -> None:
     """Let a contract pass that can be processed for the month whose last day is `last`.
 
     Documents after `last` are not looked at: they do not exist yet, so a replay fails where a live run failed.
@@ -277,22 +281,22 @@ def refuse_bad_data(facts: ContractFacts, last: date) -> None:
     Raises:
         ContractFailureError: with every reason in one line.
     """
-    if reasons := "; ".join(_reasons(facts, last)):
-        raise ContractFailureError(facts.id, reasons)
+    if reasons := "; ".join(_reasons(inputs, last)):
+        raise ContractFailureError(inputs.id, reasons)
 
 
-def _reasons(facts: ContractFacts, last: date) -> Iterator[str]:
-    for document in facts.documents:
+def _reasons(inputs: ContractInputs, last: date) -> Iterator[str]:
+    for document in inputs.documents:
         if document.day <= last:
-            yield from _document_reasons(document, facts.currency)
-    for period in facts.periods:
+            yield from _document_reasons(document, inputs.currency)
+    for period in inputs.periods:
         if period.end < period.start:
             yield f"period {period.external_id} ends on {period.end}, before it starts on {period.start}"
-    if not (facts.service.class_weekdays or _WEEK) <= _WEEK:
+    if not (inputs.service.class_weekdays or _WEEK) <= _WEEK:
         yield "the service's class weekdays are not all between 0 (Monday) and 6"
 
 
-def _document_reasons(document: DocumentFacts, currency: str) -> Iterator[str]:
+def _document_reasons(document: DocumentInputs, currency: str) -> Iterator[str]:
     if document.currency != currency:
         yield f"the document of {document.day} is in {document.currency}, the contract in {currency}"
     if not document.amount.is_finite() or abs(document.amount) > LARGEST:
@@ -306,11 +310,11 @@ LIVE = frozenset({ContractStatus.ACTIVE, ContractStatus.CLOSED})
 CANCELED = frozenset({ContractStatus.CANCELED})
 
 
-def decide(facts: ContractFacts, month: date, rules: AccrualRules, *, closed: bool) -> Outcome:
+def decide(inputs: ContractInputs, month: date, rules: AccrualRules, *, closed: bool) -> Outcome:
     """The outcome for one contract in the month that `month` lies in.
 
     Args:
-        facts: As of today; what lies after the month is left out here.
+        inputs: As of today; what lies after the month is left out here.
         month: Any day of it. That the month is over is the caller's to check: there is no clock here.
         rules: The settings.
         closed: Whether a person closed the month.
@@ -318,43 +322,43 @@ def decide(facts: ContractFacts, month: date, rules: AccrualRules, *, closed: bo
     Raises:
         ContractFailureError: The contract has bad data; it is to be reported and left as it is.
     """
-    situation = Situation.of(facts, month, rules, closed=closed)
-    if not TABLE[0].fits(situation):
-        refuse_bad_data(facts, situation.month.last)
-    outcome = _first_that_fits(TABLE, situation)
-    if (message := enrolled_after_all(situation)) is None:
+    contract_month = ContractMonth.of(inputs, month, rules, closed=closed)
+    if not TABLE[0].fits(contract_month):
+        refuse_bad_data(inputs, contract_month.month.last)
+    outcome = _first_that_fits(TABLE, contract_month)
+    if (message := enrolled_after_all(contract_month)) is None:
         return outcome
-    enrolled = Notification(NotificationType.ACCRUED_BEFORE_ENROLLMENT, facts.id, message)
+    enrolled = Notification(NotificationType.ACCRUED_BEFORE_ENROLLMENT, inputs.id, message)
     return replace(outcome, notifications=(*outcome.notifications, enrolled))
 
 
-def _first_that_fits(table: Sequence[Rule], situation: Situation) -> Outcome:
+def _first_that_fits(table: Sequence[Rule], contract_month: ContractMonth) -> Outcome:
     for rule in table:
-        if not rule.fits(situation):
+        if not rule.fits(contract_month):
             continue
         if rule.action is not Action.REOPEN:
-            return carry_out(rule, situation)
-        situation = situation.reopen()
+            return carry_out(rule, contract_month)
+        contract_month = contract_month.reopen()
     raise AssertionError("the table leaves no contract undecided")
 
 
-def _settled(situation: Situation) -> ContractStatus:
+def _settled(contract_month: ContractMonth) -> ContractStatus:
     """Rows 4 and 7: only a contract still `ACTIVE` changes, by whether anything was sold in the end."""
-    if situation.status is not ContractStatus.ACTIVE:
-        return situation.status
-    return ContractStatus.CLOSED if situation.total > ZERO else ContractStatus.CANCELED
+    if contract_month.status is not ContractStatus.ACTIVE:
+        return contract_month.status
+    return ContractStatus.CLOSED if contract_month.total > ZERO else ContractStatus.CANCELED
 
 
-def _credited(situation: Situation) -> ContractStatus:
+def _credited(contract_month: ContractMonth) -> ContractStatus:
     """Row 5."""
-    if situation.status is ContractStatus.CANCELED or situation.total <= ZERO:
+    if contract_month.status is ContractStatus.CANCELED or contract_month.total <= ZERO:
         return ContractStatus.CANCELED
     return ContractStatus.CLOSED
 
 
-def _locked(situation: Situation) -> str | None:
+def _locked(contract_month: ContractMonth) -> str | None:
     """Row 3: what the rows below would do is tried, and not done."""
-    return locked(situation, _first_that_fits(TABLE[3:], situation))
+    return locked(contract_month, _first_that_fits(TABLE[3:], contract_month))
 
 
 _LOCKED = Notice(NotificationType.PAST_MONTH_LOCKED, _locked)
@@ -370,7 +374,7 @@ TABLE: tuple[Rule, ...] = (
     Rule(2, ANY, "the month has a posting", when.has_posting, Action.UNCHANGED),
     Rule(3, ANY, "a later month is decided, or this one closed", when.is_locked, Action.LOCKED, notice=_LOCKED),
     Rule(4, ANY, "completed, nothing remains", when.completed_and_even, Action.SETTLED, _settled),
-    Rule(5, ANY, "credited after it was accrued", when.overdrawn, Action.POST_ALL, _credited),
+    Rule(5, ANY, "credited after it was accrued", when.over_accrued, Action.POST_ALL, _credited),
     Rule(6, ANY, "completed, then a late document", when.completed_too_early, Action.REOPEN),
     Rule(7, LIVE, "has periods, nothing remains", when.nothing_remains, Action.COMPLETE, _settled),
     Rule(8, LIVE, "the last period is dropped", when.last_dropped, Action.POST_ALL, becomes_canceled),

@@ -20,7 +20,14 @@ from steps.errors import BrokenImportError, SyncError, UsageError
 from steps.ledger.months import MonthWindow
 from steps.progress import conclude
 from tracking.database import read_session
-from tracking.history import CellHistory, CellKey, OpenExecution, cell_histories, find_execution, open_executions
+from tracking.history import (
+    OpenExecution,
+    StepMonth,
+    StepMonthHistory,
+    find_execution,
+    open_executions,
+    step_month_histories,
+)
 from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution, execution_name
 from tracking.reconcile import end_dead_executions
 
@@ -68,7 +75,7 @@ class ImportFindings:
     _outdated: list[str] = field(default_factory=list)
     _not_recorded: list[str] = field(default_factory=list)
 
-    def note(self, key: CellKey, histories: Mapping[CellKey, CellHistory], zone: ZoneInfo) -> None:
+    def note(self, key: StepMonth, histories: Mapping[StepMonth, StepMonthHistory], zone: ZoneInfo) -> None:
         """Sort the last execution of one import step in."""
         if key not in histories:
             self._not_recorded.append(execution_name(*key))
@@ -127,7 +134,7 @@ def look_at_import(session: Session, window: MonthWindow, zone: ZoneInfo) -> Imp
         ImportRunningError: an import step of the month has not ended.
     """
     require_none_running(session, window)
-    histories = cell_histories(session, _IMPORT_STEPS)
+    histories = step_month_histories(session, _IMPORT_STEPS)
     findings = ImportFindings(window)
     for key in _import_of(window):
         findings.note(key, histories, zone)
@@ -183,6 +190,6 @@ def _require_open(execution_id: int | None) -> None:
         raise SyncError("the execution was ended from outside while it waited for the import: nothing was posted")
 
 
-def _import_of(window: MonthWindow) -> list[CellKey]:
+def _import_of(window: MonthWindow) -> list[StepMonth]:
     """The five import steps: of those that are called by month, that of this month."""
     return [(step_id, window.start if STEPS[step_id].by_month else None) for step_id in _IMPORT_STEPS]

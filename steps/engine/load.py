@@ -16,15 +16,15 @@ from sqlmodel import Session
 
 from steps.engine.contract_month import (
     ACCRUED_WHOLE,
-    AccrualFacts,
+    AccrualInputs,
     AccrualRules,
     AccrualState,
-    ContractFacts,
     ContractFailureError,
-    DocumentFacts,
-    NotionFacts,
-    PeriodFacts,
-    ServiceFacts,
+    ContractInputs,
+    DocumentInputs,
+    NotionInputs,
+    PeriodInputs,
+    ServiceInputs,
     Span,
     WholeAccrual,
 )
@@ -209,15 +209,15 @@ class Posted:
     whole: Mapping[int, tuple[Decimal, str]]
     """Of contracts with an enrollment: what was accrued whole without one, and the date of the first such posting."""
 
-    def facts(self, contract_id: int, state: AccrualState | None) -> AccrualFacts:
+    def inputs(self, contract_id: int, state: AccrualState | None) -> AccrualInputs:
         """Seen from the month; `ledger_check.py` sees to it that a state is the sum of its postings."""
         if state is None:
-            return AccrualFacts()
+            return AccrualInputs()
         if state.last_month is None or state.last_month < self.month:
             accrued, sessions = state.accrued, state.sessions_accrued
         else:
             accrued, sessions = self.earlier.get(contract_id, (ZERO, 0))
-        return AccrualFacts(
+        return AccrualInputs(
             state.status, state.last_month, accrued, sessions, contract_id in self.in_month, self._whole(contract_id)
         )
 
@@ -280,7 +280,7 @@ def _postings(chunk: Chunk, *columns: Any) -> Query:
     )
 
 
-Services = Mapping[int, ServiceFacts | ValueError]
+Services = Mapping[int, ServiceInputs | ValueError]
 """By id. One that cannot be used holds the reason, so that its contracts fail and no others."""
 
 _SERVICE = table_of(Service).c
@@ -292,7 +292,7 @@ def load_services(session: Session) -> Services:
     return {service_id: _facts(*taught) for service_id, *taught in session.execute(select(*_SERVICE_COLUMNS))}
 
 
-def service_of(services: Services, service_id: int) -> ServiceFacts:
+def service_of(services: Services, service_id: int) -> ServiceInputs:
     """The service of a contract.
 
     Raises:
@@ -306,9 +306,9 @@ def service_of(services: Services, service_id: int) -> ServiceFacts:
     return found
 
 
-def _facts(total_sessions: Any, sessions_per_week: Any, class_weekdays: str | None) -> ServiceFacts | ValueError:
+def _facts(total_sessions: Any, sessions_per_week: Any, class_weekdays: str | None) -> ServiceInputs | ValueError:
     try:
-        return ServiceFacts(
+        return ServiceInputs(
             read_count(total_sessions, "the service's total of sessions"),
             read_count(sessions_per_week, "the service's number of sessions a week"),
             _weekdays(class_weekdays),
@@ -372,9 +372,9 @@ _PAGE = table_of(ClientExternalId).c
 
 @dataclass(frozen=True, slots=True)
 class LoadedContract:
-    """A contract's facts, and its state as the ledger has it now."""
+    """A contract's inputs, and its state as the ledger has it now."""
 
-    facts: ContractFacts
+    inputs: ContractInputs
     accrual_id: int | None
     state: AccrualState | None
 
@@ -412,7 +412,7 @@ class Loader:
 
     def _contract(self, row: DueRow, known: "_Known") -> LoadedContract:
         state = _state(row)
-        facts = ContractFacts(
+        inputs = ContractInputs(
             row.id,
             read_day(row.contract_date, "the contract's date"),
             row.currency,
@@ -421,16 +421,16 @@ class Loader:
             tuple(map(_period, known.periods.get(row.id, ()))),
             service_of(self.services, row.service_id),
             _page(known.pages.get(row.id, ())),
-            known.posted.facts(row.id, state),
+            known.posted.inputs(row.id, state),
         )
-        return LoadedContract(facts, row.accrual_id, state)
+        return LoadedContract(inputs, row.accrual_id, state)
 
-    def _documents_until_now(self, rows: Sequence[StoredRow]) -> Iterator[DocumentFacts]:
+    def _documents_until_now(self, rows: Sequence[StoredRow]) -> Iterator[DocumentInputs]:
         """Without later ones: garbage in a document that does not exist yet must not fail the month."""
         for _, text, amount, currency in rows:
             day = read_day(text, "the date of a document")
             if day <= self.month.last:
-                yield DocumentFacts(day, read_amount(amount, f"the amount of the document of {day}"), currency)
+                yield DocumentInputs(day, read_amount(amount, f"the amount of the document of {day}"), currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,9 +472,9 @@ def _pages(chunk: Chunk) -> Query:
     )
 
 
-def _period(row: StoredRow) -> PeriodFacts:
+def _period(row: StoredRow) -> PeriodInputs:
     _, period_id, external_id, status, start, end, changed, created = row
-    return PeriodFacts(
+    return PeriodInputs(
         period_id,
         external_id,
         read_day(start, f"the start of period {external_id}"),
@@ -485,12 +485,12 @@ def _period(row: StoredRow) -> PeriodFacts:
     )
 
 
-def _page(rows: Sequence[StoredRow]) -> NotionFacts | None:
+def _page(rows: Sequence[StoredRow]) -> NotionInputs | None:
     """Of the client's page; the first if the ledger has several."""
     if not rows:
         return None
     _, status, day = rows[0]
-    return NotionFacts(status, read_optional_day(day, "the date of the Notion page"))
+    return NotionInputs(status, read_optional_day(day, "the date of the Notion page"))
 
 
 def _state(row: DueRow) -> AccrualState | None:

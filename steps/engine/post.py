@@ -24,7 +24,7 @@ FIRST_MONTH = "first_month"
 
 
 @dataclass(frozen=True)
-class FailureBook:
+class ContractFailures:
     """One month's failures, against those that are pending from before."""
 
     month: date
@@ -33,7 +33,7 @@ class FailureBook:
     mended: set[RecordKey] = field(default_factory=set)
 
     @classmethod
-    def open(cls, session: Session, month: date) -> "FailureBook":
+    def open(cls, session: Session, month: date) -> "ContractFailures":
         """With what is pending before the month is processed."""
         query = select(col(IntegrationError.entity_external_id), col(IntegrationError.error_details)).where(
             col(IntegrationError.operation) == ACCRUALS.id, col(IntegrationError.status) == ErrorStatus.PENDING
@@ -65,7 +65,7 @@ class FailureBook:
 
 
 class Decided(NamedTuple):
-    """What a contract's month came to, and its state as the ledger has it. Its facts are not kept: they are many."""
+    """What a contract's month came to, and its state as the ledger has it. Its inputs are not kept: they are many."""
 
     outcome: Outcome
     accrual_id: int | None

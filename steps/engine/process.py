@@ -14,14 +14,14 @@ from sqlmodel import Session
 from steps.engine.contract_month import AccrualRules, ContractFailureError, Counted, Notification, Outcome, Span
 from steps.engine.decision_table import decide
 from steps.engine.load import Chunk, Loader, due_chunks, load_rules, load_services
-from steps.engine.post import Decided, FailureBook, post
+from steps.engine.post import ContractFailures, Decided, post
 from steps.engine.tie_out import LedgerCheck
+from steps.ledger.accrual import last_closed_month
 from steps.ledger.contract import ContractStatus
 from steps.ledger.money import ZERO, to_cents
 from steps.ledger.months import last_of_month
 from steps.ledger.movements import counted_amount
 from steps.progress import say
-from steps.reports.roll_forward import last_closed_month
 from steps.settings import SyncSettings
 
 
@@ -93,7 +93,7 @@ _OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """Let Python search for cycles about once a chunk: facts have none, and the search takes a quarter of the time."""
+    """Let Python search for cycles about once a chunk: inputs have none, and the search takes a quarter of the time."""
     before = gc.get_threshold()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
     try:
@@ -112,7 +112,7 @@ class MonthRun:
     closed: bool
     loader: Loader
     check: LedgerCheck
-    failures: FailureBook
+    failures: ContractFailures
     result: MonthResult
 
     @classmethod
@@ -132,7 +132,7 @@ class MonthRun:
             closed is not None and closed >= month,
             Loader(session, days, amount, load_services(session)),
             LedgerCheck(session, days.last, amount),
-            FailureBook.open(session, month),
+            ContractFailures.open(session, month),
             result,
         )
 
@@ -164,7 +164,7 @@ class MonthRun:
             try:
                 if isinstance(loaded, ContractFailureError):
                     raise loaded
-                outcome = decide(loaded.facts, self.days.first, self.rules, closed=self.closed)
+                outcome = decide(loaded.inputs, self.days.first, self.rules, closed=self.closed)
             except ContractFailureError as failure:
                 self.result.fail(failure)
                 continue

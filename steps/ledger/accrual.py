@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, Column, Index
-from sqlmodel import Field, SQLModel, text
+from sqlmodel import Field, Session, SQLModel, col, func, select, text
 
 from steps.ledger.money import ZERO
 from tracking.models import ExactNumeric, UtcDateTime, money, utc_now
@@ -99,3 +99,8 @@ class ClosingEvent(SQLModel, table=True):
     who: str
     at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     reason: str = ""
+
+
+def last_closed_month(session: Session) -> date | None:
+    """The last month that a person closed; it is closed with all before it (docs/accrual-rules.md, Words)."""
+    return session.scalar(select(func.max(col(ClosedMonth.month))))

@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 
 from steps.errors import RecordRejectedError
 from steps.ledger.upsert import Row
-from tracking.encryption import FindableText, SealedText
+from tracking.encryption import DeterministicText, EncryptedText
 
 _PART = re.compile(r"[^@\s,;<>]+")
 _LONGEST_EMAIL = 254
@@ -33,8 +33,8 @@ class Client(SQLModel, table=True):
     __tablename__ = "client"
 
     id: int | None = Field(default=None, primary_key=True)
-    identifier: str = Field(unique=True, sa_type=FindableText)
-    name: str = Field(default="", sa_type=SealedText)
+    identifier: str = Field(unique=True, sa_type=DeterministicText)
+    name: str = Field(default="", sa_type=EncryptedText)
 
 
 class ClientExternalId(SQLModel, table=True):

@@ -22,7 +22,9 @@ def are_most_gone(*, known: Collection[object], gone: Collection[object]) -> boo
     return len(known) >= FEWEST_KNOWN and 2 * len(gone) > len(known)
 
 
-def refuse_if_most_are_gone(vendor: str, request: str, *, known: Collection[object], gone: Collection[object]) -> None:
+def guard_against_mass_deletion(
+    vendor: str, request: str, *, known: Collection[object], gone: Collection[object]
+) -> None:
     """Refuse a list in which more than half of the known records are missing.
 
     Raises:
@@ -142,7 +144,7 @@ def find_gone(
 
 def _refuse_loss(known: Sequence[Row], upstream: Upstream, kind: DocumentKind, months: MonthWindow) -> None:
     missing = [row for row in known if row["external_id"] not in upstream.listed]
-    refuse_if_most_are_gone("holded", f"{kind.value}s of {months}", known=known, gone=missing)
+    guard_against_mass_deletion("holded", f"{kind.value}s of {months}", known=known, gone=missing)
 
 
 def _refuse_unasked(known: Sequence[Row], upstream: Upstream, kind: DocumentKind, months: MonthWindow) -> None:

@@ -12,8 +12,8 @@ from steps.catalog import INVOICES
 from steps.engine.contract_month import (
     DAY,
     ContractFailureError,
+    ContractMonth,
     Outcome,
-    Situation,
     Span,
     Timetable,
     owned_days,
@@ -22,14 +22,13 @@ from steps.engine.contract_month import (
 from steps.engine.decision_table import TABLE, decide
 from steps.engine.load import Loader, due_contract, load_rules, load_services
 from steps.errors import UsageError
-from steps.ledger.accrual import AccruedPeriod, ContractAccrual
+from steps.ledger.accrual import AccruedPeriod, ContractAccrual, last_closed_month
 from steps.ledger.invoice import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import last_of_month
 from steps.ledger.movements import counted_amount
 from steps.ledger.period import ServicePeriod
 from steps.reports.monthly import ContractName, contract_names
-from steps.reports.roll_forward import last_closed_month
 from steps.reports.waterfall import undecided
 from steps.settings import SyncSettings
 from tracking.models import ExecutionStatus, SyncExecution
@@ -226,36 +225,36 @@ def _decision(session: Session, contract_id: int, month: date, settings: SyncSet
     try:
         if isinstance(loaded, ContractFailureError):
             raise loaded
-        known = undecided(loaded.facts, month)
+        known = undecided(loaded.inputs, month)
         outcome = decide(known, month, rules, closed=False)
-        as_it_is = decide(loaded.facts, month, rules, closed=closed)
+        as_it_is = decide(loaded.inputs, month, rules, closed=closed)
     except ContractFailureError as failure:
         return _Decision(None, notifications=(failure.reason,))
-    situation = Situation.of(known, month, rules, closed=False)
+    contract_month = ContractMonth.of(known, month, rules, closed=False)
     told = tuple(f"{note.type}: {note.message}" for one in (outcome, as_it_is) for note in one.notifications)
-    return _Decision(_rule(outcome.rule), _calculation(situation, outcome), tuple(dict.fromkeys(told)))
+    return _Decision(_rule(outcome.rule), _calculation(contract_month, outcome), tuple(dict.fromkeys(told)))
 
 
-def _calculation(situation: Situation, outcome: Outcome) -> Calculation:
+def _calculation(contract_month: ContractMonth, outcome: Outcome) -> Calculation:
     return Calculation(
-        total=situation.total,
-        accrued_before=situation.facts.accrual.accrued_before,
-        remaining=situation.remaining,
-        sessions_in_month=situation.sessions.in_month,
-        sessions_remaining=situation.sessions.remaining,
-        days=tuple(_session_days(situation)),
+        total=contract_month.total,
+        accrued_before=contract_month.inputs.accrual.accrued_before,
+        remaining=contract_month.remaining,
+        sessions_in_month=contract_month.sessions.in_month,
+        sessions_remaining=contract_month.sessions.remaining,
+        days=tuple(_session_days(contract_month)),
         amount=outcome.amount,
     )
 
 
-def _session_days(situation: Situation) -> Iterator[SessionDay]:
+def _session_days(contract_month: ContractMonth) -> Iterator[SessionDay]:
     """Each day in force in the month, with the period that owns it."""
-    timetable = Timetable(situation.facts.service, situation.rules.sorted_holidays)
+    timetable = Timetable(contract_month.inputs.service, contract_month.rules.sorted_holidays)
     spans = (
         (period, part)
-        for period, own in owned_days(situation.periods)
+        for period, own in owned_days(contract_month.periods)
         for span in own
-        if (part := span.within(*situation.month))
+        if (part := span.within(*contract_month.month))
     )
     days = (
         SessionDay(day, period.external_id, timetable.sessions(period, Span(day, day)))

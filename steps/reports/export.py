@@ -23,7 +23,7 @@ from steps.reports.roll_forward import RollForward, RollForwardChain, RollForwar
 from steps.reports.waterfall import Waterfall, WaterfallRow
 from tracking.spreadsheet import neutralised, write_csv
 
-Cell = str | Decimal | int | date | None
+StepRun = str | Decimal | int | date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Sheet:
 
     title: str
     header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    totals: tuple[tuple[Cell, ...], ...] = ()
+    rows: tuple[tuple[StepRun, ...], ...]
+    totals: tuple[tuple[StepRun, ...], ...] = ()
 
 
 _ROLL_FORWARD = ("opening", "late", "invoiced", "credited", "accrued", "closing", "difference", "unlinked")
@@ -51,7 +51,7 @@ def roll_forward_sheet(report: RollForwardChain) -> Sheet:
     return Sheet(f"Roll-forward {report.window}", header, tuple(rows), tuple(totals))
 
 
-def _line(line: RollForwardLine) -> tuple[Cell, ...]:
+def _line(line: RollForwardLine) -> tuple[StepRun, ...]:
     return (line.currency, *(getattr(line, name) for name in _ROLL_FORWARD))
 
 
@@ -81,7 +81,7 @@ def monthly_sheet(report: MonthlyAccruals) -> Sheet:
 def waterfall_sheet(report: Waterfall) -> Sheet:
     """A row per contract, a column per month to come, a total per currency."""
     header = ("client", "email", "contract", "service", "currency", "deferred", *_names(report.months), "not scheduled")
-    rows: Iterator[tuple[Cell, ...]] = (
+    rows: Iterator[tuple[StepRun, ...]] = (
         (
             row.contract.client,
             row.contract.email,
@@ -94,7 +94,7 @@ def waterfall_sheet(report: Waterfall) -> Sheet:
         )
         for row in report.rows
     )
-    totals: Iterator[tuple[Cell, ...]] = (
+    totals: Iterator[tuple[StepRun, ...]] = (
         (
             "Total",
             "",
@@ -123,7 +123,7 @@ def journal_sheet(journals: Iterable[Journal]) -> Sheet:
     return Sheet("Journal", header, tuple(rows), tuple(totals))
 
 
-def _journal_row(line: JournalLine) -> tuple[Cell, ...]:
+def _journal_row(line: JournalLine) -> tuple[StepRun, ...]:
     number, name = line.account
     return line.day, line.entry, number, name, line.text, line.currency, line.debit, line.credit
 
@@ -178,7 +178,7 @@ def _add_worksheet(workbook: Workbook, sheet: Sheet) -> None:
         worksheet.append([_cell(worksheet, value, bold=True) for value in row])
 
 
-def _cell(worksheet: WriteOnlyWorksheet, value: Cell, *, bold: bool = False) -> Any:
+def _cell(worksheet: WriteOnlyWorksheet, value: StepRun, *, bold: bool = False) -> Any:
     shown: Any = neutralised(value)
     if isinstance(shown, str):
         shown = ILLEGAL_CHARACTERS_RE.sub("", shown)
@@ -200,7 +200,7 @@ def _widths(sheet: Sheet) -> list[int]:
     return [min(max(width + 2, _NARROWEST), _WIDEST) for width in widths]
 
 
-def _shown(value: Cell) -> str:
+def _shown(value: StepRun) -> str:
     return f"{value:,.2f}" if isinstance(value, Decimal) else str(value or "")
 
 

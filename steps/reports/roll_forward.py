@@ -11,8 +11,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlmodel import Session, col
+from sqlalchemy import select
+from sqlmodel import Session
 
 from steps.ledger.accrual import ClosedMonth
 from steps.ledger.money import ZERO
@@ -120,11 +120,6 @@ def roll_forwards(session: Session, window: MonthWindow, settings: SyncSettings)
     movements = read_movements(session, last_of_month(next_month(window.end, -1)), settings)
     stored = {row.month: from_json(row.roll_forward) for row in session.scalars(select(ClosedMonth))}
     return chain(movements, stored, window)
-
-
-def last_closed_month(session: Session) -> date | None:
-    """The last month that a person closed; it is closed with all before it (docs/accrual-rules.md, Words)."""
-    return session.scalar(select(func.max(col(ClosedMonth.month))))
 
 
 def chain(movements: Movements, stored: Mapping[date, RollForward], window: MonthWindow) -> RollForwardChain:

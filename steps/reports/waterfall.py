@@ -10,10 +10,10 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from steps.engine.contract_month import (
-    AccrualFacts,
+    AccrualInputs,
     AccrualRules,
-    ContractFacts,
     ContractFailureError,
+    ContractInputs,
     Outcome,
     Span,
     change_date,
@@ -36,13 +36,13 @@ _PUT_OFF_TOO_LONG, _RESIGNED = 10, 14
 """Rows of the decision table that end a wait: what happens if nobody does anything, not what is expected."""
 
 
-def expected_months(facts: ContractFacts, month: date, rules: AccrualRules) -> dict[date, Decimal]:
+def expected_months(inputs: ContractInputs, month: date, rules: AccrualRules) -> dict[date, Decimal]:
     """The months after `month` in which the contract's remaining amount is expected to be earned.
 
     What is in none of them is put off, or waits for a person.
 
     Args:
-        facts: As seen from the month after `month`: what was accrued before counts the postings up to `month`.
+        inputs: As seen from the month after `month`: what was accrued before counts the postings up to `month`.
         month: The first day of the last month that counts as processed; later documents do not exist yet.
         rules: The settings.
 
@@ -50,8 +50,8 @@ def expected_months(facts: ContractFacts, month: date, rules: AccrualRules) -> d
         ContractFailureError: The contract has bad data: all of it waits for a person.
     """
     last = last_of_month(month)
-    documents = tuple(document for document in facts.documents if document.day <= last)
-    known = replace(undecided(facts, next_month(month)), documents=documents)
+    documents = tuple(document for document in inputs.documents if document.day <= last)
+    known = replace(undecided(inputs, next_month(month)), documents=documents)
     waiting = known.contract_date >= last - timedelta(days=rules.recent_days)
     expected: dict[date, Decimal] = {}
     for outcome in _outcomes(known, month, rules):
@@ -62,45 +62,45 @@ def expected_months(facts: ContractFacts, month: date, rules: AccrualRules) -> d
     return expected
 
 
-def undecided(facts: ContractFacts, month: date) -> ContractFacts:
+def undecided(inputs: ContractInputs, month: date) -> ContractInputs:
     """The contract as it was before `month` (its first day) was decided, as far as the ledger remembers.
 
     It keeps no history of states: a contract that was decided in the month or later counts as active until then.
     """
-    accrual = replace(facts.accrual, has_posting_in_month=False)
+    accrual = replace(inputs.accrual, has_posting_in_month=False)
     if accrual.last_month is None or accrual.last_month < month:
-        return replace(facts, accrual=accrual)
+        return replace(inputs, accrual=accrual)
     active = replace(accrual, status=AccrualStatus.ACTIVE, last_month=None)
-    return replace(facts, status=ContractStatus.ACTIVE, accrual=active)
+    return replace(inputs, status=ContractStatus.ACTIVE, accrual=active)
 
 
-def _outcomes(facts: ContractFacts, month: date, rules: AccrualRules) -> Iterator[Outcome]:
+def _outcomes(inputs: ContractInputs, month: date, rules: AccrualRules) -> Iterator[Outcome]:
     """Each month's outcome built on the one before, until nothing is left or nothing more can happen."""
-    end = _last_eventful_day(facts, rules)
+    end = _last_eventful_day(inputs, rules)
     for ahead in range(1, MOST_MONTHS + 1):
-        outcome = decide(facts, next_month(month, ahead), rules, closed=False)
+        outcome = decide(inputs, next_month(month, ahead), rules, closed=False)
         yield outcome
         if last_of_month(outcome.month) >= end or (outcome.state is not None and outcome.state.remaining == ZERO):
             return
-        facts = _after(facts, outcome)
+        inputs = _after(inputs, outcome)
 
 
-def _after(facts: ContractFacts, outcome: Outcome) -> ContractFacts:
-    """The facts as the loader would fill them for the next month."""
+def _after(inputs: ContractInputs, outcome: Outcome) -> ContractInputs:
+    """The inputs as the loader would fill them for the next month."""
     state = outcome.state
     if state is None:
-        return facts
-    accrual = AccrualFacts(state.status, state.last_month, state.accrued, state.sessions_accrued)
-    return replace(facts, status=outcome.contract_status, accrual=accrual)
+        return inputs
+    accrual = AccrualInputs(state.status, state.last_month, state.accrued, state.sessions_accrued)
+    return replace(inputs, status=outcome.contract_status, accrual=accrual)
 
 
-def _last_eventful_day(facts: ContractFacts, rules: AccrualRules) -> date:
+def _last_eventful_day(inputs: ContractInputs, rules: AccrualRules) -> date:
     """After it no day is in force, no status changes and nobody is new any more: whoever waits then, waits on."""
-    days = [facts.contract_date + timedelta(days=rules.recent_days)]
-    for period in facts.periods:
+    days = [inputs.contract_date + timedelta(days=rules.recent_days)]
+    for period in inputs.periods:
         days += [period.end, change_date(period)]
-    if facts.notion is not None and facts.notion.day is not None:
-        days.append(facts.notion.day)
+    if inputs.notion is not None and inputs.notion.day is not None:
+        days.append(inputs.notion.day)
     return max(days)
 
 
@@ -216,9 +216,9 @@ def _expected(
     loader = Loader(session, Span(ahead, last_of_month(ahead)), counted_amount(settings), load_services(session))
     for chunk in due_chunks(session, last_of_month(month)):
         for loaded in loader.load(chunk):
-            if isinstance(loaded, ContractFailureError) or loaded.facts.id not in contracts:
+            if isinstance(loaded, ContractFailureError) or loaded.inputs.id not in contracts:
                 continue
             try:
-                yield (loaded.facts.id, loaded.facts.currency), expected_months(loaded.facts, month, rules)
+                yield (loaded.inputs.id, loaded.inputs.currency), expected_months(loaded.inputs, month, rules)
             except ContractFailureError:
                 continue

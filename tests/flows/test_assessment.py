@@ -1,4 +1,4 @@
-"""Where each cell stands, and plans that are run exactly as they were looked at or not at all."""
+"""Where each step_run stands, and plans that are run exactly as they were looked at or not at all."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,7 +8,17 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from flows.order import IMPORT_ORDER
-from flows.plan import Cell, CellState, Only, WorldMovedError, assess, cells_of, cells_of_plan, make_plan, select_only
+from flows.plan import (
+    Only,
+    StepRun,
+    StepRunState,
+    WorldMovedError,
+    assess,
+    make_plan,
+    select_only,
+    step_runs_of,
+    step_runs_of_plan,
+)
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, SERVICES
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
@@ -24,10 +34,10 @@ LATER = datetime(2024, 6, 1, tzinfo=UTC)
 
 
 def _executed(
-    cell: Cell, result: dict[str, object] | None = None, *, at: datetime = LATER, status: str = "completed"
+    step_run: StepRun, result: dict[str, object] | None = None, *, at: datetime = LATER, status: str = "completed"
 ) -> int:
     """An execution of the past that took a minute."""
-    (execution_id,) = plan_executions("run", [cell.planned])
+    (execution_id,) = plan_executions("run", [step_run.planned])
     with tracking_session() as session:
         session.execute(
             update(SyncExecution)
@@ -43,53 +53,53 @@ def _executed(
     return execution_id
 
 
-def _state(cell: Cell) -> tuple[CellState, str]:
-    (assessment,) = assess([cell], MADRID)
+def _state(step_run: StepRun) -> tuple[StepRunState, str]:
+    (assessment,) = assess([step_run], MADRID)
     return assessment.state, assessment.why
 
 
 def test_what_never_ran_is_missing(database: str) -> None:
-    assert _state(Cell(INVOICES, MARCH)) == (CellState.missing, "never run")
+    assert _state(StepRun(INVOICES, MARCH)) == (StepRunState.missing, "never run")
 
 
 def test_the_newest_execution_counts(database: str) -> None:
-    cell = Cell(INVOICES, MARCH)
-    _executed(cell, status="failed")
-    assert _state(cell) == (CellState.failed, "the vendor is down")
+    step_run = StepRun(INVOICES, MARCH)
+    _executed(step_run, status="failed")
+    assert _state(step_run) == (StepRunState.failed, "the vendor is down")
 
-    _executed(cell)
-    assert _state(cell) == (CellState.completed, "")
+    _executed(step_run)
+    assert _state(step_run) == (StepRunState.completed, "")
 
 
 def test_what_is_open_is_running(database: str) -> None:
-    cell = Cell(SERVICES)
-    plan_executions("run", [cell.planned])
+    step_run = StepRun(SERVICES)
+    plan_executions("run", [step_run.planned])
 
-    assert _state(cell)[0] is CellState.running
+    assert _state(step_run)[0] is StepRunState.running
 
 
 def test_a_month_that_was_read_before_it_was_over_is_stale(database: str) -> None:
-    cell = Cell(INVOICES, MARCH)
-    _executed(cell, at=datetime(2024, 3, 31, 21, 30, tzinfo=UTC))
+    step_run = StepRun(INVOICES, MARCH)
+    _executed(step_run, at=datetime(2024, 3, 31, 21, 30, tzinfo=UTC))
 
-    assert _state(cell) == (CellState.stale, "read on 2024-03-31, before the month was over")
+    assert _state(step_run) == (StepRunState.stale, "read on 2024-03-31, before the month was over")
 
 
 def test_a_month_that_was_read_right_after_midnight_in_madrid_is_not(database: str) -> None:
-    cell = Cell(INVOICES, MARCH)
-    _executed(cell, at=datetime(2024, 3, 31, 22, 30, tzinfo=UTC))
+    step_run = StepRun(INVOICES, MARCH)
+    _executed(step_run, at=datetime(2024, 3, 31, 22, 30, tzinfo=UTC))
 
-    assert _state(cell)[0] is CellState.completed
+    assert _state(step_run)[0] is StepRunState.completed
 
 
 def test_what_was_built_on_something_that_changed_since_is_stale(database: str) -> None:
-    cell = Cell(CRM_CLIENTS, MARCH)
-    _executed(cell)
-    source = _executed(Cell(INVOICES, MARCH), {"invoices_updated": 1}, at=LATER + timedelta(hours=1))
+    step_run = StepRun(CRM_CLIENTS, MARCH)
+    _executed(step_run)
+    source = _executed(StepRun(INVOICES, MARCH), {"invoices_updated": 1}, at=LATER + timedelta(hours=1))
 
-    (found,) = assess([cell], MADRID)
+    (found,) = assess([step_run], MADRID)
     assert (found.state, found.why) == (
-        CellState.stale,
+        StepRunState.stale,
         f"invoices 2024-03 has changed something since (execution {source})",
     )
     assert found.source is not None
@@ -99,58 +109,58 @@ def test_what_was_built_on_something_that_changed_since_is_stale(database: str) 
 @pytest.mark.parametrize(
     ("source", "result"),
     [
-        (Cell(INVOICES, MARCH), {"invoices_updated": 0, "invoices_processed": 5}),
-        (Cell(INVOICES, APRIL), {"invoices_updated": 1}),
-        (Cell(ACCRUALS, MARCH), {"amount_accrued": "5.00"}),
+        (StepRun(INVOICES, MARCH), {"invoices_updated": 0, "invoices_processed": 5}),
+        (StepRun(INVOICES, APRIL), {"invoices_updated": 1}),
+        (StepRun(ACCRUALS, MARCH), {"amount_accrued": "5.00"}),
     ],
     ids=["changed nothing", "another month", "comes later"],
 )
 def test_a_later_run_that_does_not_touch_it_leaves_it_completed(
-    database: str, source: Cell, result: dict[str, object]
+    database: str, source: StepRun, result: dict[str, object]
 ) -> None:
-    cell = Cell(CRM_CLIENTS, MARCH)
-    _executed(cell)
+    step_run = StepRun(CRM_CLIENTS, MARCH)
+    _executed(step_run)
     _executed(source, result, at=LATER + timedelta(hours=1))
 
-    assert _state(cell)[0] is CellState.completed
+    assert _state(step_run)[0] is StepRunState.completed
 
 
 def test_accruals_build_on_every_import_of_their_month_and_on_the_months_before(database: str) -> None:
-    cell = Cell(ACCRUALS, APRIL)
-    _executed(cell)
-    assert _state(cell)[0] is CellState.completed
+    step_run = StepRun(ACCRUALS, APRIL)
+    _executed(step_run)
+    assert _state(step_run)[0] is StepRunState.completed
 
-    _executed(Cell(ACCRUALS, MARCH), {"amount_accrued": "10.00"}, at=LATER + timedelta(hours=1))
-    assert _state(cell)[1].startswith("accruals 2024-03 has changed")
+    _executed(StepRun(ACCRUALS, MARCH), {"amount_accrued": "10.00"}, at=LATER + timedelta(hours=1))
+    assert _state(step_run)[1].startswith("accruals 2024-03 has changed")
 
 
 def test_only_chooses_the_cells_that_stand_so(database: str) -> None:
-    cells = cells_of(IMPORT_ORDER, BOTH)
-    for cell in cells:
-        _executed(cell, status="failed" if cell == Cell(CRM_CLIENTS, APRIL) else "completed")
+    cells = step_runs_of(IMPORT_ORDER, BOTH)
+    for step_run in cells:
+        _executed(step_run, status="failed" if step_run == StepRun(CRM_CLIENTS, APRIL) else "completed")
 
-    assert select_only(assess(cells, MADRID), Only.failed) == [Cell(CRM_CLIENTS, APRIL)]
+    assert select_only(assess(cells, MADRID), Only.failed) == [StepRun(CRM_CLIENTS, APRIL)]
     assert select_only(assess(cells, MADRID), Only.missing) == []
 
 
 def test_a_plan_is_run_as_it_was_made(database: str) -> None:
-    cells = cells_of(IMPORT_ORDER, BOTH)
+    cells = step_runs_of(IMPORT_ORDER, BOTH)
 
     plan_id = make_plan(assess(cells, MADRID), BOTH)
 
-    assert cells_of_plan(plan_id, MADRID) == (cells, BOTH)
+    assert step_runs_of_plan(plan_id, MADRID) == (cells, BOTH)
 
 
 def test_a_plan_is_refused_when_something_ran_since(database: str) -> None:
-    cells = cells_of((INVOICES,), BOTH)
+    cells = step_runs_of((INVOICES,), BOTH)
     plan_id = make_plan(assess(cells, MADRID), BOTH)
     execution_id = _executed(cells[1])
 
     line = rf"invoices 2024-04 was missing and is completed \(execution {execution_id}\)"
     with pytest.raises(WorldMovedError, match=line):
-        cells_of_plan(plan_id, MADRID)
+        step_runs_of_plan(plan_id, MADRID)
 
 
 def test_an_unknown_plan_is_refused(database: str) -> None:
     with pytest.raises(UsageError, match="there is no plan 7"):
-        cells_of_plan(7, MADRID)
+        step_runs_of_plan(7, MADRID)

@@ -20,7 +20,7 @@ from flows.artifacts import execution_row
 from flows.cli.app import run_command
 from flows.cli.output import accrual_table, counts_table, grids
 from flows.page.components import Language, Texts, outcome_text, result_counts
-from flows.plan import Cell, CellState, assess
+from flows.plan import StepRun, StepRunState, assess
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES
 from steps.ledger.months import MonthWindow
 from steps.settings import SyncSettings
@@ -113,7 +113,7 @@ def _describe_everywhere(results: Sequence[Any]) -> None:
         for texts in TEXTS:
             outcome_text(texts, execution)
             dict(result_counts(texts, result))
-            texts.cell(execution.step_name, execution.window_start)
+            texts.step_run(execution.step_name, execution.window_start)
     outcome_of(executions).model_dump_json()
     sum_results([each.result or {} for each in executions])
 
@@ -164,21 +164,21 @@ def test_a_number_that_json_does_not_know_hides_no_history(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("result", "state"),
     [
-        ({"success": True, "processed": 5, "skipped": 1}, CellState.completed),
-        ({"success": True, "linked": 5}, CellState.stale),
-        ({"created": 0, "updated": 2}, CellState.stale),
-        ({"created": "many", "updated": None}, CellState.completed),
+        ({"success": True, "processed": 5, "skipped": 1}, StepRunState.completed),
+        ({"success": True, "linked": 5}, StepRunState.stale),
+        ({"created": 0, "updated": 2}, StepRunState.stale),
+        ({"created": "many", "updated": None}, StepRunState.completed),
     ],
 )
 def test_what_a_backend_says_that_it_wrote_makes_stale_what_builds_on_it(
-    database: str, result: dict[str, Any], state: CellState
+    database: str, result: dict[str, Any], state: StepRunState
 ) -> None:
     months = {"window_start": MARCH.start, "window_end": MARCH.end}
     add_executions(1, step_name=CRM_CLIENTS.id, started_at=NOON + 60 * 24 * 40 * MINUTE, **months)
     later = NOON + 60 * 24 * 41 * MINUTE
     add_executions(1, step_name=INVOICES.id, started_at=later, completed_at=later, details={"result": result}, **months)
 
-    (found,) = assess([Cell(CRM_CLIENTS, MARCH)], MADRID)
+    (found,) = assess([StepRun(CRM_CLIENTS, MARCH)], MADRID)
 
     assert found.state is state
 
@@ -197,6 +197,6 @@ def test_months_of_a_backend_that_accrued_something_make_the_next_month_stale(da
         details={"result": {"summary": {"successful_accruals": 3}}},
     )
 
-    (found,) = assess([Cell(ACCRUALS, april)], MADRID)
+    (found,) = assess([StepRun(ACCRUALS, april)], MADRID)
 
-    assert found.state is CellState.stale
+    assert found.state is StepRunState.stale

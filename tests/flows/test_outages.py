@@ -4,11 +4,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
-import libfaketime
 import pytest
 
 from steps.sandbox.faults import Fault
@@ -17,6 +16,7 @@ from steps.sandbox.world import build_world
 from tests.database_server import DatabaseServer, administer, database_server, named
 from tests.fast_vendors import FAST
 from tests.flows.api.serving import serving
+from tests.flows.clock import set_clock
 from tests.flows.conftest import CommandLine
 from tracking.database import dispose_engines
 from tracking.history import HistoryFilter, find_executions
@@ -117,25 +117,12 @@ def test_a_step_under_the_api_is_over_when_its_database_is_back_and_its_month_is
     assert done["status"] == "completed", done
 
 
-@contextmanager
-def _set_clock(file: Path) -> Iterator[dict[str, str]]:
-    """The variables of a process whose clock is what the file says, such as `+2s` or `-1h`."""
-    library = Path(libfaketime.__file__).parent / "vendor/libfaketime/src/libfaketime.so.1"
-    file.write_text("+0s")
-    yield {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # nobody sets that one
-    }
-
-
 @pytest.mark.parametrize("step", ["+2s", "-1h"])
 def test_a_clock_that_is_set_in_mid_run_ends_nothing(
     vendors: SandboxServer, sync_actions: CommandLine, tmp_path: Path, step: str
 ) -> None:
     asked, answer = _hold(vendors, "/documents/invoice")
-    with _set_clock(tmp_path / "clock") as clock:
+    with set_clock(tmp_path / "clock") as clock:
         run = sync_actions.start(*MARCH, **vendors.environment, **FAST, **clock)
         assert asked.wait(LONGEST_SECONDS)
 

@@ -21,7 +21,7 @@ from tests.fast_vendors import FAST
 from tests.flows.conftest import CommandLine
 from tests.steps.ledger_view import rows
 from tracking.database import read_session, write_session
-from tracking.history import cell_histories
+from tracking.history import step_month_histories
 from tracking.integration_errors import FoundError, find_met, record_errors
 from tracking.models import IntegrationError, SyncExecution
 
@@ -175,7 +175,7 @@ def test_months_that_the_runs_had_read_are_read_again(database: str) -> None:
 
     assert retry.span is not None
     assert (retry.span.start, retry.span.end) == (JANUARY[0], APRIL[1])
-    assert [(cell.name, cell.records) for cell in retry.cells] == [("invoices 2024-01", (("contact", "c1"),))]
+    assert [(each.name, each.records) for each in retry.step_runs] == [("invoices 2024-01", (("contact", "c1"),))]
 
 
 def test_months_of_a_contacts_documents_that_have_no_client_are_read_again(database: str) -> None:
@@ -201,7 +201,7 @@ def test_a_retry_is_never_taken_for_a_whole_month(database: str) -> None:
     _an_error("invoices", *APRIL, records=2)
 
     with read_session() as session:
-        histories = cell_histories(session)
+        histories = step_month_histories(session)
 
     assert list(histories) == [(INVOICES.id, JANUARY[0])]
     history = histories[INVOICES.id, JANUARY[0]]

@@ -27,7 +27,7 @@ class Undisturbed:
     rows: dict[str, list[tuple[Any, ...]]]
     """As SQLite keeps them."""
     results: dict[str, Any]
-    """Cell -> result."""
+    """StepRun -> result."""
 
 
 @pytest.fixture(scope="session")

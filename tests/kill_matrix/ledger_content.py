@@ -3,6 +3,7 @@
 A PostgreSQL sequence does not roll back, so an interrupted run leaves gaps in the ids; nothing else may differ.
 """
 
+from collections.abc import Container, Mapping
 from typing import Any
 
 from sqlalchemy import Engine, Row, Table, inspect, select
@@ -27,8 +28,12 @@ Content = dict[str, list[str]]
 """Table -> its rows as text, sorted."""
 
 
-def ledger_content(engine: Engine) -> Content:
+def ledger_content(engine: Engine, besides: Mapping[str, Container[str]] | None = None) -> Content:
     """What the ledger says.
+
+    Args:
+        engine: Of the database.
+        besides: Table -> columns that are not looked at, besides the moments at which a row was written.
 
     Raises:
         AssertionError: the database has a table that no model describes.
@@ -39,7 +44,7 @@ def ledger_content(engine: Engine) -> Content:
     assert unknown == set(), unknown
     with engine.connect() as connection:
         rows = {name: list(connection.execute(select(table))) for name, table in SQLModel.metadata.tables.items()}
-    reader = _Reader(rows)
+    reader = _Reader(rows, besides or {})
     return {name: sorted(reader.text(table, row) for row in rows[name]) for name, table in tables.items()}
 
 
@@ -60,7 +65,8 @@ def ledger_rows(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
 class _Reader:
     """Follows foreign keys."""
 
-    def __init__(self, rows: dict[str, list[Row[Any]]]) -> None:
+    def __init__(self, rows: dict[str, list[Row[Any]]], besides: Mapping[str, Container[str]]) -> None:
+        self._besides = besides
         self._by_id = {name: {row._mapping["id"]: row for row in found} for name, found in rows.items()}
 
     def text(self, table: Table, row: Row[Any]) -> str:
@@ -70,6 +76,8 @@ class _Reader:
         values = []
         for column in table.columns:
             if column.name == "id" or column.name in _MOMENTS.get(table.name, ()):
+                continue
+            if column.name in self._besides.get(table.name, ()):
                 continue
             value = row._mapping[column.name]
             for key in column.foreign_keys:

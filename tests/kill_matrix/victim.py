@@ -76,7 +76,7 @@ class Ambush:
         from flows import run_steps
 
         self._around(run_steps, "plan_executions", Place.BEFORE_PLAN, Place.AFTER_PLAN)
-        real = run_steps._run_cell
+        real = run_steps._run_step
 
         def run_cell(cell: Any, *others: Any) -> Any:
             self._cell = cell.name

@@ -35,7 +35,7 @@ def academy(broken: int, of: int, **lists: list[Any]) -> World:
 
 def an_execution() -> int:
     with write_session() as session:
-        execution = SyncExecution(step_name="invoices")
+        execution = SyncExecution(step_name="invoices", status="running", holds_window=True)
         session.add(execution)
         session.flush()
         assert execution.id is not None

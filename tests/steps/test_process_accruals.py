@@ -211,7 +211,7 @@ def test_promise_5_the_size_of_the_chunks_changes_nothing(size: int, database: s
     alone = {
         number: Ledger(contract(SIX_HUNDRED, periods=(period("2024-01-08", end),))) for number, end in enumerate(ends)
     }
-    store(*(Stored(number + 1, periods=each.facts.periods) for number, each in alone.items()))
+    store(*(Stored(number + 1, periods=each.inputs.periods) for number, each in alone.items()))
 
     for month in ("2024-01", "2024-02", "2024-03"):
         accrue(month, chunk_size=size)

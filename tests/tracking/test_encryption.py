@@ -18,14 +18,14 @@ from tracking.database import dispose_engines, get_engine, make_engine, parse_da
 from tracking.encryption import (
     MARK,
     PERSONAL_TABLES,
-    FindableText,
+    DeterministicText,
+    EncryptedJson,
+    EncryptedText,
     Key,
     Keyring,
-    SealedJson,
-    SealedText,
+    encrypt_again,
     keyring,
     new_key,
-    reseal,
     sealed_tables,
 )
 from tracking.models import IntegrationError
@@ -65,7 +65,7 @@ def _everything_stored() -> str:
 def _reseal() -> int:
     dispose_engines()
     engine = make_engine(parse_database_url(DatabaseSettings().database_url))
-    count = reseal(engine)
+    count = encrypt_again(engine)
     engine.dispose()
     return count
 
@@ -90,7 +90,7 @@ def test_an_email_stays_unique(database: str, key: str) -> None:
 
 def test_a_name_never_looks_the_same_twice_and_an_email_always_does(key: str) -> None:
     assert keyring().seal("Ana") != keyring().seal("Ana")
-    assert keyring().seal(ANA, findable=True) == keyring().seal(ANA, findable=True)
+    assert keyring().seal(ANA, deterministic=True) == keyring().seal(ANA, deterministic=True)
 
 
 def test_without_a_key_everything_is_plain(database: str) -> None:
@@ -185,8 +185,8 @@ LOOKS_SEALED = [
     "enc1:deadbeef:AAAA",
     "enc1:deadbeef",
     "enc1:deadbeef:ñ",
-    FOREIGN.seal("Ana", findable=True),
-    f"enc1::{FOREIGN.seal('Ana', findable=False)}",
+    FOREIGN.seal("Ana", deterministic=True),
+    f"enc1::{FOREIGN.seal('Ana', deterministic=False)}",
 ]
 PERSONS = {f"{number}@example.org": name for number, name in enumerate(LOOKS_SEALED)}
 
@@ -265,7 +265,7 @@ def test_a_name_that_looks_sealed_and_was_stored_by_an_earlier_version_is_a_name
 _BODIES = st.one_of(
     st.text(),
     st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()),
-    st.text().map(lambda plain: FOREIGN.seal(plain, findable=True)),
+    st.text().map(lambda plain: FOREIGN.seal(plain, deterministic=True)),
 )
 _MARKED = st.builds(
     "{}{}:{}".format, st.sampled_from([MARK, "enc1", "enc1::"]), st.sampled_from(["", "deadbeef", FOREIGN.id]), _BODIES
@@ -279,15 +279,15 @@ def test_whatever_looks_sealed_comes_back_as_it_went_in(texts: list[str], value:
     dialect = sqlite.dialect()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYNC_ENCRYPTION_KEY", secret)
-        stored = [SealedText().process_bind_param(each, dialect) for each in texts]
-        assert [SealedText().process_result_value(each, dialect) for each in stored] == texts
-        findable = [FindableText().process_bind_param(each, dialect) for each in texts]
-        assert [FindableText().process_result_value(each, dialect) for each in findable] == texts
-        assert [findable.index(each) for each in findable] == [texts.index(each) for each in texts]
-        kept = SealedJson().process_bind_param(value, dialect)
-        assert SealedJson().process_result_value(kept, dialect) == value
+        stored = [EncryptedText().process_bind_param(each, dialect) for each in texts]
+        assert [EncryptedText().process_result_value(each, dialect) for each in stored] == texts
+        deterministic = [DeterministicText().process_bind_param(each, dialect) for each in texts]
+        assert [DeterministicText().process_result_value(each, dialect) for each in deterministic] == texts
+        assert [deterministic.index(each) for each in deterministic] == [texts.index(each) for each in texts]
+        kept = EncryptedJson().process_bind_param(value, dialect)
+        assert EncryptedJson().process_result_value(kept, dialect) == value
 
 
 def test_a_text_of_another_key_is_refused_and_not_shown_as_it_is_stored() -> None:
     with pytest.raises(DatabaseUnusableError, match=f"sealed with key {FOREIGN.id}"):
-        Keyring().open(FOREIGN.seal("Ana", findable=False))
+        Keyring().open(FOREIGN.seal("Ana", deterministic=False))

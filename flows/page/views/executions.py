@@ -39,7 +39,7 @@ def _row(visit: Visit, execution: SyncExecution) -> None:
         await show_execution(visit, execution)
 
     with ui.button(on_click=open_it).props("flat no-caps color=none align=left").classes("row-in full-width"):
-        Tag("span", texts.cell(execution.step_name, execution.window_start), classes="what")
+        Tag("span", texts.step_run(execution.step_name, execution.window_start), classes="what")
         mark(texts(f"status.{execution.status}"), str(execution.status))
         Tag("span", texts.moment(execution.started_at), classes="soft small")
         Tag("span", took_text(texts, execution), classes="soft small")
@@ -63,7 +63,7 @@ async def show_execution(visit: Visit, execution: SyncExecution) -> None:
         mark(texts(f"status.{execution.status}"), str(execution.status)).classes("self-start")
         facts(
             [
-                (texts("run.step"), texts.cell(execution.step_name, execution.window_start)),
+                (texts("run.step"), texts.step_run(execution.step_name, execution.window_start)),
                 (texts("execution.started"), texts.moment(execution.started_at)),
                 (texts("execution.ended"), texts.moment(execution.completed_at)),
                 (texts("execution.took"), took_text(texts, execution)),

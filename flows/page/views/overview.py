@@ -9,16 +9,16 @@ from nicegui import ui
 
 from flows.page.components import FIELD, Tag, Visit, dialog_of, english, mark, standing_text, strong_button
 from flows.page.views.run import RunProgress
-from flows.plan import Assessment, CellState, assess, cells_of
+from flows.plan import Assessment, StepRunState, assess, step_runs_of
 from steps.catalog import STEPS
 from steps.ledger.months import MonthWindow
 
 SIGNS = {
-    CellState.completed: "✓",
-    CellState.failed: "✗",
-    CellState.missing: "–",
-    CellState.stale: "↻",
-    CellState.running: "…",
+    StepRunState.completed: "✓",
+    StepRunState.failed: "✗",
+    StepRunState.missing: "–",
+    StepRunState.stale: "↻",
+    StepRunState.running: "…",
 }
 _REFRESH_SECONDS = 3.0
 
@@ -26,7 +26,7 @@ _REFRESH_SECONDS = 3.0
 def read_states(visit: Visit, year: int) -> list[Assessment]:
     """Where each step and month of a year stands."""
     span = MonthWindow(date(year, 1, 1), date(year + 1, 1, 1))
-    return assess(cells_of(tuple(STEPS.values()), span, visit.settings), visit.settings.zone)
+    return assess(step_runs_of(tuple(STEPS.values()), span, visit.settings), visit.settings.zone)
 
 
 def show_grid(visit: Visit) -> None:
@@ -82,7 +82,7 @@ class GridView:
         self._shown = found
         self._cells.clear()
         with self._cells:
-            for step_id, cells in groupby(found, key=lambda each: each.cell.step.id):
+            for step_id, cells in groupby(found, key=lambda each: each.step_run.step.id):
                 self._row(step_id, list(cells))
 
     def _row(self, step_id: str, cells: Sequence[Assessment]) -> None:
@@ -94,7 +94,7 @@ class GridView:
                     self._cell(each)
 
     def _cell(self, each: Assessment) -> None:
-        texts, window = self._visit.texts, each.cell.window
+        texts, window = self._visit.texts, each.step_run.window
         button = ui.button(on_click=lambda: self._confirm(each)).props("flat no-caps color=none")
         button.classes(f"cell is-{each.state}" + ("" if window else " once"))
         button.props["aria-label"] = self._described(each)
@@ -106,22 +106,22 @@ class GridView:
 
     def _explain(self, each: Assessment) -> None:
         self._why.set_text(self._described(each))
-        self._failure.set_text(f" ({each.why})" if each.state is CellState.failed else "")
+        self._failure.set_text(f" ({each.why})" if each.state is StepRunState.failed else "")
 
     def _described(self, each: Assessment) -> str:
-        texts, window = self._visit.texts, each.cell.window
-        name = texts.cell(each.cell.step.id, window.start if window else None)
+        texts, window = self._visit.texts, each.step_run.window
+        name = texts.step_run(each.step_run.step.id, window.start if window else None)
         why = standing_text(texts, each)
         return f"{name}: {texts(f'state.{each.state}')}" + (f" ({why})" if why else "")
 
     def _confirm(self, each: Assessment) -> None:
-        texts, window = self._visit.texts, each.cell.window
+        texts, window = self._visit.texts, each.step_run.window
         with dialog_of(
-            texts("grid.run", name=texts.cell(each.cell.step.id, window.start if window else None))
+            texts("grid.run", name=texts.step_run(each.step_run.step.id, window.start if window else None))
         ) as dialog:
             with Tag("div", classes="actions"):
                 mark(f"{SIGNS[each.state]} {texts(f'state.{each.state}')}", str(each.state))
-            if each.state is CellState.failed:
+            if each.state is StepRunState.failed:
                 english("p", each.why, "soft breaking")
             elif why := standing_text(texts, each):
                 ui.label(why).classes("soft")
@@ -137,4 +137,4 @@ class GridView:
     async def _start(self, each: Assessment) -> None:
         this_month = MonthWindow.of(date(self.year, 1, 1))
         if self.progress is not None:
-            await self.progress.start(each.cell.step, each.cell.window or this_month)
+            await self.progress.start(each.step_run.step, each.step_run.window or this_month)

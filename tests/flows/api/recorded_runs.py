@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from flows.api.step_runs import StartedRun
-from flows.plan import Cell, cells_of
+from flows.plan import StepRun, step_runs_of
 from steps.catalog import Step
 from steps.engine.gate import Override
 from steps.ledger.months import MonthWindow
@@ -16,7 +16,7 @@ from tracking.recorder import RunningTask, complete_execution, fail_execution, p
 Result = dict[str, Any]
 
 
-def counts_of(cell: Cell) -> Result:
+def counts_of(cell: StepRun) -> Result:
     """What a step might answer: as many records as the number of its month."""
     entity, month = cell.step.entity, cell.window.start.month if cell.window else 1
     return {f"{entity}_processed": month, f"{entity}_created": 1, "errors": 0}
@@ -26,7 +26,7 @@ def counts_of(cell: Cell) -> Result:
 class RecordedRuns:
     """Each run ends at once, with rows of its own in the database."""
 
-    work: Callable[[Cell], Result] = counts_of
+    work: Callable[[StepRun], Result] = counts_of
     """What a cell answers; what it raises fails the cell."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Step and months of each run that was started."""
@@ -41,7 +41,7 @@ class RecordedRuns:
         self.asked.append((step.id, str(span)))
         self.overrides.append(override)
         flow_run_id = str(uuid4())
-        cells = cells_of((step,), span)
+        cells = step_runs_of((step,), span)
         ids = plan_executions(flow_run_id, [cell.planned for cell in cells])
         for cell, execution_id in zip(cells, ids, strict=True):
             self._run(cell, execution_id, flow_run_id)
@@ -57,7 +57,7 @@ class RecordedRuns:
         """There is nothing left to end."""
         self.closed = True
 
-    def _run(self, cell: Cell, execution_id: int, flow_run_id: str) -> None:
+    def _run(self, cell: StepRun, execution_id: int, flow_run_id: str) -> None:
         task = str(uuid4())
         start_execution(execution_id, RunningTask(task, flow_run_id, 1, cell.planned))
         try:

@@ -13,7 +13,7 @@ from flows.page.app import VIEWS
 from flows.page.components import Language, Texts, preferred_language
 from flows.page.english import ENGLISH
 from flows.page.spanish import SPANISH
-from flows.plan import CellState
+from flows.plan import StepRunState
 from steps.catalog import STEPS
 from steps.engine.contract_month import NotificationType
 from tracking.models import ErrorStatus, ExecutionStatus
@@ -47,7 +47,7 @@ def test_every_key_that_the_code_names_is_there() -> None:
 
 
 def test_every_state_status_step_and_view_has_its_text() -> None:
-    wanted = {f"state.{each}" for each in CellState} | {f"status.{each}" for each in ExecutionStatus}
+    wanted = {f"state.{each}" for each in StepRunState} | {f"status.{each}" for each in ExecutionStatus}
     wanted |= {f"error.{each}" for each in ErrorStatus} | {f"view.{each}" for each in VIEWS}
     wanted |= {f"notice.{each}" for each in NotificationType}
     wanted |= {f"integration.{step.integration}" for step in STEPS.values()}
@@ -79,7 +79,7 @@ def test_an_amount_of_zero_is_a_dash() -> None:
 
 
 def test_a_cell_is_called_by_step_and_month() -> None:
-    assert Texts(Language.EN, MADRID).cell("invoices", date(2024, 3, 1)) == "Sync Invoices, March 2024"
+    assert Texts(Language.EN, MADRID).step_run("invoices", date(2024, 3, 1)) == "Sync Invoices, March 2024"
 
 
 @pytest.mark.parametrize(

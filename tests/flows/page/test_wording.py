@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flows.page.components import Language, Texts, failures_text, outcome_text, standing_text
-from flows.plan import Assessment, Cell, CellState
+from flows.plan import Assessment, StepRun, StepRunState
 from steps.catalog import ACCRUALS, CRM_CLIENTS
 from steps.ledger.months import MonthWindow
 from tracking.models import ExecutionStatus, SyncExecution
@@ -77,16 +77,18 @@ def test_a_step_that_changed_nothing_had_nothing_to_do() -> None:
 
 def test_why_a_month_stands_as_it_does_is_told_in_spanish_too() -> None:
     source = SyncExecution(id=7, step_name="invoices", window_start=MARCH.start)
-    stale = Assessment(Cell(CRM_CLIENTS, MARCH), CellState.stale, "in English", 3, source)
+    stale = Assessment(StepRun(CRM_CLIENTS, MARCH), StepRunState.stale, "in English", 3, source)
 
     assert standing_text(SPANISH, stale) == "Sincronizar facturas, marzo 2024 ha cambiado algo después: ejecución 7"
-    assert standing_text(SPANISH, Assessment(Cell(ACCRUALS, MARCH), CellState.stale, "in English")) == (
+    assert standing_text(SPANISH, Assessment(StepRun(ACCRUALS, MARCH), StepRunState.stale, "in English")) == (
         "se leyó antes de que acabara el mes"
     )
-    assert standing_text(SPANISH, Assessment(Cell(ACCRUALS, MARCH), CellState.missing)) == "no se ha ejecutado nunca"
+    assert (
+        standing_text(SPANISH, Assessment(StepRun(ACCRUALS, MARCH), StepRunState.missing)) == "no se ha ejecutado nunca"
+    )
 
 
 def test_the_reason_of_a_failed_month_is_left_to_what_the_step_said() -> None:
-    failed = Assessment(Cell(CRM_CLIENTS, MARCH), CellState.failed, "no answer")
+    failed = Assessment(StepRun(CRM_CLIENTS, MARCH), StepRunState.failed, "no answer")
 
     assert standing_text(SPANISH, failed) == ""

@@ -4,14 +4,14 @@ from datetime import date
 from decimal import Decimal
 
 from steps.engine.contract_month import (
-    AccrualFacts,
+    AccrualInputs,
     AccrualRules,
-    ContractFacts,
-    DocumentFacts,
-    NotionFacts,
+    ContractInputs,
+    DocumentInputs,
+    NotionInputs,
     Outcome,
-    PeriodFacts,
-    ServiceFacts,
+    PeriodInputs,
+    ServiceInputs,
 )
 from steps.engine.decision_table import decide
 from steps.ledger.accrual import AccrualStatus
@@ -19,8 +19,8 @@ from steps.ledger.contract import ContractStatus
 from steps.ledger.period import PeriodStatus
 
 RULES = AccrualRules()
-DEFAULT_SERVICE = ServiceFacts()
-NOTHING_DONE = AccrualFacts()
+DEFAULT_SERVICE = ServiceInputs()
+NOTHING_DONE = AccrualInputs()
 
 
 def day(text: str) -> date:
@@ -28,43 +28,43 @@ def day(text: str) -> date:
     return date.fromisoformat(text if len(text) > len("2024-03") else f"{text}-01")
 
 
-def document(when: str, amount: str, currency: str = "EUR") -> DocumentFacts:
+def document(when: str, amount: str, currency: str = "EUR") -> DocumentInputs:
     """An invoice, or with a negative amount a credit note."""
-    return DocumentFacts(day(when), Decimal(amount), currency)
+    return DocumentInputs(day(when), Decimal(amount), currency)
 
 
-def period(start: str, end: str, status: str = "ACTIVE", since: str | None = None, number: int = 1) -> PeriodFacts:
+def period(start: str, end: str, status: str = "ACTIVE", since: str | None = None, number: int = 1) -> PeriodInputs:
     """Period `number`, whose external id is `cohort-<number>`."""
     changed = day(since) if since else None
-    return PeriodFacts(number, f"cohort-{number}", day(start), day(end), PeriodStatus(status), changed)
+    return PeriodInputs(number, f"cohort-{number}", day(start), day(end), PeriodStatus(status), changed)
 
 
 def accrual(
     accrued: str = "0.00", status: str = "ACTIVE", last_month: str | None = None, *, posted: bool = False
-) -> AccrualFacts:
+) -> AccrualInputs:
     """What was accrued in earlier months; `posted` says that the month itself has its posting."""
     month = day(last_month) if last_month else None
-    return AccrualFacts(AccrualStatus(status), month, Decimal(accrued), 0, posted)
+    return AccrualInputs(AccrualStatus(status), month, Decimal(accrued), 0, posted)
 
 
 def contract(
-    *documents: DocumentFacts,
+    *documents: DocumentInputs,
     number: int = 1,
     status: str = "ACTIVE",
-    periods: tuple[PeriodFacts, ...] = (),
-    service: ServiceFacts = DEFAULT_SERVICE,
-    notion: NotionFacts | None = None,
-    accrual: AccrualFacts = NOTHING_DONE,
-) -> ContractFacts:
+    periods: tuple[PeriodInputs, ...] = (),
+    service: ServiceInputs = DEFAULT_SERVICE,
+    notion: NotionInputs | None = None,
+    accrual: AccrualInputs = NOTHING_DONE,
+) -> ContractInputs:
     """A contract in EUR, begun with its first document; by default 300.00 of 10 January 2024."""
     known = documents or (document("2024-01-10", "300.00"),)
     begun = min(one.day for one in known)
-    return ContractFacts(number, begun, "EUR", ContractStatus(status), known, periods, service, notion, accrual)
+    return ContractInputs(number, begun, "EUR", ContractStatus(status), known, periods, service, notion, accrual)
 
 
-def decided(facts: ContractFacts, month: str, rules: AccrualRules = RULES, *, closed: bool = False) -> Outcome:
+def decided(inputs: ContractInputs, month: str, rules: AccrualRules = RULES, *, closed: bool = False) -> Outcome:
     """The outcome in the month `2024-03`."""
-    return decide(facts, day(month), rules, closed=closed)
+    return decide(inputs, day(month), rules, closed=closed)
 
 
 def posted(outcome: Outcome) -> list[tuple[int | None, str]]:

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from itertools import product
 
-from steps.engine.contract_month import AccrualFacts, ContractFacts, DocumentFacts, NotionFacts, PeriodFacts
+from steps.engine.contract_month import AccrualInputs, ContractInputs, DocumentInputs, NotionInputs, PeriodInputs
 from steps.ledger.accrual import AccrualStatus
 from tests.steps.accruals.builders import contract, period
 
@@ -16,7 +16,7 @@ class Course:
     """Periods, and what a person reading docs/accrual-rules.md says of them in March 2024."""
 
     name: str
-    periods: tuple[PeriodFacts, ...]
+    periods: tuple[PeriodInputs, ...]
     last: str
     """Status of the last period as of March."""
     in_force: bool = False
@@ -97,10 +97,10 @@ COURSES = [
 ]
 PAGES = {
     "none": None,
-    "dropped": NotionFacts("SUSPENDED", date(2024, 3, 31)),
-    "ended": NotionFacts("GRADUATED", date(2024, 1, 1)),
-    "other": NotionFacts("ACTIVE", date(2024, 3, 1)),
-    "later": NotionFacts("DROPPED", date(2024, 4, 1)),
+    "dropped": NotionInputs("SUSPENDED", date(2024, 3, 31)),
+    "ended": NotionInputs("GRADUATED", date(2024, 1, 1)),
+    "other": NotionInputs("ACTIVE", date(2024, 3, 1)),
+    "later": NotionInputs("DROPPED", date(2024, 4, 1)),
 }
 LOCKS = ["open", "begins later", "posted", "closed", "decided later", "posted and closed"]
 TOTALS = ["-50.00", "0.00", "300.00"]
@@ -120,15 +120,17 @@ class Case:
     remaining: str
     lock: str
 
-    def facts(self) -> ContractFacts:
+    def inputs(self) -> ContractInputs:
         """The contract of which all this is true in March 2024."""
         total, remaining = Decimal(self.total), Decimal(self.remaining)
         begun = date(2024, 4, 1) if self.lock == "begins later" else date(2024, 3, 16 if self.recent else 15)
         last_month = date(2024, 4 if self.lock == "decided later" else 3, 1)
-        done = AccrualFacts(AccrualStatus(self.state), last_month, total - remaining, 7, self.lock.startswith("posted"))
-        facts = contract(status=self.status, periods=self.course.periods, notion=PAGES[self.page], accrual=done)
-        documents = (DocumentFacts(date(2024, 3, 15), total, "EUR"), DocumentFacts(date(2024, 4, 1), total, "EUR"))
-        return replace(facts, contract_date=begun, documents=documents)
+        done = AccrualInputs(
+            AccrualStatus(self.state), last_month, total - remaining, 7, self.lock.startswith("posted")
+        )
+        inputs = contract(status=self.status, periods=self.course.periods, notion=PAGES[self.page], accrual=done)
+        documents = (DocumentInputs(date(2024, 3, 15), total, "EUR"), DocumentInputs(date(2024, 4, 1), total, "EUR"))
+        return replace(inputs, contract_date=begun, documents=documents)
 
 
 def cases(status: str, state: str) -> Iterator[Case]:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from math import floor
 
-from steps.engine.contract_month import PeriodFacts, ServiceFacts
+from steps.engine.contract_month import PeriodInputs, ServiceInputs
 from steps.ledger.period import PeriodStatus
 
 ONE = timedelta(days=1)
@@ -22,35 +22,35 @@ def days_of(first: date, last: date) -> list[date]:
     return [first + ONE * n for n in range((last - first).days + 1)]
 
 
-def status_on(period: PeriodFacts, last: date) -> PeriodStatus:
+def status_on(period: PeriodInputs, last: date) -> PeriodStatus:
     """`ACTIVE` until the date of another status; a missing date counts as the end."""
     since = period.end if period.status_change_date is None else period.status_change_date
     return period.status if since <= last else PeriodStatus.ACTIVE
 
 
-def effective_end(period: PeriodFacts, last: date) -> date:
+def effective_end(period: PeriodInputs, last: date) -> date:
     """The end, or the change that came before it."""
     if status_on(period, last) == PeriodStatus.ACTIVE or period.status_change_date is None:
         return period.end
     return period.status_change_date if period.status_change_date < period.end else period.end
 
 
-def last_of_all(periods: Sequence[PeriodFacts], last: date) -> PeriodFacts:
+def last_of_all(periods: Sequence[PeriodInputs], last: date) -> PeriodInputs:
     """By asking each whether any other comes after it."""
 
-    def rank(one: PeriodFacts) -> tuple[date, date, date, str]:
+    def rank(one: PeriodInputs) -> tuple[date, date, date, str]:
         return (effective_end(one, last), one.start, one.end, one.external_id)
 
     return next(one for one in periods if all(rank(one) >= rank(other) for other in periods))
 
 
-def sessions_of_day(service: ServiceFacts, holidays: frozenset[date]) -> Callable[[PeriodFacts, date], int]:
+def sessions_of_day(service: ServiceInputs, holidays: frozenset[date]) -> Callable[[PeriodInputs, date], int]:
     """The function that says how many sessions a day of a period has."""
 
-    def by_weekday(_: PeriodFacts, day: date) -> int:
+    def by_weekday(_: PeriodInputs, day: date) -> int:
         return int(day.weekday() in (service.class_weekdays or ()) and day not in holidays)
 
-    def spread(period: PeriodFacts, day: date) -> int:
+    def spread(period: PeriodInputs, day: date) -> int:
         length = len(days_of(period.start, period.end))
         whole = rounded(Fraction(length, 7) * service.sessions_per_week)
         whole = max(1, min(whole, service.total_sessions))
@@ -61,7 +61,7 @@ def sessions_of_day(service: ServiceFacts, holidays: frozenset[date]) -> Callabl
 
 
 def count_day_by_day(
-    periods: Sequence[PeriodFacts], first: date, last: date, of_day: Callable[[PeriodFacts, date], int]
+    periods: Sequence[PeriodInputs], first: date, last: date, of_day: Callable[[PeriodInputs, date], int]
 ) -> tuple[dict[int, int], int]:
     """Sessions in the month by period id, and those left after it."""
     in_month = {period.id: 0 for period in periods}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
-from steps.engine.contract_month import AccrualFacts, AccrualRules, AccrualState, ContractFacts, Outcome, Posting
+from steps.engine.contract_month import AccrualInputs, AccrualRules, AccrualState, ContractInputs, Outcome, Posting
 from steps.engine.decision_table import decide
 from steps.ledger.accrual import AccrualStatus
 from steps.ledger.money import ZERO
@@ -16,27 +16,27 @@ EMPTY = AccrualState(ZERO, ZERO, ZERO, 0, 0, AccrualStatus.ACTIVE, None)
 
 
 class Ledger:
-    """Set `facts` to change what is known of the contract; what was decided of it is kept here alone."""
+    """Set `inputs` to change what is known of the contract; what was decided of it is kept here alone."""
 
-    def __init__(self, facts: ContractFacts, rules: AccrualRules = RULES) -> None:
-        self.facts, self.rules = facts, rules
-        self.contract_status = facts.status
+    def __init__(self, inputs: ContractInputs, rules: AccrualRules = RULES) -> None:
+        self.inputs, self.rules = inputs, rules
+        self.contract_status = inputs.status
         self.state = EMPTY
         self.postings: list[tuple[date, Posting]] = []
         self.outcomes: list[Outcome] = []
         self.closed: set[date] = set()
 
-    def facts_for(self, month: date) -> ContractFacts:
+    def facts_for(self, month: date) -> ContractInputs:
         """As the loader will fill them for `month`."""
         earlier = [posting for posted, posting in self.postings if posted < month]
-        accrual = AccrualFacts(
+        accrual = AccrualInputs(
             self.state.status,
             self.state.last_month,
             sum((posting.amount for posting in earlier), ZERO),
             sum(posting.sessions for posting in earlier),
             any(posted == month for posted, _ in self.postings),
         )
-        return replace(self.facts, status=self.contract_status, accrual=accrual)
+        return replace(self.inputs, status=self.contract_status, accrual=accrual)
 
     def process(self, month: date) -> Outcome:
         """Decide the month and write the outcome down."""

@@ -13,7 +13,7 @@ from steps.ledger.months import MonthWindow
 from tracking.database import tracking_session
 from tracking.locks import run_lock
 from tracking.models import ExecutionStatus, SyncExecution
-from tracking.recorder import PlannedExecution, plan_executions
+from tracking.recorder import Overlap, PlannedExecution, hold_window, plan_executions
 
 IMPORT_STEPS = (SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS, NOTION_EXTERNAL_ID)
 MARCH = MonthWindow.of(date(2024, 3, 1))
@@ -30,6 +30,13 @@ def planned(step_id: str, window: MonthWindow = MARCH, *, records: int | None = 
     run_id = f"import {uuid4()}"
     _alive.enter_context(run_lock(run_id))
     return _plan(run_id, step_id, window, records)
+
+
+def begun(step_id: str, window: MonthWindow = MARCH) -> int:
+    """An execution that has its window, of a run that lives."""
+    execution_id = planned(step_id, window)
+    hold_window(execution_id, Overlap.refuse, print)
+    return execution_id
 
 
 def release_runs() -> None:

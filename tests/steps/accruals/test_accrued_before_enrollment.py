@@ -92,8 +92,8 @@ def test_explain_tells_it_too(database: str, capsys: pytest.CaptureFixture[str])
 
 def test_it_is_told_besides_whatever_the_decision_tells() -> None:
     whole = WholeAccrual(Decimal("300.00"), day("2024-02"))
-    facts = contract(periods=(HALF_YEAR,), accrual=replace(accrual("300.00", "COMPLETED", "2024-02"), whole=whole))
+    inputs = contract(periods=(HALF_YEAR,), accrual=replace(accrual("300.00", "COMPLETED", "2024-02"), whole=whole))
     locked = contract(periods=(HALF_YEAR,), accrual=replace(accrual("100.00", last_month="2024-04"), whole=whole))
 
-    assert [note.type for note in decided(facts, "2024-03").notifications] == [KIND]
+    assert [note.type for note in decided(inputs, "2024-03").notifications] == [KIND]
     assert [note.type for note in decided(locked, "2024-03").notifications] == ["past_month_locked", KIND]

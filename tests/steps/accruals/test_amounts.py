@@ -84,9 +84,9 @@ def test_a_last_amount_without_a_session_goes_on_the_last_period_in_force() -> N
     """Both are in force on 1 January, whose only owner, the one that started last, had its class on 31 December."""
     started_last = period("2023-12-30", "2024-01-01", number=1)
     long = period("2023-12-01", "2024-01-01", number=2)
-    facts = contract(document("2023-12-01", "300.00"), periods=(started_last, long), accrual=accrual("100.00"))
+    inputs = contract(document("2023-12-01", "300.00"), periods=(started_last, long), accrual=accrual("100.00"))
 
-    outcome = decided(facts, "2024-01")
+    outcome = decided(inputs, "2024-01")
 
     assert (outcome.rule, posted(outcome)) == ("row-11", [(1, "200.00")])
     assert (str(outcome.postings[0].portion), outcome.postings[0].sessions) == ("1.000000", 0)
@@ -94,7 +94,7 @@ def test_a_last_amount_without_a_session_goes_on_the_last_period_in_force() -> N
 
 
 def test_what_earns_less_than_a_cent_still_has_its_row() -> None:
-    facts = contract(document("2024-01-10", "0.01"), periods=(period("2024-01-08", "2024-06-30"),))
+    inputs = contract(document("2024-01-10", "0.01"), periods=(period("2024-01-08", "2024-06-30"),))
 
-    assert posted(decided(facts, "2024-01")) == [(1, "0.00")]
-    assert posted(decided(facts, "2024-06")) == [(1, "0.01")]
+    assert posted(decided(inputs, "2024-01")) == [(1, "0.00")]
+    assert posted(decided(inputs, "2024-06")) == [(1, "0.01")]

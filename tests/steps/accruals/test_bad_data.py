@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from steps.engine.contract_month import ContractFacts, ContractFailureError, ServiceFacts
+from steps.engine.contract_month import ContractFailureError, ContractInputs, ServiceInputs
 from steps.errors import RecordRejectedError
 from tests.steps.accruals.builders import contract, decided, document, period
 
@@ -13,11 +13,11 @@ INVOICE = document("2024-01-10", "300.00")
 BACKWARDS = period("2024-03-04", "2024-03-03")
 
 
-def refused(facts: ContractFacts, month: str) -> str:
+def refused(inputs: ContractInputs, month: str) -> str:
     """The reason why."""
     with pytest.raises(ContractFailureError) as failure:
-        decided(facts, month)
-    assert failure.value.contract_id == facts.id
+        decided(inputs, month)
+    assert failure.value.contract_id == inputs.id
     assert isinstance(failure.value, RecordRejectedError)
     return failure.value.reason
 
@@ -33,10 +33,10 @@ def test_a_period_of_one_day_is_fine() -> None:
 
 
 def test_a_document_in_another_currency_from_its_month_on() -> None:
-    facts = contract(INVOICE, document("2024-02-01", "20.00", "USD"), periods=(period("2024-01-08", "2024-06-30"),))
+    inputs = contract(INVOICE, document("2024-02-01", "20.00", "USD"), periods=(period("2024-01-08", "2024-06-30"),))
 
-    assert refused(facts, "2024-02") == "the document of 2024-02-01 is in USD, the contract in EUR"
-    assert decided(facts, "2024-01").rule == "row-11", "in January that document did not exist yet"
+    assert refused(inputs, "2024-02") == "the document of 2024-02-01 is in USD, the contract in EUR"
+    assert decided(inputs, "2024-01").rule == "row-11", "in January that document did not exist yet"
 
 
 @pytest.mark.parametrize("amount", ["NaN", "sNaN", "Infinity", "-Infinity", "1E+15", "10.005"])
@@ -45,9 +45,11 @@ def test_an_amount_that_is_no_money(amount: str) -> None:
 
 
 def test_a_weekday_that_does_not_exist() -> None:
-    facts = contract(periods=(period("2024-01-08", "2024-06-30"),), service=ServiceFacts(class_weekdays=frozenset({7})))
+    inputs = contract(
+        periods=(period("2024-01-08", "2024-06-30"),), service=ServiceInputs(class_weekdays=frozenset({7}))
+    )
 
-    assert "weekdays" in refused(facts, "2024-01")
+    assert "weekdays" in refused(inputs, "2024-01")
 
 
 def test_all_reasons_are_said_at_once() -> None:
@@ -59,9 +61,9 @@ def test_a_contract_that_is_not_considered_is_no_failure() -> None:
 
 
 def test_a_bad_contract_is_reported_in_a_month_that_is_posted_or_closed_too() -> None:
-    facts = contract(periods=(BACKWARDS,))
-    posted = replace(facts, accrual=replace(facts.accrual, has_posting_in_month=True, accrued_before=Decimal(1)))
+    inputs = contract(periods=(BACKWARDS,))
+    posted = replace(inputs, accrual=replace(inputs.accrual, has_posting_in_month=True, accrued_before=Decimal(1)))
 
     assert "before it starts" in refused(posted, "2024-01")
     with pytest.raises(ContractFailureError):
-        decided(facts, "2024-01", closed=True)
+        decided(inputs, "2024-01", closed=True)

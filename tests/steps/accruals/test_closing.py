@@ -20,8 +20,7 @@ from steps.closing import (
     reopen_month,
 )
 from steps.errors import UsageError
-from steps.ledger.accrual import AccruedPeriod, ClosedMonth
-from steps.reports.roll_forward import last_closed_month
+from steps.ledger.accrual import AccruedPeriod, ClosedMonth, last_closed_month
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
 from tracking.database import read_session, write_session

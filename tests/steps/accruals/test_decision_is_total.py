@@ -87,7 +87,7 @@ def test_every_combination_meets_exactly_the_row_that_the_spec_names(status: str
     for case in cases(status, state):
         row = expected_row(case)
 
-        outcome = decided(case.facts(), "2024-03", closed="closed" in case.lock)
+        outcome = decided(case.inputs(), "2024-03", closed="closed" in case.lock)
 
         assert outcome.row == row, case
         assert notified(outcome) == expected_notices(case, row), case
@@ -119,7 +119,7 @@ def test_what_counts_as_skipped_and_as_successful() -> None:
         for status, state in product(ContractStatus, AccrualStatus)
         for case in cases(status, state)
         if case.total == "300.00"
-        for outcome in [decided(case.facts(), "2024-03", closed="closed" in case.lock)]
+        for outcome in [decided(case.inputs(), "2024-03", closed="closed" in case.lock)]
     }
 
     assert {row for row, how in counted.items() if how is Counted.SKIPPED} == {2, 3, 4, 12, 13, 17, 18, 22}

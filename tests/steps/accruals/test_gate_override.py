@@ -9,9 +9,9 @@ from steps.engine.gate import LONGEST_REASON, Override
 from steps.errors import UsageError
 from tests.steps.accruals.database_ledger import accrue, amounts
 from tests.steps.accruals.recorded_imports import (
+    begun,
     executed,
     failed,
-    planned,
 )
 from tracking.history import find_execution
 
@@ -23,7 +23,7 @@ IN_MARCH = datetime(2024, 3, 31, 21, 59, tzinfo=UTC)
 def test_who_overrides_with_a_reason_accrues_and_stands_in_the_result(ledger: None) -> None:
     broken = failed(CRM_CLIENTS.id, "the CRM is down")
     early = executed(SERVICES.id, at=IN_MARCH)
-    own = planned(ACCRUALS.id)
+    own = begun(ACCRUALS.id)
 
     result = accrue("2024-03", own, override=BY_ANA)
 

@@ -17,6 +17,7 @@ from steps.progress import News, listening
 from tests.steps.accruals.database_ledger import accrue, amounts
 from tests.steps.accruals.recorded_imports import (
     IMPORT_STEPS,
+    begun,
     end_as,
     planned,
 )
@@ -49,8 +50,11 @@ def test_accruals_wait_for_an_import_that_is_at_work_and_say_once_for_which(step
         result = accrue("2024-03")
 
     month = " 2024-03" if step.by_month else ""
+    row = find_execution(at_work)
+    assert row is not None
     assert waits == [
-        f"accruals 2024-03: waiting until its import has ended: {step.id}{month} (execution {at_work}, run the import)"
+        f"accruals 2024-03: waiting until its import has ended: {step.id}{month} "
+        f"(execution {at_work}, run {row.flow_run_id})"
     ]
     assert result["amount_accrued"] != "0.00"
 
@@ -82,7 +86,7 @@ def test_what_a_dead_run_left_open_is_not_waited_for(ledger: None) -> None:
 
 
 def test_accruals_whose_own_run_is_ended_while_they_wait_post_nothing(ledger: None) -> None:
-    at_work, own = planned(INVOICES.id), planned(ACCRUALS.id)
+    at_work, own = planned(INVOICES.id), begun(ACCRUALS.id)
 
     def end_own(_: str) -> None:
         end_as(own, status=ExecutionStatus.FAILED)

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from steps.engine.contract_month import PeriodFacts
+from steps.engine.contract_month import PeriodInputs
 from tests.steps.accruals.builders import contract, day, decided, document, notified, period, posted
 
 COURSE = document("2024-01-08", "600.00")
 
 
-def made_on(when: str, known: PeriodFacts) -> PeriodFacts:
+def made_on(when: str, known: PeriodInputs) -> PeriodInputs:
     return replace(known, created_on=day(when))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.engine.contract_month import ContractFacts, ContractFailureError
+from steps.engine.contract_month import ContractFailureError, ContractInputs
 from steps.engine.decision_table import decide
 from steps.engine.process import MonthResult
 from tests.steps.accruals import strategies
@@ -17,11 +17,11 @@ MARCH = day("2024-03")
 BAD = contract(number=90, periods=(period("2024-03-04", "2024-03-03"),))
 
 
-def result_of(*contracts: ContractFacts) -> dict[str, Any]:
+def result_of(*contracts: ContractInputs) -> dict[str, Any]:
     result = MonthResult(MARCH)
-    for facts in contracts:
+    for inputs in contracts:
         try:
-            result.add(decide(facts, MARCH, RULES, closed=False))
+            result.add(decide(inputs, MARCH, RULES, closed=False))
         except ContractFailureError as failure:
             result.fail(failure)
     return result.as_result()
@@ -30,9 +30,9 @@ def result_of(*contracts: ContractFacts) -> dict[str, Any]:
 @strategies.patient
 @given(st.lists(strategies.contracts(), max_size=6), st.data(), st.integers(0, 6))
 def test_promise_5_the_result_is_the_same_in_whatever_order_contracts_come(
-    drawn: list[ContractFacts], data: st.DataObject, at: int
+    drawn: list[ContractInputs], data: st.DataObject, at: int
 ) -> None:
-    numbered = [replace(facts, id=number) for number, facts in enumerate(drawn)]
+    numbered = [replace(inputs, id=number) for number, inputs in enumerate(drawn)]
     numbered.insert(at, BAD)
 
     assert result_of(*data.draw(st.permutations(numbered))) == result_of(*numbered)

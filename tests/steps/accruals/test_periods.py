@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 
-from steps.engine.contract_month import PeriodFacts, as_of, last_of, owned_days
+from steps.engine.contract_month import PeriodInputs, as_of, last_of, owned_days
 from steps.ledger.period import PeriodStatus
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import day, period
@@ -70,7 +70,7 @@ def test_the_date_of_an_active_period_ends_nothing() -> None:
         ),
     ],
 )
-def test_the_last_period_by(first: PeriodFacts, second: PeriodFacts) -> None:
+def test_the_last_period_by(first: PeriodInputs, second: PeriodInputs) -> None:
     both = [as_of(first, MARCH), as_of(second, MARCH)]
 
     assert last_of(both) is both[1]
@@ -83,18 +83,18 @@ def test_no_period_no_last_one() -> None:
 
 @strategies.patient
 @given(strategies.periods(), strategies.DAYS)
-def test_as_of_any_day_a_plain_reading_agrees(periods: tuple[PeriodFacts, ...], then: date) -> None:
+def test_as_of_any_day_a_plain_reading_agrees(periods: tuple[PeriodInputs, ...], then: date) -> None:
     known = [as_of(one, then) for one in periods]
 
     assert [one.status for one in known] == [status_on(one, then) for one in periods]
     assert [one.effective_end for one in known] == [effective_end(one, then) for one in periods]
     last = last_of(known)
-    assert (last.facts if last else None) == (last_of_all(periods, then) if periods else None)
+    assert (last.inputs if last else None) == (last_of_all(periods, then) if periods else None)
 
 
 @strategies.patient
 @given(strategies.periods(most=6), strategies.DAYS)
-def test_every_day_in_force_has_one_owner(periods: tuple[PeriodFacts, ...], then: date) -> None:
+def test_every_day_in_force_has_one_owner(periods: tuple[PeriodInputs, ...], then: date) -> None:
     owned = owned_days([as_of(one, then) for one in periods])
 
     own = [(span.first + timedelta(n), one.id) for one, spans in owned for span in spans for n in range(_length(span))]

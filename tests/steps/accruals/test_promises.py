@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from steps.engine.contract_month import AccrualRules, ContractFacts, DocumentFacts, NotionFacts, PeriodFacts
+from steps.engine.contract_month import AccrualRules, ContractInputs, DocumentInputs, NotionInputs, PeriodInputs
 from steps.ledger.contract import ContractStatus
 from steps.ledger.months import last_of_month
 from steps.ledger.period import PeriodStatus
@@ -19,26 +19,26 @@ LIFE = list(months(date(2024, 1, 1), date(2025, 9, 1)))
 """All of it: the last day of a course is in April 2025, and a postponement is given up at most four months later."""
 
 
-def total_of(facts: ContractFacts, month: date) -> Decimal:
+def total_of(inputs: ContractInputs, month: date) -> Decimal:
     """Invoiced less credited, by the end of the month."""
-    return sum((one.amount for one in facts.documents if one.day <= last_of_month(month)), Decimal(0))
+    return sum((one.amount for one in inputs.documents if one.day <= last_of_month(month)), Decimal(0))
 
 
-def as_a_live_run_sees_it(facts: ContractFacts, month: date) -> ContractFacts | None:
+def as_a_live_run_sees_it(inputs: ContractInputs, month: date) -> ContractInputs | None:
     """What the ledger holds at the month's end: documents and changes to come are not known. None: no contract."""
     last = last_of_month(month)
-    documents = tuple(one for one in facts.documents if one.day <= last)
+    documents = tuple(one for one in inputs.documents if one.day <= last)
     if not documents:
         return None
-    page = facts.notion
+    page = inputs.notion
     if page and (page.day is None or page.day > last):
-        page = NotionFacts("ACTIVE", None)
+        page = NotionInputs("ACTIVE", None)
     begun = min(one.day for one in documents)
-    periods = tuple(_period_then(one, last) for one in facts.periods)
-    return replace(facts, contract_date=begun, documents=documents, periods=periods, notion=page)
+    periods = tuple(_period_then(one, last) for one in inputs.periods)
+    return replace(inputs, contract_date=begun, documents=documents, periods=periods, notion=page)
 
 
-def _period_then(period: PeriodFacts, last: date) -> PeriodFacts:
+def _period_then(period: PeriodInputs, last: date) -> PeriodInputs:
     if status_on(period, last) is PeriodStatus.ACTIVE:
         return replace(period, status=PeriodStatus.ACTIVE, status_change_date=None)
     return period
@@ -47,9 +47,9 @@ def _period_then(period: PeriodFacts, last: date) -> PeriodFacts:
 @strategies.patient
 @given(strategies.contracts(), strategies.rules)
 def test_promise_1_accrued_and_remaining_are_the_documents_to_the_cent(
-    facts: ContractFacts, rules: AccrualRules
+    inputs: ContractInputs, rules: AccrualRules
 ) -> None:
-    ledger = Ledger(facts, rules)
+    ledger = Ledger(inputs, rules)
 
     for month in LIFE:
         outcome = ledger.process(month)
@@ -58,13 +58,13 @@ def test_promise_1_accrued_and_remaining_are_the_documents_to_the_cent(
         assert ledger.state.accrued == accrued
         assert ledger.state.sessions_accrued == sum(posting.sessions for _, posting in ledger.postings)
         if outcome.row > 1:
-            assert accrued + ledger.state.remaining == total_of(facts, month) == ledger.state.total
+            assert accrued + ledger.state.remaining == total_of(inputs, month) == ledger.state.total
 
 
 @strategies.patient
 @given(strategies.contracts(), strategies.rules)
-def test_promise_2_a_second_run_of_a_month_changes_nothing(facts: ContractFacts, rules: AccrualRules) -> None:
-    ledger = Ledger(facts, rules)
+def test_promise_2_a_second_run_of_a_month_changes_nothing(inputs: ContractInputs, rules: AccrualRules) -> None:
+    ledger = Ledger(inputs, rules)
 
     for month in LIFE:
         ledger.process(month)
@@ -76,9 +76,9 @@ def test_promise_2_a_second_run_of_a_month_changes_nothing(facts: ContractFacts,
 @strategies.patient
 @given(strategies.contracts(), strategies.rules, st.sampled_from(LIFE))
 def test_promise_2_running_the_year_again_changes_no_posting(
-    facts: ContractFacts, rules: AccrualRules, upto: date
+    inputs: ContractInputs, rules: AccrualRules, upto: date
 ) -> None:
-    ledger = Ledger(facts, rules)
+    ledger = Ledger(inputs, rules)
     for month in months(LIFE[0], upto):
         ledger.process(month)
     before = ledger.content()
@@ -92,16 +92,16 @@ def test_promise_2_running_the_year_again_changes_no_posting(
 @strategies.patient
 @given(strategies.contracts(), strategies.documents(), strategies.rules, st.sampled_from(LIFE[2:15]))
 def test_promise_3_what_turns_up_late_is_accrued_in_the_first_open_month(
-    facts: ContractFacts, late: tuple[DocumentFacts, ...], rules: AccrualRules, found: date
+    inputs: ContractInputs, late: tuple[DocumentInputs, ...], rules: AccrualRules, found: date
 ) -> None:
-    ledger = Ledger(facts, rules)
+    ledger = Ledger(inputs, rules)
     for month in months(LIFE[0], found):
         ledger.process(month)
     before, decided_until = list(ledger.postings), ledger.state.last_month
 
-    documents = facts.documents + late
+    documents = inputs.documents + late
     begun = min(one.day for one in documents)
-    ledger.facts = replace(facts, documents=documents, contract_date=begun)
+    ledger.inputs = replace(inputs, documents=documents, contract_date=begun)
     for month in LIFE:
         ledger.process(month)
 
@@ -109,15 +109,15 @@ def test_promise_3_what_turns_up_late_is_accrued_in_the_first_open_month(
     new = [month for month, _ in ledger.postings[len(before) :]]
     assert decided_until is None or all(month >= decided_until for month in new)
     assert not {month for month, _ in before} & set(new)
-    assert ledger.state.accrued + ledger.state.remaining == total_of(ledger.facts, LIFE[-1])
+    assert ledger.state.accrued + ledger.state.remaining == total_of(ledger.inputs, LIFE[-1])
 
 
 @strategies.patient
 @given(strategies.contracts(), strategies.rules, st.sets(st.sampled_from(LIFE)))
 def test_promise_3_a_closed_month_takes_no_posting_and_loses_no_money(
-    facts: ContractFacts, rules: AccrualRules, closed: set[date]
+    inputs: ContractInputs, rules: AccrualRules, closed: set[date]
 ) -> None:
-    ledger = Ledger(facts, rules)
+    ledger = Ledger(inputs, rules)
     ledger.closed = closed
 
     for month in LIFE:
@@ -125,19 +125,19 @@ def test_promise_3_a_closed_month_takes_no_posting_and_loses_no_money(
 
     assert not closed & {month for month, _ in ledger.postings}
     last_open = max((month for month in LIFE if month not in closed), default=None)
-    if last_open and last_open >= facts.contract_date:
-        assert ledger.state.accrued + ledger.state.remaining == total_of(facts, last_open)
+    if last_open and last_open >= inputs.contract_date:
+        assert ledger.state.accrued + ledger.state.remaining == total_of(inputs, last_open)
 
 
 @strategies.patient
 @given(strategies.contracts(), strategies.rules)
-def test_promise_4_live_and_replay_post_the_same(facts: ContractFacts, rules: AccrualRules) -> None:
-    live, replay = Ledger(facts, rules), Ledger(facts, rules)
+def test_promise_4_live_and_replay_post_the_same(inputs: ContractInputs, rules: AccrualRules) -> None:
+    live, replay = Ledger(inputs, rules), Ledger(inputs, rules)
 
     for month in LIFE:
-        known = as_a_live_run_sees_it(facts, month)
+        known = as_a_live_run_sees_it(inputs, month)
         if known:
-            live.facts = known
+            live.inputs = known
             live.process(month)
         replay.process(month)
 
@@ -146,34 +146,34 @@ def test_promise_4_live_and_replay_post_the_same(facts: ContractFacts, rules: Ac
 
 @strategies.patient
 @given(strategies.contracts((ContractStatus.ACTIVE, ContractStatus.CLOSED)), strategies.rules)
-def test_the_postings_of_a_whole_life_add_up_to_the_total(facts: ContractFacts, rules: AccrualRules) -> None:
+def test_the_postings_of_a_whole_life_add_up_to_the_total(inputs: ContractInputs, rules: AccrualRules) -> None:
     """Where no person has to decide: no document after a course that nobody ended, and a page that says how it went."""
-    assume(not waits_for_a_person(facts))
-    ledger = Ledger(facts, rules)
+    assume(not waits_for_a_person(inputs))
+    ledger = Ledger(inputs, rules)
 
     for month in LIFE:
         ledger.process(month)
 
-    assert ledger.state.accrued == total_of(facts, LIFE[-1])
+    assert ledger.state.accrued == total_of(inputs, LIFE[-1])
     assert (ledger.state.status, ledger.state.remaining) == ("COMPLETED", Decimal(0))
     assert ledger.contract_status != "ACTIVE"
 
 
-def waits_for_a_person(facts: ContractFacts) -> bool:
+def waits_for_a_person(inputs: ContractInputs) -> bool:
     """Rows 12, 17 and 18 with a notification, for ever."""
-    if not facts.periods:
-        page = facts.notion
+    if not inputs.periods:
+        page = inputs.notion
         return page is not None and (page.day is None or page.status in (None, "ACTIVE"))
-    last = last_of_all(facts.periods, LIFE[-1])
+    last = last_of_all(inputs.periods, LIFE[-1])
     over = effective_end(last, LIFE[-1])
     still_active = status_on(last, LIFE[-1]) is PeriodStatus.ACTIVE
-    return still_active and max(one.day for one in facts.documents) > over
+    return still_active and max(one.day for one in inputs.documents) > over
 
 
 @strategies.patient
 @given(strategies.contracts(), strategies.rules)
-def test_every_figure_is_a_decimal_in_cents_or_a_whole_number(facts: ContractFacts, rules: AccrualRules) -> None:
-    ledger = Ledger(facts, rules)
+def test_every_figure_is_a_decimal_in_cents_or_a_whole_number(inputs: ContractInputs, rules: AccrualRules) -> None:
+    ledger = Ledger(inputs, rules)
 
     for month in LIFE:
         ledger.process(month)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from steps.engine.contract_month import AccrualRules, Counted, PeriodFacts
+from steps.engine.contract_month import AccrualRules, Counted, PeriodInputs
 from steps.ledger.contract import ContractStatus
 from tests.steps.accruals.builders import accrual, contract, decided, document, notified, period, posted
 
@@ -17,14 +17,14 @@ LIVE = pytest.mark.parametrize("status", [ContractStatus.ACTIVE, ContractStatus.
     [("ACTIVE", "300.00", "CLOSED"), ("CLOSED", "0.00", "CLOSED"), ("ACTIVE", "0.00", "CANCELED")],
 )
 def test_row_07_with_nothing_left_it_is_completed_without_a_posting(status: str, amount: str, expected: str) -> None:
-    facts = contract(
+    inputs = contract(
         document("2024-01-10", amount),
         status=status,
         periods=(RUNNING,),
         accrual=accrual(amount, last_month="2024-01"),
     )
 
-    outcome = decided(facts, "2024-03")
+    outcome = decided(inputs, "2024-03")
 
     assert (outcome.rule, outcome.counted, outcome.contract_status) == ("row-7", Counted.SUCCESSFUL, expected)
     assert outcome.postings == ()
@@ -36,14 +36,14 @@ def test_row_07_with_nothing_left_it_is_completed_without_a_posting(status: str,
 @LIVE
 def test_row_08_a_drop_earns_all_at_once_and_cancels(status: ContractStatus) -> None:
     dropped = period("2024-01-08", "2024-06-30", "DROPPED", "2024-02-20")
-    facts = contract(status=status, periods=(dropped,), accrual=accrual("40.00", last_month="2024-01"))
+    inputs = contract(status=status, periods=(dropped,), accrual=accrual("40.00", last_month="2024-01"))
 
-    outcome = decided(facts, "2024-02")
+    outcome = decided(inputs, "2024-02")
 
     assert (outcome.rule, outcome.counted, outcome.contract_status) == ("row-8", Counted.SUCCESSFUL, "CANCELED")
     assert posted(outcome) == [(1, "260.00")]
     assert (str(outcome.postings[0].portion), outcome.postings[0].sessions) == ("1.000000", 7)
-    assert decided(facts, "2024-01").rule == "row-11", "in January nobody had dropped yet"
+    assert decided(inputs, "2024-01").rule == "row-11", "in January nobody had dropped yet"
 
 
 @LIVE
@@ -61,21 +61,21 @@ def test_row_09_an_end_earns_all_at_once_and_closes(status: ContractStatus) -> N
 @pytest.mark.parametrize("changed", ["2024-03-01", "2024-03-31"])
 def test_row_10_a_postponement_is_given_up_in_the_third_month_after_it(changed: str, status: ContractStatus) -> None:
     put_off = period("2024-01-08", "2024-06-30", "POSTPONED", changed)
-    facts = contract(status=status, periods=(put_off,), accrual=accrual("100.00", "PAUSED", "2024-03"))
+    inputs = contract(status=status, periods=(put_off,), accrual=accrual("100.00", "PAUSED", "2024-03"))
 
-    outcome = decided(facts, "2024-06")
+    outcome = decided(inputs, "2024-06")
 
     assert (outcome.rule, outcome.counted, outcome.contract_status) == ("row-10", Counted.SUCCESSFUL, "CANCELED")
     assert posted(outcome) == [(1, "200.00")]
-    assert decided(facts, "2024-05").rule == "row-12"
+    assert decided(inputs, "2024-05").rule == "row-12"
 
 
 def test_row_10_counts_over_the_turn_of_the_year_and_by_the_setting() -> None:
     put_off = period("2023-09-04", "2024-06-30", "POSTPONED", "2023-11-20")
-    facts = contract(document("2023-09-01", "300.00"), periods=(put_off,))
+    inputs = contract(document("2023-09-01", "300.00"), periods=(put_off,))
 
-    assert [decided(facts, month).row for month in ("2023-12", "2024-01", "2024-02")] == [12, 12, 10]
-    assert decided(facts, "2024-02", AccrualRules(postponed_months=4)).row == 12
+    assert [decided(inputs, month).row for month in ("2023-12", "2024-01", "2024-02")] == [12, 12, 10]
+    assert decided(inputs, "2024-02", AccrualRules(postponed_months=4)).row == 12
 
 
 def test_row_10_comes_before_row_11_where_nothing_is_waited_for() -> None:
@@ -92,9 +92,9 @@ def test_row_10_without_a_date_counts_from_the_end() -> None:
 
 @LIVE
 def test_row_11_a_month_with_days_in_force_accrues_its_part(status: ContractStatus) -> None:
-    facts = contract(status=status, periods=(RUNNING,))
+    inputs = contract(status=status, periods=(RUNNING,))
 
-    outcome = decided(facts, "2024-01")
+    outcome = decided(inputs, "2024-01")
 
     assert (outcome.rule, outcome.counted, outcome.contract_status) == ("row-11", Counted.SUCCESSFUL, status)
     assert posted(outcome) == [(1, "40.00")]
@@ -127,7 +127,7 @@ def test_row_11_at_nothing_left_it_is_completed_and_closed(status: ContractStatu
     ],
 )
 def test_row_12_a_month_without_days_in_force_is_skipped(
-    periods: list[PeriodFacts], month: str, notices: list[str], status: ContractStatus
+    periods: list[PeriodInputs], month: str, notices: list[str], status: ContractStatus
 ) -> None:
     outcome = decided(contract(status=status, periods=tuple(periods)), month)
 
@@ -157,20 +157,20 @@ def test_row_19_a_canceled_contract_whose_periods_are_all_given_up_earns_all(tol
         period("2024-01-08", "2024-06-30", "DROPPED", "2024-02-01"),
         period("2024-02-05", "2024-06-30", told, "2024-03-15", number=2),
     )
-    facts = contract(status=ContractStatus.CANCELED, periods=periods)
+    inputs = contract(status=ContractStatus.CANCELED, periods=periods)
 
-    outcome = decided(facts, "2024-03")
+    outcome = decided(inputs, "2024-03")
 
     assert (outcome.rule, outcome.counted, outcome.contract_status) == ("row-19", Counted.SUCCESSFUL, "CANCELED")
     assert posted(outcome) == [(2, "300.00")]
-    assert decided(facts, "2024-02").rule == "row-18", "in February the second still went on"
+    assert decided(inputs, "2024-02").rule == "row-18", "in February the second still went on"
 
 
 def test_row_19_all_of_nothing_writes_no_row_but_completes() -> None:
     dropped = period("2024-01-08", "2024-06-30", "DROPPED", "2024-02-01")
-    facts = contract(status=ContractStatus.CANCELED, periods=(dropped,), accrual=accrual("300.00"))
+    inputs = contract(status=ContractStatus.CANCELED, periods=(dropped,), accrual=accrual("300.00"))
 
-    outcome = decided(facts, "2024-03")
+    outcome = decided(inputs, "2024-03")
 
     assert (outcome.rule, outcome.postings) == ("row-19", ())
     assert outcome.state is not None

@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from steps.engine.contract_month import DocumentFacts, ServiceFacts
+from steps.engine.contract_month import DocumentInputs, ServiceInputs
 from tests.steps.accruals.builders import contract, document, period
 from tests.steps.accruals.ledger import Ledger
 
-MONDAY_AND_WEDNESDAY = ServiceFacts(class_weekdays=frozenset({0, 2}))
+MONDAY_AND_WEDNESDAY = ServiceInputs(class_weekdays=frozenset({0, 2}))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ MONDAY_AND_WEDNESDAY = ServiceFacts(class_weekdays=frozenset({0, 2}))
         ),
     ],
 )
-def test_500_euros_from_12_may_to_27_august(documents: list[DocumentFacts], expected: dict[str, str]) -> None:
+def test_500_euros_from_12_may_to_27_august(documents: list[DocumentInputs], expected: dict[str, str]) -> None:
     ledger = Ledger(contract(*documents, periods=(period("2025-05-12", "2025-08-27"),), service=MONDAY_AND_WEDNESDAY))
 
     ledger.run("2025-01", "2025-12")
@@ -47,7 +47,7 @@ def test_500_euros_from_12_may_to_27_august(documents: list[DocumentFacts], expe
 
 @pytest.mark.parametrize("total_sessions", [1, 60, 500])
 def test_the_500_euros_are_32_sessions_whatever_the_total_of_sessions_says(total_sessions: int) -> None:
-    service = ServiceFacts(total_sessions=total_sessions, class_weekdays=frozenset({0, 2}))
+    service = ServiceInputs(total_sessions=total_sessions, class_weekdays=frozenset({0, 2}))
     ledger = Ledger(
         contract(document("2025-03-04", "500.00"), periods=(period("2025-05-12", "2025-08-27"),), service=service)
     )

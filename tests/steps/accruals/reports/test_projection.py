@@ -7,22 +7,22 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 
-from steps.engine.contract_month import AccrualRules, ContractFacts, ContractFailureError, NotionFacts, ServiceFacts
+from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs, NotionInputs, ServiceInputs
 from steps.ledger.months import next_month
 from steps.reports.waterfall import expected_months
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
 from tests.steps.accruals.ledger import Ledger, months
 from tests.steps.accruals.strategies import MONTHS, contracts, patient, rules
 
-MONDAYS = ServiceFacts(class_weekdays=frozenset({0, 2}))
+MONDAYS = ServiceInputs(class_weekdays=frozenset({0, 2}))
 
 
-def expected(facts: ContractFacts, month: str = "2025-05") -> dict[str, str]:
+def expected(inputs: ContractInputs, month: str = "2025-05") -> dict[str, str]:
     """Month -> amount, after the month `month`."""
-    return {f"{at:%Y-%m}": str(amount) for at, amount in expected_months(facts, day(month), RULES).items()}
+    return {f"{at:%Y-%m}": str(amount) for at, amount in expected_months(inputs, day(month), RULES).items()}
 
 
-def course(**changes: object) -> ContractFacts:
+def course(**changes: object) -> ContractInputs:
     """The worked example of docs/accrual-rules.md, The amount: 500.00, 12 May to 27 August 2025; May is done."""
     values: dict[str, object] = {
         "periods": (period("2025-05-12", "2025-08-27"),),
@@ -44,7 +44,7 @@ def test_what_was_decided_later_is_not_looked_at() -> None:
 
 
 def test_documents_after_the_month_do_not_exist_yet() -> None:
-    facts = contract(
+    inputs = contract(
         document("2025-03-04", "500.00"),
         document("2025-06-02", "900.00"),
         periods=(period("2025-05-12", "2025-08-27"),),
@@ -52,7 +52,7 @@ def test_documents_after_the_month_do_not_exist_yet() -> None:
         accrual=accrual("93.75", last_month="2025-05"),
     )
 
-    assert sum(map(Decimal, expected(facts).values())) == Decimal("406.25")
+    assert sum(map(Decimal, expected(inputs).values())) == Decimal("406.25")
 
 
 def test_what_is_put_off_has_no_month_even_if_it_would_be_posted_when_nobody_comes_back() -> None:
@@ -73,17 +73,17 @@ def test_a_drop_that_is_known_is_expected_in_its_month() -> None:
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "inputs",
     [
         contract(document("2025-05-20", "300.00")),
-        contract(document("2025-01-20", "300.00"), notion=NotionFacts("ACTIVE", day("2025-02-01"))),
+        contract(document("2025-01-20", "300.00"), notion=NotionInputs("ACTIVE", day("2025-02-01"))),
         contract(document("2025-01-20", "300.00"), periods=(period("2025-01-20", "2025-04-30"),)),
         contract(document("2025-01-20", "300.00"), status="CANCELED", periods=(period("2025-01-20", "2025-08-30"),)),
     ],
     ids=["nobody knows the new client", "Notion is unclear", "over but active", "canceled but taught"],
 )
-def test_what_waits_for_a_person_has_no_month(facts: ContractFacts) -> None:
-    assert expected(facts) == {}
+def test_what_waits_for_a_person_has_no_month(inputs: ContractInputs) -> None:
+    assert expected(inputs) == {}
 
 
 def test_a_client_nobody_ever_heard_of_is_a_resignation_next_month() -> None:
@@ -91,7 +91,7 @@ def test_a_client_nobody_ever_heard_of_is_a_resignation_next_month() -> None:
 
 
 def test_a_notion_status_with_a_later_date_is_expected_in_its_month() -> None:
-    graduates = contract(document("2025-01-20", "300.00"), notion=NotionFacts("GRADUATED", day("2025-09-10")))
+    graduates = contract(document("2025-01-20", "300.00"), notion=NotionInputs("GRADUATED", day("2025-09-10")))
 
     assert expected(graduates) == {"2025-09": "300.00"}
 
@@ -124,11 +124,11 @@ def test_a_course_that_ends_with_the_calendar_does_not_run_for_ever() -> None:
 @given(contracts(), MONTHS, rules)
 @patient
 def test_what_is_expected_is_what_the_accruals_then_post(
-    facts: ContractFacts, month: date, known: AccrualRules
+    inputs: ContractInputs, month: date, known: AccrualRules
 ) -> None:
     """With nothing new to learn, the months to come post what was expected, until a row ends somebody's wait."""
     later = next_month(month)
-    ledger = Ledger(replace(facts, documents=tuple(d for d in facts.documents if d.day < later)), known)
+    ledger = Ledger(replace(inputs, documents=tuple(d for d in inputs.documents if d.day < later)), known)
     for at in months(date(2024, 1, 1), month):
         ledger.process(at)
 

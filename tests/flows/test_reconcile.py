@@ -1,0 +1,166 @@
+"""Reconciling on a real Prefect server: what Prefect believes of runs that nobody works on any more."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelled, Completed, Pending, Running
+
+import flows.artifacts
+import flows.run_steps
+import tracking.reconcile
+from flows import reconcile_executions
+from flows.order import ImportStep
+from flows.reconcile_executions import Reconciliation, reconcile
+from flows.run_names import name_scheduled_runs
+from flows.sync_import import sync_import
+from steps.sandbox.server import serve_sandbox
+from steps.sandbox.world import build_world
+from tests.fast_vendors import FAST
+from tests.flows.clock import set_clock
+from tests.flows.conftest import CommandLine
+from tracking.locks import run_lock
+from tracking.models import SyncExecution
+
+pytestmark = pytest.mark.prefect
+
+RECONCILE = "reconcile-executions/every-5-minutes"
+LONGEST_SECONDS = 120
+Leave = Callable[..., UUID]
+
+
+@pytest.fixture
+def prefect(deployed: Mapping[str, str]) -> Iterator[SyncPrefectClient]:
+    """A client of the shared server, to which the deployments were sent; this process uses it too."""
+    with temporary_settings({PREFECT_API_URL: deployed["PREFECT_API_URL"]}), get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def leave(prefect: SyncPrefectClient) -> Iterator[Leave]:
+    """Makes a run of a deployment and leaves it in the last of these states, as a worker does that is killed then."""
+    with ExitStack() as places:
+
+        def leave(deployment: str, *states: State[Any]) -> UUID:
+            left = prefect.create_flow_run_from_deployment(prefect.read_deployment_by_name(deployment).id)
+            places.callback(prefect.set_flow_run_state, left.id, Cancelled(), force=True)
+            for state in states:
+                prefect.set_flow_run_state(left.id, state)
+            assert _state(prefect, left.id) == states[-1].type
+            return left.id
+
+        yield leave
+
+
+def _state(prefect: SyncPrefectClient, run_id: UUID) -> StateType | None:
+    return prefect.read_flow_run(run_id).state_type
+
+
+class Meddler(SyncPrefectClient):
+    """Deletes the runs that it has read, as somebody does who changes a schedule just then."""
+
+    def read_flow_runs(self, *args: Any, **kwargs: Any) -> list[FlowRun]:
+        """As its parent's."""
+        found = super().read_flow_runs(*args, **kwargs)
+        for each in found:
+            each.auto_scheduled = True
+            super().delete_flow_run(each.id)
+        return found
+
+
+def test_a_scheduled_run_that_is_deleted_while_it_gets_its_name_is_passed_over(prefect: SyncPrefectClient) -> None:
+    deployment = prefect.read_deployment_by_name("sync-import/on-demand")
+    for name in ("one", "two"):
+        prefect.create_flow_run_from_deployment(deployment.id, name=name)
+
+    with Meddler(str(PREFECT_API_URL.value())) as meddler:
+        name_scheduled_runs(meddler)
+
+    assert [each.name for each in prefect.read_flow_runs() if each.name in {"one", "two"}] == []
+
+
+@pytest.mark.parametrize("deployment", ["sync-import/on-demand", RECONCILE])
+def test_a_run_whose_worker_was_killed_before_it_began_leaves_its_place_to_the_next(
+    prefect: SyncPrefectClient, leave: Leave, monkeypatch: pytest.MonkeyPatch, deployment: str
+) -> None:
+    left = leave(deployment, Pending(name="Submitting"))
+
+    reconcile()
+    assert _state(prefect, left) == StateType.PENDING, "it may still begin"
+    monkeypatch.setattr(reconcile_executions, "_LONGEST_SUBMISSION", timedelta(seconds=-2))
+    reconcile()
+
+    assert _state(prefect, left) == StateType.CRASHED
+    leave(deployment, Pending(), Running())
+
+
+def test_a_reconciling_run_that_was_killed_does_not_keep_all_others_from_reconciling(
+    prefect: SyncPrefectClient, leave: Leave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = leave(RECONCILE, Pending(), Running())
+
+    monkeypatch.setattr(reconcile_executions, "_LONGEST_START", timedelta(seconds=-2))
+    with run_lock(str(killed)):
+        reconcile()
+        assert _state(prefect, killed) == StateType.RUNNING, "its process lives"
+    reconcile()
+
+    assert _state(prefect, killed) == StateType.CRASHED
+    leave(RECONCILE, Pending(), Running())
+
+
+def test_a_run_that_has_just_begun_is_not_taken_for_dead_by_a_machine_whose_clock_is_ahead(
+    prefect: SyncPrefectClient, leave: Leave, sync_actions: CommandLine, tmp_path: Path
+) -> None:
+    beginning = leave("sync-import/on-demand", Pending(), Running())
+
+    with set_clock(tmp_path / "clock", "+1h") as clock:
+        reconciling = sync_actions.start("reconcile", **clock)
+        _, err = reconciling.communicate(timeout=LONGEST_SECONDS)
+
+    assert reconciling.returncode == 0, err
+    assert _state(prefect, beginning) == StateType.RUNNING
+
+
+def test_a_run_that_is_done_and_leaves_its_tables_in_prefect_is_not_taken_for_dead(
+    prefect: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, found = flows.artifacts.leave_summary, []
+
+    def leave_summary(executions: Sequence[SyncExecution]) -> None:
+        found.append(reconcile())  # as another run does that begins just then
+        real(executions)
+
+    monkeypatch.setattr(flows.run_steps, "leave_summary", leave_summary)
+    with serve_sandbox(build_world(clients=8)) as sandbox:
+        for name, value in {**sandbox.environment, **FAST}.items():
+            monkeypatch.setenv(name, value)
+        state = sync_import(from_step=ImportStep.notion_external_id, return_state=True)
+
+    assert found == [Reconciliation()]
+    assert state.message == "1 of 1 executions completed"
+
+
+def test_a_run_that_ends_while_another_one_reconciles_keeps_its_state(
+    prefect: SyncPrefectClient, leave: Leave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending = leave("sync-import/on-demand", Pending(), Running())
+    monkeypatch.setattr(reconcile_executions, "_LONGEST_START", timedelta(seconds=-2))
+
+    def run_is_alive(run_id: str) -> bool:
+        alive = tracking.reconcile.run_is_alive(run_id)
+        prefect.set_flow_run_state(ending, Completed())
+        return alive
+
+    monkeypatch.setattr(reconcile_executions, "run_is_alive", run_is_alive)
+    found = reconcile()
+
+    assert str(ending) not in found.crashed_in_prefect
+    assert _state(prefect, ending) == StateType.COMPLETED

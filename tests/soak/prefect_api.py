@@ -1,0 +1,65 @@
+"""Prefect's REST API, as far as the soak asks it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+PASSWORD = "soak:no-secret"  # of a server on loopback that lives for minutes
+_PAGE = 200
+
+
+@dataclass
+class PrefectApi:
+    """Prefect's REST API, as far as the soak asks it."""
+
+    url: str
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        user, _, password = PASSWORD.partition(":")
+        self.client = httpx.Client(base_url=self.url, auth=(user, password), timeout=10, verify=False, trust_env=False)
+
+    def is_up(self) -> bool:
+        """Whether it answers."""
+        try:
+            return self.client.get("/health").is_success
+        except httpx.TransportError:
+            return False
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON of its answer.
+
+        Raises:
+            httpx.HTTPError: it does not answer, or refuses.
+        """
+        answer = self.client.request(method, path, json=body).raise_for_status()
+        return answer.json() if answer.content else None
+
+    def delete_waiting(self) -> None:
+        """Delete every run that has not begun and waits for its time or its turn."""
+        for run in self.flow_runs(state={"type": {"any_": ["SCHEDULED"]}}):
+            self.client.delete(f"/flow_runs/{run['id']}")
+
+    def flow_runs(self, **which: Any) -> list[dict[str, Any]]:
+        """Every flow run that fits a filter, oldest first, each with its `flow_name`."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.ask(
+                "POST",
+                "/flow_runs/filter",
+                {"flow_runs": which, "sort": "EXPECTED_START_TIME_ASC", "limit": _PAGE, "offset": len(found)},
+            )
+            found += page
+            if len(page) < _PAGE:
+                break
+        names = {flow["id"]: flow["name"] for flow in self.ask("POST", "/flows/filter", {})}
+        return [{**run, "flow_name": names[run["flow_id"]]} for run in found]
+
+    def set_schedule(self, deployment: str, parameters: Mapping[str, Any] | None) -> None:
+        """Let a deployment's schedule go on with these parameters from now on; None: stop it."""
+        known = self.ask("GET", f"/deployments/name/{deployment}")
+        (schedule,) = known["schedules"]
+        change = {"active": parameters is not None, "parameters": dict(parameters or {})}
+        self.ask("PATCH", f"/deployments/{known['id']}/schedules/{schedule['id']}", change)
