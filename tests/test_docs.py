@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from steps.engine.decision_table import ANY, CANCELED, LIVE, TABLE
+
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
 FRONT_DOOR = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -72,6 +74,16 @@ def test_every_file_that_a_document_names_exists(document: Path) -> None:
     named = re.findall(r"`((?:flows|steps|tracking|tests|docs)/[\w./-]+)`", document.read_text(encoding="utf-8"))
 
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_rules_have_the_rows_of_the_decision_table_that_the_program_works_with() -> None:
+    """Number, contracts and notification of each row; what its condition means is what the tests of the engine say."""
+    rules = (ROOT / "docs/accrual-rules.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([\w, ]+) \| (.+)$", rules, re.MULTILINE)
+    contracts = {"any": ANY, "ACTIVE, CLOSED": LIVE, "CANCELED": CANCELED}
+
+    told = [(int(number), contracts[which], re.findall(r"notify `(\w+)`", text)) for number, which, text in rows]
+    assert told == [(each.number, each.contracts, [each.notice.type] if each.notice else []) for each in TABLE]
 
 
 def test_the_readme_is_short() -> None:
