@@ -38,7 +38,7 @@ test: lint types ## Check everything and run all tests, on SQLite and PostgreSQL
 test-fast: $(READY) ## The tests without servers and browsers, on SQLite: under a minute
 	$(BIN)/python -m pytest -n 2 -m "not prefect and not browser and not kill_matrix and not soak and not postgresql"
 
-kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing is lost (long), and update the README's table
+kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing is lost (long), and update docs/measurements.md
 	@$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml || failed=1; \
 	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml --write && exit $$failed
 
@@ -48,7 +48,7 @@ soak: $(READY) ## Run the whole program for 20 minutes while everything around i
 soak-short: $(READY) ## The same for a minute and a half, with few kinds of disturbances
 	@$(BIN)/python -m pytest -m soak tests/soak
 
-bench: $(READY) ## Measure accruals, tracking and the history on SQLite and PostgreSQL (some minutes), and update the README
+bench: $(READY) ## Measure accruals, tracking and the history on SQLite and PostgreSQL (some minutes), and update docs/measurements.md
 	$(BIN)/python -m tests.benchmarks.accruals --write
 	$(BIN)/python -m tests.benchmarks.tracking --write
 	$(BIN)/python -m tests.benchmarks.history --write

@@ -1,7 +1,7 @@
 """The order of the import, and nothing else: this file alone knows it.
 
 Services exist before contracts, invoices before the clients that the CRM is asked about, clients before their periods,
-periods before accruals; external ids come last for completeness (sync-management.md, Fixed Order).
+periods before accruals; external ids come last for completeness (docs/interfaces.md, The six steps).
 """
 
 from enum import StrEnum

@@ -1,7 +1,7 @@
 """What a person may ask for -> a range of months, and what a run is called.
 
 One rule set for command line, API, form and schedule. Explicit dates win over `period`, `period` over `year`, and the
-default year is for those who say nothing (sync-management.md, Options; interfaces.md, Command line and Prefect).
+default year is for those who say nothing (docs/interfaces.md, Months).
 """
 
 import re

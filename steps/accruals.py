@@ -1,4 +1,4 @@
-"""Step `accruals`: process contract accruals for the specified period: one month, one transaction (accruals.md).
+"""Step `accruals`: process contract accruals for one month, in one transaction (docs/accrual-rules.md).
 
 No vendor is asked. The month's import is looked at first (`engine/gate.py`); what happens to each contract is in
 `engine/`, from `engine/process.py` on.

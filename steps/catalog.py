@@ -1,4 +1,4 @@
-"""The six steps as data (interfaces.md, The six steps). The order of the import is in `flows/order.py`."""
+"""The six steps as data (docs/interfaces.md, The six steps). The order of the import is in `flows/order.py`."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Closing and reopening months (accruals.md, closed month): what blocks a close, the snapshot it keeps, its hash."""
+"""Closing and reopening months (docs/accrual-rules.md, Closing): what blocks a close, what it keeps, its hash."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -186,7 +186,7 @@ def _pending_errors(session: Session, candidate: Candidate) -> Iterator[Blocker]
 
 
 def _contract_totals(session: Session, candidate: Candidate) -> Iterator[Blocker]:
-    """Accrued + remaining = total for each contract (accruals.md, promise 1), and accrued is what its postings say."""
+    """Accrued + remaining = total, and accrued = its postings, for each contract (docs/accrual-rules.md, Promise 1)."""
     accrual, contract = col(ContractAccrual.id), col(ContractAccrual.contract_id)
     postings = sum_of_cents(AccruedPeriod.accrued_amount).label("cents")
     of_accrual = col(AccruedPeriod.contract_accrual_id)

@@ -1,8 +1,8 @@
 """Step `crm-clients`: 4Geeks students -> the external ids of the window's clients.
 
-Only the clients of the window are looked for; students who are nobody's client are not imported (interfaces.md, How
-records are matched). The student list is read once a run and matched here: the CRM cannot look up an exact email
-(vendors/fourgeeks.md).
+Only the clients of the window are looked for; students who are nobody's client are not imported (docs/vendors.md,
+Students). The student list is read once a run and matched here: the CRM cannot look up an exact email
+(docs/vendors.md, 4Geeks facts).
 """
 
 from collections.abc import Mapping

@@ -20,7 +20,7 @@ BUILDS_ON: Mapping[str, tuple[str, ...]] = {
     NOTION_EXTERNAL_ID.id: (SERVICES.id, INVOICES.id, CRM_CLIENTS.id, SERVICE_PERIODS.id),
     ACCRUALS.id: (SERVICES.id, INVOICES.id, CRM_CLIENTS.id, SERVICE_PERIODS.id, NOTION_EXTERNAL_ID.id),
 }
-"""Step id -> the import steps it builds on (sync-management.md, Fixed Order), in their order.
+"""Step id -> the import steps it builds on (docs/interfaces.md, The six steps), in their order.
 
 Within one month, where both are called by month. Accruals build on the accruals of earlier months besides.
 """

@@ -129,11 +129,11 @@ class RunTimeLimitError(SyncError):
 
 
 class BrokenImportError(SyncError):
-    """A month is not accrued, because its import is broken (accruals.md, Gate)."""
+    """A month is not accrued, because its import is broken (docs/accrual-rules.md, Gate)."""
 
 
 class AccrualError(SyncError):
-    """An accounting promise (accruals.md, Promises) would break."""
+    """An accounting promise (docs/accrual-rules.md, Promises) would break."""
 
 
 def is_transient(error: BaseException) -> bool:

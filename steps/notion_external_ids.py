@@ -1,7 +1,7 @@
 """Step `notion-external-id`: Notion pages -> the page id, educational status and its date of each client.
 
 The whole database is read (one request per hundred pages): that also solves letter case and several pages with one
-email, which a filter by email would not (vendors/notion.md, Request floor).
+email, which a filter by email would not (docs/vendors.md, Notion pages).
 """
 
 from collections.abc import Mapping

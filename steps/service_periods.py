@@ -1,6 +1,6 @@
 """Step `service-periods`: 4Geeks enrollments -> service periods of the contracts of the window's clients.
 
-The enrollment list alone has user, cohort and status (vendors/fourgeeks.md, Request floor); it is read once a run.
+The enrollment list alone has user, cohort and status (docs/vendors.md, 4Geeks facts); it is read once a run.
 """
 
 from collections import defaultdict
@@ -129,7 +129,7 @@ def _owned(session: Session, clients: Mapping[int, str], enrollments: Iterable[E
 
 
 def micro_enrollments(enrollments: Iterable[Enrollment]) -> frozenset[str]:
-    """The ids of the enrollments in micro cohorts, which are parts of a course (vendors/fourgeeks.md, last section).
+    """The ids of the enrollments in micro cohorts, which are parts of a course (docs/vendors.md, 4Geeks facts).
 
     The CRM enrolls a student of a macro cohort in each of its micro cohorts too. Such a row stays `ACTIVE` and has
     dates of its own, so the row of the macro cohort alone says what becomes of the course. A row is one of a micro

@@ -1,4 +1,4 @@
-"""Step `services`: Holded income accounts -> services (interfaces.md, How records are matched).
+"""Step `services`: Holded income accounts -> services (docs/vendors.md, Services).
 
 The vendor is read first, then everything is applied in one short transaction. An account that Holded deletes keeps its
 service: contracts still hang on it.
@@ -67,7 +67,7 @@ def apply_accounts(
 
     Raises:
         SuspiciousEmptyError: none of the known services is on the list. Single ones go away all the time (in one tenant
-            47 of 85, vendors/holded.md), so a loss of most alone is no fault here.
+            47 of 85, docs/vendors.md, Holded documents), so a loss of most alone is no fault here.
     """
     known = set(session.exec(select(Service.external_id)))
     listed = {account.id for account in listing.records} | {error.external_id for error in listing.rejected}

@@ -1,4 +1,4 @@
-"""Settings from the environment (interfaces.md, Environment): one small class a concern, read when a step opens.
+"""Settings from the environment (.env.example): one small class a concern, read when a step opens.
 
 Nothing is read at import. A secret is a `SecretStr`, and is registered with `tracking.redaction` as soon as it is read.
 """
@@ -112,7 +112,7 @@ class HoldedSettings(_Settings):
     api_key: SecretStr | None = None
     base_url: str = "https://api.holded.com/api/invoicing/v1"
     rate: float = Field(default=4.0, gt=0, le=1000)
-    """Requests a second. Holded publishes no quota; clients up to 10 a second were seen (vendors/holded.md)."""
+    """Requests a second. Holded publishes no quota; clients up to 10 a second were seen (docs/vendors.md, Holded)."""
 
 
 class FourgeeksSettings(_Settings):
@@ -164,7 +164,7 @@ class AccrualBasis(StrEnum):
 
 
 class BackendDialect(StrEnum):
-    """How the backend of `SYNC_BACKEND_URL` is called (interfaces.md, Environment)."""
+    """How the backend of `SYNC_BACKEND_URL` is called (docs/interfaces.md, Backend)."""
 
     STANDARD = "standard"
     DEVENGO = "devengo"

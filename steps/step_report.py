@@ -160,7 +160,7 @@ class StepReport:
         return [each for key, each in self._errors.items() if self.scope.concerns(*key) or key not in known]
 
     def as_result(self) -> dict[str, Any]:
-        """The step's answer (interfaces.md, last lines)."""
+        """The step's answer (docs/interfaces.md, Results)."""
         entity = self.step.entity
         return {
             f"{entity}_processed": self.processed,

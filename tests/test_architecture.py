@@ -19,7 +19,7 @@ FORBIDDEN = {
     "steps/vendors": ("prefect", "sqlmodel", "sqlalchemy", "tracking.database", "steps.sandbox", "steps.engine"),
     "steps/sandbox": ("prefect", "httpx", "steps.vendors", "steps.ledger", "steps.settings", "tracking"),
 }
-"""Folder -> what nothing in it imports (design.md, Three rooms; style study 2.3)."""
+"""Folder -> what nothing in it imports (docs/architecture.md)."""
 PREFECT_IN_STEPS_AND_TRACKING = {"steps/task.py", "tracking/hooks.py"}
 MOST_LINES = 600
 

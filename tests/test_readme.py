@@ -17,6 +17,7 @@ from tracking.settings import DatabaseSettings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+INTERFACES = (ROOT / "docs/interfaces.md").read_text(encoding="utf-8")
 ENVIRONMENT = (ROOT / ".env.example").read_text(encoding="utf-8")
 
 
@@ -42,7 +43,8 @@ def test_every_option_that_the_readme_uses_exists() -> None:
     known = {option for c in _with_subcommands(command) for p in c.params for option in p.opts}
     told = {
         option
-        for line in README.splitlines()
+        for text in (README, INTERFACES)
+        for line in text.splitlines()
         if "sync-actions" in line
         for option in re.findall(r"(?<![\w-])--[a-z-]+", line)
     }
@@ -69,7 +71,7 @@ def test_every_deployment_has_a_row() -> None:
     declared = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     names = {f"{d['entrypoint'].rpartition('.')[2].replace('_', '-')}/{d['name']}" for d in declared}
 
-    assert set(re.findall(r"^\| `([a-z-]+/[a-z0-9-]+)` \|", README, re.MULTILINE)) == names
+    assert set(re.findall(r"^\| `([a-z-]+/[a-z0-9-]+)` \|", INTERFACES, re.MULTILINE)) == names
 
 
 def test_every_make_target_of_the_readme_exists() -> None:

@@ -57,7 +57,7 @@ class ExactNumeric(TypeDecorator[Decimal]):
 
 
 def money() -> ExactNumeric:
-    """Cents, up to 999,999,999,999.99 (interfaces.md, Tables)."""
+    """Cents, up to 999,999,999,999.99 (docs/interfaces.md, Tables)."""
     return ExactNumeric(14, 2)
 
 
@@ -101,7 +101,7 @@ def utc_now() -> datetime:
 
 
 class ExecutionStatus(StrEnum):
-    """The four statuses of sync-management.md; a crashed or cancelled execution is `failed` with the reason."""
+    """The four statuses (docs/interfaces.md, Tables); a crashed or cancelled execution is `failed` with the reason."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -113,7 +113,7 @@ OPEN_STATUSES = (ExecutionStatus.PENDING, ExecutionStatus.RUNNING)
 
 
 def execution_name(step_name: str, window_start: date | None) -> str:
-    """The name of a task run: `services`, or `invoices 2024-03` (interfaces.md, Prefect)."""
+    """The name of a task run: `services`, or `invoices 2024-03` (docs/interfaces.md, Prefect)."""
     return f"{step_name} {window_start:%Y-%m}" if window_start else step_name
 
 

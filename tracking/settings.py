@@ -1,4 +1,4 @@
-"""Where the settings are and where the database is (interfaces.md, Environment)."""
+"""Where the settings are and where the database is (.env.example)."""
 
 import os
 from pathlib import Path

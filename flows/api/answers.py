@@ -1,4 +1,4 @@
-"""The shapes of the answers (sync-management.md, API Endpoints; interfaces.md, HTTP API)."""
+"""The shapes of the answers (docs/interfaces.md, HTTP API)."""
 
 from datetime import date, datetime
 from typing import Any
@@ -112,7 +112,7 @@ class Health(BaseModel):
 
 
 class StepOutcome(BaseModel):
-    """What came of a step (sync-management.md, Execute Sync Step).
+    """What came of a step (docs/interfaces.md, HTTP API).
 
     Over several months `executions` has one each, and the fields above sum them up: `status` is `failed` if any failed,
     `started_at` the first start, `completed_at` the last end, `execution_id` that of the first month, `result` the sum

@@ -1,4 +1,4 @@
-"""Steps: which there are, in which order, and run one (sync-management.md, API Endpoints)."""
+"""Steps: which there are, in which order, and run one (docs/interfaces.md, HTTP API)."""
 
 import json
 from hashlib import sha256

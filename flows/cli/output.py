@@ -243,7 +243,7 @@ def _show_overrides(console: Console, executions: Iterable[SyncExecution]) -> No
 
 
 def execution_json(execution: SyncExecution) -> dict[str, Any]:
-    """One execution as `--json` shows it (interfaces.md, Command line)."""
+    """One execution as `--json` shows it (docs/interfaces.md, Command line)."""
     times = {"started_at": execution.started_at, "completed_at": execution.completed_at}
     window = {"window_start": execution.window_start, "window_end": execution.window_end}
     return {

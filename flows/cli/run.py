@@ -72,7 +72,7 @@ OverrideOption = Annotated[
 
 
 class ExitStatus(IntEnum):
-    """What a shell is told (interfaces.md, Command line)."""
+    """What a shell is told (docs/interfaces.md, Command line)."""
 
     COMPLETED = 0
     FAILED = 1

@@ -1,4 +1,4 @@
-"""The conditions of the decision table, one function each, in the words of accruals.md.
+"""The conditions of the decision table, one function each, in the words of docs/accrual-rules.md, The decision.
 
 Each says the whole of its row's condition and no more; that the rows above did not fit is for the table to know.
 """

@@ -160,7 +160,7 @@ def rule_name(row: int) -> str:
 
 
 ACCRUED_WHOLE = tuple(map(rule_name, (13, 14, 15, 16, 17, 20, 21)))
-"""Rules that post all that remains of a contract without any enrollment (accruals.md, Gate)."""
+"""Rules that post all that remains of a contract without any enrollment (docs/accrual-rules.md, Gate)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class PeriodInputs:
     """The day from which the CRM had the enrollment; None: not known."""
 
     def was_known(self, day: date) -> bool:
-        """Whether the enrollment existed at the end of `day` (vendors/fourgeeks.md: no replay may see it before).
+        """Whether the enrollment existed at the end of `day` (docs/vendors.md, 4Geeks facts): no replay sees it before.
 
         One that was entered after its course was over is a record of the past: its creation says nothing.
         """

@@ -1,4 +1,4 @@
-"""The decision table of accruals.md as data: rows tried from the top, the first that fits decides."""
+"""The decision table of docs/accrual-rules.md as data: rows tried from the top, the first that fits decides."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -54,7 +54,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row of the table in accruals.md, The decision; rows above it are taken to have been tried."""
+    """A row of the table in docs/accrual-rules.md, The decision; rows above it are taken to have been tried."""
 
     number: int
     contracts: frozenset[ContractStatus]
@@ -368,7 +368,7 @@ _UNCLEAR = Notice(NotificationType.NOT_CONGRUENT_STATUS, unclear_page)
 _STILL_TAUGHT = Notice(NotificationType.NOT_CONGRUENT_STATUS, canceled_but_taught)
 _CANCELED_UNCLEAR = Notice(NotificationType.NOT_CONGRUENT_STATUS, canceled_and_unclear)
 
-# One row a line, to be read against accruals.md.
+# One row a line, to be read against docs/accrual-rules.md, The decision.
 TABLE: tuple[Rule, ...] = (
     Rule(1, ANY, "begins after the month", when.begins_later, Action.IGNORE),
     Rule(2, ANY, "the month has a posting", when.has_posting, Action.UNCHANGED),

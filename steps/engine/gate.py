@@ -1,4 +1,4 @@
-"""Nothing is posted on a broken import: a month's import is looked at before anything is posted (accruals.md, Gate).
+"""Nothing is posted on a broken import: it is looked at before anything is posted (docs/accrual-rules.md, Gate).
 
 The look that counts is the first thing in the ledger transaction of the month. Import steps write their records in
 ledger transactions too, and these take turns: what the look has seen is what is posted on. An import step that begins
@@ -123,7 +123,7 @@ class ImportFindings:
 
 
 def look_at_import(session: Session, window: MonthWindow, zone: ZoneInfo) -> ImportFindings:
-    """Sort the last execution of each import step of a month by the table of accruals.md, Gate.
+    """Sort the last execution of each import step of a month by the table of docs/accrual-rules.md, Gate.
 
     Args:
         session: The ledger transaction in which the month is posted.

@@ -186,7 +186,7 @@ def read_count(number: object, what: str) -> int:
 
 
 def read_status(text: str | None, known: Mapping[str, Status], what: str) -> Status:
-    """One of the statuses of accruals.md."""
+    """One of the statuses of docs/accrual-rules.md, Words."""
     status = known.get(text or "")
     if status is None:
         raise ValueError(f"{what} has the unknown status {text!r}")
@@ -390,7 +390,7 @@ class Loader:
     services: Services
 
     def load(self, chunk: Chunk) -> Iterator[LoadedContract | ContractFailureError]:
-        """Each contract of the chunk in its order, or why it cannot be read (accruals.md, promise 6)."""
+        """Each contract of the chunk in its order, or why it cannot be read (docs/accrual-rules.md, Promise 6)."""
         known = _Known(
             self._by_contract(_documents(chunk, DOCUMENT[self.amount.key])),
             self._by_contract(_periods(chunk)),

@@ -61,7 +61,7 @@ class MonthResult:
         self.failures.append(failure)
 
     def as_result(self) -> dict[str, Any]:
-        """The step's result, ready for JSON (accruals.md, Result of the step).
+        """The step's result, ready for JSON (docs/accrual-rules.md, Result).
 
         Lists are by contract id; notifications that are about no contract come first, their `contract_id` is null.
         """
@@ -159,7 +159,7 @@ class MonthRun:
         )
 
     def _decide(self, chunk: Chunk) -> Iterator[Decided]:
-        """One that cannot be processed stops no other (accruals.md, promise 6)."""
+        """One that cannot be processed stops no other (docs/accrual-rules.md, Promise 6)."""
         for loaded in self.loader.load(chunk):
             try:
                 if isinstance(loaded, ContractFailureError):

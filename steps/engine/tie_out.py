@@ -1,4 +1,4 @@
-"""Checks that a month adds up before it is committed (accruals.md, promise 1)."""
+"""Checks that a month adds up before it is committed (docs/accrual-rules.md, Promise 1)."""
 
 from collections import defaultdict
 from collections.abc import Collection

@@ -1,1 +1,1 @@
-"""The ledger: its tables by noun, and the rules of what belongs to what (interfaces.md, How records are matched)."""
+"""The ledger: its tables by noun, and the rules of what belongs to what (docs/vendors.md, How records are matched)."""

@@ -102,5 +102,5 @@ class ClosingEvent(SQLModel, table=True):
 
 
 def last_closed_month(session: Session) -> date | None:
-    """The last month that a person closed; it is closed with all before it (accruals.md, Words)."""
+    """The last month that a person closed; it is closed with all before it (docs/accrual-rules.md, Words)."""
     return session.scalar(select(func.max(col(ClosedMonth.month))))

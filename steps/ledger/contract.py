@@ -18,7 +18,7 @@ from tracking.models import money
 
 
 class ContractStatus(StrEnum):
-    """`ACTIVE` until the accruals close or cancel it (accruals.md, The decision)."""
+    """`ACTIVE` until the accruals close or cancel it (docs/accrual-rules.md, The decision)."""
 
     ACTIVE = "ACTIVE"
     CANCELED = "CANCELED"
@@ -98,7 +98,8 @@ def _close_contracts(session: Session, contracts: Sequence[Row]) -> list[RecordR
     """Cancel contracts without documents: there is nothing left to accrue.
 
     What was accrued stays, and makes `remaining_amount_to_accrue` negative: the next month that is accrued posts it
-    back (accruals.md, row 5). The accruals then do not touch the contract again, until it has a document (row 6).
+    back (docs/accrual-rules.md, The decision: row 5). The accruals then do not touch the contract again, until it has a
+    document (row 6).
     """
     ids = [contract["id"] for contract in contracts]
     states = {row["contract_id"]: row for row in select_in(session, _STATE, ContractAccrual.contract_id, ids)}
@@ -129,7 +130,7 @@ def _reopen_contracts(session: Session, contract_ids: Iterable[int]) -> None:
     """Make contracts that have a document again as if they had never been without.
 
     Those that the accruals never decided about, that is: `COMPLETED` without a month is what `_close_contracts` leaves.
-    The others are reopened by the accruals (accruals.md, row 6).
+    The others are reopened by the accruals (docs/accrual-rules.md, The decision: row 6).
     """
     closed_here = col(ContractAccrual.last_month).is_(None), ContractAccrual.accrual_status == AccrualStatus.COMPLETED
     states = select_in(session, (ContractAccrual.contract_id,), ContractAccrual.contract_id, contract_ids, *closed_here)

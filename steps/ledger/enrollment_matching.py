@@ -218,8 +218,8 @@ def _created_on(seat: Seat, stored: Row | None) -> date | None:
 def _status_change_date(seat: Seat, status: PeriodStatus, stored: Row | None) -> date | None:
     """The day of the last update when the present status was first seen; later saves do not move it.
 
-    The CRM keeps no date of its own (vendors/fourgeeks.md). An enrollment that is over and `ENDED` when it is first
-    seen ended with its cohort, if it was saved later than that.
+    The CRM keeps no date of its own (docs/vendors.md, 4Geeks facts). An enrollment that is over and `ENDED` when it is
+    first seen ended with its cohort, if it was saved later than that.
     """
     if stored is not None and stored["status"] == status:
         known: date | None = stored["status_change_date"]
@@ -293,7 +293,7 @@ def write_reassigned(
     """Move and void periods. Returns what a person must know: void ones on which something is accrued already.
 
     Postings stay as they are. Those of a period that moved, or whose contract has no document, need no word: the
-    accruals take back what a contract without documents accrued (accruals.md, row 5).
+    accruals take back what a contract without documents accrued (docs/accrual-rules.md, The decision: row 5).
     """
     ids = {key: int(row["id"]) for key, row in contracts.periods.items()}
     set_by_id(session, ServicePeriod, "contract_id", {ids[key]: new[0] for key, new in reassigned.moved.items()})

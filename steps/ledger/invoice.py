@@ -46,7 +46,7 @@ class Invoice(SQLModel, table=True):
     currency: str
     """Upper case, such as `EUR`."""
     status: str
-    """The vendor's own, raw: its meaning is disputed (vendors/holded.md)."""
+    """The vendor's own, raw: its meaning is disputed (docs/vendors.md, Holded)."""
     voided_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """Since when the vendor no longer lists it; a void document counts nowhere."""
     original_data: dict[str, Any] = Field(sa_column=Column(EncryptedJson, nullable=False))

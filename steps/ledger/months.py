@@ -1,4 +1,4 @@
-"""Months and windows of months. A window's end is exclusive (sync-management.md, Date Range Processing)."""
+"""Months and windows of months. A window's end is exclusive (docs/interfaces.md, Months)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From Notion pages to clients: one page a client, by exact email (interfaces.md, Notion page)."""
+"""From Notion pages to clients: one page a client, by exact email (docs/vendors.md, Notion pages of clients)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

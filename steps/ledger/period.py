@@ -32,7 +32,7 @@ def educational_status_date(status: str | None, *, dropped_on: date | None, cert
 
 
 class PeriodStatus(StrEnum):
-    """What the accruals know of an enrollment (accruals.md, Words)."""
+    """What the accruals know of an enrollment (docs/accrual-rules.md, Words)."""
 
     ACTIVE = "ACTIVE"
     POSTPONED = "POSTPONED"
@@ -88,7 +88,7 @@ _TYPE_OF_SLUG_PARTS = (
 
 
 def period_status(educational_status: str | None) -> PeriodStatus | None:
-    """The period status of a 4Geeks `educational_status`; None for one that accruals.md does not know."""
+    """The period status of a 4Geeks `educational_status`; None: it is not known (docs/vendors.md, Enrollments)."""
     return _STATUS_OF_EDUCATIONAL_STATUS.get((educational_status or "").strip().upper())
 
 

@@ -1,4 +1,4 @@
-"""Services: Holded income accounts that stand for a course (interfaces.md, How records are matched)."""
+"""Services: Holded income accounts that stand for a course (docs/vendors.md, Services)."""
 
 import re
 from collections.abc import Sequence

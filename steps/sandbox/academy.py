@@ -322,7 +322,7 @@ def _enrollment(client: Client, seat: Seat, cohort: Cohort, begins: date, positi
 
 
 def _in_micro_cohorts(client: Client, seats: list[Enrollment]) -> list[Enrollment]:
-    """What the CRM adds by itself for macro cohorts (vendors/fourgeeks.md, Seen on a real server).
+    """What the CRM adds by itself for macro cohorts (docs/vendors.md, 4Geeks facts).
 
     The rows are `ACTIVE` for good, whatever becomes of the macro cohort's. Those of every fourth client do not name
     the macro cohort: only its list of micro cohorts says what they are.

@@ -83,7 +83,7 @@ class Modes:
     """Set between requests; the defaults are the usual behaviour."""
 
     holded_page_size: int | Literal["page ignored"] = 500
-    """Of contacts, accounts and services: 500, 50, or every page is the whole list (vendors/holded.md, Pagination)."""
+    """Of contacts, accounts and services: 500, 50, or every page is the whole list (docs/vendors.md, Holded pages)."""
     holded_documents_per_page: int = 500
     """Fewer: a server that caps the pages of documents at another size."""
     holded_unknown_status: int = 404

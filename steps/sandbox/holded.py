@@ -1,4 +1,4 @@
-"""Holded's Invoicing API v1 as vendors/holded.md describes it."""
+"""Holded's Invoicing API v1 (docs/vendors.md, Holded)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

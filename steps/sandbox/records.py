@@ -27,17 +27,17 @@ def local_day(at: datetime) -> date:
 
 @lru_cache(maxsize=4096)
 def midnight(day: date) -> int:
-    """Unix seconds of the day's start in Madrid, as Holded writes a date (vendors/holded.md, Time)."""
+    """Unix seconds of the day's start in Madrid, as Holded writes a date (docs/vendors.md, Holded time)."""
     return int(datetime.combine(day, time(), MADRID).timestamp())
 
 
 def crm_time(at: datetime) -> str:
-    """ISO-8601 with `Z`; microseconds only when they are not zero (vendors/fourgeeks.md, Base)."""
+    """ISO-8601 with `Z`; microseconds only when they are not zero (docs/vendors.md, 4Geeks)."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def notion_time(at: datetime, suffix: str = "Z") -> str:
-    """Rounded down to the minute, always `.000` (vendors/notion.md, Filters)."""
+    """Rounded down to the minute, always `.000` (docs/vendors.md, Notion pages)."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M}:00.000{suffix}"
 
 

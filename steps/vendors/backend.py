@@ -1,4 +1,4 @@
-"""A backend that does the work instead (`SYNC_BACKEND_URL`), in either dialect of interfaces.md."""
+"""A backend that does the work instead (`SYNC_BACKEND_URL`), in either dialect (docs/interfaces.md, Backend)."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ _DEEPEST_ANSWER = 50
 _FAILED = frozenset({"failed", "error"})
 _FIRST_ERROR_STATUS = 400
 _DEVENGO_PATHS = {NOTION_EXTERNAL_ID.id: "/api/integrations/notion/sync-page-ids-from-clients"}
-"""Where it differs from the table of interfaces.md."""
+"""Where it differs from the table of docs/interfaces.md, The six steps."""
 _DEVENGO_WITHOUT_MONTHS = frozenset({CRM_CLIENTS.id, SERVICE_PERIODS.id})
 
 

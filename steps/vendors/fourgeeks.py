@@ -1,4 +1,4 @@
-"""The 4Geeks CRM: login, students, enrollments (vendors/fourgeeks.md)."""
+"""The 4Geeks CRM: login, students, enrollments (docs/vendors.md, 4Geeks)."""
 
 import threading
 import time
@@ -112,7 +112,7 @@ def parse_enrollment(row: dict[str, Any]) -> Enrollment:
 
 
 def _ids_of(row: dict[str, Any], name: str) -> frozenset[str]:
-    """A list of ids, which comes as whole numbers in one endpoint and as objects in another (vendors/fourgeeks.md).
+    """A list of ids, whole numbers in one endpoint and objects in another (docs/vendors.md, 4Geeks facts).
 
     Raises:
         FieldError: it is something else.
@@ -231,7 +231,7 @@ def _log_in(account: Account) -> tuple[str, datetime | None]:
 
 
 def explain(answer: Answer) -> VendorError | None:
-    """Answers whose status alone says too little, or would give wrong advice (vendors/fourgeeks.md, last section)."""
+    """Answers whose status alone says too little, or would give wrong advice (docs/vendors.md, 4Geeks errors)."""
     status, reason = answer.status, answer.reason()
     if status == httpx.codes.NOT_FOUND and answer.is_page():
         return VendorNotFoundError(VENDOR, answer.request, f"404 ({reason}); {_NO_SUCH_PATH}", status=status)

@@ -1,4 +1,4 @@
-"""Holded: income accounts, contacts, invoices and credit notes (vendors/holded.md)."""
+"""Holded: income accounts, contacts, invoices and credit notes (docs/vendors.md, Holded)."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -157,7 +157,7 @@ def _currency(row: dict[str, Any]) -> str:
 
 
 def _status(row: dict[str, Any]) -> str:
-    """Raw, 0 included: the meaning of the numbers is disputed (vendors/holded.md, Status)."""
+    """Raw, 0 included: the meaning of the numbers is disputed (docs/vendors.md, Holded documents)."""
     return "0" if row.get("status") == 0 and row.get("status") is not False else code(row, "status")
 
 
@@ -232,7 +232,7 @@ __all__ = ["Contact", "Document", "DocumentPages", "HoldedConnector", "IncomeAcc
 VENDOR = "holded"
 PAGE_SIZE = 500
 """Documents asked for per answer. A server may cap pages at fewer, so only an empty page is the end
-(vendors/holded.md, Pagination)."""
+(docs/vendors.md, Holded pages)."""
 _CHECK_KEY = "check HOLDED_API_KEY"
 _ADVICE = {
     400: "check the request and HOLDED_BASE_URL",
@@ -300,7 +300,7 @@ class HoldedConnector(Connector):
         """One document type over a range of months, in one wide read.
 
         Both ends are sent, for with only one the answer is a silent empty list; local 00:00:00 of the first and
-        23:59:59 of the last day are right whether the end is inclusive or not (vendors/holded.md, Time).
+        23:59:59 of the last day are right whether the end is inclusive or not (docs/vendors.md, Holded time).
         """
         query: dict[str, str | int] = {
             "starttmp": _timestamp(datetime.combine(window.start, time.min, self._zone)),
@@ -392,7 +392,7 @@ def _timestamp(moment: datetime) -> int:
 
 
 def _explain(answer: Answer) -> VendorError | None:
-    """A wrong key is a 400 when it is a token of API v2 (vendors/holded.md, Errors)."""
+    """A wrong key is a 400 when it is a token of API v2 (docs/vendors.md, Holded errors)."""
     reason = answer.reason()
     if "invalid key" in reason.lower():
         return VendorAuthError(

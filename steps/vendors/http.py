@@ -182,7 +182,7 @@ class RetryPolicy:
     longest_wait: float = 8.0
     jitter: float = 0.5
     longest_retry_after: float = 120.0
-    """Notion's waits of 40-49 s were seen, and its workspace limit may exceed a minute (vendors/notion.md)."""
+    """Notion's waits of 40-49 s were seen, and a workspace's may exceed a minute (docs/vendors.md, Notion errors)."""
     total: float = 600.0
     """No new attempt begins later than this after the first."""
 

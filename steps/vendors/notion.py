@@ -1,4 +1,4 @@
-"""Notion: the pages of the students' database (vendors/notion.md)."""
+"""Notion: the pages of the students' database (docs/vendors.md, Notion)."""
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace

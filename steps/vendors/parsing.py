@@ -161,7 +161,7 @@ TRANSIENT = frozenset({408, 429, 500, 502, 503, 504, 529})
 """Statuses that a later try may change, whatever the vendor."""
 _LONGEST_SNIPPET = 200
 _REASONS = ("info", "detail", "message", "error", "title", "non_field_errors", "error_details")
-"""Keys under which one backend or another says why, best first (vendors/*.md, Errors; RFC 9457)."""
+"""Keys under which one backend or another says why, best first (docs/vendors.md; RFC 9457)."""
 
 
 class CutShortError(VendorPayloadError):
@@ -185,7 +185,7 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     def json(self, parse_float: Callable[[str], Json] = Decimal) -> Json:
-        """The body as JSON, whatever `Content-Type` says (vendors/holded.md: text/html with a valid JSON body).
+        """The body as JSON, whatever `Content-Type` says (docs/vendors.md, Holded errors: JSON labelled text/html).
 
         Raises:
             CutShortError: it begins as JSON, or is empty.
@@ -295,7 +295,7 @@ LONGEST_IDENTIFIER = 200
 
 
 def is_empty(value: Json) -> bool:
-    """Null, "", 0, [] and {}: all of them mean "nothing" in Holded's answers (vendors/holded.md, contacts)."""
+    """Null, "", 0, [] and {}: all of them mean "nothing" in Holded's answers (docs/vendors.md, Holded documents)."""
     return value is None or (not isinstance(value, bool) and value in (0, "", [], {}))
 
 
@@ -408,7 +408,7 @@ def amount(row: dict[str, Any], name: str, *, optional: bool = False) -> Decimal
 
 
 def unix_day(row: dict[str, Any], name: str, zone: ZoneInfo) -> date:
-    """The day of a local midnight given in Unix seconds (vendors/holded.md, Time).
+    """The day of a local midnight given in Unix seconds (docs/vendors.md, Holded time).
 
     Raises:
         FieldError: no whole number of seconds, or a year that cannot be.

@@ -15,16 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, text
 
 from tests.benchmarks.invented_ledger import Begun, fill_ledger
-from tests.benchmarks.readme_block import replace_block
+from tests.benchmarks.measurements import MEASUREMENTS, ROOT, replace_block
 from tracking.database import dispose_engines, parse_database_url
 
-README = Path(__file__).parents[2] / "README.md"
 SIZES = (1_000, 10_000, 100_000)
 MARCH = date(2024, 3, 1)
 BEFORE_MARCH = Begun(0, 55)
@@ -53,7 +51,7 @@ def measure_case(database: str, contracts: int, begun: Begun, months: tuple[date
     fill_ledger(contracts, begun)
     dispose_engines()
     command = [sys.executable, "-m", "tests.benchmarks.measure", *(month.isoformat() for month in months)]
-    answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=README.parent).stdout)
+    answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
     span = "one month" if months[0] == months[1] else "a whole year"
     return Measured(database, f"{span} of {contracts:,} contracts", **answer)
 
@@ -120,9 +118,9 @@ def postgresql_server() -> Iterator[Any]:
 
 
 def main() -> None:
-    """Measure, print, and with `--write` keep the table in the README."""
+    """Measure, print, and with `--write` keep the table in docs/measurements.md."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--write", action="store_true", help="replace the table in README.md")
+    options.add_argument("--write", action="store_true", help="replace the table in docs/measurements.md")
     options.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="contracts a ledger has, ascending")
     asked = options.parse_args()
     measured = []
@@ -133,7 +131,7 @@ def main() -> None:
     table = as_markdown(measured)
     sys.stdout.write(f"{table}\n")
     if asked.write:
-        replace_block(README, "bench:accruals", table)
+        replace_block(MEASUREMENTS, "bench:accruals", table)
 
 
 if __name__ == "__main__":

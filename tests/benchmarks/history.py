@@ -24,11 +24,11 @@ from flows.order import IMPORT_ORDER
 from flows.prefect_server import temporary_server
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
-from tests.benchmarks.accruals import README, postgresql_server, sqlite_file
+from tests.benchmarks.accruals import postgresql_server, sqlite_file
 from tests.benchmarks.long_history import fill_history
+from tests.benchmarks.measurements import MEASUREMENTS, replace_block
 from tests.benchmarks.questions import PATH, as_query, questions
 from tests.benchmarks.readers import Crowd, Heard, reading
-from tests.benchmarks.readme_block import replace_block
 from tests.fast_vendors import FAST
 from tests.flows.page.server import TOKEN, PageServer, serve_page
 from tracking.history import find_executions
@@ -119,9 +119,9 @@ def _row_beside_readers(of: Measured) -> str:
 
 
 def main() -> None:
-    """Measure, print, and with `--write` keep the tables in the README; status 1 if a reader got an error."""
+    """Measure, print, and with `--write` keep the tables in docs/measurements.md; status 1 if a reader got an error."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--write", action="store_true", help="replace the tables in README.md")
+    options.add_argument("--write", action="store_true", help="replace the tables in docs/measurements.md")
     options.add_argument("--executions", type=int, default=EXECUTIONS, help="how long the history is")
     asked = options.parse_args()
     measured = []
@@ -132,7 +132,7 @@ def main() -> None:
     tables = as_markdown(measured)
     sys.stdout.write(f"{tables}\n")
     if asked.write:
-        replace_block(README, "bench:history", tables)
+        replace_block(MEASUREMENTS, "bench:history", tables)
     if errors := sum((each.heard.errors for each in measured), start=Counter[str]()):
         sys.stderr.write(f"readers got errors: {errors}\n")
         sys.exit(1)

@@ -12,8 +12,8 @@ import tempfile
 from dataclasses import dataclass
 
 from flows.prefect_server import temporary_server
-from tests.benchmarks.accruals import README, postgresql_server, sqlite_file
-from tests.benchmarks.readme_block import replace_block
+from tests.benchmarks.accruals import postgresql_server, sqlite_file
+from tests.benchmarks.measurements import MEASUREMENTS, ROOT, replace_block
 
 TURNS = 60
 
@@ -36,9 +36,7 @@ def measure_case(database: str, api_url: str, turns: int) -> Cost:
     """Measure the database of `SYNC_DATABASE_URL`, in a process of its own."""
     command = [sys.executable, "-m", "tests.benchmarks.tracked_tasks", str(turns)]
     quiet = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_API_URL": api_url}
-    done = subprocess.run(
-        command, check=True, capture_output=True, text=True, cwd=README.parent, env={**os.environ, **quiet}
-    )
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **quiet})
     return Cost(database, **json.loads(done.stdout))
 
 
@@ -50,9 +48,9 @@ def as_markdown(costs: list[Cost]) -> str:
 
 
 def main() -> None:
-    """Measure, print, and with `--write` keep the table in the README."""
+    """Measure, print, and with `--write` keep the table in docs/measurements.md."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--write", action="store_true", help="replace the table in README.md")
+    options.add_argument("--write", action="store_true", help="replace the table in docs/measurements.md")
     options.add_argument("--turns", type=int, default=TURNS, help="of ten tasks of each kind")
     asked = options.parse_args()
     costs = []
@@ -65,7 +63,7 @@ def main() -> None:
     table = as_markdown(costs)
     sys.stdout.write(f"{table}\n")
     if asked.write:
-        replace_block(README, "bench:tracking", table)
+        replace_block(MEASUREMENTS, "bench:tracking", table)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The deployments on a real Prefect server, run by a real worker (interfaces.md, Prefect)."""
+"""The deployments on a real Prefect server, run by a real worker (docs/interfaces.md, Prefect)."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The fixed order, from any step (sync-management.md, Execution Order; interfaces.md, The six steps)."""
+"""The fixed order, from any step (docs/interfaces.md, The six steps)."""
 
 import pytest
 

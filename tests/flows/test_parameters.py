@@ -1,4 +1,4 @@
-"""What may be asked for, and what is refused with which line (sync-management.md, Options)."""
+"""What may be asked for, and what is refused with which line (docs/interfaces.md, Command line)."""
 
 from datetime import UTC, date, datetime
 from itertools import pairwise

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.benchmarks.readme_block import replace_block
+from tests.benchmarks.measurements import MEASUREMENTS, replace_block
 from tests.kill_matrix.blow import Kind, Place
 
-README = Path(__file__).parents[2] / "README.md"
 BLOCK = "kill-matrix"
 _COLUMNS = (("sqlite", "command line"), ("postgresql", "command line"), ("sqlite", "worker"), ("postgresql", "worker"))
 
@@ -41,7 +40,7 @@ def as_markdown(tried: Counter[Point], survived: Counter[Point]) -> str:
     columns = [column for column in _COLUMNS if any(point[2:] == column for point in tried)]
     heads = [f"{'SQLite' if database == 'sqlite' else 'PostgreSQL'}, {how}" for database, how in columns]
     lines = [
-        f"{survived.total()} of {tried.total()} blows survived.",
+        f"{survived.total()} of {tried.total()} runs survived.",
         "",
         f"| what happened | where | {' | '.join(heads)} |",
         f"| --- | --- | {' | '.join('---:' for _ in columns)} |",
@@ -57,18 +56,18 @@ def as_markdown(tried: Counter[Point], survived: Counter[Point]) -> str:
 
 
 def main() -> None:
-    """Print the table, and with `--write` keep it in the README."""
+    """Print the table, and with `--write` keep it in docs/measurements.md."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("results", type=Path, nargs="+")
-    options.add_argument("--write", action="store_true", help="replace the table in README.md")
+    options.add_argument("--write", action="store_true", help="replace the table in docs/measurements.md")
     asked = options.parse_args()
     table = as_markdown(*read_results(asked.results))
     if (parts := len(asked.results)) > 1:
-        table += f"\n\nPut together from {parts} runs of parts of it, between which tests and program were mended; "
+        table += f"\n\nPut together from {parts} runs of parts of it, between which tests and program were repaired; "
         table += "each case counts as it ended last."
     sys.stdout.write(f"{table}\n")
     if asked.write:
-        replace_block(README, BLOCK, table)
+        replace_block(MEASUREMENTS, BLOCK, table)
 
 
 if __name__ == "__main__":

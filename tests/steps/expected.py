@@ -1,6 +1,6 @@
 """What the ledger must hold after a year was imported, worked out from the world itself.
 
-A second reading of interfaces.md, How records are matched: it imports nothing of the steps' own matching.
+A second reading of docs/vendors.md, How records are matched: it imports nothing of the steps' own matching.
 """
 
 import re

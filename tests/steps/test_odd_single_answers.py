@@ -24,7 +24,7 @@ BOB_FS, ANA_FS = (("bob@example.org", FULL_STACK.id), ("ana@example.org", FULL_S
 
 @pytest.fixture(autouse=True)
 def books(database: str, sandbox: SandboxServer) -> None:
-    """Ana is listed; Bob is a deleted contact, as a third of them are in one tenant (vendors/holded.md)."""
+    """Ana is listed; Bob is a deleted contact, as a third are in one tenant (docs/vendors.md, Holded documents)."""
     sandbox.world.accounts.append(FULL_STACK)
     sandbox.world.contacts.extend([contact(), contact("bob", listed=False)])
     sandbox.world.invoices.extend([invoice(1, date(2024, 3, 5)), bob_invoice(2)])

@@ -1,4 +1,4 @@
-"""Where settings are found, wherever a command, a worker or its runs are started (interfaces.md, Environment)."""
+"""Where settings are found, wherever a command, a worker or its runs are started (.env.example)."""
 
 import os
 from pathlib import Path

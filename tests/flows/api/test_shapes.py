@@ -1,4 +1,4 @@
-"""The shapes of sync-management.md and interfaces.md, to the letter."""
+"""The shapes of docs/interfaces.md, HTTP API, to the letter."""
 
 from typing import Any
 

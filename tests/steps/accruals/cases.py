@@ -13,7 +13,7 @@ from tests.steps.accruals.builders import contract, period
 
 @dataclass(frozen=True)
 class Course:
-    """Periods, and what a person reading accruals.md says of them in March 2024."""
+    """Periods, and what a person reading docs/accrual-rules.md says of them in March 2024."""
 
     name: str
     periods: tuple[PeriodInputs, ...]

@@ -1,4 +1,4 @@
-"""The sessions counted one day at a time, as accruals.md says it: slow, and written without the engine's code."""
+"""The sessions counted one day at a time, as docs/accrual-rules.md says: slow, without the engine's code."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""What was accrued whole for want of an enrollment is never silent once there is one (accruals.md, Gate)."""
+"""What was accrued whole for want of an enrollment is never silent once there is one (docs/accrual-rules.md, Gate)."""
 
 from dataclasses import replace
 from decimal import Decimal

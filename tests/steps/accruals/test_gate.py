@@ -1,4 +1,4 @@
-"""Nothing is posted on a broken import: each row of the table of accruals.md, Gate, on both databases."""
+"""Nothing is posted on a broken import: each row of the table of docs/accrual-rules.md, Gate, on both databases."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""A person may accrue a month that the gate refuses, with a reason that stays in the result (accruals.md, Gate)."""
+"""A person may accrue a month that the gate refuses, with a reason that is kept (docs/accrual-rules.md, Gate)."""
 
 from datetime import UTC, datetime
 

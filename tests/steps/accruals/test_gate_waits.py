@@ -1,4 +1,4 @@
-"""Accruals wait for an import of their month that is at work, and post on what it left (accruals.md, Gate)."""
+"""Accruals wait for an import of their month, and post on what it left (docs/accrual-rules.md, Gate)."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""An enrollment is seen from the day on which the CRM had it, live and in a replay (vendors/fourgeeks.md)."""
+"""An enrollment is seen from the day on which the CRM had it, live and in a replay (docs/vendors.md, 4Geeks facts)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Promises 1 to 4 of accruals.md, and that a whole life earns its total: random contracts, month after month."""
+"""Promises 1 to 4 of docs/accrual-rules.md, and that all months earn the total: random contracts, month after month."""
 
 from dataclasses import replace
 from datetime import date

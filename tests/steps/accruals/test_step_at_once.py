@@ -1,4 +1,4 @@
-"""Two processes at once post once, and one that is killed leaves nothing of its month (accruals.md, promise 2).
+"""Two processes at once post once, and a killed one leaves nothing of its month (docs/accrual-rules.md, Promise 2).
 
 The processes are real ones, started anew, as two workers or two machines would be.
 """

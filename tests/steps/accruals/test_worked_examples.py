@@ -1,4 +1,4 @@
-"""Every figure of the worked examples of accruals.md, and no other source for them."""
+"""Every figure of the worked examples of docs/accrual-rules.md, and no other source for them."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""The 4Geeks CRM's lists: paging by offset, slow pages, lists that move (vendors/fourgeeks.md)."""
+"""The 4Geeks CRM's lists: paging by offset, slow pages, lists that move (docs/vendors.md, 4Geeks pages)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The 4Geeks CRM's login: one token for the process, a new one when it is refused (vendors/fourgeeks.md)."""
+"""The 4Geeks CRM's login: one token for the process, a new one when it is refused (docs/vendors.md, 4Geeks login)."""
 
 from datetime import UTC, datetime, timedelta
 

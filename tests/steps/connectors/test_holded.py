@@ -1,4 +1,4 @@
-"""Holded's lists: paging, loop guards, soft failures, single records (vendors/holded.md)."""
+"""Holded's lists: paging, loop guards, soft failures, single records (docs/vendors.md, Holded pages)."""
 
 from collections.abc import Iterator
 from datetime import date

@@ -1,4 +1,4 @@
-"""Notion's query: cursors, its limits, databases of several sources, the trash (vendors/notion.md)."""
+"""Notion's query: cursors, its limits, databases of several sources, the trash (docs/vendors.md, Notion pages)."""
 
 from collections.abc import Iterator
 from typing import Any

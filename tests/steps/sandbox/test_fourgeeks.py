@@ -1,4 +1,4 @@
-"""The 4Geeks CRM against vendors/fourgeeks.md: pages, the lists and their traps."""
+"""The 4Geeks CRM against docs/vendors.md, 4Geeks: pages, the lists and their traps."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The 4Geeks CRM against vendors/fourgeeks.md: login, token, and the bodies of its errors."""
+"""The 4Geeks CRM against docs/vendors.md, 4Geeks: login, token, and the bodies of its errors."""
 
 from typing import Any
 

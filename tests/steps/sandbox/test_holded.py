@@ -1,4 +1,4 @@
-"""Holded's API against vendors/holded.md."""
+"""Holded's API against docs/vendors.md, Holded."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -67,7 +67,7 @@ def test_the_range_is_compared_with_the_dates_both_ends_included(sandbox: Sandbo
 
 
 def test_a_date_is_midnight_in_madrid(holded: httpx.Client) -> None:
-    """1735686000 is 2025-01-01 there, and the day before in UTC (vendors/holded.md)."""
+    """1735686000 is 2025-01-01 there, and the day before in UTC (docs/vendors.md, Holded time)."""
     assert midnight(date(2025, 1, 1)) == 1735686000
     rows = holded.get("/documents/invoice").json()
     assert {datetime.fromtimestamp(row["date"], MADRID).hour for row in rows} == {0}

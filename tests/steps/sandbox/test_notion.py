@@ -1,4 +1,4 @@
-"""Notion's API against vendors/notion.md: versions, errors, cursors, pages."""
+"""Notion's API against docs/vendors.md, Notion: versions, errors, cursors, pages."""
 
 from typing import Any
 

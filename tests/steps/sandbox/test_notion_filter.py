@@ -1,4 +1,4 @@
-"""Notion's filters against vendors/notion.md, Filters."""
+"""Notion's filters against docs/vendors.md, Notion pages."""
 
 from typing import Any
 

@@ -105,7 +105,7 @@ def test_a_status_is_active_the_day_before_it_changed_and_itself_on_the_day() ->
 
 
 def test_seats_and_pages_are_known_from_the_first_document_on() -> None:
-    """Otherwise a live import and a replay would see different periods (accruals.md, promise 4)."""
+    """Otherwise a live import and a replay would see different periods (docs/accrual-rules.md, Promise 4)."""
     world: World = build_world(clients=500)
     documents = world.invoices + world.credit_notes
     first = {contact.id: min(d.date for d in documents if d.contact_id == contact.id) for contact in world.contacts}

@@ -1,4 +1,4 @@
-"""The first schema: tracking, the ledger, and the accrual tables (interfaces.md, Tables)."""
+"""The first schema: tracking, the ledger, and the accrual tables (docs/interfaces.md, Tables)."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -23,7 +23,7 @@ def expected(inputs: ContractInputs, month: str = "2025-05") -> dict[str, str]:
 
 
 def course(**changes: object) -> ContractInputs:
-    """The worked example of accruals.md: 500.00, 12 May to 27 August 2025; May is done."""
+    """The worked example of docs/accrual-rules.md, The amount: 500.00, 12 May to 27 August 2025; May is done."""
     values: dict[str, object] = {
         "periods": (period("2025-05-12", "2025-08-27"),),
         "service": MONDAYS,

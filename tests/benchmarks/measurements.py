@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+MEASUREMENTS = ROOT / "docs" / "measurements.md"
+"""Where `make kill-matrix` and `make bench` write their tables."""
+
 
 def replace_block(file: Path, name: str, content: str) -> None:
     """Put `content` between `<!-- name -->` and `<!-- /name -->`.
