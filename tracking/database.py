@@ -6,7 +6,6 @@ when it writes; their transactions are short, because vendors are read before th
 """
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -93,7 +92,8 @@ _SERVER_KEEPALIVE = (
     "-c timezone=UTC -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 "
     "-c tcp_user_timeout=14000 -c client_connection_check_interval=2000"
 )
-_SCHEME = re.compile(r"[a-z][a-z0-9]{0,15}(\+[a-z0-9]{1,15})?")
+_OTHER_SCHEMES = frozenset({"mysql", "mariadb", "oracle", "mssql", "mongodb", "redis", "http", "https", "file"})
+"""What is named when it is given; anything else before :// may be a part of a password."""
 _EXPECTED_URL = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME is expected"
 _UNREADABLE = (
     f"cannot be read: {_EXPECTED_URL}, the port a number, and in user and password each @ : / ? # % and blank written "
@@ -114,7 +114,7 @@ def parse_database_url(text_url: str) -> URL:
     scheme = text_url.partition("://")[0]
     backend = scheme.partition("+")[0]
     if backend not in {"sqlite", "postgresql", "postgres"}:
-        given = f"begins with {scheme}://" if _SCHEME.fullmatch(scheme) and f"{scheme}://" in text_url else "is no URL"
+        given = f"begins with {scheme}://" if backend in _OTHER_SCHEMES else "is no URL of a database"
         raise DatabaseUnusableError(f"SYNC_DATABASE_URL {given}; {_EXPECTED_URL}")
     if backend == "sqlite":
         if not text_url.removeprefix(f"{scheme}://").startswith(("/", "?")) and text_url != f"{scheme}://":
@@ -237,8 +237,8 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        # A path that looks like user:password@host is a PostgreSQL URL with the wrong scheme: not to be shown.
-        named = "its folder" if "@" in str(folder) else f"its folder {folder}"
+        # A path that looks like user:password(@host) is a PostgreSQL URL with the wrong scheme: not to be shown.
+        named = "its folder" if set("@:") & set(str(folder)) else f"its folder {folder}"
         raise DatabaseUnusableError(
             f"SYNC_DATABASE_URL: {named} cannot be made ({error.strerror}); name a file in a folder that can be written"
         ) from None

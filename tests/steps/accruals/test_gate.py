@@ -18,6 +18,7 @@ from tests.steps.accruals.recorded_imports import (
     planned,
 )
 from tracking.database import get_engine
+from tracking.history import find_execution
 from tracking.models import ExecutionStatus
 from tracking.recorder import end_open_executions
 
@@ -155,8 +156,9 @@ def test_notifications_of_the_month_come_before_those_of_contracts(database: str
 
 
 def test_a_run_that_was_interrupted_before_its_import_step_began_is_a_failed_import(ledger: None) -> None:
-    planned(SERVICE_PERIODS.id)
-    end_open_executions("the import", "never finished: the run was cancelled from Prefect")
+    interrupted = find_execution(planned(SERVICE_PERIODS.id))
+    assert interrupted is not None
+    end_open_executions(str(interrupted.flow_run_id), "never finished: the run was cancelled from Prefect")
 
     with pytest.raises(BrokenImportError, match=r"service-periods 2024-03 failed .* cancelled from Prefect"):
         accrue("2024-03")
