@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flows.cancellation import CancellationWatch
 from flows.cells import Cell
 from flows.reasons import told_by_reason
-from flows.reconcile_executions import locked_run, log_settings, reconcile, this_run
+from flows.reconcile_executions import await_database, locked_run, log_settings, reconcile, this_run
 from flows.summary import ProgressBar, leave_summary
 from flows.vendor_limits import TimeLimit, limits_before_requests
 from steps.accruals.gate import Override
@@ -66,6 +66,7 @@ def run_cells(cells: Sequence[Cell], span: MonthWindow | None, manner: Manner) -
     log_settings()
     settings: SyncSettings = SyncSettings.load()
     limit = TimeLimit.from_now(settings.run_hours)
+    await_database()
     reconcile(besides=flow_run_id)
     watch = CancellationWatch(flow_run_id)
     with locked_run() as lock:
