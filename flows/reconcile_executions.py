@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Any
 
-from prefect import flow
+from prefect import flow, runtime
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -38,7 +38,7 @@ from flows.artifacts import best_effort
 from flows.run_names import name_of_this_run, name_scheduled_runs
 from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
-from tracking.locks import RunLock, run_lock
+from tracking.locks import RunLock, run_lock, wait_for_database
 from tracking.reconcile import EndedExecution, end_dead_executions, run_is_alive
 from tracking.settings import describe_settings_file
 
@@ -74,6 +74,7 @@ class Reconciliation:
 def reconcile_executions() -> State[None]:
     """End the executions that a dead run left open, here and in Prefect."""
     log_settings()
+    await_database()
     with locked_run():
         found = reconcile(besides=str(this_run().id))
         with get_client(sync_client=True) as client:
@@ -118,6 +119,16 @@ def _unended_runs(client: SyncPrefectClient) -> list[FlowRun]:
 def log_settings() -> None:
     """Say in the flow run's log which database and which settings file it uses: a worker may have others than you."""
     get_run_logger().info("uses %s and %s", describe_database(), describe_settings_file())
+
+
+def await_database() -> None:
+    """Wait for a database that is away, in the run of a deployment; who calls a command is told at once instead.
+
+    Raises:
+        DatabaseUnusableError: it was away for too long.
+    """
+    if runtime.deployment.id:
+        wait_for_database(get_run_logger().warning)
 
 
 @contextmanager

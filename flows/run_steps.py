@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flows.artifacts import ProgressBar, leave_summary
 from flows.plan import StepRun
-from flows.reconcile_executions import locked_run, log_settings, reconcile, this_run
+from flows.reconcile_executions import await_database, locked_run, log_settings, reconcile, this_run
 from steps.engine.gate import Override
 from steps.errors import RunTimeLimitError
 from steps.ledger.months import MonthWindow
@@ -189,6 +189,7 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
     log_settings()
     settings: SyncSettings = SyncSettings.load()
     limit = TimeLimit.from_now(settings.run_hours)
+    await_database()
     reconcile(besides=flow_run_id)
     watch = CancellationWatch(flow_run_id)
     with locked_run() as lock:

@@ -12,6 +12,7 @@ each ledger transaction does (`tracking/recorder.py`, `record_result`).
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Protocol
@@ -19,6 +20,7 @@ from typing import Protocol
 import psycopg
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, func, select
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from tracking.database import connect_lock, get_engine, tracking_session
@@ -75,6 +77,36 @@ def run_lock(run_id: str) -> Iterator[RunLock]:
         yield lock
     finally:
         lock.release()
+
+
+def wait_for_database(log: Callable[[str], None]) -> None:
+    """Wait until the database answers: a run that the clock starts is not to fail because it is restarted just then.
+
+    Args:
+        log: Hears that it is waited for.
+
+    Raises:
+        DatabaseUnusableError: the database was away for longer than `DATABASE_OUTAGE_SECONDS`.
+    """
+    deadline = monotonic() + DATABASE_OUTAGE_SECONDS
+    for number in count():
+        try:
+            with get_engine().connect() as connection:
+                connection.execute(select(1))
+        except OperationalError as error:
+            if monotonic() > deadline:
+                raise _away(error.orig or error) from None
+            if number == 0:
+                log("the database does not answer; waiting for it")
+            sleep(_RETRY_SECONDS)
+        else:
+            return
+
+
+def _away(error: BaseException) -> DatabaseUnusableError:
+    return DatabaseUnusableError(
+        f"the database has been away for {DATABASE_OUTAGE_SECONDS:.0f} s: {_first_line(error)}"
+    )
 
 
 @contextmanager
@@ -151,9 +183,7 @@ class _AdvisoryRunLock:
                 self.acquire()
             except (psycopg.OperationalError, RunLockedError) as error:
                 if monotonic() > deadline:
-                    raise DatabaseUnusableError(
-                        f"the database has been away for {DATABASE_OUTAGE_SECONDS:.0f} s: {_first_line(error)}"
-                    ) from None
+                    raise _away(error) from None
                 sleep(_RETRY_SECONDS)
             else:
                 return False
@@ -196,5 +226,5 @@ def _remove(lock: FileLock) -> None:
     lock.release()
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -53,6 +53,7 @@ def test_the_monthly_runs_work_on_the_month_before_their_schedule(flow: str, cro
 def test_whole_runs_of_one_deployment_take_turns_and_single_steps_need_not() -> None:
     limits = {name: d["concurrency_limit"]["limit"] for name, d in _declared().items()}
     steps = {limits.pop("execute-step/on-demand"), limits.pop("retry-errors/on-demand")}
+    del limits["reconcile-executions/every-5-minutes"]
 
     assert set(limits.values()) == {1}
     assert steps == {4}

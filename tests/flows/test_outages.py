@@ -1,9 +1,10 @@
 """What a run depends on goes away, hangs, or has its clock set: no living run is ended, and nothing stays open."""
 
+import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -18,6 +19,7 @@ from tests.fast_vendors import FAST
 from tests.flows.api.serving import serving
 from tests.flows.clock import set_clock
 from tests.flows.conftest import CommandLine
+from tests.flows.worker import run_prefect, working
 from tracking.database import dispose_engines
 from tracking.history import HistoryFilter, find_executions
 from tracking.models import SyncExecution
@@ -38,7 +40,7 @@ def vendors() -> Iterator[SandboxServer]:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseServer]:
     """A PostgreSQL server that a test may stop, with a fresh database as SYNC_DATABASE_URL."""
-    with database_server() as postgres:
+    with database_server(durable=True) as postgres:  # what was committed is still there when it was stopped
         administer(postgres.url, "CREATE DATABASE sync")
         monkeypatch.setenv("SYNC_DATABASE_URL", named(postgres.url, "sync"))
         yield postgres
@@ -81,7 +83,6 @@ def test_a_run_waits_for_a_database_that_was_stopped_and_goes_on(
     time.sleep(3)
     server.start()
     out, err = run.communicate(timeout=LONGEST_SECONDS)
-
     assert run.returncode == 1, err
     assert "Traceback" not in err
     rows = _rows()
@@ -92,6 +93,21 @@ def test_a_run_waits_for_a_database_that_was_stopped_and_goes_on(
     assert all(row.error_message for row in rows if row.status == "failed")
     again = sync_actions.run(*MARCH, "--json", **vendors.environment, **FAST)
     assert again.status == 0, again.err
+
+
+def test_a_run_of_a_deployment_that_begins_while_the_database_is_away_waits_for_it(
+    server: DatabaseServer, vendors: SandboxServer, deployed: Mapping[str, str], tmp_path: Path
+) -> None:
+    variables = {**deployed, **vendors.environment, **FAST, "SYNC_DATABASE_URL": os.environ["SYNC_DATABASE_URL"]}
+    run = ("deployment", "run", "sync-import/on-demand", "-p", "from_step=notion-external-id")
+    server.stop()
+    with working(variables, tmp_path) as log:
+        assert run_prefect(variables, *run).returncode == 0
+        _await(lambda: "the database does not answer; waiting for it" in log.read_text())
+        server.start()
+        _await(lambda: "1 of 1 executions completed" in log.read_text())
+
+    assert [row.status for row in _rows()] == ["completed"]
 
 
 def test_a_step_under_the_api_is_over_when_its_database_is_back_and_its_month_is_free(
