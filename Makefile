@@ -42,8 +42,8 @@ kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing
 	@$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml || failed=1; \
 	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml --write && exit $$failed
 
-soak: $(READY) ## Run the whole program for 20 minutes while everything around it fails and comes back
-	@$(BIN)/python -m tests.soak --minutes 20 --report .soak.md
+soak: $(READY) ## Run the whole program for 20 minutes while all around it fails, and update docs/measurements.md
+	@$(BIN)/python -m tests.soak --minutes 20 --report .soak.md --write
 
 soak-short: $(READY) ## The same for a minute and a half, with few kinds of disturbances
 	@$(BIN)/python -m pytest -m soak tests/soak

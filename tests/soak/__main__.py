@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.benchmarks.measurements import MEASUREMENTS, replace_block
 from tests.soak.checks import Check
 from tests.soak.installation import installation
 from tests.soak.report import as_markdown, details
@@ -27,6 +28,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=20.0, help="how long it is disturbed (default: 20)")
     parser.add_argument("--seed", type=int, default=1, help="of the plan of disturbances (default: 1)")
     parser.add_argument("--report", type=Path, help="a file for the tables, in Markdown")
+    parser.add_argument(
+        "--write", action="store_true", help="replace the tables in docs/measurements.md, if all promises held"
+    )
     parser.add_argument("--folder", type=Path, help="a new folder for logs and settings, which is kept")
     asked = parser.parse_args()
     options = Options(asked.minutes, asked.seed)
@@ -47,7 +51,11 @@ def main() -> int:
     sys.stdout.write(f"{report}\n\n{more}\n")
     if asked.report is not None:
         asked.report.write_text(f"{report}\n", encoding="utf-8")
-    return 0 if all(check.holds for check in checks) and all(survivors) else 1
+    if not all(survivors) or not all(check.holds for check in checks):
+        return 1
+    if asked.write:
+        replace_block(MEASUREMENTS, "soak", report)
+    return 0
 
 
 @contextmanager

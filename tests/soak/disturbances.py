@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -25,6 +25,13 @@ class Hit:
 
     what: str = ""
     """"" until there was something to disturb: no run to be killed, for example."""
+    again: Callable[[], None] | None = None
+    """Looks again for something to disturb."""
+
+    def look(self) -> None:
+        """Disturb something, unless that was done already or there is nothing yet."""
+        if not self.what and self.again is not None:
+            self.again()
 
 
 def _vendor(*kinds: FaultKind, seconds: float = 0.2) -> Disturbance:
@@ -52,18 +59,14 @@ def _database_stopped(mode: str) -> Disturbance:
 def _connections_cut(applications: str) -> Disturbance:
     @contextmanager
     def cut(to: Installation, random: Random) -> Iterator[Hit]:
-        hit = Hit()
-        _note(hit, to.database.cut(applications))
+        def again() -> None:
+            if connections := to.database.cut(applications):
+                hit.what = f"{connections} connections"
+
+        hit = Hit(again=again)
         yield hit
-        if not hit.what:
-            _note(hit, to.database.cut(applications))
 
     return cut
-
-
-def _note(hit: Hit, connections: int) -> None:
-    if connections:
-        hit.what = f"{connections} connections"
 
 
 def _service_ended(which: Callable[[Installation], Service], how: signal.Signals) -> Disturbance:
@@ -92,19 +95,16 @@ def _prefect_killed(to: Installation, random: Random) -> Iterator[Hit]:
 def _run_ended(how: signal.Signals) -> Disturbance:
     @contextmanager
     def ended(to: Installation, random: Random) -> Iterator[Hit]:
-        hit = Hit()
-        _signal_a_run(to, random, how, hit)
+        hit = Hit(again=lambda: _signal_a_run(to, random, how, hit, []))
         yield hit
-        if not hit.what:
-            _signal_a_run(to, random, how, hit)
 
     return ended
 
 
 @contextmanager
 def _run_stopped(to: Installation, random: Random) -> Iterator[Hit]:
-    hit = Hit()
-    stopped = _signal_a_run(to, random, signal.SIGSTOP, hit)
+    stopped: list[psutil.Process] = []
+    hit = Hit(again=lambda: _signal_a_run(to, random, signal.SIGSTOP, hit, stopped))
     try:
         yield hit
     finally:
@@ -113,26 +113,23 @@ def _run_stopped(to: Installation, random: Random) -> Iterator[Hit]:
                 process.send_signal(signal.SIGCONT)
 
 
-def _signal_a_run(to: Installation, random: Random, how: signal.Signals, hit: Hit) -> list[psutil.Process]:
+def _signal_a_run(
+    to: Installation, random: Random, how: signal.Signals, hit: Hit, signaled: list[psutil.Process]
+) -> None:
     processes = sorted(run_processes(to.mark), key=lambda process: process.pid)
     if not processes:
-        return []
+        return
     process = random.choice(processes)
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.send_signal(how)
-    except psutil.NoSuchProcess:
-        return []
-    hit.what = f"{how.name} to process {process.pid}"
-    return [process]
+        signaled.append(process)
+        hit.what = f"{how.name} to process {process.pid}"
 
 
 @contextmanager
 def _run_cancelled(to: Installation, random: Random) -> Iterator[Hit]:
-    hit = Hit()
-    _cancel_a_run(to, random, hit)
+    hit = Hit(again=lambda: _cancel_a_run(to, random, hit))
     yield hit
-    if not hit.what:
-        _cancel_a_run(to, random, hit)
 
 
 def _cancel_a_run(to: Installation, random: Random, hit: Hit) -> None:

@@ -176,6 +176,7 @@ def _describe(folder: Path, database: SoakDatabase, vendors: Vendors) -> Install
     server = {
         "PREFECT_SERVER_API_AUTH_STRING": PASSWORD,
         "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         # A changed schedule loses its runs to come, and gets new ones in the next round of the scheduler.
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "10",
         "PREFECT_API_URL": "",

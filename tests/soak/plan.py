@@ -11,6 +11,8 @@ from tests.soak.installation import Installation, now
 LANES = 2
 """How many may happen at once."""
 _GAP_SECONDS = (10, 40)
+_LOOKS = 0.2
+"""How often it is looked for a run to disturb, so that it is not always hit in its first second."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Disturber:
         self._waiting, self._installation = list(plan), installation
         self._present: list[tuple[Happened, AbstractContextManager[Hit]]] = []
         self.happened: list[Happened] = []
+        self._random = Random(len(plan))
 
     @property
     def present(self) -> list[str]:
@@ -82,8 +85,18 @@ class Disturber:
         """Begin and end what is due, so many seconds after the beginning."""
         for happened, block in [each for each in self._present if each[0].planned.ends <= seconds]:
             self._end(happened, block)
+        for happened, _ in self._present:
+            self._look(happened)
         while self._waiting and self._waiting[0].begins <= seconds:
             self._begin(self._waiting.pop(0))
+
+    def _look(self, happened: Happened) -> None:
+        if self._random.random() > _LOOKS:
+            return
+        try:
+            happened.hit.look()
+        except Exception as error:  # noqa: BLE001 - it is reported, and the soak goes on
+            happened.trouble = f"{type(error).__name__}: {error}"
 
     def end_all(self) -> None:
         """End whatever happens, and begin nothing more."""
@@ -97,7 +110,7 @@ class Disturber:
         block = planned.kind.disturb(self._installation, Random(planned.seed))
         try:
             happened.hit = block.__enter__()
-        except Exception as error:  # noqa: BLE001 - it is reported, and the soak goes on
+        except Exception as error:  # noqa: BLE001 - as above
             happened.ended, happened.trouble = now(), f"{type(error).__name__}: {error}"
             return
         self._present.append((happened, block))
