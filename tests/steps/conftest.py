@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+import stamina
 
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import World
+from steps.vendors.http import RetryPolicy
 from tests.fast_vendors import FAST
 
 
@@ -17,3 +19,10 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
         for name, value in {**server.environment, **FAST}.items():
             monkeypatch.setenv(name, value)
         yield server
+
+
+@pytest.fixture
+def without_waits() -> Iterator[None]:
+    """Transient failures are tried again as often as ever, without the waits between the attempts."""
+    with stamina.set_testing(True, attempts=RetryPolicy().attempts, cap=True):
+        yield

@@ -16,6 +16,8 @@ from steps.sources import CircuitBreaker, shared_reads
 from tests.steps.records import month
 from tests.steps.year_import import YEAR
 
+pytestmark = pytest.mark.usefixtures("without_waits")
+
 
 @pytest.fixture(autouse=True)
 def books(database: str, sandbox: SandboxServer) -> None:
