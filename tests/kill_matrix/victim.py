@@ -85,7 +85,7 @@ class Ambush:
             self._reach(Place.AFTER_CELL)
             return failure
 
-        self._replace(run_steps, "_run_cell", run_cell)
+        self._replace(run_steps, "_run_step", run_cell)
 
     def _around_hooks(self) -> None:
         from tracking import hooks

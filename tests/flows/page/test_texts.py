@@ -39,7 +39,7 @@ def test_a_text_has_the_same_blanks_in_both_languages() -> None:
 
 
 def test_every_key_that_the_code_names_is_there() -> None:
-    code = "\n".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py"))
+    code = "\n".join(path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.py"))
     named = set(re.findall(r'\btexts\(\s*"([^"]+)"', code)) | set(re.findall(r'\btexts\["([^"]+)"\]', code))
 
     assert len(named) > 50
