@@ -1,4 +1,4 @@
-"""Commands that look after the installation: `api`, `close`, `reopen`, `db`."""
+"""Commands that look after the installation: `api`, `close`, `reopen`, `db`, `prefect`."""
 
 from contextlib import ExitStack
 from datetime import datetime
@@ -10,7 +10,7 @@ from rich.console import Console
 from flows.cli.output import error_line
 from flows.cli.reports import parse_month, roll_forward_tables
 from flows.cli.run import ExitStatus, login_name
-from flows.prefect_server import quiet_prefect
+from flows.prefect_server import prefect_api, quiet_prefect
 from steps.closing import Candidate, ClosingRefusedError, Signature, close_month, reopen_month
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
@@ -90,6 +90,32 @@ def encrypt() -> None:
 def key() -> None:
     """Print a new key for SYNC_ENCRYPTION_KEY. Keep it: without it the names and emails are lost."""
     typer.echo(new_key())
+
+
+prefect_app = typer.Typer(help="Look after a lasting Prefect server.", no_args_is_help=True)
+
+
+@prefect_app.callback()
+def prefect() -> None:
+    """Look after a lasting Prefect server."""
+
+
+@prefect_app.command("setup")
+def set_up_prefect() -> None:
+    """Make or update work pool, vendors' limits and deployments on the server of PREFECT_API_URL; safe to repeat."""
+    quiet_prefect()
+    from prefect.settings import PREFECT_API_URL
+
+    if not PREFECT_API_URL.value():
+        raise UsageError("PREFECT_API_URL is not set: the URL of a Prefect server that lasts is expected")
+    with prefect_api():
+        from prefect.client.orchestration import get_client
+
+        from flows.prefect_setup import set_up
+
+        with get_client(sync_client=True) as client:
+            for item in set_up(client):
+                typer.echo(str(item))
 
 
 def serve_api(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from flows.cli.admin import close, database_app, reopen, serve_api
+from flows.cli.admin import close, database_app, prefect_app, reopen, serve_api
 from flows.cli.history import errors, show_history, show_steps
 from flows.cli.output import error_line
 from flows.cli.reports import show_explanation, show_report
@@ -28,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(database_app, name="db")
+app.add_typer(prefect_app, name="prefect")
 app.command("plan")(plan_run)
 app.command("run")(run_plan)
 app.command("steps")(show_steps)
