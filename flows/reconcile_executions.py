@@ -1,12 +1,15 @@
 """Flow: makes our executions and Prefect's runs say the same of runs that died.
 
-Each run begins with it, `sync-actions reconcile` and the deployment `every-5-minutes` do it on their own. Two things:
+Each run begins with it, `sync-actions reconcile` and the deployment `every-5-minutes` do it on their own, and so does
+the API server while somebody waits for a run that has not begun. Three things:
 
 1. executions of dead runs end (`tracking/reconcile.py`; needs no Prefect);
 2. runs that Prefect believes to be running, though their process is dead, become `Crashed` there too: else they would
-   keep a place of their deployment's concurrency limit.
+   keep a place of their deployment's concurrency limit;
+3. so do runs that a worker took and did not begin, because it was killed in between.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -30,6 +33,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
 from flows.run_names import name_of_this_run, name_scheduled_runs
+from flows.worker import WORK_POOL, worker_is_online
 from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
 from tracking.reconcile import EndedExecution, end_dead_executions, run_is_alive
@@ -39,6 +43,10 @@ FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors"]
 _UNENDED = [StateType.RUNNING, StateType.CANCELLING]
 _LONGEST_START = timedelta(minutes=1)
 """A run takes its lock before that."""
+_LONGEST_PENDING = timedelta(minutes=10)
+"""From a worker's taking a run to its beginning; where a run needs a machine first, that takes minutes."""
+_KILLED = "The process that ran this was killed or lost; its executions have been ended."
+_NEVER_BEGAN = "The worker that took this was gone before it began: nothing was done, start it again."
 _LOCKED_IN = "sync.locked-in-state"
 _LOCKED_AT = "sync.locked-at-database"
 
@@ -68,26 +76,41 @@ def reconcile_executions() -> State[None]:
     return Completed(message=str(found))
 
 
-def reconcile(besides: str | None = None) -> Reconciliation:
+def reconcile(besides: str | None = None, client: SyncPrefectClient | None = None) -> Reconciliation:
     """End what dead runs left open.
 
     Args:
         besides: The flow run that asks; it lives.
+        client: Of the Prefect server; default: of the settings in use.
     """
     found = Reconciliation(end_dead_executions())
-    with get_client(sync_client=True) as client:
-        for run in _unended_runs(client):
+    with nullcontext(client) if client else get_client(sync_client=True) as prefect:
+        for run in _runs_in(prefect, _UNENDED):
             if str(run.id) != besides and _is_dead(run):
-                _crash(client, run)
+                _crash(prefect, run, _KILLED)
+                found.crashed_in_prefect.append(str(run.id))
+        for run in _runs_in(prefect, [StateType.PENDING]):
+            if str(run.id) != besides and _will_never_begin(prefect, run):
+                _crash(prefect, run, _NEVER_BEGAN)
                 found.crashed_in_prefect.append(str(run.id))
     return found
 
 
-def _unended_runs(client: SyncPrefectClient) -> list[FlowRun]:
+def _runs_in(client: SyncPrefectClient, states: list[StateType]) -> list[FlowRun]:
     return client.read_flow_runs(
         flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)),
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNENDED))),
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states))),
     )
+
+
+def _will_never_begin(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """Whether a worker took a run long ago and was lost before it began; its process would have begun by now."""
+    if run.state is None or run.deployment_id is None:
+        return False
+    pending = datetime.now(UTC) - run.state.timestamp
+    if pending < _LONGEST_START:
+        return False
+    return pending > _LONGEST_PENDING or not worker_is_online(client, run.work_pool_name or WORK_POOL)
 
 
 def log_settings() -> None:
@@ -123,9 +146,9 @@ def _database() -> str:
     return sha256(f"{url.host}:{url.port}/{url.database}".encode()).hexdigest()[:16]
 
 
-def _crash(client: SyncPrefectClient, run: FlowRun) -> None:
+def _crash(client: SyncPrefectClient, run: FlowRun, why: str) -> None:
     """As Prefect would have, if somebody had been left to tell it."""
-    state: State[Any] = Crashed(message="The process that ran this was killed or lost; its executions have been ended.")
+    state: State[Any] = Crashed(message=why)
     tasks = client.read_task_runs(
         flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])),
         task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_UNENDED))),

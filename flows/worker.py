@@ -99,13 +99,16 @@ class BroughtWorker:
 
 
 @contextmanager
-def brought_worker(name: str) -> Iterator[BroughtWorker]:
+def brought_worker(client: "SyncPrefectClient", name: str) -> Iterator[BroughtWorker]:
     """A worker of the work pool `sync` inside the block, on the Prefect server in use."""
     worker = BroughtWorker(name)
     try:
         yield worker
     finally:
         worker.end()
+        with suppress(Exception):  # the server may be gone; else it would call the worker online for a while
+            path = {"work_pool_name": WORK_POOL, "name": name}
+            client.request("DELETE", "/work_pools/{work_pool_name}/workers/{name}", path_params=path)
 
 
 def worker_name(port: int) -> str:

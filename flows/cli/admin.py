@@ -1,5 +1,6 @@
 """Commands that look after the installation: `api`, `close`, `reopen`, `db`, `prefect`."""
 
+import os
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Annotated
@@ -8,8 +9,9 @@ import typer
 from rich.console import Console
 
 from flows.cli.output import error_line
-from flows.cli.reports import parse_month, roll_forward_tables
-from flows.cli.run import ExitStatus, login_name
+from flows.cli.reports import roll_forward_tables
+from flows.cli.run import ExitStatus, login_name, sandboxed
+from flows.parameters import parse_month
 from flows.prefect_server import prefect_api, quiet_prefect
 from steps.closing import Candidate, ClosingRefusedError, Signature, close_month, reopen_month
 from steps.errors import UsageError
@@ -123,15 +125,18 @@ def serve_api(
         str, typer.Option(help="Address to serve on; another machine's clients need SYNC_API_TOKEN.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    no_worker: Annotated[
+        bool,
+        typer.Option("--no-worker", help="Bring no worker along: others on the server of PREFECT_API_URL do the runs."),
+    ] = False,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the built-in sandbox as the three vendors.")] = False,
 ) -> None:
-    """Serve the HTTP API: run steps, see what happened, work the errors, take reports along."""
+    """Serve the HTTP API and the page: run steps, see what happened, work the errors, take reports along."""
     quiet_prefect()
     with ExitStack() as stack:
         if sandbox:
-            from flows.cli.run import sandboxed
-
             stack.enter_context(sandboxed())
-        from flows.api.server import serve  # it imports Prefect, which takes seconds
+            os.environ["PREFECT_API_URL"] = ""  # on a lasting server its worker would take real runs to the sandbox
+        from flows.server import serve  # it imports Prefect, which takes seconds
 
-        serve(host, port, typer.echo)
+        serve(host, port, typer.echo, with_worker=not no_worker)

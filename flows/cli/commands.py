@@ -12,8 +12,9 @@ from flows.cli.admin import close, database_app, prefect_app, reopen, serve_api
 from flows.cli.history import errors, show_history, show_steps
 from flows.cli.output import error_line
 from flows.cli.reports import show_explanation, show_report
-from flows.cli.run import ExitStatus, OverlapOption, OverrideOption, Request, plan_run, run, run_plan
+from flows.cli.run import ExitStatus, OverlapOption, OverrideOption, plan_run, run, run_plan
 from flows.prefect_server import prefect_api, quiet_prefect
+from flows.run_options import TypedOptions
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
 from tracking.database import dispose_engines
@@ -73,11 +74,9 @@ def sync_actions(
     130 interrupted.
     """
     export_settings_file()
-    request = Request(
-        from_step, year, start_date, end_date, only, overlap, override=override, sandbox=sandbox, as_json=as_json
-    )
+    options = TypedOptions(from_step, year, start_date, end_date, only, overlap, override=override)
     if context.invoked_subcommand is None:
-        raise typer.Exit(run(request))
+        raise typer.Exit(run(options, sandbox=sandbox, as_json=as_json))
     if any((from_step, year, start_date, end_date, only, overlap != Overlap.wait, as_json)) or override is not None:
         raise UsageError(f"options of a run do not go before the command {context.invoked_subcommand!r}")
     if sandbox:
