@@ -140,7 +140,7 @@ def _run(name: str) -> None:
 
 
 def _end_with_parent(name: str) -> None:
-    sys.stdin.buffer.read()  # returns when the parent closes the pipe, or is gone
+    os.read(sys.stdin.fileno(), 1)  # returns when the parent closes the pipe, or is gone
     with suppress(Exception):  # the server may be gone too: it was the parent's
         _cancel_runs(name)
     os.kill(os.getpid(), signal.SIGTERM)
