@@ -55,7 +55,14 @@ def database_server(*, durable: bool = False) -> Iterator[DatabaseServer]:
             url = server.get_uri()
             if not durable:
                 administer(url, *(f"ALTER SYSTEM SET {name} = off" for name in _DURABILITY), "SELECT pg_reload_conf()")
-            yield DatabaseServer(url, server)
+            started = server.get_pid()
+            try:
+                yield DatabaseServer(url, server)
+            finally:
+                # The wheel ends the process that it started, and one that a test started again is another.
+                running = Path(folder, "postmaster.pid")
+                if running.exists() and running.read_text().split()[0] != str(started):
+                    DatabaseServer(url, server).stop()
 
 
 def named(url: str, database: str) -> str:
