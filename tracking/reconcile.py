@@ -48,7 +48,9 @@ def end_dead_executions() -> list[EndedExecution]:
     for run_id in _runs_that_may_be_dead():
         with dead_run(run_id) as session:
             if session is not None:
-                ended += [_end(session, row, _reason(row)) for row in _open_rows(session, _named_after_run() == run_id)]
+                ended += [
+                    end_row(session, row, _reason(row)) for row in _open_rows(session, _named_after_run() == run_id)
+                ]
     return ended
 
 
@@ -70,7 +72,7 @@ def end_open(session: Session, which: ColumnElement[bool], reason: str) -> int:
 
     One whose result is known is `completed`: its records were committed, only nobody was left to say so.
     """
-    ended = [_end(session, row, reason) for row in _open_rows(session, which)]
+    ended = [end_row(session, row, reason) for row in _open_rows(session, which)]
     return sum(each.status == ExecutionStatus.FAILED for each in ended)
 
 
@@ -93,7 +95,8 @@ def _open_rows(session: Session, which: ColumnElement[bool]) -> list[SyncExecuti
     return list(session.exec(query.order_by(col(SyncExecution.id)).with_for_update()))
 
 
-def _end(session: Session, row: SyncExecution, reason: str) -> EndedExecution:
+def end_row(session: Session, row: SyncExecution, reason: str) -> EndedExecution:
+    """End one open execution: `completed` if its result is known, since its records were committed, else `failed`."""
     failed = row.result is None
     row.status = ExecutionStatus.FAILED if failed else ExecutionStatus.COMPLETED
     row.error_message = redact_message(reason) if failed else None

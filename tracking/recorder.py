@@ -20,7 +20,7 @@ from sqlmodel import Session, col, select
 
 from tracking.database import read_session, tracking_session
 from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution, utc_now
-from tracking.reconcile import end_dead_executions, end_open
+from tracking.reconcile import end_dead_executions, end_open, end_row
 from tracking.redaction import redact_json, redact_message
 
 _POLL_SECONDS = 0.5
@@ -220,7 +220,7 @@ def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
         if row is None:
             return False
         row.details = {**row.details, "result": redact_json(result)}
-        _end(session, row, ExecutionStatus.COMPLETED)
+        end_row(session, row, "")
         return True
 
 
@@ -255,18 +255,9 @@ def end_open_executions(flow_run_id: str, reason: str) -> int:
 
 
 def _fail(session: Session, row: SyncExecution, message: str, error_type: str) -> None:
-    if row.result is not None:
-        _end(session, row, ExecutionStatus.COMPLETED)
-        return
-    row.error_message = redact_message(message, emails=True)
-    row.details = {**row.details, **({"error_type": error_type} if error_type else {})}
-    _end(session, row, ExecutionStatus.FAILED)
-
-
-def _end(session: Session, row: SyncExecution, status: ExecutionStatus) -> None:
-    row.status, row.holds_window = status, False
-    row.completed_at = row.updated_at = utc_now()
-    session.add(row)
+    if row.result is None and error_type:
+        row.details = {**row.details, "error_type": error_type}
+    end_row(session, row, redact_message(message, emails=True))
 
 
 def _row(planned: PlannedExecution, flow_run_id: str | None, attempt: int) -> SyncExecution:
