@@ -150,6 +150,25 @@ def parse_month_date(name: str, text: str) -> date:
     raise UsageError(f"{name} {text!r} is no date: YYYY-MM-01 is expected, such as 2024-03-01")
 
 
+def parse_month(text: str) -> date:
+    """A month as `YYYY-MM` or `YYYY-MM-01`, as its first day.
+
+    Raises:
+        UsageError: it is neither, or outside the years that are allowed.
+    """
+    first = text if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) else f"{text}-01"
+    if re.fullmatch(r"\d{4}-\d{2}-01", first):
+        try:
+            start = date.fromisoformat(first)
+        except ValueError:
+            pass
+        else:
+            return resolve_range(
+                AskedRange(None, start, next_month(start)), datetime.now(UTC), SyncSettings.load()
+            ).start
+    raise UsageError(f"month {text!r} is no month: YYYY-MM is expected, such as 2024-03")
+
+
 def parse_moment(name: str, text: str, zone: ZoneInfo) -> datetime:
     """A date or a time in ISO 8601, aware; one without an offset is read in `zone`.
 

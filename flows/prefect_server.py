@@ -205,7 +205,7 @@ def _serve(port: int) -> None:
     server = uvicorn.Server(config)
 
     def watch() -> None:
-        sys.stdin.buffer.read()  # returns when the parent is gone
+        os.read(sys.stdin.fileno(), 1)  # returns when the parent is gone; a buffered read would stop a polite end
         server.should_exit = True
         sleep(_TIMEOUT_SECONDS)
         os._exit(1)

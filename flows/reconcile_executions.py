@@ -1,14 +1,16 @@
 """Flow: makes our executions and Prefect's runs say the same of runs that died.
 
-Each run begins with it, `sync-actions reconcile` and the deployment `every-5-minutes` do it on their own. Two things:
+Each run begins with it, `sync-actions reconcile` and the deployment `every-5-minutes` do it on their own, and so does
+the API server while somebody waits for a run that has not begun. Three things:
 
 1. executions of dead runs end (`tracking/reconcile.py`; needs no Prefect);
 2. runs that Prefect believes to be running or about to begin, though their process is dead, become `Crashed` there too:
-   else they would keep a place of their deployment's concurrency limit.
+   else they would keep a place of their deployment's concurrency limit;
+3. so do runs that a worker took and did not begin, because it was killed in between.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -36,6 +38,7 @@ from prefect.states import Completed, Crashed
 
 from flows.artifacts import best_effort
 from flows.run_names import name_of_this_run, name_scheduled_runs
+from flows.worker import WORK_POOL, worker_is_online
 from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
 from tracking.locks import RunLock, run_lock, wait_for_database
@@ -50,6 +53,8 @@ _LONGEST_START = timedelta(minutes=1)
 """A run takes its lock before that."""
 _LONGEST_END = timedelta(minutes=5)
 """A run that has done everything and freed its lock has left its tables and reported its state before that."""
+_KILLED = "The process that ran this was killed or lost; its executions have been ended."
+_NEVER_BEGAN = "The worker that took this was gone before it began: nothing was done, start it again."
 _LOCKED_IN = "sync.locked-in-state"
 _LOCKED_AT = "sync.locked-at-database"
 _FREED_AT = "sync.lock-freed-at"
@@ -90,21 +95,22 @@ def this_run() -> FlowRun:
     return context.flow_run
 
 
-def reconcile(besides: str | None = None) -> Reconciliation:
+def reconcile(besides: str | None = None, client: SyncPrefectClient | None = None) -> Reconciliation:
     """End what dead runs left open.
 
     Args:
         besides: The flow run that asks; it lives.
+        client: Of the Prefect server; default: of the settings in use.
     """
     found = Reconciliation(end_dead_executions())
-    with get_client(sync_client=True) as client:
-        now = _now(client)
-        for run in _unended_runs(client):
-            if str(run.id) == besides or not _is_dead(run, now):
+    with nullcontext(client) if client else get_client(sync_client=True) as prefect:
+        now = _now(prefect)
+        for run in _unended_runs(prefect):
+            if str(run.id) == besides or not _is_dead(prefect, run, now):
                 continue
             # It may have freed its lock and ended since it was read.
-            again = client.read_flow_run(run.id)
-            if _is_dead(again, now) and _crash(client, again):
+            again = prefect.read_flow_run(run.id)
+            if _is_dead(prefect, again, now) and _crash(prefect, again):
                 found.crashed_in_prefect.append(str(run.id))
     return found
 
@@ -161,13 +167,14 @@ def _now(client: SyncPrefectClient) -> datetime:
     return parsedate_to_datetime(said).astimezone(UTC) if said else datetime.now(UTC)
 
 
-def _is_dead(run: FlowRun, now: datetime) -> bool:
+def _is_dead(client: SyncPrefectClient, run: FlowRun, now: datetime) -> bool:
     """Whether nobody works on a run that Prefect calls pending, running or cancelling.
 
     One that was started again in Prefect has labels and executions of its earlier attempt, and may not have its lock
     yet; one of another installation has its lock in another database.
 
     Args:
+        client: Of the Prefect server.
         run: As Prefect knows it.
         now: The Prefect server's time.
     """
@@ -177,7 +184,8 @@ def _is_dead(run: FlowRun, now: datetime) -> bool:
     if (run.labels.get(_LOCKED_AT, _database()) != _database()) and not executions_of_run(str(run.id)):
         return False
     if state.is_pending():
-        return now - state.timestamp > _LONGEST_SUBMISSION and not run_is_alive(str(run.id))
+        longest = _LONGEST_SUBMISSION if worker_is_online(client, run.work_pool_name or WORK_POOL) else _LONGEST_START
+        return now - state.timestamp > longest and not run_is_alive(str(run.id))
     had_lock = run.labels.get(_LOCKED_IN) == str(state.id) or (state.is_cancelling() and _LOCKED_IN in run.labels)
     if not had_lock and now - state.timestamp < _LONGEST_START:
         return False
@@ -194,7 +202,7 @@ def _database() -> str:
 
 def _crash(client: SyncPrefectClient, run: FlowRun) -> bool:
     """As Prefect would have, if somebody had been left to tell it; False if the run has ended since it was read."""
-    state: State[Any] = Crashed(message="The process that ran this was killed or lost; its executions have been ended.")
+    state: State[Any] = Crashed(message=_NEVER_BEGAN if run.state and run.state.is_pending() else _KILLED)
     # Prefect refuses a run that has ended, unless it is forced to; it must be forced with one that is being cancelled.
     result = client.set_flow_run_state(run.id, state, force=run.state is not None and run.state.is_cancelling())
     if result.status != SetStateStatus.ACCEPT:

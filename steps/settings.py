@@ -235,6 +235,11 @@ class SyncSettings(_Settings):
         return ErrorBudget.parse(self.error_budget)
 
     @property
+    def bearer_token(self) -> str | None:
+        """The token that clients of the API must send; None: this machine alone is served, and sends none."""
+        return (self.api_token.get_secret_value() or None) if self.api_token else None
+
+    @property
     def zone(self) -> ZoneInfo:
         """The zone in which vendor dates and monthly schedules are read."""
         return ZoneInfo(self.timezone)

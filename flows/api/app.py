@@ -10,13 +10,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from flows.api import accruals, errors, executions, health, integrations, steps
-from flows.api.documented import describe
-from flows.api.prefect_runs import PrefectStepRuns
-from flows.api.problems import UnexpectedErrors, add_problem_handlers
-from flows.api.security import Guard, token_of
-from flows.api.step_runs import StepRuns
-from flows.api.wire import AccessLog, AnswerHeaders, RequestLimits
+from flows.api.problems import UnexpectedErrors, add_problem_handlers, describe
+from flows.api.routes import accruals, errors, executions, health, integrations, steps
+from flows.api.security import AccessLog, AnswerHeaders, Guard, RequestLimits
+from flows.runs import PrefectRuns, Runs
 from steps.settings import SyncSettings
 
 _DESCRIPTION = """Run a step, see what happened, work the errors, take the reports along.
@@ -25,12 +22,12 @@ Errors are problem details (RFC 9457). Every route but `/api/health` wants `Auth
 without that variable the server answers this machine only, and wants no token."""
 
 
-def create_app(settings: SyncSettings, runs: StepRuns | None = None) -> FastAPI:
+def create_app(settings: SyncSettings, runs: Runs | None = None) -> FastAPI:
     """The API on the database of `SYNC_DATABASE_URL`.
 
     Args:
         settings: For the token, the zone and the default year; the steps read their own when they run.
-        runs: How steps are started; through Prefect by default.
+        runs: How steps are started; by default through Prefect, with a worker that is brought along.
     """
     app = FastAPI(
         title="Sync Management",
@@ -42,14 +39,14 @@ def create_app(settings: SyncSettings, runs: StepRuns | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan,
     )
-    app.state.settings, app.state.runs = settings, runs or PrefectStepRuns()
+    app.state.settings, app.state.runs = settings, runs or PrefectRuns()
     for router in (steps.router, executions.router, errors.router, integrations.router, accruals.router, health.router):
         app.include_router(router)
     add_problem_handlers(app)
     # The last one added is the first that sees a request.
     app.add_middleware(UnexpectedErrors)
     app.add_middleware(RequestLimits)
-    app.add_middleware(Guard, token=token_of(settings))
+    app.add_middleware(Guard, token=settings.bearer_token)
     app.add_middleware(AnswerHeaders)
     app.add_middleware(AccessLog)
     describe(app)
@@ -61,5 +58,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        runs: StepRuns = app.state.runs
+        runs: Runs = app.state.runs
         await run_in_threadpool(runs.close)

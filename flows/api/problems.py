@@ -17,16 +17,15 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.api.step_runs import TooManyRunsError
 from flows.prefect_server import PrefectUnavailableError
+from flows.runs import KeyReusedError, NotSetUpError
 from steps.errors import BrokenImportError, ConfigError, SyncError, UsageError, VendorError
-from tracking.idempotency import KeyBusyError, KeyReusedError
 from tracking.recorder import ExecutionEndedError, WindowBusyError
 from tracking.redaction import redact, redact_message
 from tracking.settings import DatabaseUnusableError
 
 MEDIA_TYPE = "application/problem+json"
-_TRY_AGAIN = {"Retry-After": "10"}
+TRY_AGAIN = {"Retry-After": "10"}
 _LONGEST_NAME, _MOST_FAULTS = 64, 20
 """Of a field, and how many of a request's faults are named."""
 _log = logging.getLogger(__name__)
@@ -38,8 +37,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     WindowBusyError: HTTPStatus.CONFLICT,
     ExecutionEndedError: HTTPStatus.CONFLICT,
     KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    KeyBusyError: HTTPStatus.CONFLICT,
-    TooManyRunsError: HTTPStatus.SERVICE_UNAVAILABLE,
+    NotSetUpError: HTTPStatus.SERVICE_UNAVAILABLE,
     PrefectUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseUnusableError: HTTPStatus.SERVICE_UNAVAILABLE,
     ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -96,7 +94,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 def _ours(_: Request, error: Exception) -> Response:
     status = status_of(type(error))
-    return problem(status, str(error), _TRY_AGAIN if status is HTTPStatus.SERVICE_UNAVAILABLE else None)
+    return problem(status, str(error), TRY_AGAIN if status is HTTPStatus.SERVICE_UNAVAILABLE else None)
 
 
 def _refused(_: Request, error: RefusedError) -> Response:
@@ -119,7 +117,7 @@ def _invalid(_: Request, error: RequestValidationError) -> Response:
 
 def _database_gone(_: Request, error: Exception) -> Response:
     _log.error("the database does not answer: %s", redact_message(str(error)))
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer", _TRY_AGAIN)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer", TRY_AGAIN)
 
 
 class UnexpectedErrors:
@@ -147,3 +145,77 @@ class UnexpectedErrors:
                 HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which the log of the server explains"
             )
             await answer(scope, receive, send)
+
+
+Responses = dict[int | str, dict[str, Any]]
+
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "title": "Problem",
+    "description": "Problem details (RFC 9457).",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "examples": ["about:blank"]},
+        "title": {"type": "string", "examples": ["Unprocessable Entity"]},
+        "status": {"type": "integer", "examples": [422]},
+        "detail": {"type": "string", "examples": ["start date without end date: give both, or a year instead"]},
+    },
+}
+_REASONS = {
+    HTTPStatus.BAD_REQUEST: "The body is no text that could be JSON.",
+    HTTPStatus.UNAUTHORIZED: "No bearer token, or a wrong one.",
+    HTTPStatus.FORBIDDEN: "Another machine while there is no token, or a page of another site.",
+    HTTPStatus.NOT_FOUND: "There is no such thing.",
+    HTTPStatus.CONFLICT: "Another run is at work on it, or the import that it needs is broken.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than 1 MiB.",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "Path and query are longer than 8 KiB.",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The headers are larger than 32 KiB.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "What was asked for makes no sense; `detail` says what is expected.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "The step failed, or something nobody foresaw.",
+    HTTPStatus.BAD_GATEWAY: "A vendor did not answer as it should; `detail` says which and how.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "No database, no Prefect or no worker: try again later.",
+}
+_ALWAYS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.REQUEST_URI_TOO_LONG,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
+
+def problems(*statuses: HTTPStatus) -> Responses:
+    """The responses of a route that may answer with these problems, besides those that any may."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {int(each): {"description": _REASONS[each], "content": content} for each in sorted({*_ALWAYS, *statuses})}
+
+
+def not_modified() -> Responses:
+    """The response of a list that has not changed."""
+    return {304: {"description": "Nothing changed since the answer whose `ETag` was sent as `If-None-Match`."}}
+
+
+def csv_file(description: str) -> Responses:
+    """The response of a route that answers with a spreadsheet."""
+    return {200: {"description": description, "content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+
+def describe(app: FastAPI) -> None:
+    """Add to the generated document what routes cannot say themselves."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = generate()
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas["Problem"] = _PROBLEM_SCHEMA
+            document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            document["security"] = [{"token": []}]
+            document["paths"]["/api/health"]["get"]["security"] = []
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]

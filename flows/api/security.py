@@ -1,4 +1,4 @@
-"""Who may ask: the bearer token, or loopback alone when there is none.
+"""What holds for every request, whatever is asked: who may ask, how much, what browsers are told, what is logged.
 
 Without a token whoever can reach the port can do everything. So only this machine is served then: the client's address
 must be loopback, and so must the name it asked for (a page of the web can let its own name point to 127.0.0.1), and the
@@ -6,13 +6,14 @@ request must not have come through a proxy, which would make everybody look loca
 """
 
 import hmac
+import logging
 from http import HTTPStatus
 from ipaddress import ip_address
+from time import monotonic
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.api.problems import problem
 from steps.errors import UsageError
@@ -38,16 +39,10 @@ def require_safe_binding(host: str, settings: SyncSettings) -> None:
     Raises:
         UsageError: one line that says what to do.
     """
-    if token_of(settings) is None and not is_loopback(host):
+    if settings.bearer_token is None and not is_loopback(host):
         raise UsageError(
             f"host {host!r} serves other machines, which needs SYNC_API_TOKEN: set it, or leave out --host"
         )
-
-
-def token_of(settings: SyncSettings) -> str | None:
-    """The token that is expected; None when only loopback is served."""
-    token: SecretStr | None = settings.api_token
-    return (token.get_secret_value() or None) if token else None
 
 
 class Guard:
@@ -104,3 +99,135 @@ def _host_name(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
+
+
+_access = logging.getLogger(__name__)
+
+_UNLOGGED = "/page/_nicegui"
+"""Where the page (`flows/page/app.py`) has its scripts, styles and websocket: one view asks for dozens of them."""
+LARGEST_BODY = 1024 * 1024
+LONGEST_ADDRESS = 8 * 1024
+"""Characters of path and query, as they are sent."""
+LARGEST_HEADERS = 32 * 1024
+"""Bytes of all names and values."""
+_ANSWER_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+}
+"""The policy is that of an API; a page on the same server sets its own."""
+
+
+class AnswerHeaders:
+    """What every answer tells a browser, whoever made it; an answer that says so itself has the last word."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _ANSWER_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class RequestLimits:
+    """Refuses what is too large before anything looks into it: an address with 414, headers with 431, a body with 413.
+
+    The body is read here, up to its limit, before the app does.
+    """
+
+    def __init__(self, app: ASGIApp, largest: int = LARGEST_BODY) -> None:
+        self._app, self._largest = app, largest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if refusal := _too_long(scope):
+            await problem(*refusal)(scope, receive, send)
+            return
+        try:
+            body = await self._read(Headers(scope=scope), receive)
+        except _TooLargeError:
+            answer = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {self._largest} bytes")
+            await answer(scope, receive, send)
+            return
+        if body is None:
+            return
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return messages.pop() if messages else await receive()
+
+        await self._app(scope, replay, send)
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
+        """The whole body; None when the client went away in the middle of it."""
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > self._largest:
+            raise _TooLargeError
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            body += bytes(message.get("body", b""))
+            if len(body) > self._largest:
+                raise _TooLargeError
+            if not message.get("more_body"):
+                return body
+
+
+def _too_long(scope: Scope) -> tuple[HTTPStatus, str] | None:
+    address = len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"])
+    if address > LONGEST_ADDRESS:
+        return HTTPStatus.REQUEST_URI_TOO_LONG, f"path and query have at most {LONGEST_ADDRESS} characters"
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"headers have at most {LARGEST_HEADERS} bytes"
+    return None
+
+
+class _TooLargeError(Exception):
+    """A body beyond the limit."""
+
+
+class AccessLog:
+    """One line a request: method, route, status, milliseconds. The route and not the path: no id, no query, no name."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or scope["path"].startswith(_UNLOGGED):
+            await self._app(scope, receive, send)
+            return
+        began, status = monotonic(), 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "(no route)")
+            took = (monotonic() - began) * 1000
+            _access.info("%s %s %s %.0f ms", scope["method"], route, status, took)

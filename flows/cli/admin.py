@@ -1,5 +1,6 @@
-"""Commands that look after the installation: `api`, `close`, `reopen`, `db`."""
+"""Commands that look after the installation: `api`, `close`, `reopen`, `db`, `prefect`."""
 
+import os
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Annotated
@@ -8,9 +9,10 @@ import typer
 from rich.console import Console
 
 from flows.cli.output import error_line
-from flows.cli.reports import parse_month, roll_forward_tables
-from flows.cli.run import ExitStatus, login_name
-from flows.prefect_server import quiet_prefect
+from flows.cli.reports import roll_forward_tables
+from flows.cli.run import ExitStatus, login_name, sandboxed
+from flows.parameters import parse_month
+from flows.prefect_server import prefect_api, quiet_prefect
 from steps.closing import Candidate, ClosingRefusedError, Signature, close_month, reopen_month
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
@@ -92,20 +94,49 @@ def key() -> None:
     typer.echo(new_key())
 
 
+prefect_app = typer.Typer(help="Look after a lasting Prefect server.", no_args_is_help=True)
+
+
+@prefect_app.callback()
+def prefect() -> None:
+    """Look after a lasting Prefect server."""
+
+
+@prefect_app.command("setup")
+def set_up_prefect() -> None:
+    """Make or update work pool, vendors' limits and deployments on the server of PREFECT_API_URL; safe to repeat."""
+    quiet_prefect()
+    from prefect.settings import PREFECT_API_URL
+
+    if not PREFECT_API_URL.value():
+        raise UsageError("PREFECT_API_URL is not set: the URL of a Prefect server that lasts is expected")
+    with prefect_api():
+        from prefect.client.orchestration import get_client
+
+        from flows.prefect_setup import set_up
+
+        with get_client(sync_client=True) as client:
+            for item in set_up(client):
+                typer.echo(str(item))
+
+
 def serve_api(
     host: Annotated[
         str, typer.Option(help="Address to serve on; another machine's clients need SYNC_API_TOKEN.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    no_worker: Annotated[
+        bool,
+        typer.Option("--no-worker", help="Bring no worker along: others on the server of PREFECT_API_URL do the runs."),
+    ] = False,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the built-in sandbox as the three vendors.")] = False,
 ) -> None:
-    """Serve the HTTP API: run steps, see what happened, work the errors, take reports along."""
+    """Serve the HTTP API and the page: run steps, see what happened, work the errors, take reports along."""
     quiet_prefect()
     with ExitStack() as stack:
         if sandbox:
-            from flows.cli.run import sandboxed
-
             stack.enter_context(sandboxed())
-        from flows.api.server import serve  # it imports Prefect, which takes seconds
+            os.environ["PREFECT_API_URL"] = ""  # on a lasting server its worker would take real runs to the sandbox
+        from flows.server import serve  # it imports Prefect, which takes seconds
 
-        serve(host, port, typer.echo)
+        serve(host, port, typer.echo, with_worker=not no_worker)

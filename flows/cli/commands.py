@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from flows.cli.admin import close, database_app, reopen, serve_api
+from flows.cli.admin import close, database_app, prefect_app, reopen, serve_api
 from flows.cli.history import errors, show_history, show_steps
 from flows.cli.output import error_line
 from flows.cli.reports import show_explanation, show_report
-from flows.cli.run import ExitStatus, OverlapOption, OverrideOption, Request, plan_run, run, run_plan
+from flows.cli.run import ExitStatus, OverlapOption, OverrideOption, plan_run, run, run_plan
 from flows.prefect_server import prefect_api, quiet_prefect
+from flows.run_options import TypedOptions
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
 from tracking.database import dispose_engines
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(database_app, name="db")
+app.add_typer(prefect_app, name="prefect")
 app.command("plan")(plan_run)
 app.command("run")(run_plan)
 app.command("steps")(show_steps)
@@ -72,11 +74,9 @@ def sync_actions(
     130 interrupted.
     """
     export_settings_file()
-    request = Request(
-        from_step, year, start_date, end_date, only, overlap, override=override, sandbox=sandbox, as_json=as_json
-    )
+    options = TypedOptions(from_step, year, start_date, end_date, only, overlap, override=override)
     if context.invoked_subcommand is None:
-        raise typer.Exit(run(request))
+        raise typer.Exit(run(options, sandbox=sandbox, as_json=as_json))
     if any((from_step, year, start_date, end_date, only, overlap != Overlap.wait, as_json)) or override is not None:
         raise UsageError(f"options of a run do not go before the command {context.invoked_subcommand!r}")
     if sandbox:

@@ -1,11 +1,10 @@
 """Commands of the accruals' reports: `report`, `explain`."""
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +18,7 @@ from rich.text import Text
 from sqlmodel import Session
 
 from flows.cli.history import AsJson
-from flows.parameters import AskedRange, parse_month_date, parse_year, resolve_range
+from flows.parameters import AskedRange, parse_month, parse_month_date, parse_year, resolve_range
 from steps.errors import UsageError
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, next_month
@@ -33,25 +32,6 @@ from steps.reports.roll_forward import RollForwardChain, RollForwardLine, roll_f
 from steps.reports.waterfall import Waterfall, WaterfallTotal, waterfall
 from steps.settings import SyncSettings
 from tracking.database import read_session
-
-
-def parse_month(text: str) -> date:
-    """A month as `YYYY-MM` or `YYYY-MM-01`, as its first day.
-
-    Raises:
-        UsageError: it is neither, or outside the years that are allowed.
-    """
-    first = text if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) else f"{text}-01"
-    if re.fullmatch(r"\d{4}-\d{2}-01", first):
-        try:
-            start = date.fromisoformat(first)
-        except ValueError:
-            pass
-        else:
-            return resolve_range(
-                AskedRange(None, start, next_month(start)), datetime.now(UTC), SyncSettings.load()
-            ).start
-    raise UsageError(f"month {text!r} is no month: YYYY-MM is expected, such as 2024-03")
 
 
 def parse_window(

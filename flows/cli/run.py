@@ -5,8 +5,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import IntEnum
 from getpass import getuser
 from typing import Annotated, Any
@@ -16,10 +14,10 @@ from rich.console import Console
 from rich.text import Text
 
 from flows.cli.output import RunView, show_outcome, state_grids
-from flows.order import IMPORT_ORDER, ImportStep, steps_from
-from flows.parameters import AskedRange, parse_month_date, parse_step, parse_year, resolve_override, resolve_range
-from flows.plan import Assessment, Only, StepRunState, assess, make_plan, step_runs_of, step_runs_of_plan
+from flows.order import ImportStep, steps_from
+from flows.plan import Assessment, Only, StepRunState, assess, make_plan, step_runs_of
 from flows.prefect_server import prefect_api, quiet_prefect
+from flows.run_options import TypedOptions
 from steps.catalog import ACCRUALS
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
@@ -80,54 +78,13 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 130
 
 
-@dataclass(frozen=True)
-class Request:
-    """The options of a run, as they were typed."""
-
-    from_step: str | None = None
-    year: str | None = None
-    start_date: str | None = None
-    end_date: str | None = None
-    only: str | None = None
-    overlap: str = Overlap.wait
-    plan: int | None = None
-    """Run this plan; what says which steps and months does not go with it."""
-    override: str | None = None
-    sandbox: bool = False
-    as_json: bool = False
-
-    def resolve(self) -> tuple[str, MonthWindow]:
-        """The first step and the range of months; whatever was typed is looked at.
-
-        Raises:
-            UsageError: one line that says what was given and what is allowed.
-        """
-        step, span = self._range()
-        resolve_override(step, self.override, "")
-        return step, span
-
-    def _range(self) -> tuple[str, MonthWindow]:
-        settings: SyncSettings = SyncSettings.load()
-        if self.only is not None and self.only not in set(Only):
-            raise UsageError(f"only {self.only!r} is not known: one of {', '.join(Only)} is expected")
-        if self.overlap not in set(Overlap):
-            raise UsageError(f"overlap {self.overlap!r} is not known: one of {', '.join(Overlap)} is expected")
-        if self.plan is not None:
-            cells, span = step_runs_of_plan(self.plan, settings.zone)
-            return cells[0].step.id if cells else IMPORT_ORDER[0].id, span
-        step = parse_step(self.from_step or IMPORT_ORDER[0].id)
-        start = None if self.start_date is None else parse_month_date("start date", self.start_date)
-        end = None if self.end_date is None else parse_month_date("end date", self.end_date)
-        year = None if self.year is None or (start and end) else parse_year(self.year)
-        return step, resolve_range(AskedRange(year, start, end), datetime.now(UTC), settings)
-
-
-def run(request: Request) -> ExitStatus:
+def run(options: TypedOptions, *, sandbox: bool, as_json: bool) -> ExitStatus:
     """Check everything, run the flow, show what came of it."""
-    step, span = request.resolve()
-    state = run_flow(_title(request, step, span), lambda: _start_flow(request, step, span), sandbox=request.sandbox)
+    step, span = options.resolve()
+    title = _title(options, step, span) + (", on the sandbox" if sandbox else "")
+    state = run_flow(title, lambda: _start_flow(options, step, span), sandbox=sandbox)
     flow_run_id = str(state.state_details.flow_run_id)
-    show_outcome(flow_run_id, str(state.name), state.message, as_json=request.as_json)
+    show_outcome(flow_run_id, str(state.name), state.message, as_json=as_json)
     if state.is_cancelled():
         return ExitStatus.INTERRUPTED
     return ExitStatus.COMPLETED if state.is_completed() else ExitStatus.FAILED
@@ -145,8 +102,6 @@ def run_flow(title: str, start: Callable[[], Any], *, sandbox: bool) -> Any:
         view = stack.enter_context(RunView(title))
         stack.enter_context(listening(view.hear))
         if sandbox:
-            from flows.cli.run import sandboxed
-
             stack.enter_context(sandboxed())
         get_engine()  # a database that cannot be used is said before Prefect boots
         quiet_prefect()
@@ -162,25 +117,25 @@ def login_name() -> str:
         return ""
 
 
-def _title(request: Request, step: str, span: MonthWindow) -> str:
+def _title(options: TypedOptions, step: str, span: MonthWindow) -> str:
     what = "Accruals" if step == ACCRUALS.id else f"Import from {step}"
-    which = f", only what is {request.only}" if request.only else f", plan {request.plan}" if request.plan else ""
-    return f"{what}, {span}{which}" + (", on the sandbox" if request.sandbox else "")
+    which = f", only what is {options.only}" if options.only else f", plan {options.plan}" if options.plan else ""
+    return f"{what}, {span}{which}"
 
 
-def _start_flow(request: Request, step: str, span: MonthWindow) -> Any:
+def _start_flow(options: TypedOptions, step: str, span: MonthWindow) -> Any:
     from flows.process_accruals import process_accruals
     from flows.sync_import import sync_import
 
     asked: dict[str, Any] = {
         "start_date": span.start,
         "end_date": span.end,
-        "only": Only(request.only) if request.only else None,
-        "plan": request.plan,
-        "overlap": Overlap(request.overlap),
+        "only": Only(options.only) if options.only else None,
+        "plan": options.plan,
+        "overlap": Overlap(options.overlap),
     }
     if step == ACCRUALS.id:
-        asked |= {"override": request.override, "override_by": login_name()}
+        asked |= {"override": options.override, "override_by": login_name()}
         return process_accruals(**asked, return_state=True)
     return sync_import(ImportStep(step), **asked, return_state=True)
 
@@ -197,8 +152,7 @@ def plan_run(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Show where each step and month stands, and keep the plan, without running anything."""
-    request = Request(from_step, year, start_date, end_date, only=only)
-    step, span = request.resolve()
+    step, span = TypedOptions(from_step, year, start_date, end_date, only=only).resolve()
     settings: SyncSettings = SyncSettings.load()
     cells = step_runs_of((ACCRUALS,) if step == ACCRUALS.id else steps_from(step), span, settings)
     everything = assess(cells, settings.zone)
@@ -219,7 +173,8 @@ def run_plan(
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
 ) -> None:
     """Run exactly the cells of a plan, or refuse because something ran since it was made."""
-    raise typer.Exit(run(Request(plan=plan, overlap=overlap, override=override, sandbox=sandbox, as_json=as_json)))
+    options = TypedOptions(plan=plan, overlap=overlap, override=override)
+    raise typer.Exit(run(options, sandbox=sandbox, as_json=as_json))
 
 
 def _show(everything: Sequence[Assessment], chosen: Sequence[Assessment], plan_id: int) -> None:

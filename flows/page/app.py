@@ -18,15 +18,15 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.api.security import token_of
 from flows.page.auth import SessionGuard, Sessions, login_routes, over_https
-from flows.page.components import COLOURS, STYLE, Language, PageRuns, Tag, Texts, Visit, preferred_language
+from flows.page.components import COLOURS, STYLE, Language, Tag, Texts, Visit, preferred_language
 from flows.page.views.accruals import show_accruals
 from flows.page.views.errors import show_errors
 from flows.page.views.history import show_history
 from flows.page.views.overview import show_grid
 from flows.page.views.run import show_run
 from flows.parameters import Year
+from flows.runs import Runs
 from steps.ledger.months import MonthWindow
 from steps.reports.export import Sheet, csv_text, monthly_sheet, roll_forward_sheet, xlsx_bytes
 from steps.reports.monthly import monthly_accruals
@@ -213,8 +213,8 @@ def mount_page(app: FastAPI) -> None:
         app: What `create_app` made: its guard sees to loopback and to other sites' pages, and it starts the runs.
     """
     settings: SyncSettings = app.state.settings
-    runs: PageRuns = app.state.runs
-    token = token_of(settings)
+    runs: Runs = app.state.runs
+    token = settings.bearer_token
     sessions = None if token is None else Sessions()
     if token is not None and sessions is not None:
         nicegui.app.include_router(login_routes(token, sessions))
@@ -240,7 +240,7 @@ def mount_page(app: FastAPI) -> None:
     )
 
 
-def _add_view(view: str, language: Language, settings: SyncSettings, runs: PageRuns) -> None:
+def _add_view(view: str, language: Language, settings: SyncSettings, runs: Runs) -> None:
     @ui.page(f"/{language}/{view}", language=_QUASAR[language])
     def build(request: Request) -> None:
         visit = Visit(
@@ -249,7 +249,7 @@ def _add_view(view: str, language: Language, settings: SyncSettings, runs: PageR
             settings,
             runs,
             request.cookies.get(_THEME, ""),
-            guarded=token_of(settings) is not None,
+            guarded=settings.bearer_token is not None,
         )
         with frame(visit):
             _BUILDERS[view](visit)

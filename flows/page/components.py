@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from flows.api.step_runs import StartedRun, StepRuns
 from flows.page.english import ENGLISH
 from flows.page.spanish import SPANISH
 from flows.plan import Assessment, StepRunState
 from flows.run_steps import group_by_reason
+from flows.runs import Runs
 from steps.errors import SyncError
 from steps.settings import SyncSettings
 from steps.step_report import amount_accrued_of
@@ -270,13 +270,6 @@ def preferred_language(accept_language: str) -> Language:
 FIRST_YEAR_SHOWN = 2018
 
 
-class PageRuns(StepRuns, Protocol):
-    """What the page needs of who starts runs, besides what the API does."""
-
-    def retry(self, error_ids: Sequence[int]) -> StartedRun:
-        """Begin a run that tries these integration errors again."""
-
-
 @dataclass(frozen=True)
 class Visit:
     """One view in one browser."""
@@ -285,7 +278,7 @@ class Visit:
     """Its key, such as `grid`: the last part of its address."""
     texts: Texts
     settings: SyncSettings
-    runs: PageRuns
+    runs: Runs
     theme: str
     """`dark` or `light` if somebody chose; else empty, and the browser's preference counts."""
     guarded: bool

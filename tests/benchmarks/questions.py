@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from flows.api.cursor import next_cursor
+from flows.api.lists import next_cursor
 from steps.catalog import INVOICES
 from tests.benchmarks.long_history import CELLS_OF_A_RUN, started
 from tracking.history import DEFAULT_LIMIT, HistoryFilter, Place

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cli.app import main
-from tests.flows.worker import run_prefect
+from flows.run_steps import VENDORS
 from tests.nursery import Command, run_forked
 from tests.secret_watch import WATCH
 
@@ -81,8 +83,11 @@ def sync_actions(nursery: Mapping[str, str], tmp_path: Path) -> CommandLine:
 
 @pytest.fixture(scope="session")
 def deployed(nursery: Mapping[str, str]) -> Mapping[str, str]:
-    """Everything of prefect.yaml on the shared Prefect server; which variables lead there."""
-    for command in (("work-pool", "create", "sync", "--type", "process", "--overwrite"), ("deploy", "--all")):
-        done = run_prefect(nursery, *command)
-        assert done.returncode == 0, done.stdout + done.stderr
+    """Everything of `prefect setup` on the shared Prefect server but the limits; which variables lead there."""
+    command = [sys.executable, "-c", "from flows.cli.app import main; main()", "prefect", "setup"]
+    done = subprocess.run(command, env={**os.environ, **nursery}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with temporary_settings({PREFECT_API_URL: nursery["PREFECT_API_URL"]}), get_client(sync_client=True) as client:
+        for vendor in VENDORS:
+            client.delete_global_concurrency_limit_by_name(vendor)
     return nursery

@@ -13,9 +13,8 @@ from rich.console import Console
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from flows.api.answers import ExecutionAnswer
 from flows.api.app import create_app
-from flows.api.outcome import outcome_of, sum_results
+from flows.api.schemas import ExecutionAnswer, outcome_of, sum_results
 from flows.artifacts import execution_row
 from flows.cli.app import run_command
 from flows.cli.output import accrual_table, counts_table, grids

@@ -17,7 +17,6 @@ from tracking.models import SyncExecution
 _NOT_THE_LEDGER = {
     SyncExecution.__tablename__,
     SyncPlan.__tablename__,
-    "idempotency_key",
     "sealing_key",
     "alembic_version",
 }

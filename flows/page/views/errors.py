@@ -12,6 +12,7 @@ from nicegui.events import Handler, ValueChangeEventArguments
 from flows.page.components import Tag, Texts, Visit, announcer, ask, choice, dialog_of, english, mark, tell
 from flows.page.views.run import RunProgress
 from flows.plan import plan_retry
+from flows.runs import request_retry
 from steps.catalog import STEPS
 from tracking.integration_errors import ErrorFilter, find_errors, known_entity_types, mark_errors
 from tracking.models import ErrorStatus, IntegrationError
@@ -123,7 +124,7 @@ class ErrorActions:
         if not ids:
             tell(texts("errors.nothing"), good=False)
         elif await ask(texts, lambda: plan_retry(ids)):
-            await self._progress.watch(texts("errors.retry"), lambda: self._visit.runs.retry(ids))
+            await self._progress.watch(texts("errors.retry"), request_retry(ids))
 
     async def _mark(self, status: ErrorStatus) -> None:
         texts, ids = self._visit.texts, self._chosen()

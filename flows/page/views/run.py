@@ -1,13 +1,11 @@
 """View Run: choose a step and months, execute, watch."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from nicegui import ui
 
-from flows.api.step_runs import StartedRun
-from flows.cli.run import Request
 from flows.page.components import (
     FIELD,
     Complaint,
@@ -23,25 +21,27 @@ from flows.page.components import (
 )
 from flows.page.views.executions import execution_rows
 from flows.parameters import resolve_override
+from flows.prefect_server import PrefectUnavailableError
+from flows.run_options import TypedOptions
+from flows.runs import RunRequest, RunStatus, Stage, request_step
 from steps.catalog import ACCRUALS, STEPS, Step
 from steps.engine.gate import LONGEST_REASON, Override
 from steps.errors import SyncError
 from steps.ledger.months import MonthWindow, next_month
 from steps.vendors.backend import called_by_month
-from tracking.history import executions_of_run
 from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution
+from tracking.settings import DatabaseUnusableError
 
 _POLL_SECONDS = 0.7
 
 
 class RunProgress:
-    """Shows one run at a time, by asking the history about it."""
+    """Shows one run at a time, by asking what became of it."""
 
     def __init__(self, visit: Visit, at_end: Callable[[], Awaitable[None]] | None = None) -> None:
         """Args: `at_end` is called when a run that was watched has ended."""
-        self._visit, self._name = visit, ""
-        self._run: StartedRun | None = None
-        self._at_end = at_end
+        self._visit, self._name, self._at_end = visit, "", at_end
+        self._flow_run_id: str | None = None
         self._seen: list[tuple[int | None, str]] = []
         self._complaint = Complaint()
         self._panel = Tag("section", classes="panel", aria_label=visit.texts("run.latest"))
@@ -56,9 +56,9 @@ class RunProgress:
 
     async def start(self, step: Step, span: MonthWindow, override: Override | None = None) -> None:
         """Start a step as the API does, and watch it; it goes on when the browser is closed."""
-        await self.watch(self._visit.texts(f"step.{step.id}"), lambda: self._visit.runs.start(step, span, override))
+        await self.watch(self._visit.texts(f"step.{step.id}"), request_step(step, span, override))
 
-    async def watch(self, name: str, start: Callable[[], StartedRun]) -> None:
+    async def watch(self, name: str, request: RunRequest) -> None:
         """Start a run under this name and watch it."""
         texts = self._visit.texts
         self._name, self._complaint = name, Complaint()
@@ -66,34 +66,48 @@ class RunProgress:
         self._rows.clear()
         self._bar.set_value(0.0)
         self._panel.set_visibility(True)
-        self._run, self._seen = await ask(texts, start), []
-        if self._run is None:
+        self._flow_run_id, self._seen = await ask(texts, lambda: self._visit.runs.start(request)), []
+        if self._flow_run_id is None:
             self._panel.set_visibility(False)
             return
         self._line.set_text(texts("run.started", step=name))
         self._timer.activate()
 
     async def _look(self) -> None:
-        if self._run is None:
+        flow_run_id = self._flow_run_id
+        if flow_run_id is None:
             return
-        ended = self._run.ended.done()  # asked first: what is read after it is all there will be
-        executions = await asyncio.to_thread(executions_of_run, self._run.flow_run_id)
-        now = [(each.id, each.status) for each in executions]
-        if now != self._seen:
-            self._seen = now
-            self._show(executions)
-        elif ended:
-            self._finish_empty(self._run)
+        try:
+            status = await asyncio.to_thread(self._visit.runs.status, flow_run_id)
+        except (PrefectUnavailableError, DatabaseUnusableError) as error:  # looked at again
+            self._line.set_text(str(error))
+        except SyncError as error:
+            self._end_without_executions(str(error))
+        else:
+            if status.executions:
+                self._show(status)
+            elif status.stage is Stage.ended:
+                self._end_without_executions(status.detail)
+            else:
+                self._line.set_text(self._waiting_text(status))
         if self._at_end and not self._timer.active:
             await self._at_end()
 
-    def _finish_empty(self, run: StartedRun) -> None:
+    def _waiting_text(self, status: RunStatus) -> str:
+        return self._visit.texts(f"run.stage.{status.stage}", step=self._name, other=status.detail)
+
+    def _end_without_executions(self, why: str) -> None:
         """A run that ended without a single execution says why by itself."""
         self._timer.deactivate()
-        self._line.set_text(str(run.ended.exception() or run.ended.result()))
-        tell(self._line.text, good=False)
+        self._line.set_text(why)
+        tell(why, good=False)
 
-    def _show(self, executions: list[SyncExecution]) -> None:
+    def _show(self, status: RunStatus) -> None:
+        executions: Sequence[SyncExecution] = status.executions
+        seen = [(each.id, f"{each.status} {status.detail}") for each in executions]
+        if seen == self._seen:
+            return
+        self._seen = seen
         texts, total = self._visit.texts, len(executions)
         done = sum(each.status not in OPEN_STATUSES for each in executions)
         failed = sum(each.status == ExecutionStatus.FAILED for each in executions)
@@ -104,7 +118,8 @@ class RunProgress:
         if failed:
             self._complaint.say(failures_text(texts, self._name, executions))
         if done < total or not total:
-            self._line.set_text(texts("run.progress", done=done, total=total))
+            waits = status.stage is Stage.waits_for_run
+            self._line.set_text(self._waiting_text(status) if waits else texts("run.progress", done=done, total=total))
             return
         self._timer.deactivate()
         key = "run.failed" if failed else "run.done"
@@ -127,13 +142,13 @@ def show_run(visit: Visit) -> None:
 
 async def _execute(visit: Visit, form: "RunForm", progress: RunProgress) -> None:
     """Refuse what makes no sense with the command line's own line, else start it and watch."""
-    request = form.request()
-    if request.override is not None and not form.who:
+    options = form.options()
+    if options.override is not None and not form.who:
         tell(visit.texts("closing.no_name"), good=False)
         return
-    if asked := await ask(visit.texts, request.resolve):
+    if asked := await ask(visit.texts, options.resolve):
         step_id, span = asked
-        override = resolve_override(step_id, request.override, form.who)
+        override = resolve_override(step_id, options.override, form.who)
         form.button.disable()
         await progress.start(STEPS[step_id], span, override)
         form.button.enable()
@@ -197,16 +212,16 @@ class RunForm:
         """The name of the person who overrides."""
         return str(self._who.value or "").strip()
 
-    def request(self) -> Request:
+    def options(self) -> TypedOptions:
         """What is asked for, as the command line would be."""
         step = str(self._step.value)
         if not called_by_month(STEPS[step], self._visit.settings):
-            return Request(step)
+            return TypedOptions(step)
         override = str(self._override.value or "") or None if step == ACCRUALS.id else None
         if self._range.kind.value == _YEAR:
-            return Request(step, year=str(self._range.year.value), override=override)
+            return TypedOptions(step, year=str(self._range.year.value), override=override)
         start, end = str(self._range.start.value or ""), str(self._range.end.value or "")
-        return Request(step, start_date=start, end_date=end, override=override)
+        return TypedOptions(step, start_date=start, end_date=end, override=override)
 
     def _explain(self) -> None:
         """Say what the step does and which months it would be."""
@@ -218,7 +233,7 @@ class RunForm:
             self._summary.set_text(self._visit.texts("run.once"))
             return
         try:
-            self._summary.set_text(self._span_text(self.request().resolve()[1]))
+            self._summary.set_text(self._span_text(self.options().resolve()[1]))
         except SyncError as refusal:
             self._summary.set_text(str(refusal))
 

@@ -15,9 +15,11 @@ LONGEST_SECONDS = 120
 
 
 @contextmanager
-def serving(command_line: CommandLine, **variables: str) -> Iterator[tuple[httpx.Client, "subprocess.Popen[str]"]]:
+def serving(
+    command_line: CommandLine, *options: str, **variables: str
+) -> Iterator[tuple[httpx.Client, "subprocess.Popen[str]"]]:
     """A server in a process of its own, on a free port."""
-    process = command_line.start("api", "--port", "0", **variables)
+    process = command_line.start("api", "--port", "0", *options, **variables)
     with process:
         assert process.stdout is not None
         line = process.stdout.readline()

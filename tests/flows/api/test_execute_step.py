@@ -1,18 +1,11 @@
-"""`execute-step`: what is refused, who waits, and that a request sent twice runs once."""
+"""`execute-step`: what is refused, who waits and for what, and that a request sent twice runs once."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from flows.api.step_runs import OtherDatabaseError, StartedRun, TooManyRunsError
-from steps.catalog import Step
-from steps.engine.gate import Override
-from steps.ledger.months import MonthWindow
-from tests.flows.api.conftest import local_client
+from flows.runs import NotSetUpError, RunGoneError, RunRequest, RunStatus, Stage
 from tests.flows.api.recorded_runs import RecordedRuns
 from tracking.history import HistoryFilter, find_executions
 
@@ -105,16 +98,13 @@ def test_the_same_key_waits_for_the_end_of_a_run_that_a_worker_has_not_begun(
     api: TestClient, runs: RecordedRuns
 ) -> None:
     key = {"Idempotency-Key": "march-4711"}
-    first = api.post(PATH, json=MARCH, headers=key).json()
-    lost: Future[str] = Future()
-    lost.set_exception(OtherDatabaseError("in another database"))
-    (execution,) = find_executions(HistoryFilter())
-    runs.followed[execution.flow_run_id or ""] = StartedRun(execution.flow_run_id or "", lost)
+    first = api.post(PATH, json=MARCH, headers=key)
+    runs.statuses = [RunStatus(Stage.waits_for_run, detail="import 2024-03"), RunStatus(Stage.starting)]
 
-    answer = api.post(PATH, json=MARCH, headers=key)
+    second = api.post(PATH, json=MARCH, headers=key)
 
-    assert first["status"] == "completed"
-    assert (answer.status_code, answer.json()["detail"]) == (500, "in another database")
+    assert runs.statuses == []
+    assert second.json() == first.json()
 
 
 def test_the_same_key_with_another_body_is_refused(api: TestClient, runs: RecordedRuns) -> None:
@@ -138,8 +128,8 @@ def test_another_key_runs_again(api: TestClient, runs: RecordedRuns) -> None:
 def test_a_key_of_which_no_run_could_be_started_is_free_again(
     api: TestClient, runs: RecordedRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_step: Step, _span: MonthWindow, _override: Override | None) -> StartedRun:
-        raise TooManyRunsError("full")
+    def refuse(_request: RunRequest, _key: str | None) -> str:
+        raise NotSetUpError("the Prefect server has no deployment execute-step/on-demand")
 
     key = {"Idempotency-Key": "k"}
     with monkeypatch.context() as patch:
@@ -150,36 +140,55 @@ def test_a_key_of_which_no_run_could_be_started_is_free_again(
     assert api.post(PATH, json=MARCH, headers=key).status_code == 200
 
 
-class HeldRuns(RecordedRuns):
-    """A run that is slow to begin and slow to end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.let_go = Event()
-        self.begun = Event()
-
-    def start(self, step: Step, span: MonthWindow, override: Override | None = None) -> StartedRun:
-        """Begin, and say so; go on when let go."""
-        self.begun.set()
-        assert self.let_go.wait(30)
-        ended: Future[str] = super().start(step, span, override).ended
-        return StartedRun(find_executions(HistoryFilter())[0].flow_run_id or "", ended)
+NO_WORKER = RunStatus(Stage.waits_for_worker)
+WAITS = "a worker: none is online in the work pool sync"
 
 
-def test_two_requests_at_once_with_one_key_run_once(app: FastAPI) -> None:
-    runs = HeldRuns()
-    app.state.runs = runs
+def test_who_waits_for_a_run_that_no_worker_takes_is_told_so_and_where_to_look(
+    api: TestClient, runs: RecordedRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "status", lambda _: NO_WORKER)
+    monkeypatch.setattr("flows.api.runs._LONGEST_ANSWER_SECONDS", 0.0)
 
-    def ask() -> dict[str, Any]:
-        answer: dict[str, Any] = local_client(app).post(PATH, json=MARCH, headers={"Idempotency-Key": "k"}).json()
-        return answer
+    for prefer in ({}, {"Prefer": "respond-async"}):
+        answer = api.post(PATH, json=MARCH, headers=prefer)
 
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(ask)
-        assert runs.begun.wait(30)
-        second = pool.submit(ask)
-        runs.let_go.set()
+        assert answer.status_code == 202
+        told = answer.json()
+        assert (told["status"], told["execution_ids"], told["waits_for"]) == ("pending", [], WAITS)
+        assert answer.headers["location"] == f"/api/sync/executions?flow_run_id={told['flow_run_id']}"
 
-    assert second.result() == first.result()
-    assert first.result()["status"] == "completed"
-    assert len(runs.asked) == 1
+
+def test_nothing_comes_later_of_an_integration_call_that_no_worker_took(
+    api: TestClient, runs: RecordedRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "status", lambda _: NO_WORKER)
+
+    answer = api.post("/api/integrations/holded/sync-services")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+    assert answer.json()["detail"] == f"nothing was run: it waited for {WAITS}"
+    assert len(runs.cancelled) == 1
+
+
+def test_a_run_that_ended_before_it_began_is_a_500_with_the_final_message(api: TestClient, runs: RecordedRuns) -> None:
+    runs.statuses = [RunStatus(Stage.ended, detail="Crashed: its worker was gone before it began")]
+
+    answer = api.post(PATH, json=MARCH)
+
+    assert answer.status_code == 500
+    assert answer.json()["detail"] == "the run ended before it began: Crashed: its worker was gone before it began"
+
+
+def test_a_run_that_is_in_another_database_is_said_to_be(
+    api: TestClient, runs: RecordedRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tell(_flow_run_id: str) -> RunStatus:
+        raise RunGoneError("give the worker the same SYNC_DATABASE_URL as the API server")
+
+    monkeypatch.setattr(runs, "status", tell)
+
+    answer = api.post(PATH, json=MARCH)
+
+    assert answer.status_code == 500
+    assert "same SYNC_DATABASE_URL" in answer.json()["detail"]

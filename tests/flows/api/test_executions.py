@@ -45,7 +45,7 @@ def test_every_filter_keeps_what_fits(api: TestClient, query: dict[str, Any], id
     add_executions(1, status=ExecutionStatus.FAILED, step_name="accruals")
     add_executions(1, status=ExecutionStatus.PENDING, started_at=None, step_name="crm-clients", flow_run_id="run-7")
 
-    with run_lock("run-7"):
+    with run_lock("run-7"):  # the run lives: its execution waits for its turn
         assert _ids(api, **query) == ids
 
 

@@ -8,19 +8,25 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.worker import worker_is_online
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
 from tests.flows.api.serving import LONGEST_SECONDS, serving
 from tests.flows.conftest import CommandLine
+from tests.processes import pids_with
 from tests.steps.ledger_view import LedgerView
 from tracking.database import dispose_engines
 from tracking.history import HistoryFilter, find_executions
+from tracking.reconcile import end_dead_executions
 
 pytestmark = pytest.mark.prefect
 
@@ -91,18 +97,46 @@ def _statuses(client: httpx.Client) -> list[str]:
     return [each["status"] for each in answer.json()["executions"]]
 
 
-def test_a_server_that_is_stopped_leaves_no_execution_open(sync_actions: CommandLine, vendors: SandboxServer) -> None:
+def test_a_server_that_is_stopped_leaves_no_execution_open_and_no_process(
+    sync_actions: CommandLine, vendors: SandboxServer, prefect_server: str
+) -> None:
+    mark = f"{uuid4()}"
     vendors.faults.add(Fault("holded", "slow", "/saleschannels", times=None, seconds=60))
-    with serving(sync_actions, **vendors.environment, **FAST) as (client, process):
+    with serving(sync_actions, **vendors.environment, **FAST, A_MARK_OF_THE_TEST=mark) as (client, process):
         headers = {"Prefer": "respond-async"}
         started = client.post("/api/sync/execute-step", json={"step_name": "services"}, headers=headers)
         assert started.status_code == 202
+        assert len(pids_with(mark)) > 2
         process.send_signal(signal.SIGTERM)
         process.wait(LONGEST_SECONDS)
 
     (execution,) = find_executions(HistoryFilter())
     assert execution.status == "failed"
-    assert execution.error_message == "never finished: the API server was stopped"
+    assert execution.error_message == "never finished: the run was cancelled from Prefect"
+    assert pids_with(mark) == []
+    with temporary_settings({PREFECT_API_URL: prefect_server}), get_client(sync_client=True) as prefect:
+        state = prefect.read_flow_run(UUID(execution.flow_run_id)).state
+        assert not worker_is_online(prefect)
+    assert state is not None
+    assert state.is_cancelled()
+
+
+def test_an_api_server_that_is_killed_takes_its_worker_along_and_leaves_no_execution_open(
+    sync_actions: CommandLine, vendors: SandboxServer
+) -> None:
+    vendors.faults.add(Fault("holded", "slow", "/saleschannels", times=None, seconds=60))
+    mark = f"{uuid4()}"
+    with serving(sync_actions, **vendors.environment, **FAST, A_MARK_OF_THE_TEST=mark) as (client, process):
+        client.post("/api/sync/execute-step", json={"step_name": "services"}, headers={"Prefer": "respond-async"})
+        process.kill()
+        deadline = time.monotonic() + LONGEST_SECONDS
+        while pids_with(mark):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    end_dead_executions()
+    (execution,) = find_executions(HistoryFilter())
+    assert execution.status == "failed"
 
 
 def test_a_project_that_uses_another_as_its_backend_gets_the_same_ledger(

@@ -28,13 +28,13 @@ MARCH = {"start_date": "2024-03-01", "end_date": "2024-04-01"}
 STEPS = ("services", "invoices", "crm-clients")
 
 
-def test_200_readers_get_no_error_while_a_month_is_imported(prefect_server: str, tmp_path: Path) -> None:
+def test_200_readers_get_no_error_while_a_month_is_imported(tmp_path: Path) -> None:
     fill_history(HISTORY)
     dispose_engines()
     database = os.environ["SYNC_DATABASE_URL"]
     addresses = tuple(str(httpx.URL(PATH, params=as_query(each))) for each in questions(HISTORY).values())
     with serve_sandbox(build_world(clients=30)) as academy:
-        variables = {**academy.environment, **FAST, "PREFECT_API_URL": prefect_server, "SYNC_DATABASE_URL": database}
+        variables = {**academy.environment, **FAST, "SYNC_DATABASE_URL": database}
         with serve_page(tmp_path, variables) as server:
             crowd = Crowd(server.url, addresses, {"Authorization": f"Bearer {TOKEN}"}, CLIENTS, pause_seconds=0.5)
             with reading(crowd) as heard:

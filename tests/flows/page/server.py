@@ -45,15 +45,19 @@ class PageServer:
 
 @contextmanager
 def serve_page(folder: Path, variables: Mapping[str, str]) -> Iterator[PageServer]:
-    """Serve on a free port until the block ends, with a database in this folder unless the variables name another."""
+    """Serve on a free port until the block ends, with a database in this folder unless the variables name another.
+
+    Unless they name a Prefect server it has one of its own: a shared one would give its runs to other servers' workers.
+    """
     database = variables.get("SYNC_DATABASE_URL", f"sqlite:///{folder / 'sync.db'}")
     log = folder / "server.log"
     WATCH.learn({"SYNC_API_TOKEN": TOKEN, **variables})
+    own = {"SYNC_API_TOKEN": TOKEN, "PREFECT_HOME": str(folder / "prefect")}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     with log.open("w") as written:
         process = subprocess.Popen(
             [sys.executable, "-c", "from flows.cli.app import main; main()", "api", "--port", "0"],
-            env={**clean, "SYNC_API_TOKEN": TOKEN, **variables, "SYNC_DATABASE_URL": database},
+            env={**clean, **own, **variables, "SYNC_DATABASE_URL": database},
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=written,

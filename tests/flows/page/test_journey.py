@@ -22,9 +22,10 @@ NO_AMOUNT = {"total": "1.234,56"}
 
 
 @pytest.fixture
-def strict_server(sandbox: SandboxServer, prefect_server: str, tmp_path: Path) -> Iterator[PageServer]:
+def strict_server(sandbox: SandboxServer, tmp_path: Path) -> Iterator[PageServer]:
     """A server with nothing in its database, where a month fails once five of its records are in trouble."""
-    variables = {**sandbox.environment, **FAST, "PREFECT_API_URL": prefect_server, "SYNC_ERROR_BUDGET": "4"}
+    shown = {"PREFECT_UI_URL": "http://127.0.0.1:4200"}  # a temporary server has no pages to link to
+    variables = {**sandbox.environment, **FAST, **shown, "SYNC_ERROR_BUDGET": "4"}
     with serve_page(tmp_path, variables) as server:
         yield server
 

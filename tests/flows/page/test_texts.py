@@ -14,6 +14,7 @@ from flows.page.components import Language, Texts, preferred_language
 from flows.page.english import ENGLISH
 from flows.page.spanish import SPANISH
 from flows.plan import StepRunState
+from flows.runs import Stage
 from steps.catalog import STEPS
 from steps.engine.contract_month import NotificationType
 from tracking.models import ErrorStatus, ExecutionStatus
@@ -50,6 +51,7 @@ def test_every_state_status_step_and_view_has_its_text() -> None:
     wanted = {f"state.{each}" for each in StepRunState} | {f"status.{each}" for each in ExecutionStatus}
     wanted |= {f"error.{each}" for each in ErrorStatus} | {f"view.{each}" for each in VIEWS}
     wanted |= {f"notice.{each}" for each in NotificationType}
+    wanted |= {f"run.stage.{each}" for each in (Stage.waits_for_worker, Stage.waits_for_run, Stage.starting)}
     wanted |= {f"integration.{step.integration}" for step in STEPS.values()}
     wanted |= {f"step.{each}" for each in STEPS} | {f"step.{each}.what" for each in STEPS}
 

@@ -6,14 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from flows.api.answers import ExecutionAnswer, ExecutionDetail, ExecutionPage, IntegrationErrorAnswer
-from flows.api.cursor import next_cursor, read_cursor
-from flows.api.documented import not_modified, problems
-from flows.api.paging import link_to_next
-from flows.api.parts import AppSettings, RowId
-from flows.api.problems import RefusedError
-from flows.api.steps import StepId
-from flows.api.tagged import TaggedRoute
+from flows.api.lists import RowId, TaggedRoute, link_to_next, next_cursor, read_cursor
+from flows.api.problems import RefusedError, not_modified, problems
+from flows.api.runs import AppSettings
+from flows.api.schemas import ExecutionAnswer, ExecutionDetail, ExecutionPage, IntegrationErrorAnswer, StepId
 from flows.parameters import parse_moment, parse_step
 from steps.settings import SyncSettings
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, HistoryFilter, find_execution, find_executions

@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from sqlalchemy import text
 
-from flows.api.answers import Health
-from flows.api.documented import problems
+from flows.api.problems import problems
+from flows.api.schemas import Health
 from tracking.database import get_engine, schema_revision
 
 router = APIRouter(tags=["health"])

@@ -1,6 +1,6 @@
 """The six integration calls: they make this project a backend for another one's `SYNC_BACKEND_URL`.
 
-Each is a run of its step through Prefect, tracked and claimed like any other, and answers the step's result as it is.
+Each is a run of its step through Prefect, tracked like any other, and answers the step's result as it is.
 What a client sends is accepted in the query or in the body; both may say the same.
 """
 
@@ -11,14 +11,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from flows.api.documented import problems
-from flows.api.following import outcome_of_run
-from flows.api.outcome import outcome_of
-from flows.api.parts import AppRuns, AppSettings
-from flows.api.problems import RefusedError, status_of_name
-from flows.api.step_runs import StepRuns
-from flows.api.steps import API_CALLER, FirstOfMonth, OverrideBy, OverrideText
+from flows.api.problems import TRY_AGAIN, RefusedError, problems, status_of_name
+from flows.api.routes.steps import API_CALLER
+from flows.api.runs import AppRuns, AppSettings, end_of_run
+from flows.api.schemas import FirstOfMonth, OverrideBy, OverrideText, outcome_of
 from flows.parameters import AskedRange, parse_month_date, resolve_override, resolve_range
+from flows.runs import Runs, Stage, request_step
 from steps.catalog import ACCRUALS, STEPS, Step
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow, next_month
@@ -75,11 +73,12 @@ def _span(said: dict[str, str], settings: SyncSettings) -> MonthWindow:
     return resolve_range(AskedRange(None, dates.get("start_date"), dates.get("end_date")), utc_now(), settings)
 
 
-async def _run(step: Step, said: dict[str, str], runs: StepRuns, settings: SyncSettings) -> dict[str, Any]:
+async def _run(step: Step, said: dict[str, str], runs: Runs, settings: SyncSettings) -> dict[str, Any]:
     """The result of a step over the months that were said, their counts added up.
 
     Raises:
-        RefusedError: a month failed, with the status that its error stands for; or this server has a backend itself.
+        RefusedError: a month failed, with the status that its error stands for; no worker came; or this server has a
+            backend itself.
     """
     if settings.backend_url:
         raise RefusedError(
@@ -87,11 +86,15 @@ async def _run(step: Step, said: dict[str, str], runs: StepRuns, settings: SyncS
         )
     by = said.pop("by", "") or API_CALLER
     override = resolve_override(step.id, said.pop("override", None), by)
-    started = await run_in_threadpool(runs.start, step, _span(said, settings), override)
-    executions = await outcome_of_run(started)
-    outcome = outcome_of(executions)
+    flow_run_id = await run_in_threadpool(runs.start, request_step(step, _span(said, settings), override))
+    status = await end_of_run(runs, flow_run_id)
+    if status.stage is not Stage.ended:  # whoever calls a backend calls again: nothing may come of this call later
+        await run_in_threadpool(runs.cancel, flow_run_id)
+        why = f"nothing was run: it waited for {status.waits_for}"
+        raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, why, TRY_AGAIN)
+    outcome = outcome_of(status.executions)
     if outcome.status != ExecutionStatus.COMPLETED:
-        first = next(each for each in executions if each.status != ExecutionStatus.COMPLETED)
+        first = next(each for each in status.executions if each.status != ExecutionStatus.COMPLETED)
         raise RefusedError(status_of_name(first.details.get("error_type", "")), outcome.error_message)
     return outcome.result or {}
 

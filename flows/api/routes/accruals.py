@@ -4,13 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from flows.api.documented import csv_file, not_modified, problems
-from flows.api.errors import csv_answer
-from flows.api.parts import AppSettings
-from flows.api.steps import FirstOfMonth
-from flows.api.tagged import TaggedRoute
-from flows.cli.reports import parse_month
-from flows.parameters import FIRST_YEAR, LAST_YEAR, AskedRange, parse_month_date, resolve_range
+from flows.api.lists import TaggedRoute, csv_answer
+from flows.api.problems import csv_file, not_modified, problems
+from flows.api.runs import AppSettings
+from flows.api.schemas import FirstOfMonth
+from flows.parameters import FIRST_YEAR, LAST_YEAR, AskedRange, parse_month, parse_month_date, resolve_range
 from steps.reports.export import as_json, csv_text, monthly_sheet
 from steps.reports.monthly import monthly_accruals
 from steps.reports.roll_forward import roll_forward

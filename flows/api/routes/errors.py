@@ -7,14 +7,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema
 
-from flows.api.answers import ErrorPage, IntegrationErrorAnswer, Marked
-from flows.api.cursor import LARGEST_ID, next_cursor, read_cursor
-from flows.api.documented import csv_file, not_modified, problems
-from flows.api.paging import link_to_next
-from flows.api.parts import RowId
-from flows.api.problems import RefusedError
-from flows.api.steps import StepId
-from flows.api.tagged import TaggedRoute
+from flows.api.lists import LARGEST_ID, RowId, TaggedRoute, csv_answer, link_to_next, next_cursor, read_cursor
+from flows.api.problems import RefusedError, csv_file, not_modified, problems
+from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, Marked, StepId
 from flows.parameters import parse_step
 from steps.catalog import STEPS
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
@@ -121,12 +116,3 @@ def mark_one(error_id: RowId, asked: Mark) -> IntegrationErrorAnswer:
     if unknown or error is None:
         raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no integration error {error_id}")
     return IntegrationErrorAnswer.model_validate(error)
-
-
-def csv_answer(text: str, file_name: str) -> Response:
-    """A spreadsheet to be saved, never to be shown by a browser."""
-    return Response(
-        text.encode(),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{file_name}"'},
-    )

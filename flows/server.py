@@ -1,4 +1,4 @@
-"""The app on a port: what `sync-actions api` runs."""
+"""`sync-actions api`: the HTTP API and the page on one port, and the worker that does their runs."""
 
 import logging
 import socket
@@ -8,11 +8,11 @@ from threading import Thread
 import uvicorn
 
 from flows.api.app import create_app
-from flows.api.prefect_runs import PrefectStepRuns
-from flows.api.security import require_safe_binding, token_of
+from flows.api.security import require_safe_binding
 from flows.page.app import mount_page
-from flows.prefect_server import PrefectUnavailableError
-from steps.errors import UsageError
+from flows.runs import PrefectRuns
+from flows.worker import worker_name
+from steps.errors import SyncError, UsageError
 from steps.settings import SyncSettings
 from tracking.database import get_engine
 
@@ -20,40 +20,58 @@ _GRACE_SECONDS = 10
 _log = logging.getLogger("flows.api")
 
 
-def serve(host: str, port: int, tell: Callable[[str], None]) -> None:
+def serve(host: str, port: int, log: Callable[[str], None], *, with_worker: bool = True) -> None:
     """Serve until the process is told to stop.
 
-    Runs that are still at work then are given up: what they had not committed is recorded as failed.
+    A worker that was brought along ends with it, and so do its runs: what they had not committed is recorded as failed.
+
+    Args:
+        host: The address.
+        port: 0 takes a free one.
+        log: Is told where it serves.
+        with_worker: Bring a worker along; else others must do the runs, on a Prefect server that lasts.
 
     Raises:
-        UsageError: the address cannot be served, or not without a token.
+        UsageError: the address cannot be served, or not without a token; or nobody could do a run.
         DatabaseUnusableError: the database cannot be used.
     """
     settings: SyncSettings = SyncSettings.load()
     require_safe_binding(host, settings)
+    if not with_worker:
+        _require_lasting_server()
     get_engine()  # a database that cannot be used is said now
-    runs = PrefectStepRuns()
     with _listen(host, port) as listener:
+        served = listener.getsockname()[1]
+        runs = PrefectRuns(worker_name(served) if with_worker else None)
         _log_to_standard_error()
-        # Whose address it is comes from the connection: a header could say anything.
         app = create_app(settings, runs)
         mount_page(app)
         config = uvicorn.Config(
             app,
             access_log=False,  # it would show whole addresses; ours shows routes
             log_level="warning",
-            proxy_headers=False,
+            proxy_headers=False,  # whose address it is comes from the connection: a header could say anything
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         Thread(target=_warm_up, args=(runs,), name="warm-up", daemon=True).start()
         name = f"[{host}]" if ":" in host else host
-        who = "this machine only: SYNC_API_TOKEN is not set" if token_of(settings) is None else "with SYNC_API_TOKEN"
-        tell(f"serving http://{name}:{listener.getsockname()[1]} ({who}); end it with Ctrl-C")
+        who = "with SYNC_API_TOKEN" if settings.bearer_token else "this machine only: SYNC_API_TOKEN is not set"
+        log(f"serving http://{name}:{served} ({who}); end it with Ctrl-C")
         try:
             uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
-            tell("stopped")
+            log("stopped")
+
+
+def _require_lasting_server() -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    if not PREFECT_API_URL.value():
+        raise UsageError(
+            "--no-worker needs PREFECT_API_URL: on the temporary Prefect server that is started without it there is no "
+            "other worker"
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -67,10 +85,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _warm_up(runs: PrefectStepRuns) -> None:
+def _warm_up(runs: PrefectRuns) -> None:
     try:
         runs.warm_up()
-    except PrefectUnavailableError as error:
+    except SyncError as error:
         _log.warning("%s", error)
 
 

@@ -1,0 +1,103 @@
+"""Lists: cursors that clients hand back and do not look into, the `Link` to the next page (RFC 8288), and `ETag`s.
+
+Whoever polls gets 304 and no body while nothing changed (`If-None-Match`, RFC 9110, 13.1.2).
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Path, Request, Response
+from fastapi.routing import APIRoute
+
+from steps.errors import UsageError
+from tracking.history import Place
+
+LARGEST_ID = 2**31 - 1
+RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+
+
+def next_cursor(place: Place) -> str:
+    """The cursor of what is older than this place."""
+    parts = [place.id, *([place.started_at.isoformat()] if place.started_at else [])]
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, *, by_start: bool) -> Place:
+    """The place that a cursor means.
+
+    Args:
+        cursor: As `next_cursor` made it.
+        by_start: Whether the list is in order of start.
+
+    Raises:
+        UsageError: it is no cursor of such a list.
+    """
+    try:
+        padding = "=" * (-len(cursor) % 4)
+        parts = json.loads(base64.b64decode(cursor + padding, altchars=b"-_", validate=True))
+        place = _place(parts)
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        place = None
+    if place is None or (place.started_at is not None) != by_start:
+        raise UsageError("cursor is none of this list: send `next_cursor` of the page before, with the same filters")
+    return place
+
+
+def _place(parts: Sequence[object]) -> Place | None:
+    number = parts[0] if isinstance(parts, list) and parts else None
+    if type(number) is not int or not 0 < number <= LARGEST_ID:
+        return None
+    if len(parts) == 1:
+        return Place(number)
+    started = datetime.fromisoformat(str(parts[1]))
+    return Place(number, started) if started.tzinfo else None
+
+
+def link_to_next(request: Request, response: Response, cursor: str | None) -> None:
+    """Say where the next page is, if there is one: the same question with its cursor."""
+    if cursor is not None:
+        address = request.url.include_query_params(cursor=cursor)
+        response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
+
+
+def csv_answer(text: str, file_name: str) -> Response:
+    """A spreadsheet to be saved, never to be shown by a browser."""
+    return Response(
+        text.encode(),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{file_name}"'},
+    )
+
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class TaggedRoute(APIRoute):
+    """A route whose successful GET answers carry a hash of their body as `ETag`."""
+
+    def get_route_handler(self) -> Handler:
+        """The usual handler, and the tag around it."""
+        handler = super().get_route_handler()
+
+        async def tagged(request: Request) -> Response:
+            response = await handler(request)
+            if request.method != "GET" or response.status_code != HTTPStatus.OK:
+                return response
+            tag = f'"{sha256(response.body).hexdigest()[:32]}"'
+            response.headers["ETag"] = tag
+            if _matches(request.headers.get("if-none-match", ""), tag):
+                return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})
+            return response
+
+        return tagged
+
+
+def _matches(header: str, tag: str) -> bool:
+    tags = {each.strip().removeprefix("W/") for each in header.split(",")}
+    return tag in tags or "*" in tags

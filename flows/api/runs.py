@@ -1,0 +1,104 @@
+"""How requests start runs and wait for them, without holding a thread while they wait."""
+
+import asyncio
+from http import HTTPStatus
+from time import monotonic
+from typing import Annotated
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from flows.api.problems import RefusedError
+from flows.api.schemas import Accepted, status_of_executions
+from flows.prefect_server import PrefectUnavailableError
+from flows.runs import Runs, RunStatus, Stage
+from steps.catalog import Step
+from steps.settings import SyncSettings
+
+_POLL_SECONDS = 0.25
+_LONGEST_SILENCE_SECONDS = 60.0
+"""Of Prefect, about a run that has not begun."""
+_LONGEST_ANSWER_SECONDS = 10.0
+"""Who does not want to wait is answered then, whether the run has begun or not."""
+
+IdempotencyKeyHeader = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="Any text of your own: the same key and body again runs nothing and answers the same.",
+    ),
+]
+
+
+async def _settings(request: Request) -> SyncSettings:
+    settings: SyncSettings = request.app.state.settings
+    return settings
+
+
+async def _runs(request: Request) -> Runs:
+    runs: Runs = request.app.state.runs
+    return runs
+
+
+AppSettings = Annotated[SyncSettings, Depends(_settings)]
+AppRuns = Annotated[Runs, Depends(_runs)]
+
+
+async def end_of_run(runs: Runs, flow_run_id: str) -> RunStatus:
+    """How a run ended; of one that no worker takes for a long time, that it waits.
+
+    Raises:
+        RefusedError: 500, it ended before it began.
+        RunGoneError, PrefectUnavailableError: what became of it cannot be known.
+    """
+    answered = worker_seen = monotonic()
+    while True:
+        try:
+            status = await run_in_threadpool(runs.status, flow_run_id)
+        except PrefectUnavailableError:
+            if monotonic() - answered > _LONGEST_SILENCE_SECONDS:
+                raise
+        else:
+            answered = monotonic()
+            if status.stage is Stage.ended:
+                return _begun(status)
+            if status.stage is not Stage.waits_for_worker:
+                worker_seen = answered
+            elif answered - worker_seen >= runs.worker_wait_seconds:
+                return status
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def accepted(runs: Runs, flow_run_id: str, step: Step) -> Response:
+    """202 and where to look, as soon as the run has begun or it is known what it waits for.
+
+    Raises:
+        RefusedError: 500, it ended before it began.
+    """
+    deadline = monotonic() + _LONGEST_ANSWER_SECONDS
+    while True:
+        status = await run_in_threadpool(runs.status, flow_run_id)
+        if status.executions or status.stage is Stage.ended or monotonic() > deadline:
+            return _accepted_answer(_begun(status), flow_run_id, step)
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _accepted_answer(status: RunStatus, flow_run_id: str, step: Step) -> Response:
+    ids = [each.id or 0 for each in status.executions]
+    location = f"/api/sync/executions/{ids[0]}" if len(ids) == 1 else f"/api/sync/executions?flow_run_id={flow_run_id}"
+    body = Accepted(
+        step_name=step.id,
+        status=status_of_executions(status.executions),
+        flow_run_id=flow_run_id,
+        execution_ids=ids,
+        waits_for=status.waits_for,
+    )
+    headers = {"Location": location, "Preference-Applied": "respond-async"}
+    return JSONResponse(body.model_dump(mode="json"), HTTPStatus.ACCEPTED, headers)
+
+
+def _begun(status: RunStatus) -> RunStatus:
+    if status.stage is Stage.ended and not status.executions:
+        raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, f"the run ended before it began: {status.detail}")
+    return status

@@ -1,0 +1,110 @@
+"""`sync-actions prefect setup`: what a Prefect server needs is there after it, and said to be new, changed or there."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.prefect_server import temporary_server
+from tests.flows.conftest import CommandLine
+
+pytestmark = pytest.mark.prefect
+
+DEPLOYMENTS = [
+    "sync-import/on-demand",
+    "sync-import/monthly",
+    "process-accruals/on-demand",
+    "process-accruals/monthly",
+    "execute-step/on-demand",
+    "retry-errors/on-demand",
+    "reconcile-executions/every-5-minutes",
+]
+EVERYTHING = [
+    "work pool sync",
+    "limit holded, 4 requests a second",
+    "limit fourgeeks, 5 requests a second",
+    "limit notion, 3 requests a second",
+    *(f"deployment {name}" for name in DEPLOYMENTS),
+]
+
+
+@pytest.fixture(scope="module")
+def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prefect server on which nothing was set up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("empty")))
+        with temporary_server() as url:
+            yield url
+
+
+@pytest.fixture
+def client(empty_server: str) -> Iterator[SyncPrefectClient]:
+    with temporary_settings({PREFECT_API_URL: empty_server}), get_client(sync_client=True) as client:
+        yield client
+
+
+def test_a_server_is_set_up_once_repeating_changes_nothing_and_what_a_person_paused_stays_paused(
+    empty_server: str, client: SyncPrefectClient, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "no-checkout"
+    elsewhere.mkdir()
+    command_line = CommandLine({"PREFECT_API_URL": empty_server}, elsewhere)
+
+    first = command_line.run("prefect", "setup", PREFECT_API_URL=empty_server)
+    monthly = client.read_deployment_by_name("sync-import/monthly")
+    again = command_line.run("prefect", "setup", PREFECT_API_URL=empty_server)
+    (schedule,) = monthly.schedules
+    client.update_deployment_schedule(monthly.id, schedule.id, active=False)
+    client.update_global_concurrency_limit("notion", _limit(9))
+    changed = command_line.run("prefect", "setup", PREFECT_API_URL=empty_server, HOLDED_RATE="2.5")
+
+    assert (first.status, first.err) == (0, "")
+    assert first.out.splitlines() == [f"{each}: new" for each in EVERYTHING]
+    assert again.out.splitlines() == [f"{each}: there already" for each in EVERYTHING]
+    assert [line for line in changed.out.splitlines() if not line.endswith(": there already")] == [
+        "limit holded, 2.5 requests a second: changed",
+        "limit notion, 3 requests a second: changed",
+    ]
+    holded = client.read_global_concurrency_limit_by_name("holded")
+    assert (holded.limit, holded.slot_decay_per_second) == (2, 2.5)
+    (schedule,) = client.read_deployment_by_name("sync-import/monthly").schedules
+    assert (schedule.active, schedule.schedule.cron) == (False, "0 6 2 * *")  # type: ignore[union-attr]
+
+
+def _limit(slots: int) -> GlobalConcurrencyLimitUpdate:
+    return GlobalConcurrencyLimitUpdate(limit=slots)
+
+
+def test_no_deployment_lets_its_worker_take_runs_along_when_it_is_killed(
+    deployed: dict[str, str], prefect_server: str
+) -> None:
+    with temporary_settings({PREFECT_API_URL: prefect_server}), get_client(sync_client=True) as client:
+        found = [client.read_deployment_by_name(name) for name in DEPLOYMENTS]
+
+    assert {each.work_pool_name for each in found} == {"sync"}
+    assert [each.job_variables for each in found] == [{"stream_output": False}] * len(found)
+    strategies = [each.concurrency_options.collision_strategy for each in found if each.concurrency_options]
+    assert strategies == [ConcurrencyLimitStrategy.ENQUEUE] * 6 + [ConcurrencyLimitStrategy.CANCEL_NEW]
+
+
+def test_without_a_lasting_server_there_is_nothing_to_set_up(tmp_path: Path) -> None:
+    outcome = CommandLine({"PREFECT_HOME": str(tmp_path)}, tmp_path).run("prefect", "setup", PREFECT_API_URL="")
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == "Error: PREFECT_API_URL is not set: the URL of a Prefect server that lasts is expected\n"
+
+
+def test_a_server_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+
+    url = f"http://127.0.0.1:{port}/api"
+    outcome = CommandLine({"PREFECT_HOME": str(tmp_path)}, tmp_path).run("prefect", "setup", PREFECT_API_URL=url)
+
+    assert outcome.status == 1
+    assert outcome.err.startswith(f"Error: No Prefect server answers at PREFECT_API_URL {url}")
