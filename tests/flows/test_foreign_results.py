@@ -22,9 +22,10 @@ from flows.cli.output import accrual_table, counts_table, grids
 from flows.page.components import Language, Texts, outcome_text, result_counts
 from flows.plan import StepRun, StepRunState, assess
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES
+from steps.invoices import InvoicesResult
 from steps.ledger.months import MonthWindow
+from steps.results import RecordedResult
 from steps.settings import SyncSettings
-from steps.step_report import changed_something, describe_result, notifications_of
 from tests.flows.api.conftest import local_client
 from tests.flows.api.recorded_runs import RecordedRuns
 from tests.flows.api.rows import MINUTE, NOON, add_executions
@@ -106,9 +107,12 @@ def _describe_everywhere(results: Sequence[Any]) -> None:
         execution_row(execution)
         ExecutionAnswer.of(execution).model_dump_json()
         result = execution.result or {}
-        assert len(describe_result(result)) < 2_000
-        changed_something(result)
-        for note in notifications_of(result):
+        recorded = RecordedResult(result)
+        assert recorded.as_json() == result
+        assert len(recorded.line) < 2_000
+        assert recorded.changed_something in {True, False}
+        assert len(recorded.override_line or "") < 2_000
+        for note in recorded.notifications:
             assert len(note.message) <= 500
         for texts in TEXTS:
             outcome_text(texts, execution)
@@ -127,6 +131,18 @@ def test_an_odd_result_is_described_everywhere(result: Any) -> None:
 @settings(deadline=None)
 def test_whatever_a_result_holds_it_is_described_everywhere(results: list[Any]) -> None:
     _describe_everywhere(results)
+
+
+_COUNT = st.integers(0, 3)
+
+
+@given(st.builds(InvoicesResult, **dict.fromkeys(InvoicesResult.model_fields, _COUNT)))
+def test_a_row_says_of_a_step_what_its_result_said(result: InvoicesResult) -> None:
+    recorded = RecordedResult(result.as_json())
+
+    assert recorded.changed_something == result.changed_something
+    assert recorded.count("processed") == result.processed
+    assert recorded.line == result.line
 
 
 def test_a_history_of_odd_results_is_listed_by_command_line_and_api(

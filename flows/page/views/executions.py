@@ -19,7 +19,7 @@ from flows.page.components import (
     run_address,
     took_text,
 )
-from steps.step_report import ResultNotification, notifications_of
+from steps.results import RecordedResult, ResultNotification
 from tracking.integration_errors import ErrorFilter, find_errors
 from tracking.models import IntegrationError, SyncExecution
 
@@ -75,7 +75,7 @@ async def show_execution(visit: Visit, execution: SyncExecution) -> None:
         if execution.result:
             Tag("h3", texts("execution.result"))
             facts(result_counts(texts, execution.result))
-            _notifications(visit, notifications_of(execution.result))
+            _notifications(visit, RecordedResult(execution.result).notifications)
             _override(visit, execution.result.get("override"))
         _errors(visit, errors)
         with Tag("div", classes="actions"):
