@@ -14,7 +14,7 @@ from steps.ledger.months import MonthWindow
 from steps.progress import LOGGED, Progress
 from steps.results import ImportResult
 from steps.settings import SyncSettings
-from steps.sources import Openers, VendorReads
+from steps.sources import VendorReads
 from steps.vendors.http import HttpRules, Throttle, unthrottled
 from steps.vendors.parsing import Listing
 from tracking.database import write_session
@@ -80,7 +80,6 @@ class StepContext:
         settings: SyncSettings | None = None,
         progress: Progress = LOGGED,
         throttle: Throttle = unthrottled,
-        openers: Openers | None = None,
     ) -> None:
         """What all steps of a run share.
 
@@ -89,7 +88,6 @@ class StepContext:
             settings: Those of the environment by default.
             progress: Is told what is done.
             throttle: Delays each request to a vendor.
-            openers: How the vendors' connectors are made.
 
         Raises:
             ConfigError: a setting is wrong.
@@ -97,7 +95,7 @@ class StepContext:
         self.settings: SyncSettings = settings or SyncSettings.load()
         self.progress = progress
         self.rules = HttpRules(throttle=throttle, progress=self.progress)
-        self.reads = VendorReads(span, openers or Openers(), self.rules)
+        self.reads = VendorReads(span, rules=self.rules)
 
     def of_execution(
         self,

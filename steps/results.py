@@ -71,6 +71,16 @@ class ResultNotification:
     message: str
 
 
+@dataclass(frozen=True)
+class ResultOverride:
+    """A month that was accrued although its import is broken."""
+
+    by: str
+    reason: str
+    overridden: tuple[str, ...]
+    """Why it was refused; empty if it was not."""
+
+
 _LARGEST_COUNT = 10**15
 _MOST_COUNTS = 12
 _LONGEST_NAME, _LONGEST_NOTE = 60, 500
@@ -139,17 +149,19 @@ class RecordedResult(StepResult):
         return [_notification(each) for each in found] if isinstance(found, list) else []
 
     @property
-    def override_line(self) -> str | None:
-        """Who overrode the gate of the accruals, why, and what it was that was overridden; None if nobody did."""
+    def override(self) -> "ResultOverride | None":
+        """Who overrode the gate of the accruals; None if nobody did."""
         override = self._answer.get("override")
         if not override:
             return None
         if not isinstance(override, Mapping):
-            return f"override: {str(override)[:_LONGEST_NOTE]}"
-        overridden = override.get("overridden")
-        what = "; ".join(map(str, overridden)) if isinstance(overridden, list) else ""
-        by, reason = override.get("by", "unknown"), override.get("reason", "no reason")
-        return f"override by {by} ({reason}): {what or 'nothing had to be overridden'}"
+            return ResultOverride("unknown", str(override)[:_LONGEST_NOTE], ())
+        refusals = override.get("overridden")
+        return ResultOverride(
+            str(override.get("by") or "unknown")[:_LONGEST_NOTE],
+            str(override.get("reason") or "no reason")[:_LONGEST_NOTE],
+            tuple(map(str, refusals)) if isinstance(refusals, list) else (),
+        )
 
     def count(self, name: str) -> int:
         """How many were, say, `processed`: the first such count, which is that of the step's own entity."""

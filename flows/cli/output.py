@@ -59,6 +59,7 @@ class RunView(logging.Handler):
     ) -> None:
         PROGRESS_LOGGER.removeHandler(self)
         PROGRESS_LOGGER.propagate = True
+        PROGRESS_LOGGER.setLevel(logging.NOTSET)
         if self._status is not None:
             self._status.stop()
 
@@ -243,8 +244,10 @@ def _show_notifications(console: Console, execution: SyncExecution) -> None:
 def _show_overrides(console: Console, executions: Iterable[SyncExecution]) -> None:
     """Which months were accrued although they were refused, by whom and why."""
     for execution in executions:
-        if line := RecordedResult(execution.result).override_line:
-            console.print(Text(f"{execution.name}: {line}", style="yellow"))
+        if override := RecordedResult(execution.result).override:
+            what = "; ".join(override.overridden) or "nothing had to be overridden"
+            line = f"{execution.name}: override by {override.by} ({override.reason}): {what}"
+            console.print(Text(line, style="yellow"))
 
 
 def execution_json(execution: SyncExecution) -> dict[str, Any]:

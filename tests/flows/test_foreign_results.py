@@ -18,7 +18,7 @@ from flows.api.app import create_app
 from flows.api.outcome import outcome_of, sum_results
 from flows.artifacts import execution_row
 from flows.cli.app import run_command
-from flows.cli.output import accrual_table, counts_table, grids
+from flows.cli.output import _show_overrides, accrual_table, counts_table, grids
 from flows.page.components import Language, Texts, outcome_text, result_counts
 from flows.plan import StepRun, StepRunState, assess
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES
@@ -51,6 +51,8 @@ _NAMES = st.sampled_from(
         "success",
         "contract_id",
         "message",
+        "override",
+        "overridden",
         "type",
         "",
     ]
@@ -73,6 +75,8 @@ ODD_RESULTS: list[Any] = [
     {"summary": {}, "notifications": ["odd", 5, {"type": 7}], "amount_accrued": "many"},
     {"invoices_processed": "4", "clients_created": "none", "errors": ["one"]},
     {"processed": 5, "success": True, "n" * 5000: 10**400},
+    {"summary": {}, "override": "yes"},
+    {"summary": {}, "override": {"overridden": 5, "by": None}},
     ["a", "list"],
     "a text",
     0,
@@ -111,13 +115,14 @@ def _describe_everywhere(results: Sequence[Any]) -> None:
         assert recorded.as_json() == result
         assert len(recorded.line) < 2_000
         assert recorded.changed_something in {True, False}
-        assert len(recorded.override_line or "") < 2_000
+        assert recorded.override is None or len(recorded.override.reason) <= 500
         for note in recorded.notifications:
             assert len(note.message) <= 500
         for texts in TEXTS:
             outcome_text(texts, execution)
             dict(result_counts(texts, result))
             texts.step_run(execution.step_name, execution.window_start)
+    _show_overrides(console, executions)
     outcome_of(executions).model_dump_json()
     sum_results([each.result or {} for each in executions])
 
