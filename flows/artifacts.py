@@ -19,8 +19,8 @@ from prefect.logging import get_run_logger
 from steps.ledger.months import MonthWindow
 from steps.reports.chart import draw_roll_forward
 from steps.reports.roll_forward import RollForwardChain, roll_forwards
+from steps.results import RecordedResult
 from steps.settings import SyncSettings
-from steps.step_report import describe_result
 from tracking.database import read_session
 from tracking.history import pending_errors_by_kind
 from tracking.models import SyncExecution
@@ -84,7 +84,7 @@ def execution_row(execution: SyncExecution) -> dict[str, Any]:
         "month": month,
         "status": execution.status,
         "seconds": _seconds(execution),
-        "result": describe_result(execution.result) if execution.result else "-",
+        "result": RecordedResult(execution.result).line if execution.result else "-",
         "error": execution.error_message or "",
     }
 

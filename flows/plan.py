@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from flows.order import IMPORT_ORDER
 from flows.parameters import parse_step
 from steps.catalog import ACCRUALS, INVOICES, STEPS, Step
-from steps.dependencies import began_before, changed_since
+from steps.engine.gate import began_before, changed_since
 from steps.errors import SyncError, UsageError
 from steps.ledger.invoice import days_of_clientless_documents
 from steps.ledger.months import MonthWindow, first_of_month, next_month
@@ -39,6 +39,11 @@ class StepRun:
     def name(self) -> str:
         """As the task run is called."""
         return execution_name(self.step.id, self.window.start if self.window else None)
+
+    @property
+    def key(self) -> StepMonth:
+        """Step id and first day of the month; None: once a run."""
+        return self.step.id, self.window.start if self.window else None
 
     @property
     def planned(self) -> PlannedExecution:
@@ -108,7 +113,7 @@ def select_only(assessments: Iterable[Assessment], only: Only) -> list[StepRun]:
 
 
 def _assess_cell(step_run: StepRun, histories: Mapping[StepMonth, StepMonthHistory], zone: ZoneInfo) -> Assessment:
-    history = histories.get(_key(step_run))
+    history = histories.get(step_run.key)
     if history is None:
         return Assessment(step_run, StepRunState.missing, "never run")
     newest = history.newest
@@ -124,14 +129,10 @@ def _assess_completed(
 ) -> Assessment:
     if step_run.window and (day := began_before(done, step_run.window.end, zone)):
         return Assessment(step_run, StepRunState.stale, f"read on {day}, before the month was over", done.id)
-    if source := changed_since(_key(step_run), done, histories):
+    if source := changed_since(step_run.key, done, histories):
         why = f"{source.name} has changed something since (execution {source.id})"
         return Assessment(step_run, StepRunState.stale, why, done.id, source)
     return Assessment(step_run, StepRunState.completed, execution_id=done.id)
-
-
-def _key(step_run: StepRun) -> StepMonth:
-    return step_run.step.id, step_run.window.start if step_run.window else None
 
 
 class WorldMovedError(SyncError):

@@ -20,7 +20,7 @@ from time import monotonic, sleep
 from typing import IO
 
 from steps.errors import SyncError
-from steps.progress import say
+from steps.progress import LOGGED
 from tracking.redaction import register_secret
 
 STARTUP_SECONDS = 180
@@ -137,7 +137,9 @@ def temporary_server(auth_string: str | None = None) -> Iterator[str]:
         auth_string: `USER:PASSWORD` that each request must carry (all but that for health); None: whoever asks is
             answered, which is for tests.
     """
-    say("starting a temporary Prefect server (takes a while; set PREFECT_API_URL to use one that runs already)")
+    LOGGED.update(
+        "starting a temporary Prefect server (takes a while; set PREFECT_API_URL to use one that runs already)"
+    )
     port = _free_port()
     protection = {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}"}
     if auth_string is not None:

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from prefect import Flow, runtime
+from prefect import Flow, allow_failure, runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.concurrency.sync import rate_limit
@@ -20,21 +20,30 @@ from prefect.exceptions import ExternalSignal, Pause
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Completed, Failed
+from prefect.utilities.annotations import quote
 from sqlalchemy.exc import SQLAlchemyError
 
 from flows.artifacts import ProgressBar, leave_summary
 from flows.plan import StepRun
 from flows.reconcile_executions import await_database, locked_run, log_settings, reconcile, this_run
+from steps import catalog
+from steps.accruals import process_accruals
+from steps.catalog import Step
+from steps.context import StepContext
+from steps.crm_clients import sync_crm_clients
 from steps.engine.gate import Override
 from steps.errors import RunTimeLimitError
+from steps.invoices import sync_invoices
 from steps.ledger.months import MonthWindow
-from steps.progress import News, conclude, listening, say
+from steps.notion_external_ids import sync_notion_external_ids
+from steps.progress import Progress
+from steps.results import StepResult
+from steps.service_periods import sync_service_periods
+from steps.services import sync_services
 from steps.settings import SyncSettings
-from steps.sources import shared_reads
-from steps.step_report import describe_result
-from steps.task import TASKS
-from steps.vendors.http import throttled
-from tracking.history import executions_of_run
+from steps.task import StepTask
+from steps.vendors.http import Throttle
+from tracking.history import StepMonth, executions_of_run
 from tracking.hooks import describe_failure
 from tracking.locks import RunLock
 from tracking.models import SyncExecution
@@ -145,9 +154,8 @@ class TimeLimit:
             raise RunTimeLimitError(f"the run reached its time limit of {self.hours:g} h (SYNC_RUN_HOURS)")
 
 
-@contextmanager
-def limits_before_requests(limit: TimeLimit) -> Iterator[frozenset[str]]:
-    """Obey both inside the block; yields the names of the vendors that have a global limit."""
+def throttle_of(limit: TimeLimit) -> Throttle:
+    """What holds before each request: the run's time limit, and Prefect's global limits of the vendors' names."""
     names = _limited_vendors()
 
     def wait(vendor: str) -> None:
@@ -155,8 +163,7 @@ def limits_before_requests(limit: TimeLimit) -> Iterator[frozenset[str]]:
         if vendor in names:
             rate_limit(vendor, timeout_seconds=_LONGEST_WAIT_SECONDS)
 
-    with throttled(wait):
-        yield names
+    return wait
 
 
 def _limited_vendors() -> frozenset[str]:
@@ -166,6 +173,14 @@ def _limited_vendors() -> frozenset[str]:
     return VENDORS & {limit.name for limit in limits if limit.active and limit.slot_decay_per_second > 0}
 
 
+TASKS: Mapping[Step, StepTask] = {
+    catalog.SERVICES: sync_services,
+    catalog.INVOICES: sync_invoices,
+    catalog.CRM_CLIENTS: sync_crm_clients,
+    catalog.SERVICE_PERIODS: sync_service_periods,
+    catalog.NOTION_EXTERNAL_ID: sync_notion_external_ids,
+    catalog.ACCRUALS: process_accruals,
+}
 REASONS_NAMED = 5
 THE_REST = "what was left"
 """Name of all that had not begun when the run's time was over."""
@@ -191,26 +206,23 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
     limit = TimeLimit.from_now(settings.run_hours)
     await_database()
     reconcile(besides=flow_run_id)
-    watch = CancellationWatch(flow_run_id)
+    watch, progress = CancellationWatch(flow_run_id), Progress(get_run_logger())
     with locked_run() as lock:
         execution_ids = plan_executions(flow_run_id, [step_run.planned for step_run in step_runs])
         try:
             with (
-                _logging_to_prefect(),
                 _ending_the_rest(flow_run_id, watch),
                 watch.watching(),
                 ProgressBar(len(step_runs)) as bar,
-                limits_before_requests(limit),
-                shared_reads(span),
+                StepContext(span, settings=settings, progress=progress, throttle=throttle_of(limit)) as context,
             ):
-                outcome = _run_each(
-                    list(zip(step_runs, execution_ids, strict=True)), _Turn(run_options, limit, lock), bar
-                )
+                turn = _Turn(run_options, limit, lock, context)
+                outcome = _run_each(list(zip(step_runs, execution_ids, strict=True)), turn, bar)
         except KeyboardInterrupt:
             if watch.is_requested():
                 return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
             raise
-        lock.require(say)
+        lock.require(progress.update)
         _record_unrecorded(outcome)
         end_open_executions(flow_run_id, _why_not_run(outcome.failures))
     executions = executions_of_run(flow_run_id)
@@ -242,21 +254,23 @@ class _Turn:
     run_options: RunOptions
     limit: TimeLimit
     lock: RunLock
+    context: StepContext
 
 
 def _run_each(step_runs: Sequence[tuple[StepRun, int]], turn: _Turn, bar: ProgressBar) -> _Outcome:
     """Do the step_runs one after the other, while there is time."""
     outcome, waiting = _Outcome(), [execution_id for _, execution_id in step_runs]
+    edges = _Edges()
     for number, (step_run, _) in enumerate(step_runs):
         try:
             turn.limit.require()
         except RunTimeLimitError as error:
             outcome.failures[THE_REST] = str(error)
             break
-        if not turn.lock.require(say):
+        if not turn.lock.require(turn.context.progress.update):
             _record_unrecorded(outcome)
             waiting[number:] = plan_ended_again(waiting[number:])
-        if failure := _run_step(step_run, waiting[number], turn.run_options):
+        if failure := _run_step(step_run, waiting[number], turn, edges):
             outcome.failures[step_run.name] = failure
             outcome.unrecorded[waiting[number]] = failure
             if turn.run_options.stop_at_failure:
@@ -284,24 +298,46 @@ def _why_not_run(failures: Mapping[str, str]) -> str:
     return f"not run, because it builds on what failed: {_named(failures)}"
 
 
-def _run_step(step_run: StepRun, execution_id: int, run_options: RunOptions) -> str | None:
+@dataclass
+class _Edges:
+    """The task runs so far, so that each waits for those it builds on, and Prefect shows the order as a graph."""
+
+    _done: dict[StepMonth, State[StepResult]] = field(default_factory=dict)
+    _sources: dict[StepMonth, set[StepMonth]] = field(default_factory=dict)
+    """All that each builds on, directly or not."""
+
+    def into(self, key: StepMonth) -> list[Any]:
+        """For `wait_for`: what a step and month builds on, but for what that itself builds on.
+
+        Failures are allowed: a task whose parent failed would else stay `NotReady`, which no hook hears of.
+        """
+        sources = {done for done in self._done if catalog.builds_on(key, done)}
+        indirect = set[StepMonth]().union(*(self._sources[source] for source in sources))
+        self._sources[key] = sources | indirect
+        return [allow_failure(self._done[source]) for source in self._done if source in sources - indirect]
+
+    def add(self, key: StepMonth, state: State[StepResult]) -> None:
+        """Note that a step and month has ended."""
+        self._done[key] = state
+
+
+def _run_step(step_run: StepRun, execution_id: int, turn: _Turn, edges: _Edges) -> str | None:
     """Do one step_run; why it failed, or None."""
-    say(f"{step_run.name}: started")
-    began = monotonic()
-    parameters: dict[str, Any] = {"execution_id": execution_id, "overlap": run_options.overlap}
-    if step_run.window:
-        parameters["window"] = step_run.window
-    if run_options.override is not None:
-        parameters["override"] = run_options.override
-    if step_run.records is not None:
-        parameters["records"] = step_run.records
-    state: State[Any] = TASKS[step_run.step.id](**parameters, return_state=True)
+    progress, options, began = turn.context.progress, turn.run_options, monotonic()
+    progress.update(f"{step_run.name}: started")
+    context = turn.context.of_execution(
+        execution_id, overlap=options.overlap, records=step_run.records, override=options.override
+    )
+    inputs = [quote(context), step_run.window] if step_run.step.by_month else [quote(context)]
+    task, wait_for = TASKS[step_run.step], edges.into(step_run.key)
+    state: State[StepResult] = task(*inputs, wait_for=wait_for, return_state=True)
+    edges.add(step_run.key, state)
     took = f"{monotonic() - began:.1f} s"
     if state.is_completed():
-        conclude(f"{step_run.name}: {describe_result(state.result())} ({took})")
+        progress.log(f"{step_run.name}: {state.result().line} ({took})")
         return None
     failure = describe_failure(state)
-    conclude(f"{step_run.name}: FAILED: {failure} ({took})")
+    progress.log(f"{step_run.name}: FAILED: {failure} ({took})")
     return failure
 
 
@@ -337,11 +373,3 @@ def _how(interruption: BaseException, watch: CancellationWatch) -> str:
     if isinstance(interruption, KeyboardInterrupt | ExternalSignal) and watch.is_requested():
         return "cancelled from Prefect"
     return f"interrupted ({type(interruption).__name__})"
-
-
-@contextmanager
-def _logging_to_prefect() -> Iterator[None]:
-    """What is said while working also goes to the flow run's log."""
-    logger = get_run_logger()
-    with listening(lambda news, message: logger.log(20 if news is News.LASTING else 10, message)):
-        yield

@@ -1,6 +1,10 @@
-"""The six steps as data (docs/interfaces.md, The six steps). The order of the import is in `flows/order.py`."""
+"""The six steps as data (docs/interfaces.md, The six steps): their names, and what each builds on.
 
-from dataclasses import dataclass
+The order of the import is in `flows/order.py`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
 
@@ -24,6 +28,8 @@ class Step:
     entity: str
     """What its result counts, in the plural: `<entity>_processed` and so on."""
     months: Months
+    builds_on: tuple["Step", ...] = field(default=(), repr=False)
+    """The import steps that come before, in their order."""
 
     @property
     def by_month(self) -> bool:
@@ -48,6 +54,7 @@ INVOICES = Step(
     "holded",
     "invoices",
     Months.BY_MONTH,
+    builds_on=(SERVICES,),
 )
 CRM_CLIENTS = Step(
     "crm-clients",
@@ -57,6 +64,7 @@ CRM_CLIENTS = Step(
     "fourgeeks",
     "students",
     Months.BY_MONTH,
+    builds_on=(SERVICES, INVOICES),
 )
 SERVICE_PERIODS = Step(
     "service-periods",
@@ -66,6 +74,7 @@ SERVICE_PERIODS = Step(
     "fourgeeks",
     "periods",
     Months.BY_MONTH,
+    builds_on=(SERVICES, INVOICES, CRM_CLIENTS),
 )
 NOTION_EXTERNAL_ID = Step(
     "notion-external-id",
@@ -75,6 +84,7 @@ NOTION_EXTERNAL_ID = Step(
     "notion",
     "pages",
     Months.ONCE,
+    builds_on=(SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS),
 )
 ACCRUALS = Step(
     "accruals",
@@ -84,7 +94,20 @@ ACCRUALS = Step(
     "accruals",
     "contracts",
     Months.BY_MONTH,
+    builds_on=(SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS, NOTION_EXTERNAL_ID),
 )
 
 STEPS = {step.id: step for step in (SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS, NOTION_EXTERNAL_ID, ACCRUALS)}
 """Every step by its id."""
+
+
+def builds_on(one: tuple[str, date | None], other: tuple[str, date | None]) -> bool:
+    """Whether a step and month (None: once a run) builds on another, in one run or in the history.
+
+    Within one month, where both are called by month. Accruals build on the accruals of earlier months besides.
+    """
+    (step_id, month), (other_id, other_month) = one, other
+    if other_id == ACCRUALS.id:
+        return step_id == other_id and month is not None and other_month is not None and other_month < month
+    same_month = month is None or other_month is None or other_month == month
+    return same_month and other_id in {each.id for each in STEPS[step_id].builds_on}

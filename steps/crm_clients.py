@@ -6,42 +6,50 @@ Students). The student list is read once a run and matched here: the CRM cannot 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 from sqlmodel import Session
 
-from steps.catalog import CRM_CLIENTS
+from steps.catalog import CRM_CLIENTS, Step
+from steps.context import Scope, StepContext, StepReport, applying
 from steps.errors import RecordRejectedError
 from steps.ledger.client import ClientExternalId, System
 from steps.ledger.client_matching import CrmUsers, clients_of_people, clients_of_window, crm_users
 from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.months import MonthWindow
 from steps.ledger.upsert import merge_rows
-from steps.settings import SyncSettings
-from steps.sources import current_reads
-from steps.step_report import EVERYTHING, Scope, StepReport, applying
+from steps.results import ImportResult
+from steps.task import step_task
 from steps.vendors.fourgeeks import Student
 from steps.vendors.parsing import Listing
 
 
-def sync_crm_clients(window: MonthWindow, execution_id: int | None = None, scope: Scope = EVERYTHING) -> dict[str, Any]:
+class CrmClientsResult(ImportResult):
+    """Processed are the clients looked for, created the links that are new.
+
+    Skipped are the clients for whom the CRM has no student with a user (invited people have none yet).
+    """
+
+    step: ClassVar[Step] = CRM_CLIENTS
+
+
+@step_task(CRM_CLIENTS)
+def sync_crm_clients(context: StepContext, window: MonthWindow) -> CrmClientsResult:
     """Import students from 4Geeks clients.
 
-    Processed are the clients looked for, created the links that are new, skipped the clients for whom the CRM has no
-    student with a user (invited people have none yet). A scope means its students, whichever clients they are: an
-    unreadable one was nobody's, so that any window may have met it.
+    A scope means its students, whichever clients they are: an unreadable one was nobody's, so that any window may have
+    met it.
     """
-    settings = scope.ease(SyncSettings.load())
-    with current_reads(window) as reads:
-        listing = scope.narrow(reads.students(), lambda student: _is_meant(student, scope))
-    report = StepReport(CRM_CLIENTS, scope)
-    with applying(report, settings, execution_id) as session:
+    scope = context.scope
+    listing = scope.narrow(context.reads.students(), lambda student: _is_meant(student, scope))
+    report = StepReport(CrmClientsResult(), context)
+    with applying(report) as session:
         if scope.is_everything:
             clients = clients_of_window(session, window)
         else:
             clients = clients_of_people(session, ((each.user_id, each.email) for each in listing.records))
-        apply_students(session, clients, listing, settings, report)
-    return report.as_result()
+        apply_students(session, clients, listing, report)
+    return report.result
 
 
 def _is_meant(student: Student, scope: Scope) -> bool:
@@ -50,7 +58,10 @@ def _is_meant(student: Student, scope: Scope) -> bool:
 
 
 def apply_students(
-    session: Session, clients: Mapping[int, str], listing: Listing[Student], settings: SyncSettings, report: StepReport
+    session: Session,
+    clients: Mapping[int, str],
+    listing: Listing[Student],
+    report: StepReport[CrmClientsResult],
 ) -> None:
     """Link clients (id -> email) with the CRM users that have their email; several users of one client all count.
 
@@ -59,7 +70,7 @@ def apply_students(
     """
     students = {student.user_id: student for student in listing.records if student.user_id is not None}
     users = crm_users(session, clients, ((each.user_id, each.email) for each in listing.records))
-    if not settings.accept_loss:
+    if not report.context.settings.accept_loss:
         known = [user_id for user_id, client_id in users.links.items() if client_id in clients]
         gone = [user_id for user_id in known if user_id not in students]
         guard_against_mass_deletion("fourgeeks", "GET /auth/academy/student", known=known, gone=gone)
@@ -74,9 +85,9 @@ def apply_students(
         ],
         ("system", "external_id"),
     )
-    report.processed, report.created = len(clients), len(merge.created)
+    report.result.processed, report.result.created = len(clients), len(merge.created)
     linked = {client_id for user_id, client_id in users.links.items() if user_id in students}
-    report.skipped = len(clients.keys() - linked - set(found.values()))
+    report.result.skipped = len(clients.keys() - linked - set(found.values()))
     report.read_whole("student", undecided=students)
     report.checked("student", found)
     report.reject_unreadable(listing)

@@ -7,11 +7,12 @@ a document belongs to and what a contract is worth are rules of the ledger (`led
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, TypeVar
+from typing import ClassVar, TypeVar
 
 from sqlmodel import Session
 
-from steps.catalog import INVOICES
+from steps.catalog import INVOICES, Step
+from steps.context import Scope, StepContext, StepReport, applying
 from steps.errors import RecordRejectedError, VendorAuthError, VendorError
 from steps.ledger.client import ContactCard
 from steps.ledger.client_matching import MatchedClients, linked_contacts, match_clients
@@ -22,14 +23,45 @@ from steps.ledger.missing_upstream import Upstream, find_gone, known_documents, 
 from steps.ledger.months import MonthWindow
 from steps.ledger.service import Service
 from steps.ledger.upsert import Merge, Row, merge_rows, select_in
+from steps.results import ImportResult
 from steps.services import is_service, store_services
-from steps.settings import SyncSettings
-from steps.sources import DocumentsRead, VendorReads, current_reads
-from steps.step_report import EVERYTHING, Scope, StepReport, applying
+from steps.sources import DocumentsRead, VendorReads
+from steps.task import step_task
 from steps.vendors.holded import Contact, Document, IncomeAccount
 from steps.vendors.parsing import Listing
 from tracking.database import read_session
 from tracking.models import utc_now
+
+
+class InvoicesResult(ImportResult):
+    """Processed are the documents of the window, unreadable ones included.
+
+    Created and updated are rows written, credit notes of other windows that followed their invoice too. Skipped are
+    documents without a service line: stored without contract, and counted as created when they are new.
+    """
+
+    step: ClassVar[Step] = INVOICES
+    clients_created: int = 0
+    clients_updated: int = 0
+    invoices_voided: int = 0
+    """Documents that the vendor lists no more."""
+
+    @property
+    def changed_something(self) -> bool:
+        """Whether documents or clients were written, or documents voided."""
+        clients = self.clients_created or self.clients_updated
+        return super().changed_something or bool(clients or self.invoices_voided)
+
+
+@step_task(INVOICES)
+def sync_invoices(context: StepContext, window: MonthWindow) -> InvoicesResult:
+    """Import invoices and clients from Holded. A contract that has no document left is canceled and reported."""
+    read = read_invoices(context, window)
+    report = StepReport(InvoicesResult(), context)
+    with applying(report) as session:
+        apply_invoices(session, read.window, read, report)
+    return report.result
+
 
 Found = TypeVar("Found")
 
@@ -51,28 +83,30 @@ class InvoicesRead:
     """The income accounts on the lines, readable or not."""
 
 
-def read_invoices(window: MonthWindow, settings: SyncSettings, scope: Scope = EVERYTHING) -> InvoicesRead:
+def read_invoices(context: StepContext, window: MonthWindow) -> InvoicesRead:
     """Read a window's documents and what they name.
 
     A scope means its documents, and those of its contacts, wherever in the run's range they are dated: once mended, a
     date may be another month's, and a contact has documents in many.
     """
-    with current_reads(window) as reads:
-        window = window if scope.is_everything else reads.span or window
-        read = _narrow(reads.documents(window, _known), scope)
-        documents = read.documents.records
-        named = {account for each in documents for account in each.line_accounts}
-        accounts, faulty_accounts = _unknown_accounts(reads, named)
-        contacts = reads.contacts() if documents else Listing[Contact]()
-        cards = {contact.id: _card(contact, listed=True) for contact in contacts.records}
-        wanted = {each.contact_id for each in documents if each.contact_id}
-        faulty = [error for error in contacts.rejected if error.external_id in wanted]
-        names = {each.contact_id: each.contact_name for each in documents if each.contact_id}
-        unlisted = wanted - cards.keys()
-        unlisted_cards, faulty_by_id = _unlisted_cards(reads, unlisted, {each.external_id for each in faulty}, names)
-        cards |= unlisted_cards
+    scope, reads = context.scope, context.reads
+    window = window if scope.is_everything else reads.span or window
+    read = _narrow(reads.documents(window, _known), scope)
+    documents = read.documents.records
+    named = {account for each in documents for account in each.line_accounts}
+    accounts, faulty_accounts = _unknown_accounts(reads, named)
+    contacts = reads.contacts() if documents else Listing[Contact]()
+    cards = {contact.id: _card(contact, listed=True) for contact in contacts.records}
+    wanted = {each.contact_id for each in documents if each.contact_id}
+    faulty = [error for error in contacts.rejected if error.external_id in wanted]
+    names = {each.contact_id: each.contact_name for each in documents if each.contact_id}
+    unlisted = wanted - cards.keys()
+    unlisted_cards, faulty_by_id = _unlisted_cards(reads, unlisted, {each.external_id for each in faulty}, names)
+    cards |= unlisted_cards
     rejected = [*faulty, *faulty_by_id, *faulty_accounts]
-    return InvoicesRead(window, read, [each for each in accounts if is_service(each, settings)], cards, rejected, named)
+    return InvoicesRead(
+        window, read, [each for each in accounts if is_service(each, context.settings)], cards, rejected, named
+    )
 
 
 def _known(kind: DocumentKind, months: MonthWindow) -> dict[str, date]:
@@ -157,35 +191,23 @@ def contact_ids(documents: Iterable[Document]) -> set[str]:
     return {document.contact_id for document in documents if document.contact_id}
 
 
-def sync_invoices(window: MonthWindow, execution_id: int | None = None, scope: Scope = EVERYTHING) -> dict[str, Any]:
-    """Import invoices and clients from Holded.
-
-    Processed are the documents of the window, unreadable ones included; created and updated are rows written, credit
-    notes of other windows that followed their invoice too; voided are documents that the vendor lists no more. A
-    contract that has no document left is canceled and reported.
-    Skipped are documents without a service line: stored without contract, and counted as created when they are new.
-    """
-    settings = scope.ease(SyncSettings.load())
-    read = read_invoices(window, settings, scope)
-    report = StepReport(INVOICES, scope)
-    with applying(report, settings, execution_id) as session:
-        apply_invoices(session, read.window, read, settings, report)
-    return report.as_result()
-
-
 def apply_invoices(
-    session: Session, window: MonthWindow, read: InvoicesRead, settings: SyncSettings, report: StepReport
+    session: Session,
+    window: MonthWindow,
+    read: InvoicesRead,
+    report: StepReport[InvoicesResult],
 ) -> None:
     """Bring the ledger to what the vendor says of a window.
 
     Raises:
         SuspiciousEmptyError: the vendor lost most of the documents that the ledger knows.
     """
+    settings, scope = report.context.settings, report.context.scope
     documents, rejected = read.documents.documents.records, read.documents.documents.rejected
     upstream = Upstream(read.documents.span, read.documents.ids_in_span, read.documents.gone, read.documents.not_asked)
-    void_unasked = settings.accept_loss and report.scope.is_everything
+    void_unasked = settings.accept_loss and scope.is_everything
     gone = find_gone(session, window, upstream, accept_loss=settings.accept_loss, void_unasked=void_unasked)
-    gone = gone.limited_to(report.scope.concerns)
+    gone = gone.limited_to(scope.concerns)
     store_services(session, read.new_services)
     clients = match_clients(session, contact_ids(documents), read.cards)
     linkable = _linkable(session, documents, clients)
@@ -204,9 +226,9 @@ def apply_invoices(
     report.checked("service_contract", map(str, touched))
     _count(report, linkable, merge, clients)
     report.checked("service", read.accounts)
-    report.processed = read.documents.documents.count
-    report.updated += linking.moved + relinked.moved
-    report.extra["invoices_voided"] = len(gone.newly)
+    report.result.processed = read.documents.documents.count
+    report.result.updated += linking.moved + relinked.moved
+    report.result.invoices_voided = len(gone.newly)
 
 
 def _linkable(session: Session, documents: Sequence[Document], clients: MatchedClients) -> list[LinkableDocument]:
@@ -269,10 +291,15 @@ def _without_contact(documents: Sequence[Document]) -> list[RecordRejectedError]
     ]
 
 
-def _count(report: StepReport, linkable: Sequence[LinkableDocument], merge: Merge, clients: MatchedClients) -> None:
-    report.created, report.updated = len(merge.created), len(merge.updated)
-    report.skipped = sum(each.service_id is None and each.row["service_contract_id"] is None for each in linkable)
-    report.extra |= {"clients_created": clients.created, "clients_updated": len(clients.updated)}
+def _count(
+    report: StepReport[InvoicesResult], linkable: Sequence[LinkableDocument], merge: Merge, clients: MatchedClients
+) -> None:
+    result = report.result
+    result.created, result.updated = len(merge.created), len(merge.updated)
+    report.result.skipped = sum(
+        each.service_id is None and each.row["service_contract_id"] is None for each in linkable
+    )
+    result.clients_created, result.clients_updated = clients.created, len(clients.updated)
     for each in linkable:
         report.checked(each.row["kind"], [each.row["external_id"]])
     report.checked("contact", clients.contacts)

@@ -5,54 +5,56 @@ email, which a filter by email would not (docs/vendors.md, Notion pages).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 from sqlmodel import Session
 
-from steps.catalog import NOTION_EXTERNAL_ID
+from steps.catalog import NOTION_EXTERNAL_ID, Step
+from steps.context import Scope, StepContext, StepReport, applying
 from steps.ledger.client import normalize_email
 from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.page_matching import PageCard, lost_pages, match_pages, notion_links, store_pages
 from steps.ledger.period import educational_status_date, normalize_educational_status
-from steps.settings import SyncSettings
-from steps.sources import current_reads
-from steps.step_report import EVERYTHING, Scope, StepReport, applying
+from steps.results import ImportResult
+from steps.task import step_task
 from steps.vendors.notion import StudentPage
 from steps.vendors.parsing import Listing
 
 
-def sync_notion_external_ids(execution_id: int | None = None, scope: Scope = EVERYTHING) -> dict[str, Any]:
-    """Import page IDs from Notion clients.
+class NotionExternalIdsResult(ImportResult):
+    """Processed are the pages read, skipped those without an email and those that are nobody's."""
 
-    Processed are the pages read, skipped those without an email and those that are nobody's.
-    """
-    settings = scope.ease(SyncSettings.load())
-    with current_reads(None) as reads:
-        listing = reads.pages()
-    report = StepReport(NOTION_EXTERNAL_ID, scope)
-    with applying(report, settings, execution_id) as session:
-        apply_pages(session, listing, settings, report)
-    return report.as_result()
+    step: ClassVar[Step] = NOTION_EXTERNAL_ID
 
 
-def apply_pages(session: Session, listing: Listing[StudentPage], settings: SyncSettings, report: StepReport) -> None:
+@step_task(NOTION_EXTERNAL_ID)
+def sync_notion_external_ids(context: StepContext) -> NotionExternalIdsResult:
+    """Import page IDs from Notion clients."""
+    listing = context.reads.pages()
+    report = StepReport(NotionExternalIdsResult(), context)
+    with applying(report) as session:
+        apply_pages(session, listing, report)
+    return report.result
+
+
+def apply_pages(session: Session, listing: Listing[StudentPage], report: StepReport[NotionExternalIdsResult]) -> None:
     """Link clients with their pages. A scope means the clients of its pages: which page is theirs depends on all.
 
     Raises:
         SuspiciousEmptyError: the database lost most of the pages that are linked.
     """
-    links = notion_links(session)
+    context, links = report.context, notion_links(session)
     listed = {page.id for page in listing.records} | {error.external_id for error in listing.rejected}
-    if not settings.accept_loss:
+    if not context.settings.accept_loss:
         gone = links.keys() - listed
         guard_against_mass_deletion("notion", "query of the database", known=links.keys(), gone=gone)
     matched = match_pages(session, [card for page in listing.records if (card := _card(page)) is not None])
-    chosen = _meant(matched.chosen, listing, links, report.scope)
-    report.created, report.updated = store_pages(session, chosen, links)
-    at_hand = report.scope.narrow(listing, lambda page: report.scope.concerns("page", page.id))
-    report.processed = at_hand.count
+    chosen = _meant(matched.chosen, listing, links, context.scope)
+    report.result.created, report.result.updated = store_pages(session, chosen, links)
+    at_hand = context.scope.narrow(listing, lambda page: context.scope.concerns("page", page.id))
+    report.result.processed = at_hand.count
     used = {page.id for page in matched.chosen.values()} | {error.external_id for error in matched.doubles}
-    report.skipped = sum(page.id not in used for page in at_hand.records)
+    report.result.skipped = sum(page.id not in used for page in at_hand.records)
     report.read_whole("page")
     report.checked("page", listed)
     report.reject([*listing.rejected, *matched.doubles])

@@ -1,54 +1,31 @@
-"""What a run says while it works, to whoever listens: the command line shows it, a flow logs it, a test ignores it.
+"""What a run does while it works, for whoever watches: the command line shows it, Prefect logs it."""
 
-The listener travels in a context variable, so that no plain function needs a parameter for it.
-"""
+import logging
+from typing import Any
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from enum import StrEnum
+PROGRESS_LOGGER = logging.getLogger(__name__)
+"""Has the progress of every run of this process."""
 
 
-class News(StrEnum):
-    """How long a message is worth reading."""
+class Progress:
+    """Progress of one run."""
 
-    PASSING = "passing"
-    """Until the next one: what is being done just now."""
-    LASTING = "lasting"
-    """To the end of the run: what has been finished."""
+    def __init__(self, *others: "logging.Logger | logging.LoggerAdapter[Any]") -> None:
+        """Args: `others` are loggers that hear of it besides `PROGRESS_LOGGER`."""
+        self._loggers = (PROGRESS_LOGGER, *others)
 
+    def update(self, message: str) -> None:
+        """What is being done just now, such as `holded: 500 invoices read`: worth reading until the next message."""
+        self._log(logging.DEBUG, message)
 
-Listener = Callable[[News, str], None]
+    def log(self, message: str) -> None:
+        """What has ended, and how: worth reading to the end of the run."""
+        self._log(logging.INFO, message)
 
-
-def _nobody(_news: News, _message: str) -> None:
-    """The listener of those who asked for none."""
-
-
-_listener: ContextVar[Listener] = ContextVar("progress_listener", default=_nobody)
-
-
-def say(message: str) -> None:
-    """Tell the listeners what is going on just now, such as `holded: 500 invoices read`."""
-    _listener.get()(News.PASSING, message)
+    def _log(self, level: int, message: str) -> None:
+        for logger in self._loggers:
+            logger.log(level, "%s", message)
 
 
-def conclude(message: str) -> None:
-    """Tell the listeners what has just ended, and how."""
-    _listener.get()(News.LASTING, message)
-
-
-@contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Let `listener` hear, besides those who listen already, what is said inside the block."""
-    outer = _listener.get()
-
-    def both(news: News, message: str) -> None:
-        outer(news, message)
-        listener(news, message)
-
-    token = _listener.set(both)
-    try:
-        yield
-    finally:
-        _listener.reset(token)
+LOGGED = Progress()
+"""Of whatever has no run."""

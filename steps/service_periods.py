@@ -6,11 +6,12 @@ The enrollment list alone has user, cohort and status (docs/vendors.md, 4Geeks f
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
-from typing import Any
+from typing import ClassVar
 
 from sqlmodel import Session
 
-from steps.catalog import SERVICE_PERIODS
+from steps.catalog import SERVICE_PERIODS, Step
+from steps.context import Scope, StepContext, StepReport, applying
 from steps.errors import RecordRejectedError
 from steps.ledger.client import Client
 from steps.ledger.client_matching import clients_of_people, clients_of_window, crm_users
@@ -31,48 +32,53 @@ from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.months import MonthWindow
 from steps.ledger.period import ServicePeriod
 from steps.ledger.upsert import merge_rows, select_in
-from steps.settings import SyncSettings
-from steps.sources import current_reads
-from steps.step_report import EVERYTHING, Scope, StepReport, applying
+from steps.results import ImportResult
+from steps.task import step_task
 from steps.vendors.fourgeeks import Enrollment
 from steps.vendors.parsing import Listing
 from tracking.models import utc_now
 
-Owned = tuple[int, Enrollment]
-"""A client of the window and one of its enrollments."""
+
+class ServicePeriodsResult(ImportResult):
+    """Processed are the enrollments of the window's clients.
+
+    Skipped are those that are no course of their own: without slug or end date, in an ignored or a micro cohort.
+    """
+
+    step: ClassVar[Step] = SERVICE_PERIODS
 
 
-def sync_service_periods(
-    window: MonthWindow, execution_id: int | None = None, scope: Scope = EVERYTHING
-) -> dict[str, Any]:
+@step_task(SERVICE_PERIODS)
+def sync_service_periods(context: StepContext, window: MonthWindow) -> ServicePeriodsResult:
     """Import enrollments from 4Geeks clients.
 
-    Processed are the enrollments of the window's clients, skipped those that are no course of their own: without slug
-    or end date, in an ignored cohort, or in a micro cohort. A scope means its enrollments and periods, whichever
-    clients they are: an unreadable one was nobody's, so that any window may have met it.
+    A scope means its enrollments and periods, whichever clients they are: an unreadable one was nobody's, so that any
+    window may have met it.
     """
-    settings = scope.ease(SyncSettings.load())
-    with current_reads(window) as reads:
-        listing = reads.enrollments()
-    report = StepReport(SERVICE_PERIODS, scope)
-    with applying(report, settings, execution_id) as session:
+    scope, listing = context.scope, context.reads.enrollments()
+    report = StepReport(ServicePeriodsResult(), context)
+    with applying(report) as session:
         clients = clients_of_window(session, window) if scope.is_everything else _owners(session, listing, scope)
-        apply_enrollments(session, clients, listing, settings, report)
-    return report.as_result()
+        apply_enrollments(session, clients, listing, report)
+    return report.result
+
+
+Owned = tuple[int, Enrollment]
+"""A client of the window and one of its enrollments."""
 
 
 def apply_enrollments(
     session: Session,
     clients: Mapping[int, str],
     listing: Listing[Enrollment],
-    settings: SyncSettings,
-    report: StepReport,
+    report: StepReport[ServicePeriodsResult],
 ) -> None:
     """Make or update the periods of clients (id -> email).
 
     Raises:
         SuspiciousEmptyError: the list lost most of the periods that these clients have.
     """
+    settings = report.context.settings
     rules = PeriodRules(settings.zone, settings.prework_days_by_type, settings.ignored_cohorts)
     owned = _owned(session, clients, listing.records)
     contracts = load_contracts(session, clients)
@@ -86,13 +92,13 @@ def apply_enrollments(
     report.report_gone(write_reassigned(session, contracts, reassigned, utc_now()))
     if reassigned.moved or reassigned.void:
         contracts = load_contracts(session, clients)
-    owned = _meant(owned, contracts, report.scope)
+    owned = _meant(owned, contracts, report.context.scope)
     courses = [each for each in owned if each[1].id not in parts and not _is_no_course(each[1], rules)]
     matched = match_periods(_seats(courses, rules), contracts, rules)
     merge = merge_rows(session, ServicePeriod, list(matched.rows.values()), ("contract_id", "external_id"))
-    report.processed, report.skipped = len(owned), len(owned) - len(courses)
-    report.created = len(merge.created)
-    report.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
+    report.result.processed, report.result.skipped = len(owned), len(owned) - len(courses)
+    report.result.created = len(merge.created)
+    report.result.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
     report.read_whole("enrollment", undecided=[each.id for each in listing.records])
     report.checked("enrollment", (enrollment.id for _, enrollment in owned))
     report.checked("service_period", map(period_name, [*contracts.counted, *reassigned.moved, *reassigned.void]))

@@ -5,20 +5,38 @@ service: contracts still hang on it.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import ClassVar
 
 from sqlmodel import Session, select
 
-from steps.catalog import SERVICES
+from steps.catalog import SERVICES, Step
+from steps.context import StepContext, StepReport, applying
 from steps.errors import SuspiciousEmptyError
 from steps.ledger.missing_upstream import FEWEST_KNOWN
 from steps.ledger.service import Service, is_service_account, service_type_of_name
 from steps.ledger.upsert import Merge, Row, merge_rows
+from steps.results import ImportResult
 from steps.settings import SyncSettings
-from steps.sources import current_reads
-from steps.step_report import EVERYTHING, Scope, StepReport, applying
+from steps.task import step_task
 from steps.vendors.holded import IncomeAccount
 from steps.vendors.parsing import Listing
+
+
+class ServicesResult(ImportResult):
+    """Processed are the income accounts read, skipped those that are no service."""
+
+    step: ClassVar[Step] = SERVICES
+
+
+@step_task(SERVICES)
+def sync_services(context: StepContext) -> ServicesResult:
+    """Import services from Holded: every income account whose number and name fit the settings."""
+    scope = context.scope
+    listing = scope.narrow(context.reads.income_accounts(), lambda account: scope.concerns("service", account.id))
+    report = StepReport(ServicesResult(), context)
+    with applying(report) as session:
+        apply_accounts(session, listing, report)
+    return report.result
 
 
 def is_service(account: IncomeAccount, settings: SyncSettings) -> bool:
@@ -49,20 +67,7 @@ def _row(account: IncomeAccount) -> Row:
     }
 
 
-def sync_services(execution_id: int | None = None, scope: Scope = EVERYTHING) -> dict[str, Any]:
-    """Import services from Holded: every income account whose number and name fit the settings."""
-    settings = scope.ease(SyncSettings.load())
-    with current_reads(None) as reads:
-        listing = scope.narrow(reads.income_accounts(), lambda account: scope.concerns("service", account.id))
-    report = StepReport(SERVICES, scope)
-    with applying(report, settings, execution_id) as session:
-        apply_accounts(session, listing, settings, report)
-    return report.as_result()
-
-
-def apply_accounts(
-    session: Session, listing: Listing[IncomeAccount], settings: SyncSettings, report: StepReport
-) -> None:
+def apply_accounts(session: Session, listing: Listing[IncomeAccount], report: StepReport[ServicesResult]) -> None:
     """Make the services of a whole list of income accounts.
 
     Raises:
@@ -71,15 +76,15 @@ def apply_accounts(
     """
     known = set(session.exec(select(Service.external_id)))
     listed = {account.id for account in listing.records} | {error.external_id for error in listing.rejected}
-    if len(known) >= FEWEST_KNOWN and not known & listed and not settings.accept_loss:
+    if len(known) >= FEWEST_KNOWN and not known & listed and not report.context.settings.accept_loss:
         raise SuspiciousEmptyError(
             "holded", "GET /saleschannels", f"none of the {len(known)} known services is on the list any more"
         )
-    fitting = [account for account in listing.records if is_service(account, settings)]
+    fitting = [account for account in listing.records if is_service(account, report.context.settings)]
     merge = store_services(session, fitting)
-    report.processed = listing.count
-    report.created, report.updated = len(merge.created), len(merge.updated)
-    report.skipped = len(listing.records) - len(fitting)
+    report.result.processed = listing.count
+    report.result.created, report.result.updated = len(merge.created), len(merge.updated)
+    report.result.skipped = len(listing.records) - len(fitting)
     report.read_whole("service")
     report.checked("service", (account.id for account in listing.records))
     report.reject(listing.rejected)

@@ -5,9 +5,8 @@ asked again in the same run.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from contextvars import ContextVar
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal, TypeVar
@@ -16,10 +15,10 @@ from steps.errors import RecordRejectedError, VendorAuthError, VendorDownError, 
 from steps.ledger.invoice import DocumentKind
 from steps.ledger.missing_upstream import are_most_gone
 from steps.ledger.months import MonthWindow
-from steps.progress import conclude
+from steps.progress import Progress
 from steps.vendors.fourgeeks import Enrollment, FourgeeksConnector, Student, open_fourgeeks
 from steps.vendors.holded import Contact, Document, DocumentPages, HoldedConnector, IncomeAccount, open_holded
-from steps.vendors.http import Connector
+from steps.vendors.http import USUAL, Connector, HttpRules
 from steps.vendors.notion import NotionConnector, StudentPage, open_notion
 from steps.vendors.parsing import Listing
 
@@ -100,7 +99,9 @@ class DocumentSource:
     by_id: Callable[[str], Document | None]
 
 
-def confirm_missing(pages: DocumentPages, known: Mapping[str, date], source: DocumentSource) -> ConfirmedDocuments:
+def confirm_missing(
+    pages: DocumentPages, known: Mapping[str, date], source: DocumentSource, progress: Progress
+) -> ConfirmedDocuments:
     """Ask by id for the known documents that a list lacks; where one exists, read the list again.
 
     What even the second list lacks and exists by id counts as listed, as it is by id.
@@ -109,6 +110,7 @@ def confirm_missing(pages: DocumentPages, known: Mapping[str, date], source: Doc
         pages: the list, read to its end.
         known: the documents of the same range that the ledger counts.
         source: where to ask.
+        progress: is told of a list that is read again.
 
     Raises:
         VendorError: the credential was refused, or the list could not be read again.
@@ -121,7 +123,7 @@ def confirm_missing(pages: DocumentPages, known: Mapping[str, date], source: Doc
     answers = _ask_for(missing, source)
     if answers.exist:
         noun = f"{source.kind.value.replace('_', ' ')}s"
-        conclude(f"holded: the list of {noun} lacks {len(answers.exist)} that exist by id: it was read again")
+        progress.log(f"holded: the list of {noun} lacks {len(answers.exist)} that exist by id: it was read again")
         pages = source.list_again().supplemented(pages)
     lacking = [each for each in missing if each not in pages.ids]
     pages = pages.with_unlisted(
@@ -183,9 +185,9 @@ def _nothing_known(_kind: DocumentKind, _months: MonthWindow) -> Mapping[str, An
 class Openers:
     """How each vendor's connector is made; tests put their own here."""
 
-    holded: Callable[[], HoldedConnector] = open_holded
-    fourgeeks: Callable[[], FourgeeksConnector] = open_fourgeeks
-    notion: Callable[[], NotionConnector] = open_notion
+    holded: Callable[[HttpRules], HoldedConnector] = open_holded
+    fourgeeks: Callable[[HttpRules], FourgeeksConnector] = open_fourgeeks
+    notion: Callable[[HttpRules], NotionConnector] = open_notion
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,8 @@ class VendorReads:
     span: MonthWindow | None = None
     """The whole range of the run: its documents are read at once and sliced by window."""
     openers: Openers = Openers()
+    rules: HttpRules = USUAL
+    """Of every connector."""
     _open: ExitStack = field(default_factory=ExitStack)
     _kept: dict[Hashable, Any] = field(default_factory=dict)
     _breakers: dict[Hashable, CircuitBreaker] = field(default_factory=lambda: defaultdict(CircuitBreaker))
@@ -265,7 +269,7 @@ class VendorReads:
             return self._slice(span, window, known)
         except VendorError as error:
             self._wide_read_failed = True
-            conclude(f"{error}; the documents are read window by window")
+            self.rules.progress.log(f"{error}; the documents are read window by window")
             return self._slice(window, window, known)
 
     def _span_around(self, window: MonthWindow) -> MonthWindow:
@@ -300,18 +304,18 @@ class VendorReads:
         def confirm() -> ConfirmedDocuments:
             pages = self._list("holded", ("documents", kind, span), read_list)
             source = DocumentSource(kind, lambda: self._guarded("holded", ("again", kind, span), read_list), by_id)
-            return confirm_missing(pages, known(kind, span), source)
+            return confirm_missing(pages, known(kind, span), source, self.rules.progress)
 
         return self._once(("confirmed", kind, span), confirm)
 
     def _holded(self) -> HoldedConnector:
-        return self._once("holded", lambda: self._open.enter_context(self.openers.holded()))
+        return self._once("holded", lambda: self._open.enter_context(self.openers.holded(self.rules)))
 
     def _fourgeeks(self) -> FourgeeksConnector:
-        return self._once("fourgeeks", lambda: self._open.enter_context(self.openers.fourgeeks()))
+        return self._once("fourgeeks", lambda: self._open.enter_context(self.openers.fourgeeks(self.rules)))
 
     def _notion(self) -> NotionConnector:
-        return self._once("notion", lambda: self._open.enter_context(self.openers.notion()))
+        return self._once("notion", lambda: self._open.enter_context(self.openers.notion(self.rules)))
 
     def _once(self, key: Hashable, read: Callable[[], Read]) -> Read:
         if key not in self._kept:
@@ -355,31 +359,3 @@ class VendorReads:
     def of_backend(self, call: Hashable, ask: Callable[[], Read]) -> Read:
         """What a remote backend answers: not kept, for each call is work of its own, and refused when it is down."""
         return self._guarded("backend", call, ask)
-
-
-_shared: ContextVar[VendorReads | None] = ContextVar("vendor_reads", default=None)
-
-
-@contextmanager
-def shared_reads(span: MonthWindow | None) -> Iterator[VendorReads]:
-    """Let every step inside the block share what any of them reads."""
-    reads = VendorReads(span)
-    token = _shared.set(reads)
-    try:
-        yield reads
-    finally:
-        _shared.reset(token)
-        reads.close()
-
-
-@contextmanager
-def current_reads(window: MonthWindow | None) -> Iterator[VendorReads]:
-    """The shared reads of the run, else fresh ones for this window, closed at the end."""
-    if (shared := _shared.get()) is not None:
-        yield shared
-        return
-    reads = VendorReads(window)
-    try:
-        yield reads
-    finally:
-        reads.close()

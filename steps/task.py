@@ -1,123 +1,73 @@
-"""The only place that turns a step's plain function into a tracked Prefect task. Step files never see Prefect.
+"""The decorator that makes a step's function a tracked Prefect task.
 
 Whatever a step does, its task has the step's id as its name, mirrors each of its states into `sync_execution`, is tried
 again only when the vendor may be better later, and keeps neither caches nor results in Prefect: what happened is in our
 database. With `SYNC_BACKEND_URL` set, the same task asks that backend to do the work instead.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from prefect import Task, runtime
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from steps.accruals import process_accruals
-from steps.catalog import (
-    ACCRUALS,
-    CRM_CLIENTS,
-    INVOICES,
-    NOTION_EXTERNAL_ID,
-    SERVICE_PERIODS,
-    SERVICES,
-    Step,
-)
-from steps.crm_clients import sync_crm_clients
-from steps.engine.gate import Override
+from steps.catalog import Step
+from steps.context import StepContext
 from steps.errors import ConfigError, is_transient
-from steps.invoices import sync_invoices
 from steps.ledger.months import MonthWindow
-from steps.notion_external_ids import sync_notion_external_ids
-from steps.progress import say
-from steps.service_periods import sync_service_periods
-from steps.services import sync_services
-from steps.settings import SyncSettings
-from steps.sources import current_reads
-from steps.step_report import Scope
-from steps.vendors.backend import backend_call, call_backend, called_by_month
+from steps.results import RecordedResult, StepResult
+from steps.vendors.backend import backend_call, backend_rules, call_backend, called_by_month
 from tracking.hooks import mirror
-from tracking.integration_errors import RecordKey
 from tracking.models import execution_name
-from tracking.recorder import Overlap, hold_window
+from tracking.recorder import hold_window
 
-StepResult = dict[str, Any]
-StepTask = Task[..., StepResult]
-MonthlyFunction = Callable[..., StepResult]
-"""Of a window, an execution's id and a scope."""
-OnceFunction = Callable[..., StepResult]
-"""Of an execution's id and a scope."""
-Records = Sequence[RecordKey]
-"""What a call is limited to, when it tries just some records again."""
+Window = ParamSpec("Window")
+"""The step's month window, if it works by month; nothing else."""
+Result = TypeVar("Result", bound=StepResult)
+StepTask = Task[..., Any]
+"""Of any step; it answers a `StepResult`."""
 
 RETRIES = 1
 """Of a whole task, besides the connectors' own quick ones: for an outage of a minute, not of a second."""
 RETRY_DELAY_SECONDS = 10.0
 
 
-def monthly_task(step: Step, function: MonthlyFunction) -> StepTask:
-    """The tracked task of a step that is called for each month window, or once by a backend without months."""
+def step_task(
+    step: Step,
+) -> Callable[
+    [Callable[Concatenate[StepContext, Window], Result]],
+    Task[Concatenate[StepContext, Window], Result | RecordedResult],
+]:
+    """Make a function of a context, and of a month window where the step works by month, the tracked task of a step.
 
-    def run(
-        window: MonthWindow | None = None,
-        execution_id: int | None = None,
-        overlap: Overlap = Overlap.wait,
-        records: Records | None = None,
-    ) -> StepResult:
-        settings: SyncSettings = SyncSettings.load()
-        if execution_id is not None:
-            hold_window(execution_id, overlap, say)
-        if window is None and called_by_month(step, settings):
-            raise ConfigError(f"{step.id} works by month here: SYNC_BACKEND_DIALECT was another when it was planned")
-        if records is not None:
-            return function(window, execution_id, _scope(settings, records))
-        if settings.backend_url:
-            return _ask_backend(settings, step, window)
-        return function(window, execution_id)
-
-    return _tracked_task(step, run)
-
-
-def accruals_task() -> StepTask:
-    """The tracked task of the accruals: a month window, and what a person says of a broken import.
-
-    A backend looks at its own imports; it is told of the override.
+    Hand the context over in Prefect's `quote`. A backend without months is asked with None as the window. The task's
+    `fn` does the same without Prefect.
     """
 
-    def run(
-        window: MonthWindow,
-        execution_id: int | None = None,
-        overlap: Overlap = Overlap.wait,
-        override: Override | None = None,
-    ) -> StepResult:
-        settings: SyncSettings = SyncSettings.load()
-        if execution_id is not None:
-            hold_window(execution_id, overlap, say)
-        if settings.backend_url:
-            return _ask_backend(settings, ACCRUALS, window, override)
-        return process_accruals(window, execution_id, override)
+    def decorate(
+        function: Callable[Concatenate[StepContext, Window], Result],
+    ) -> Task[Concatenate[StepContext, Window], Result | RecordedResult]:
+        @wraps(function)
+        def run(context: StepContext, window: MonthWindow | None = None) -> StepResult:
+            if context.execution_id is not None:
+                hold_window(context.execution_id, context.overlap, context.progress.update)
+            if window is None and called_by_month(step, context.settings):
+                raise ConfigError(
+                    f"{step.id} works by month here: SYNC_BACKEND_DIALECT was another when it was planned"
+                )
+            if context.settings.backend_url:
+                return _ask_backend(context, step, window)
+            work = cast(Callable[..., Result], function)
+            return work(context, window) if step.by_month else work(context)
 
-    return _tracked_task(ACCRUALS, run)
+        return cast(Task[Concatenate[StepContext, Window], Result | RecordedResult], _tracked(step, run))
 
-
-def once_task(step: Step, function: OnceFunction) -> StepTask:
-    """The tracked task of a step that is called once a run."""
-
-    def run(
-        execution_id: int | None = None, overlap: Overlap = Overlap.wait, records: Records | None = None
-    ) -> StepResult:
-        settings: SyncSettings = SyncSettings.load()
-        if execution_id is not None:
-            hold_window(execution_id, overlap, say)
-        if records is not None:
-            return function(execution_id, _scope(settings, records))
-        if settings.backend_url:
-            return _ask_backend(settings, step, None)
-        return function(execution_id)
-
-    return _tracked_task(step, run)
+    return decorate
 
 
-def _tracked_task(step: Step, function: Callable[..., StepResult]) -> StepTask:
+def _tracked(step: Step, function: Callable[..., StepResult]) -> StepTask:
     return Task(
         function,
         name=step.id,
@@ -145,31 +95,19 @@ def _worth_a_retry(_task: Task[..., Any], _task_run: TaskRun, state: State[Any])
     return isinstance(error, BaseException) and is_transient(error)
 
 
-def _scope(settings: SyncSettings, records: Records) -> Scope:
-    if settings.backend_url:
+def _ask_backend(context: StepContext, step: Step, window: MonthWindow | None) -> RecordedResult:
+    """The backend's answer; a backend that is down costs the run its patience once.
+
+    It looks at its own imports before it accrues, and is told of an override.
+    """
+    if not context.scope.is_everything:
         raise ConfigError("SYNC_BACKEND_URL is set, and a backend takes whole windows only: run the step again instead")
-    return Scope(frozenset(records))
-
-
-def _ask_backend(
-    settings: SyncSettings, step: Step, window: MonthWindow | None, override: Override | None = None
-) -> StepResult:
-    """The backend's answer; a backend that is down costs the run its patience once."""
+    settings, override = context.settings, context.override
     call = backend_call(settings, step, window)
     parameters = call.parameters | ({"override": override.reason, "by": override.by} if override else {})
-    with current_reads(None) as reads:
-        return reads.of_backend(
-            (step.id, *call.parameters.values()),
-            lambda: call_backend(settings, call.path, parameters, method=call.method),
-        )
-
-
-TASKS: dict[str, StepTask] = {
-    SERVICES.id: once_task(SERVICES, sync_services),
-    INVOICES.id: monthly_task(INVOICES, sync_invoices),
-    CRM_CLIENTS.id: monthly_task(CRM_CLIENTS, sync_crm_clients),
-    SERVICE_PERIODS.id: monthly_task(SERVICE_PERIODS, sync_service_periods),
-    NOTION_EXTERNAL_ID.id: once_task(NOTION_EXTERNAL_ID, sync_notion_external_ids),
-    ACCRUALS.id: accruals_task(),
-}
-"""Each step's task, by the step's id."""
+    rules = backend_rules(settings, context.rules)
+    answer = context.reads.of_backend(
+        (step.id, *call.parameters.values()),
+        lambda: call_backend(settings, call.path, parameters, rules, method=call.method),
+    )
+    return RecordedResult(answer)

@@ -83,6 +83,18 @@ def test_prefect_is_known_to_two_files_below_the_flows() -> None:
     assert knowing == PREFECT_IN_STEPS_AND_TRACKING
 
 
+def test_no_input_travels_in_a_context_variable() -> None:
+    """What a step uses is its parameters: a window and a `StepContext` (docs/architecture.md, Decisions)."""
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in _sources(package)
+        if "ContextVar" in path.read_text(encoding="utf-8")
+    }
+
+    assert found == set()
+
+
 def test_there_is_no_fourth_code_package_at_the_top() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
 

@@ -6,11 +6,12 @@ Prefect swallows what a hook raises and fires `on_running` again on each retry; 
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import date
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
+from prefect.utilities.annotations import BaseAnnotation
 
 from tracking.locks import run_lock
 from tracking.recorder import (
@@ -25,12 +26,18 @@ _lone_locks: dict[str, ExitStack] = {}
 """The locks of tasks that were called outside of any flow, by task run; a flow holds its own."""
 
 
+@runtime_checkable
+class _Result(Protocol):
+    """What a step's task returns."""
+
+    def as_json(self) -> dict[str, Any]: ...
+
+
 def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
     """Hook for running, completion and failure of every step's task."""
     task_run_id = str(task_run.id)
     if state.is_running():
-        context = TaskRunContext.get()
-        parameters: Mapping[str, Any] = context.parameters if context else {}
+        parameters = _parameters_of_this_task()
         running = RunningTask(
             task_run_id=task_run_id,
             flow_run_id=str(task_run.flow_run_id) if task_run.flow_run_id else None,
@@ -40,16 +47,23 @@ def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
         if running.flow_run_id is None and task_run_id not in _lone_locks:
             _lone_locks[task_run_id] = ExitStack()
             _lone_locks[task_run_id].enter_context(run_lock(task_run_id))
-        start_execution(parameters.get("execution_id"), running)
+        start_execution(getattr(parameters.get("context"), "execution_id", None), running)
         return
     if state.is_completed():
         result = _result_of(state)
-        complete_execution(task_run_id, result if isinstance(result, dict) else {})
+        complete_execution(task_run_id, result.as_json() if isinstance(result, _Result) else {})
     else:
         error = state.result(raise_on_failure=False)
         fail_execution(task_run_id, describe_failure(state), type(error).__name__)
     if lock := _lone_locks.pop(task_run_id, None):
         lock.close()
+
+
+def _parameters_of_this_task() -> dict[str, Any]:
+    """Without the annotations that they were handed over in, such as `quote`: a hook is called before they are off."""
+    context = TaskRunContext.get()
+    parameters = context.parameters.items() if context else ()
+    return {name: each.unwrap() if isinstance(each, BaseAnnotation) else each for name, each in parameters}
 
 
 def _result_of(state: State[Any]) -> Any:
@@ -70,8 +84,7 @@ def describe_failure(state: State[Any]) -> str:
 def _planned(step_name: str, parameters: Mapping[str, Any]) -> PlannedExecution:
     window = parameters.get("window")
     start, end = getattr(window, "start", None), getattr(window, "end", None)
-    records = parameters.get("records")
-    count = None if records is None else len(records)
+    count = getattr(parameters.get("context"), "record_count", None)
     if isinstance(start, date) and isinstance(end, date):
         return PlannedExecution(step_name, start, end, count)
     return PlannedExecution(step_name, records=count)

@@ -18,8 +18,8 @@ from flows.parameters import parse_moment, parse_step
 from flows.plan import Retry, plan_retry
 from steps.catalog import STEPS
 from steps.errors import UsageError
+from steps.results import RecordedResult
 from steps.settings import SyncSettings
-from steps.step_report import describe_result
 from tracking.history import DEFAULT_LIMIT, HistoryFilter, executions_of_run, find_executions
 from tracking.integration_errors import ErrorFilter, MetError, export_errors, find_errors, find_met, mark_errors
 from tracking.models import ErrorStatus, ExecutionStatus, IntegrationError, SyncExecution, utc_now
@@ -136,7 +136,7 @@ def _history_table(executions: list[SyncExecution]) -> Table:
             status_text(execution.status),
             f"{started.astimezone(zone):%Y-%m-%d %H:%M:%S}" if started else "",
             f"{(ended - started).total_seconds():.1f}" if started and ended else "",
-            Text(execution.error_message or describe_result(execution.result or {})),
+            Text(execution.error_message or RecordedResult(execution.result).line),
         )
     return table
 

@@ -1,6 +1,7 @@
 """What commands print: tables for people, JSON for programs, progress on standard error."""
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
@@ -15,8 +16,8 @@ from rich.text import Text
 
 from flows.plan import Assessment, StepRunState
 from steps.catalog import ACCRUALS
-from steps.progress import News
-from steps.step_report import amount_accrued_of, count_of, notifications_of, summary_of
+from steps.progress import PROGRESS_LOGGER
+from steps.results import RecordedResult
 from tracking.history import executions_of_run, pending_errors_by_kind
 from tracking.models import ExecutionStatus, SyncExecution
 
@@ -26,10 +27,11 @@ def error_line(message: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(" ".join(message.split())))
 
 
-class RunView:
+class RunView(logging.Handler):
     """Progress of a run on standard error: a line for each thing that ended, a moving one for what is going on."""
 
     def __init__(self, title: str) -> None:
+        super().__init__()
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._status: Status | None = None
         self._title = title
@@ -39,11 +41,15 @@ class RunView:
         if self._console.is_terminal:
             self._status = self._console.status("starting")
             self._status.start()
+        PROGRESS_LOGGER.setLevel(logging.DEBUG)
+        PROGRESS_LOGGER.propagate = False
+        PROGRESS_LOGGER.addHandler(self)
         return self
 
-    def hear(self, news: News, message: str) -> None:
-        """A progress listener."""
-        if news is News.LASTING:
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one message: for good, or until the next one."""
+        message = record.getMessage()
+        if record.levelno >= logging.INFO:
             self._console.print(Text(message, style="red" if "FAILED" in message else ""))
         elif self._status is not None:
             self._status.update(Text(message, style="cyan"))
@@ -51,6 +57,9 @@ class RunView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        PROGRESS_LOGGER.removeHandler(self)
+        PROGRESS_LOGGER.propagate = True
+        PROGRESS_LOGGER.setLevel(logging.NOTSET)
         if self._status is not None:
             self._status.stop()
 
@@ -127,18 +136,18 @@ def accrual_table(executions: Sequence[SyncExecution]) -> Group:
 
 
 def _accrual_cells(execution: SyncExecution) -> Iterator[str | Text]:
-    result = execution.result or {}
-    if not (summary := summary_of(result)):
+    result = RecordedResult(execution.result)
+    summary, accrued = result.summary, result.amount_accrued
+    if summary is None or not summary.as_json():
         yield status_text(execution.status)
         return
-    accrued = amount_accrued_of(result)
-    yield str(count_of(summary, "total_contracts_processed"))
+    yield str(summary.count("total_contracts_processed"))
     yield "-" if accrued is None else f"{accrued:,.2f}"
     for name in ("skipped_accruals", "failed_accruals"):
-        yield str(count_of(summary, name))
+        yield str(summary.count(name))
     for name in ("contracts_closed", "contracts_canceled"):
-        yield str(count_of(result, name)) if name in result else "-"
-    yield str(len(notifications_of(result)))
+        yield str(result.count(name)) if name in result.as_json() else "-"
+    yield str(len(result.notifications))
 
 
 def _narrow_table() -> Table:
@@ -187,7 +196,7 @@ def _by_step(executions: Iterable[SyncExecution]) -> dict[str, list[SyncExecutio
 
 
 def _count(execution: SyncExecution, name: str) -> int:
-    return count_of(execution.result or {}, name)
+    return RecordedResult(execution.result).count(name)
 
 
 def _seconds(rows: Iterable[SyncExecution]) -> float:
@@ -224,7 +233,7 @@ def show_outcome(flow_run_id: str, state: str, message: str | None, *, as_json: 
 
 def _show_notifications(console: Console, execution: SyncExecution) -> None:
     """What the last month wants a person to look at; the earlier months' are in the history."""
-    notifications = notifications_of(execution.result or {})
+    notifications = RecordedResult(execution.result).notifications
     for note in notifications[:_SHOWN_NOTIFICATIONS]:
         about = f"contract {note.contract_id}: " if note.contract_id else ""
         console.print(Text(f"{execution.name}: {about}{note.message}", style="yellow"))
@@ -235,10 +244,9 @@ def _show_notifications(console: Console, execution: SyncExecution) -> None:
 def _show_overrides(console: Console, executions: Iterable[SyncExecution]) -> None:
     """Which months were accrued although they were refused, by whom and why."""
     for execution in executions:
-        override = (execution.result or {}).get("override")
-        if override:
-            what = "; ".join(override["overridden"]) or "nothing had to be overridden"
-            line = f"{execution.name}: override by {override['by']} ({override['reason']}): {what}"
+        if override := RecordedResult(execution.result).override:
+            what = "; ".join(override.overridden) or "nothing had to be overridden"
+            line = f"{execution.name}: override by {override.by} ({override.reason}): {what}"
             console.print(Text(line, style="yellow"))
 
 

@@ -21,7 +21,6 @@ from flows.run_options import TypedOptions
 from steps.catalog import ACCRUALS
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
-from steps.progress import listening
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from steps.settings import SyncSettings
@@ -99,8 +98,7 @@ def run_flow(title: str, start: Callable[[], Any], *, sandbox: bool) -> Any:
         sandbox: Serve the three vendors from the built-in sandbox meanwhile.
     """
     with ExitStack() as stack:
-        view = stack.enter_context(RunView(title))
-        stack.enter_context(listening(view.hear))
+        stack.enter_context(RunView(title))
         if sandbox:
             stack.enter_context(sandboxed())
         get_engine()  # a database that cannot be used is said before Prefect boots

@@ -20,8 +20,8 @@ from flows.plan import Assessment, StepRunState
 from flows.run_steps import group_by_reason
 from flows.runs import Runs
 from steps.errors import SyncError
+from steps.results import RecordedResult
 from steps.settings import SyncSettings
-from steps.step_report import amount_accrued_of
 from tracking.models import ExecutionStatus, SyncExecution
 from tracking.settings import DatabaseUnusableError
 
@@ -364,7 +364,7 @@ def result_counts(texts: Texts, result: Mapping[str, Any]) -> Iterator[tuple[str
     for key, value in result.items():
         if key == "summary" and isinstance(value, Mapping):
             yield from result_counts(texts, value)
-        elif key == "amount_accrued" and (accrued := amount_accrued_of(result)) is not None:
+        elif key == "amount_accrued" and (accrued := RecordedResult(result).amount_accrued) is not None:
             yield _name(texts, key), texts.money(accrued)
         elif isinstance(value, int) and not isinstance(value, bool):
             yield _name(texts, key), str(value)

@@ -1,24 +1,27 @@
 """Nothing is posted on a broken import: it is looked at before anything is posted (docs/accrual-rules.md, Gate).
 
+An execution is out of date when it began before its month was over, or when something it builds on has changed since.
+
 The look that counts is the first thing in the ledger transaction of the month. Import steps write their records in
 ledger transactions too, and these take turns: what the look has seen is what is posted on. An import step that begins
 later writes after the month's commit; if it is seen before the commit, the month is rolled back and waits for it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from time import sleep
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from steps.catalog import ACCRUALS, STEPS
-from steps.dependencies import BUILDS_ON, began_before, changed_since
+from steps.catalog import ACCRUALS, builds_on
 from steps.engine.contract_month import Notification, NotificationType
 from steps.errors import BrokenImportError, SyncError, UsageError
 from steps.ledger.months import MonthWindow
-from steps.progress import conclude
+from steps.progress import Progress
+from steps.results import RecordedResult
 from tracking.database import read_session
 from tracking.history import (
     OpenExecution,
@@ -31,7 +34,6 @@ from tracking.history import (
 from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution, execution_name
 from tracking.reconcile import end_dead_executions
 
-_IMPORT_STEPS = BUILDS_ON[ACCRUALS.id]
 _POLL_SECONDS = 1
 LONGEST_REASON = 500
 """Characters of an override's reason, and of the person's name."""
@@ -58,6 +60,47 @@ class Override:
             if len(text) > LONGEST_REASON:
                 raise UsageError(f"override: the {name} has {len(text)} characters, at most {LONGEST_REASON} are kept")
         return cls(reason, by)
+
+
+def began_before(done: SyncExecution, end: date, zone: ZoneInfo) -> date | None:
+    """The day on which an execution began, if that was before `end` in `zone`; else None.
+
+    Args:
+        done: An execution; of one without a start nothing is known, and None is the answer.
+        end: The first day after the month.
+        zone: `SYNC_TIMEZONE`.
+    """
+    if done.started_at is None:
+        return None
+    day = done.started_at.astimezone(zone).date()
+    return day if day < end else None
+
+
+def changed_since(
+    key: StepMonth, done: SyncExecution, histories: Mapping[StepMonth, StepMonthHistory]
+) -> SyncExecution | None:
+    """An execution that a step and month builds on, and that changed something after `done` began; None if none did.
+
+    Records that were tried again by themselves count as a change, whatever their month.
+    """
+    if done.started_at is None:
+        return None
+    for source in _sources(key, histories):
+        if (
+            source.completed_at
+            and source.completed_at > done.started_at
+            and RecordedResult(source.result).changed_something
+        ):
+            return source
+    return None
+
+
+def _sources(key: StepMonth, histories: Mapping[StepMonth, StepMonthHistory]) -> Iterator[SyncExecution]:
+    """What a step and month builds on, as it was last done; records that were tried again may be of any month."""
+    for (step_name, month), history in histories.items():
+        for source, of_month in ((history.newest_completed, month), (history.newest_retry, None)):
+            if source is not None and builds_on(key, (step_name, of_month)):
+                yield source
 
 
 class ImportRunningError(Exception):
@@ -134,7 +177,7 @@ def look_at_import(session: Session, window: MonthWindow, zone: ZoneInfo) -> Imp
         ImportRunningError: an import step of the month has not ended.
     """
     require_none_running(session, window)
-    histories = step_month_histories(session, _IMPORT_STEPS)
+    histories = step_month_histories(session, [step.id for step in ACCRUALS.builds_on])
     findings = ImportFindings(window)
     for key in _import_of(window):
         findings.note(key, histories, zone)
@@ -151,7 +194,7 @@ def require_none_running(session: Session, window: MonthWindow) -> None:
         raise ImportRunningError
 
 
-def wait_for_import(window: MonthWindow, execution_id: int | None) -> None:
+def wait_for_import(window: MonthWindow, execution_id: int | None, progress: Progress) -> None:
     """Wait until no import step of the month is open; holds no transaction meanwhile.
 
     What a dead run left open is ended and not waited for. Each execution that is waited for is named once.
@@ -159,6 +202,7 @@ def wait_for_import(window: MonthWindow, execution_id: int | None) -> None:
     Args:
         window: The month.
         execution_id: The execution of the accruals that wait, if it is recorded.
+        progress: Is told what is waited for.
 
     Raises:
         SyncError: that execution was ended from outside while it waited.
@@ -168,7 +212,7 @@ def wait_for_import(window: MonthWindow, execution_id: int | None) -> None:
         end_dead_executions()
         at_work = _open_now(window)
         if new := [each for each in at_work if each.id not in named]:
-            conclude(f"accruals {window}: waiting until its import has ended: {_names(new)}")
+            progress.log(f"accruals {window}: waiting until its import has ended: {_names(new)}")
             named.update(each.id for each in new)
         if at_work:
             sleep(_POLL_SECONDS)
@@ -192,4 +236,4 @@ def _require_open(execution_id: int | None) -> None:
 
 def _import_of(window: MonthWindow) -> list[StepMonth]:
     """The five import steps: of those that are called by month, that of this month."""
-    return [(step_id, window.start if STEPS[step_id].by_month else None) for step_id in _IMPORT_STEPS]
+    return [(step.id, window.start if step.by_month else None) for step in ACCRUALS.builds_on]

@@ -2,7 +2,7 @@
 
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,10 +18,10 @@ from steps.engine.post import ContractFailures, Decided, post
 from steps.engine.tie_out import LedgerCheck
 from steps.ledger.accrual import last_closed_month
 from steps.ledger.contract import ContractStatus
-from steps.ledger.money import ZERO, to_cents
+from steps.ledger.money import ZERO
 from steps.ledger.months import last_of_month
 from steps.ledger.movements import counted_amount
-from steps.progress import say
+from steps.progress import Progress
 from steps.settings import SyncSettings
 
 
@@ -34,58 +34,28 @@ class MonthResult:
     failures: list[ContractFailureError] = field(default_factory=list)
     override: dict[str, Any] | None = None
     """Reason, person and what was overridden; None: nobody asked for an override (`gate.py`)."""
-    _notifications: list[Notification] = field(default_factory=list)
-    _counted: Counter[Counted] = field(default_factory=Counter)
-    _became: Counter[ContractStatus] = field(default_factory=Counter)
-    _amount: Decimal = ZERO
+    notifications: list[Notification] = field(default_factory=list)
+    counted: Counter[Counted] = field(default_factory=Counter)
+    became: Counter[ContractStatus] = field(default_factory=Counter)
+    amount: Decimal = ZERO
+    """Accrued, exact."""
 
     @property
     def seen(self) -> int:
         """How many contracts were counted so far."""
-        return self._counted.total() + len(self.failures)
+        return self.counted.total() + len(self.failures)
 
     def add(self, outcome: Outcome) -> None:
         """Count a contract that was decided."""
-        self._counted[outcome.counted] += 1
-        self._amount += outcome.amount
-        self._notifications.extend(outcome.notifications)
+        self.counted[outcome.counted] += 1
+        self.amount += outcome.amount
+        self.notifications.extend(outcome.notifications)
         if outcome.contract_status is not outcome.status_before:
-            self._became[outcome.contract_status] += 1
-
-    def notify(self, notifications: Iterable[Notification]) -> None:
-        """Add what is to be said of the month itself."""
-        self._notifications.extend(notifications)
+            self.became[outcome.contract_status] += 1
 
     def fail(self, failure: ContractFailureError) -> None:
         """Count a contract that cannot be processed."""
         self.failures.append(failure)
-
-    def as_result(self) -> dict[str, Any]:
-        """The step's result, ready for JSON (docs/accrual-rules.md, Result).
-
-        Lists are by contract id; notifications that are about no contract come first, their `contract_id` is null.
-        """
-        successful, skipped = self._counted[Counted.SUCCESSFUL], self._counted[Counted.SKIPPED]
-        failures = sorted(self.failures, key=lambda failure: failure.contract_id)
-        notifications = sorted(self._notifications, key=lambda note: note.contract_id or 0)
-        return {
-            "period_start_date": self.month.isoformat(),
-            "summary": {
-                "total_contracts_processed": successful + skipped + len(failures),
-                "successful_accruals": successful,
-                "failed_accruals": len(failures),
-                "skipped_accruals": skipped,
-            },
-            "amount_accrued": str(to_cents(self._amount)),
-            "contracts_closed": self._became[ContractStatus.CLOSED],
-            "contracts_canceled": self._became[ContractStatus.CANCELED],
-            "notifications": [
-                {"type": note.type.value, "contract_id": note.contract_id, "message": note.message}
-                for note in notifications
-            ],
-            "failures": [{"contract_id": one.contract_id, "reason": one.reason} for one in failures],
-            "override": self.override,
-        }
 
 
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
@@ -136,8 +106,8 @@ class MonthRun:
             result,
         )
 
-    def process(self, chunk_size: int, execution_id: int | None) -> None:
-        """Fill the result and write the month. Nothing is committed.
+    def process(self, chunk_size: int, execution_id: int | None, progress: Progress) -> None:
+        """Fill the result and write the month, telling how far it is. Nothing is committed.
 
         Raises:
             AccrualError: the month would not add up.
@@ -145,7 +115,7 @@ class MonthRun:
         with _few_collections():
             for chunk in due_chunks(self.session, self.days.last, chunk_size):
                 self._process_chunk(chunk)
-                say(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
+                progress.update(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
         self.check.finish()
         self.failures.record(self.session, self.result.failures, execution_id)
 

@@ -1,7 +1,7 @@
 """A backend that does the work instead (`SYNC_BACKEND_URL`), in either dialect (docs/interfaces.md, Backend)."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 
 import httpx
@@ -11,6 +11,7 @@ from steps.errors import VendorPayloadError, VendorRejectedError, VendorUnfinish
 from steps.ledger.months import MonthWindow
 from steps.settings import BackendDialect, SyncSettings, required
 from steps.vendors.http import (
+    USUAL,
     Ask,
     HttpRules,
     Limits,
@@ -120,7 +121,7 @@ def call_backend(
     """
     base_url = address("SYNC_BACKEND_URL", required("SYNC_BACKEND_URL", settings.backend_url, "the remote backend"))
     token = credential("SYNC_API_TOKEN", settings.api_token, "the backend") if settings.api_token else None
-    rules = rules or _rules(settings)
+    rules = rules or backend_rules(settings)
     site = Site(
         VENDOR,
         base_url,
@@ -155,11 +156,13 @@ def call_backend(
     return kept
 
 
-def _rules(settings: SyncSettings) -> HttpRules:
+def backend_rules(settings: SyncSettings, rules: HttpRules = USUAL) -> HttpRules:
+    """Rules with the backend's limits of time and size."""
     limit = settings.backend_timeout
-    return HttpRules(
-        RetryPolicy(total=min(limit, _RETRY_SECONDS)),
-        Limits(read=limit, whole=limit, body_bytes=_LARGEST_ANSWER),
+    return replace(
+        rules,
+        retry=RetryPolicy(total=min(limit, _RETRY_SECONDS)),
+        limits=Limits(read=limit, whole=limit, body_bytes=_LARGEST_ANSWER),
     )
 
 

@@ -11,7 +11,6 @@ import httpx
 
 from steps.errors import VendorAuthError, VendorError, VendorNotFoundError, VendorPayloadError, VendorUnavailableError
 from steps.ledger.client import normalize_email
-from steps.progress import say
 from steps.settings import FourgeeksSettings, required
 from steps.vendors.http import USUAL, Ask, Connector, HttpRules, Site, VendorHttp, VendorTimeoutError, address
 from steps.vendors.parsing import (
@@ -314,7 +313,9 @@ class FourgeeksConnector(Connector):
             if self._is_read_whole(request, rows, academy):
                 return rows
             pause = min(self._retry.longest_wait, self._retry.first_wait * 4**again)
-            say(f"{VENDOR}: the list of {rows.entity_type}s moved while it was read: again in {pause:g} s")
+            self._progress.update(
+                f"{VENDOR}: the list of {rows.entity_type}s moved while it was read: again in {pause:g} s"
+            )
             time.sleep(pause)
             rows = rows.emptied()
         if self._is_read_whole(request, rows, academy):
@@ -335,7 +336,7 @@ class FourgeeksConnector(Connector):
             if not rows.add(page):
                 break  # nothing, or nothing new: a page that repeats would never end
             offset += len(page)
-            say(f"{VENDOR}: {len(rows)} of {count} {rows.entity_type}s read (academy {academy})")
+            self._progress.update(f"{VENDOR}: {len(rows)} of {count} {rows.entity_type}s read (academy {academy})")
         return len(rows) == count and not shrank
 
     def _page(self, request: Ask, offset: int) -> tuple[int, list[Json]]:
@@ -350,7 +351,7 @@ class FourgeeksConnector(Connector):
                 if patient or not slow or error.request != str(request):  # a slow login says nothing of the page
                     raise
                 self._limit = max(SMALLEST_PAGE, self._limit // 2)
-                say(f"{VENDOR}: {request} took too long: {self._limit} rows at once from now on")
+                self._progress.update(f"{VENDOR}: {request} took too long: {self._limit} rows at once from now on")
             else:
                 return _unwrapped(request, answer)
 
@@ -367,13 +368,13 @@ class FourgeeksConnector(Connector):
         return self._http.ask(request)
 
 
-def open_fourgeeks(settings: FourgeeksSettings | None = None, rules: HttpRules = USUAL) -> FourgeeksConnector:
+def open_fourgeeks(rules: HttpRules = USUAL) -> FourgeeksConnector:
     """The connector of the environment's settings, to be used in a `with`.
 
     Raises:
         ConfigError: a setting is missing or wrong.
     """
-    return FourgeeksConnector(settings or FourgeeksSettings.load(), rules)
+    return FourgeeksConnector(FourgeeksSettings.load(), rules)
 
 
 def _unwrapped(request: Ask, answer: Json) -> tuple[int, list[Json]]:

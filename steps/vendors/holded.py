@@ -16,7 +16,6 @@ from steps.errors import RecordRejectedError, VendorAuthError, VendorError, Vend
 from steps.ledger.client import normalize_email
 from steps.ledger.invoice import DocumentKind
 from steps.ledger.months import MonthWindow
-from steps.progress import say
 from steps.settings import HoldedSettings, SyncSettings
 from steps.vendors.http import USUAL, Ask, Connector, HttpRules, Site, VendorHttp, address, credential
 from steps.vendors.parsing import (
@@ -312,7 +311,7 @@ class HoldedConnector(Connector):
         path = f"/documents/{DOC_TYPES[kind]}"
         for page in self._pages(path, query):
             new = rows.add(page)
-            say(f"{VENDOR}: {len(rows)} {kind.value.replace('_', ' ')}s read ({window})")
+            self._progress.update(f"{VENDOR}: {len(rows)} {kind.value.replace('_', ' ')}s read ({window})")
             if not new:
                 _require_whole(f"GET {path}", page, rows)
                 break
@@ -329,7 +328,7 @@ class HoldedConnector(Connector):
         for page in self._pages(path, {}):
             if not rows.add(page):
                 break
-            say(f"{VENDOR}: {len(rows)} {noun} read")
+            self._progress.update(f"{VENDOR}: {len(rows)} {noun} read")
         return rows
 
     def _pages(self, path: str, query: dict[str, str | int]) -> Iterator[list[Any]]:
@@ -365,13 +364,13 @@ class HoldedConnector(Connector):
         return parse_row(entity_type, answer, parse)
 
 
-def open_holded(settings: HoldedSettings | None = None, rules: HttpRules = USUAL) -> HoldedConnector:
+def open_holded(rules: HttpRules = USUAL) -> HoldedConnector:
     """The connector of the environment's settings, to be used in a `with`.
 
     Raises:
         ConfigError: a setting is missing or wrong.
     """
-    return HoldedConnector(settings or HoldedSettings.load(), rules=rules)
+    return HoldedConnector(HoldedSettings.load(), rules=rules)
 
 
 def _require_whole(request: str, page: list[Any], rows: Rows) -> None:

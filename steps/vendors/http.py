@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -19,13 +18,17 @@ import stamina
 from pydantic import SecretStr
 
 from steps.errors import ConfigError, VendorError, VendorPayloadError, VendorUnavailableError, VendorUnfinishedError
-from steps.progress import say
+from steps.progress import LOGGED, Progress
 from steps.settings import required
 from steps.vendors.parsing import TRANSIENT, Answer, CutShortError, Json, error_of
 from tracking.redaction import register_secret
 
 Throttle = Callable[[str], None]
 """Called with the vendor's name before each request; returns when the request may go out."""
+
+
+def unthrottled(_vendor: str) -> None:
+    """The throttle of a run that has no limits besides those of this process."""
 
 
 class RateLimiter:
@@ -55,7 +58,6 @@ class RateLimiter:
 
 _limiters: dict[tuple[str, str], RateLimiter] = {}
 _limiters_lock = threading.Lock()
-_throttle: ContextVar[Throttle | None] = ContextVar("vendor_throttle", default=None)
 
 
 def limiter_of(vendor: str, base_url: str, per_second: float) -> RateLimiter:
@@ -64,22 +66,6 @@ def limiter_of(vendor: str, base_url: str, per_second: float) -> RateLimiter:
         limiter = _limiters.setdefault((vendor, base_url), RateLimiter(per_second))
     limiter.set_rate(per_second)
     return limiter
-
-
-def wait_for_throttle(vendor: str) -> None:
-    """Ask the throttle of this context, if there is one."""
-    if (throttle := _throttle.get()) is not None:
-        throttle(vendor)
-
-
-@contextmanager
-def throttled(throttle: Throttle) -> Iterator[None]:
-    """Let `throttle` delay each request made inside the block, besides the limits of this process."""
-    token = _throttle.set(throttle)
-    try:
-        yield
-    finally:
-        _throttle.reset(token)
 
 
 class DeadlineExceededError(Exception):
@@ -162,7 +148,7 @@ def address(variable: str, value: str) -> str:
     return text
 
 
-logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are told through `say`, not on stderr
+logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are progress, and not told on stderr
 
 
 class TryAgainError(Exception):
@@ -207,10 +193,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class HttpRules:
-    """How patient a connector is; tests give less."""
+    """How a connector asks: how patiently (tests give less), how fast, and who is told."""
 
     retry: RetryPolicy = RetryPolicy()
     limits: Limits = Limits()
+    throttle: Throttle = unthrottled
+    """Delays each request, besides the limits of this process."""
+    progress: Progress = LOGGED
 
 
 USUAL = HttpRules()
@@ -267,6 +256,7 @@ class VendorHttp:
         self._site = site
         self.one_attempt = False
         """Whether a request is sent once only, whatever the policy says."""
+        self.progress = site.rules.progress
         self._limiter = limiter_of(site.vendor, site.base_url, site.rate)
         limits = site.rules.limits
         self._deadline = Deadline(limits.whole)
@@ -309,7 +299,7 @@ class VendorHttp:
                 wait_jitter=policy.jitter,
             ):
                 if attempt.num > 1:
-                    say(f"{self._site.vendor}: {request}: attempt {attempt.num}")
+                    self._site.rules.progress.update(f"{self._site.vendor}: {request}: attempt {attempt.num}")
                 with attempt:
                     return self._attempt(request)
         except TryAgainError as last:
@@ -318,7 +308,7 @@ class VendorHttp:
 
     def _attempt(self, request: Ask) -> Json:
         """One whole exchange, parsed. What may pass by itself leaves as `TryAgainError`."""
-        wait_for_throttle(self._site.vendor)
+        self._site.rules.throttle(self._site.vendor)
         self._limiter.wait()
         try:
             return self._verdict(self._exchange(request))
@@ -393,6 +383,7 @@ class Connector:
 
     def __init__(self, http: VendorHttp) -> None:
         self._http = http
+        self._progress = http.progress
 
     def __enter__(self) -> Self:
         return self

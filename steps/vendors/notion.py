@@ -12,7 +12,6 @@ import httpx
 
 from steps.errors import ConfigError, VendorError, VendorPayloadError, VendorRejectedError
 from steps.ledger.client import normalize_email
-from steps.progress import conclude, say
 from steps.settings import NotionSettings, SyncSettings, required
 from steps.vendors.http import USUAL, Ask, Connector, HttpRules, Site, VendorHttp, address, credential
 from steps.vendors.parsing import (
@@ -245,7 +244,7 @@ class NotionConnector(Connector):
         try:
             return self._read(_Scan(request, Rows("page", stamp="last_edited_time")))
         except CursorExpiredError:
-            say(f"{VENDOR}: the cursor expired: the scan begins again")
+            self._progress.update(f"{VENDOR}: the cursor expired: the scan begins again")
             return self._read(_Scan(request, Rows("page", stamp="last_edited_time")))
 
     def _read(self, scan: _Scan) -> Rows:
@@ -255,7 +254,7 @@ class NotionConnector(Connector):
             answer = self._http.ask(scan.next_request())
             results = _results(scan.request, answer)
             new = scan.rows.add(row for row in results if _is_living_page(row))
-            say(f"{VENDOR}: {len(scan.rows)} pages read")
+            self._progress.update(f"{VENDOR}: {len(scan.rows)} pages read")
             scan.cursor = _next_cursor(scan.request, answer)
             if scan.cursor is None:
                 if not _is_incomplete(answer):
@@ -281,16 +280,16 @@ class NotionConnector(Connector):
             raise VendorPayloadError(VENDOR, f"POST /databases/{self._database}/query", verdict)
         for variable, name in variables.items():
             if not rows.any(partial(has_property, name=name)):
-                conclude(f"{VENDOR}: no page has the property {name!r}; if it was renamed, set {variable}")
+                self._progress.log(f"{VENDOR}: no page has the property {name!r}; if it was renamed, set {variable}")
 
 
-def open_notion(settings: NotionSettings | None = None, rules: HttpRules = USUAL) -> NotionConnector:
+def open_notion(rules: HttpRules = USUAL) -> NotionConnector:
     """The connector of the environment's settings, to be used in a `with`.
 
     Raises:
         ConfigError: a setting is missing or wrong.
     """
-    return NotionConnector(settings or NotionSettings.load(), rules)
+    return NotionConnector(NotionSettings.load(), rules)
 
 
 def _query(path: str, version: str) -> Ask:

@@ -12,8 +12,8 @@ from datetime import date
 from typing import Any
 
 from steps.accruals import accrue_month
+from steps.context import StepContext
 from steps.ledger.months import MonthWindow, next_month
-from steps.settings import SyncSettings
 from tracking.database import read_session
 
 _LATER = date(2030, 1, 1)
@@ -22,13 +22,12 @@ _KIB = 1024
 
 def measure(first: date, last: date) -> dict[str, Any]:
     """Accrue the months `first` to `last`; seconds, contracts (each month's counted), and peak memory in MiB."""
-    settings = SyncSettings.load()
+    context = StepContext()
     with read_session():
         """The first connection and the check of the schema are no part of a month."""
     started, contracts = time.perf_counter(), 0
     for window in MonthWindow(first, next_month(last)).months():
-        summary = accrue_month(window, _LATER, settings)["summary"]
-        contracts += summary["total_contracts_processed"]
+        contracts += accrue_month(context, window, _LATER).summary.total_contracts_processed
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB
     return {"seconds": seconds, "contracts": contracts, "peak_mib": peak}

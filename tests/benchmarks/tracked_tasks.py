@@ -15,37 +15,34 @@ from typing import Any
 from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
 from prefect.events.worker import EventsWorker
+from prefect.utilities.annotations import quote
 
 from steps.catalog import SERVICES
+from steps.context import StepContext
 from steps.ledger.service import Service
-from steps.settings import SyncSettings
-from steps.task import once_task
+from steps.services import ServicesResult
+from steps.task import step_task
 from tracking.database import write_session
-from tracking.recorder import Overlap, PlannedExecution, plan_executions, record_result
+from tracking.recorder import PlannedExecution, plan_executions, record_result
 
 _AT_ONCE = 10
 _WARM_UP = 4
 _MILLISECONDS = 1000
 
 
-def work(execution_id: int | None = None) -> dict[str, Any]:
+def work(context: StepContext) -> ServicesResult:
     """A ledger transaction that writes, as that of every step does."""
     with write_session() as session:
         service = session.get_one(Service, 1)
         service.total_sessions = (service.total_sessions or 0) + 1
         session.flush()
-        result = {"services_processed": 1}
-        record_result(session, execution_id, result)
+        result = ServicesResult(processed=1)
+        record_result(session, context.execution_id, result.as_json())
     return result
 
 
-def _work_of_a_step() -> dict[str, Any]:
-    SyncSettings.load()  # to know whether a backend does the work: that is no tracking
-    return work()
-
-
-_bare = Task(_work_of_a_step, name="bare", cache_policy=NO_CACHE, persist_result=False)
-_tracked = once_task(SERVICES, work)
+_bare = Task(work, name="bare", cache_policy=NO_CACHE, persist_result=False)
+_tracked = step_task(SERVICES)(work)
 
 
 @flow(name="bench-tracking")
@@ -53,16 +50,17 @@ def measure(turns: int) -> dict[str, float]:
     """Medians in milliseconds, for each task."""
     with write_session() as session:
         session.add(Service(external_id="s1", name="Course"))
+    context = StepContext()
     seconds: dict[str, list[float]] = {"bare": [], "tracked": []}
     for _ in range(turns + _WARM_UP):
-        seconds["bare"].append(_seconds_of(lambda: [_bare() for _ in range(_AT_ONCE)]))
-        seconds["tracked"].append(_seconds_of(_tracked_turn))
+        seconds["bare"].append(_seconds_of(lambda: [_bare(quote(context), wait_for=[]) for _ in range(_AT_ONCE)]))
+        seconds["tracked"].append(_seconds_of(lambda: _tracked_turn(context)))
     return {name: median(taken[_WARM_UP:]) / _AT_ONCE * _MILLISECONDS for name, taken in seconds.items()}
 
 
-def _tracked_turn() -> Sequence[Any]:
+def _tracked_turn(context: StepContext) -> Sequence[Any]:
     ids = plan_executions("bench", [PlannedExecution(SERVICES.id)] * _AT_ONCE)
-    return [_tracked(execution_id=execution_id, overlap=Overlap.wait) for execution_id in ids]
+    return [_tracked(quote(context.of_execution(execution_id)), wait_for=[]) for execution_id in ids]
 
 
 def _seconds_of(turn: Callable[[], Any]) -> float:

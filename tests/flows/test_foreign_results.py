@@ -17,13 +17,14 @@ from flows.api.app import create_app
 from flows.api.schemas import ExecutionAnswer, outcome_of, sum_results
 from flows.artifacts import execution_row
 from flows.cli.app import run_command
-from flows.cli.output import accrual_table, counts_table, grids
+from flows.cli.output import _show_overrides, accrual_table, counts_table, grids
 from flows.page.components import Language, Texts, outcome_text, result_counts
 from flows.plan import StepRun, StepRunState, assess
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES
+from steps.invoices import InvoicesResult
 from steps.ledger.months import MonthWindow
+from steps.results import RecordedResult
 from steps.settings import SyncSettings
-from steps.step_report import changed_something, describe_result, notifications_of
 from tests.flows.api.conftest import local_client
 from tests.flows.api.recorded_runs import RecordedRuns
 from tests.flows.api.rows import MINUTE, NOON, add_executions
@@ -49,6 +50,8 @@ _NAMES = st.sampled_from(
         "success",
         "contract_id",
         "message",
+        "override",
+        "overridden",
         "type",
         "",
     ]
@@ -71,6 +74,8 @@ ODD_RESULTS: list[Any] = [
     {"summary": {}, "notifications": ["odd", 5, {"type": 7}], "amount_accrued": "many"},
     {"invoices_processed": "4", "clients_created": "none", "errors": ["one"]},
     {"processed": 5, "success": True, "n" * 5000: 10**400},
+    {"summary": {}, "override": "yes"},
+    {"summary": {}, "override": {"overridden": 5, "by": None}},
     ["a", "list"],
     "a text",
     0,
@@ -105,14 +110,18 @@ def _describe_everywhere(results: Sequence[Any]) -> None:
         execution_row(execution)
         ExecutionAnswer.of(execution).model_dump_json()
         result = execution.result or {}
-        assert len(describe_result(result)) < 2_000
-        changed_something(result)
-        for note in notifications_of(result):
+        recorded = RecordedResult(result)
+        assert recorded.as_json() == result
+        assert len(recorded.line) < 2_000
+        assert recorded.changed_something in {True, False}
+        assert recorded.override is None or len(recorded.override.reason) <= 500
+        for note in recorded.notifications:
             assert len(note.message) <= 500
         for texts in TEXTS:
             outcome_text(texts, execution)
             dict(result_counts(texts, result))
             texts.step_run(execution.step_name, execution.window_start)
+    _show_overrides(console, executions)
     outcome_of(executions).model_dump_json()
     sum_results([each.result or {} for each in executions])
 
@@ -126,6 +135,18 @@ def test_an_odd_result_is_described_everywhere(result: Any) -> None:
 @settings(deadline=None)
 def test_whatever_a_result_holds_it_is_described_everywhere(results: list[Any]) -> None:
     _describe_everywhere(results)
+
+
+_COUNT = st.integers(0, 3)
+
+
+@given(st.builds(InvoicesResult, **dict.fromkeys(InvoicesResult.model_fields, _COUNT)))
+def test_a_row_says_of_a_step_what_its_result_said(result: InvoicesResult) -> None:
+    recorded = RecordedResult(result.as_json())
+
+    assert recorded.changed_something == result.changed_something
+    assert recorded.count("processed") == result.processed
+    assert recorded.line == result.line
 
 
 def test_a_history_of_odd_results_is_listed_by_command_line_and_api(

@@ -5,9 +5,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.run_steps import TimeLimit, limits_before_requests
+from flows.run_steps import TimeLimit, throttle_of
 from steps.errors import RunTimeLimitError
-from steps.vendors.http import wait_for_throttle
 
 pytestmark = pytest.mark.prefect
 
@@ -19,32 +18,28 @@ def test_a_global_limit_of_a_vendors_name_is_obeyed_and_others_are_not_asked(pre
         )
         client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="holded", limit=0))
         try:
-            with limits_before_requests(TimeLimit.from_now(1)) as names:
-                wait_for_throttle("notion")
-                wait_for_throttle("holded")
-
+            throttle = throttle_of(TimeLimit.from_now(1))
+            throttle("notion")
+            throttle("holded")
             used = client.read_global_concurrency_limit_by_name("notion").active_slots
         finally:
             client.delete_global_concurrency_limit_by_name("notion")
             client.delete_global_concurrency_limit_by_name("holded")
 
-    assert names == {"notion"}
     assert used == 1
 
 
 def test_without_limits_nothing_is_asked(prefect_server: str) -> None:
-    with temporary_settings({PREFECT_API_URL: prefect_server}), limits_before_requests(TimeLimit.from_now(1)) as names:
-        wait_for_throttle("notion")
+    with temporary_settings({PREFECT_API_URL: prefect_server}), get_client(sync_client=True) as client:
+        throttle_of(TimeLimit.from_now(1))("notion")
 
-    assert names == frozenset()
+        assert client.read_global_concurrency_limits() == []
 
 
 def test_when_the_runs_time_is_over_no_vendor_is_asked_any_more(prefect_server: str) -> None:
     over = TimeLimit(6.0, ends_at=0.0)
 
-    with (
-        temporary_settings({PREFECT_API_URL: prefect_server}),
-        limits_before_requests(over),
-        pytest.raises(RunTimeLimitError, match=r"time limit of 6 h \(SYNC_RUN_HOURS\)"),
-    ):
-        wait_for_throttle("holded")
+    with temporary_settings({PREFECT_API_URL: prefect_server}):
+        throttle = throttle_of(over)
+    with pytest.raises(RunTimeLimitError, match=r"time limit of 6 h \(SYNC_RUN_HOURS\)"):
+        throttle("holded")

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, Row, Table, inspect, select
 from sqlmodel import SQLModel
 
-import steps.task  # noqa: F401 - every model of the program is known to the metadata once this is imported
+import flows.run_steps  # noqa: F401 - every model of the program is known to the metadata once this is imported
 import tracking.history  # noqa: F401 - and that one
 from tracking.history import SyncPlan
 from tracking.models import SyncExecution

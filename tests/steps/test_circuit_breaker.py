@@ -5,14 +5,13 @@ from functools import partial
 
 import pytest
 
-from steps.crm_clients import sync_crm_clients
 from steps.errors import SyncError, VendorDownError, VendorUnavailableError
-from steps.invoices import sync_invoices
 from steps.sandbox.exchange import Call
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import build_world
-from steps.sources import CircuitBreaker, shared_reads
+from steps.sources import CircuitBreaker
+from tests.steps.calls import one_run, sync_crm_clients, sync_invoices
 from tests.steps.records import month
 from tests.steps.year_import import YEAR
 
@@ -46,7 +45,7 @@ def covers(number: int) -> Callable[[Call], bool]:
 def test_a_vendor_that_is_down_is_asked_for_the_range_for_one_month_and_once_more(sandbox: SandboxServer) -> None:
     sandbox.faults.add(Fault("holded", "503", times=None))
 
-    with shared_reads(YEAR):
+    with one_run(YEAR):
         assert import_each(*range(1, 13)) == ["VendorDownError"] * 12
 
     assert len(sandbox.requests) == 4 + 4 + 1
@@ -56,7 +55,7 @@ def test_a_vendor_that_is_down_is_asked_for_the_range_for_one_month_and_once_mor
 def test_a_month_that_the_vendor_cannot_answer_fails_alone_wherever_it_is(sandbox: SandboxServer, broken: int) -> None:
     sandbox.faults.add(Fault("holded", "500", "/documents/invoice", times=None, when=covers(broken)))
 
-    with shared_reads(YEAR):
+    with one_run(YEAR):
         outcomes = import_each(*range(1, 13))
 
     assert [number for number, each in enumerate(outcomes, 1) if each != "done"] == [broken]
@@ -65,7 +64,7 @@ def test_a_month_that_the_vendor_cannot_answer_fails_alone_wherever_it_is(sandbo
 def test_a_list_that_failed_twice_is_not_asked_for_a_third_time(sandbox: SandboxServer) -> None:
     sandbox.faults.add(Fault("fourgeeks", "500", "/auth/academy/student", times=None))
 
-    with shared_reads(YEAR):
+    with one_run(YEAR):
         outcomes = [outcome(lambda: sync_crm_clients(month(1))) for _ in range(4)]
 
     assert outcomes == ["VendorUnavailableError", *["VendorDownError"] * 3]
@@ -74,11 +73,11 @@ def test_a_list_that_failed_twice_is_not_asked_for_a_third_time(sandbox: Sandbox
 
 def test_a_vendor_that_is_down_is_asked_again_in_the_next_run(sandbox: SandboxServer) -> None:
     sandbox.faults.add(Fault("holded", "503", times=None))
-    with shared_reads(YEAR):
+    with one_run(YEAR):
         import_each(1, 2, 3)
     sandbox.faults.clear()
 
-    with shared_reads(YEAR):
+    with one_run(YEAR):
         assert import_each(1, 2, 3) == ["done"] * 3
 
 

@@ -12,19 +12,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steps.accruals import process_accruals
-from steps.invoices import sync_invoices
 from steps.ledger.accrual import ContractAccrual
 from steps.ledger.contract import ServiceContract
 from steps.ledger.period import ServicePeriod
-from steps.notion_external_ids import sync_notion_external_ids
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.records import Account, Document, Enrollment
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World
-from steps.service_periods import sync_service_periods
-from steps.services import sync_services
 from tests.steps.accruals.test_step_replay import postings
+from tests.steps.calls import (
+    process_accruals,
+    sync_invoices,
+    sync_notion_external_ids,
+    sync_service_periods,
+    sync_services,
+)
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, cohort, contact, enrollment, invoice, month, page
 

@@ -7,14 +7,11 @@ from typing import Any
 import pytest
 
 from steps.errors import ConfigError, ErrorBudgetError
-from steps.invoices import sync_invoices
-from steps.notion_external_ids import sync_notion_external_ids
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World
-from steps.service_periods import sync_service_periods
 from steps.settings import ErrorBudget, SyncSettings
-from steps.step_report import Scope
+from tests.steps.calls import sync_invoices, sync_notion_external_ids, sync_service_periods
 from tests.steps.ledger_view import LedgerView, rows
 from tests.steps.records import FULL_STACK, contact, enrollment, invoice, month, page
 from tracking.database import write_session
@@ -133,7 +130,7 @@ def test_what_people_ask_to_be_tried_again_has_no_budget(sandbox: SandboxServer)
     sandbox.world = academy(broken=10, of=10)
     keys = frozenset(("invoice", f"d{number}") for number in range(1, 11))
 
-    assert sync_invoices(JANUARY, scope=Scope(keys))["errors"] == 10
+    assert sync_invoices(JANUARY, records=keys)["errors"] == 10
 
 
 @pytest.mark.parametrize("text", ["", "half", "-1", "50 %%", "101%", "1.5", "1e3", "%"])

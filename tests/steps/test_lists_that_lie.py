@@ -8,14 +8,12 @@ from decimal import Decimal
 import pytest
 
 from steps.errors import SuspiciousEmptyError, VendorPayloadError
-from steps.invoices import sync_invoices
 from steps.ledger.invoice import Invoice
 from steps.sandbox.exchange import Call
 from steps.sandbox.faults import Fault, FaultKind
 from steps.sandbox.records import Document
 from steps.sandbox.server import SandboxServer
-from steps.services import sync_services
-from steps.sources import shared_reads
+from tests.steps.calls import one_run, sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, contact, credit_note, invoice, month
 from tests.steps.year_import import YEAR
@@ -157,13 +155,13 @@ def deletes(sandbox: SandboxServer, document: Document) -> Fault:
 def test_a_neighbour_that_moved_up_is_found_before_any_month_of_the_range_is_applied(sandbox: SandboxServer) -> None:
     sandbox.modes.holded_documents_per_page = 2
     sandbox.world.invoices.extend(invoice(number, date(2024, number, 5)) for number in range(1, 7))
-    with shared_reads(YEAR):
+    with one_run(YEAR):
         for number in range(1, 7):
             sync_invoices(month(number))
     sandbox.world.invoices.append(invoice(7, date(2024, 1, 9)))
     sandbox.faults.add(deletes(sandbox, sandbox.world.invoices[1]))
 
-    with shared_reads(YEAR):
+    with one_run(YEAR):
         results = [sync_invoices(month(number)) for number in range(1, 7)]
 
     assert [result["invoices_voided"] for result in results] == [0] * 6

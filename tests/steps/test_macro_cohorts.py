@@ -6,15 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from steps.accruals import process_accruals
-from steps.invoices import sync_invoices
 from steps.ledger.period import ServicePeriod
 from steps.sandbox.records import Cohort
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World, build_world
-from steps.service_periods import sync_service_periods
-from steps.services import sync_services
 from tests.steps.accruals.test_step_replay import Posting, postings
+from tests.steps.calls import process_accruals, sync_invoices, sync_service_periods, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, cohort, contact, enrollment, invoice, month, user
 from tests.steps.year_import import YEAR, import_year

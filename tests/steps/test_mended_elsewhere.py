@@ -4,13 +4,10 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from steps.crm_clients import sync_crm_clients
-from steps.invoices import sync_invoices
-from steps.notion_external_ids import sync_notion_external_ids
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World
-from steps.service_periods import sync_service_periods
+from tests.steps.calls import sync_crm_clients, sync_invoices, sync_notion_external_ids, sync_service_periods
 from tests.steps.ledger_view import LedgerView
 from tests.steps.records import FULL_STACK, contact, enrollment, invoice, month, page, student, user
 

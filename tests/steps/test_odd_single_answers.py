@@ -7,12 +7,10 @@ from datetime import date
 import pytest
 
 from steps.errors import VendorAuthError
-from steps.invoices import sync_invoices
 from steps.sandbox.faults import Fault, FaultKind
 from steps.sandbox.records import Document
 from steps.sandbox.server import SandboxServer
-from steps.services import sync_services
-from steps.sources import shared_reads
+from tests.steps.calls import one_run, sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, contact, invoice, month
 from tests.steps.year_import import YEAR
@@ -120,7 +118,7 @@ def test_when_no_contact_answers_by_id_a_few_are_asked_and_the_others_told_apart
     sandbox.world.invoices.extend(invoice(number, date(2024, 3, 8)) for number in range(30, 50))
     sandbox.faults.add(faulty("500")("/contacts/c-"))
 
-    with shared_reads(YEAR):
+    with one_run(YEAR):
         result = sync_invoices(MARCH)
 
     assert (result["invoices_created"], result["errors"]) == (32, 11)

@@ -5,10 +5,8 @@ from datetime import date
 
 import pytest
 
-from steps.accruals import accrue_month, process_accruals
 from steps.errors import ConfigError, ErrorBudgetError, UsageError
 from steps.ledger.months import MonthWindow
-from steps.settings import SyncSettings
 from tests.steps.accruals.builders import contract, document, period
 from tests.steps.accruals.database_ledger import (
     DROPPED,
@@ -24,6 +22,7 @@ from tests.steps.accruals.database_ledger import (
     store,
 )
 from tests.steps.accruals.ledger import Ledger
+from tests.steps.calls import accrue_month, process_accruals
 from tests.steps.ledger_view import rows
 from tracking.models import IntegrationError
 
@@ -89,9 +88,9 @@ def test_a_month_that_is_not_over_is_refused_and_nothing_is_written(database: st
     before = snapshot()
 
     with pytest.raises(UsageError, match=r"^2024-03 is not over in Europe/Madrid: .* from 2024-04-01 on$"):
-        accrue_month(MARCH, date(2024, 3, 31), SyncSettings.load())
+        accrue_month(MARCH, date(2024, 3, 31))
     assert snapshot() == before
-    assert accrue_month(MARCH, date(2024, 4, 1), SyncSettings.load())["summary"]["successful_accruals"] == 1
+    assert accrue_month(MARCH, date(2024, 4, 1))["summary"]["successful_accruals"] == 1
 
 
 def test_several_months_at_once_are_refused() -> None:

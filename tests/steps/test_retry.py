@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from steps.crm_clients import sync_crm_clients
-from steps.invoices import sync_invoices
 from steps.ledger.months import MonthWindow
-from steps.notion_external_ids import sync_notion_external_ids
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World, build_world
-from steps.service_periods import sync_service_periods
-from steps.services import sync_services
-from steps.sources import shared_reads
-from steps.step_report import Scope
+from tests.steps.calls import (
+    one_run,
+    sync_crm_clients,
+    sync_invoices,
+    sync_notion_external_ids,
+    sync_service_periods,
+    sync_services,
+)
 from tests.steps.ledger_view import LedgerView, rows
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, contact, enrollment, invoice, month, page, student, user
 from tests.steps.year_import import YEAR, import_year, written
@@ -29,8 +30,8 @@ UNREADABLE_EMAIL = {"Email": {"id": "aB%3Ac", "type": "number", "number": 5}}
 
 
 def retry(step: Callable[..., dict[str, Any]], key: RecordKey, window: MonthWindow | None = JANUARY) -> dict[str, Any]:
-    with shared_reads(YEAR):
-        return step(*([window] if window else []), scope=Scope(frozenset({key})))
+    with one_run(YEAR):
+        return step(*([window] if window else []), records=[key])
 
 
 def other_errors(key: RecordKey) -> list[dict[str, Any]]:

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 from sqlmodel import func, select
 
-from steps.accruals import accrue_month
 from steps.ledger.client import Client
 from steps.ledger.months import MonthWindow
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import build_world
-from steps.settings import SyncSettings
 from tests.secret_watch import every_row
+from tests.steps.calls import accrue_month
 from tests.steps.personal import personal_texts, readable
 from tests.steps.year_import import YEAR, import_year
 from tracking.database import get_engine, read_session
@@ -43,7 +42,7 @@ def year(sandbox: SandboxServer, database: str) -> SandboxServer:
 def _work() -> None:
     import_year()
     for window in YEAR.months():
-        accrue_month(window, LATER, SyncSettings.load())
+        accrue_month(window, LATER)
 
 
 def test_after_a_year_nothing_personal_is_readable_without_the_key(

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
-from steps.crm_clients import sync_crm_clients
-from steps.invoices import sync_invoices
-from steps.notion_external_ids import sync_notion_external_ids
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World
-from steps.service_periods import sync_service_periods
-from steps.services import sync_services
+from tests.steps.calls import (
+    sync_crm_clients,
+    sync_invoices,
+    sync_notion_external_ids,
+    sync_service_periods,
+    sync_services,
+)
 from tests.steps.records import (
     DATA_SCIENCE,
     FULL_STACK,

@@ -6,14 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from steps.crm_clients import sync_crm_clients
 from steps.errors import ConfigError, SuspiciousEmptyError
-from steps.invoices import sync_invoices
 from steps.ledger.accrual import AccrualStatus, ContractAccrual
 from steps.ledger.client import Client
 from steps.ledger.contract import ServiceContract
 from steps.sandbox.server import SandboxServer
-from steps.services import sync_services
+from tests.steps.calls import sync_crm_clients, sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month, student, user
 from tracking.database import write_session

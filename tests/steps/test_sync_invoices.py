@@ -13,11 +13,10 @@ from sqlalchemy import update
 from sqlmodel import select
 
 from steps.errors import SuspiciousEmptyError
-from steps.invoices import sync_invoices
 from steps.ledger.contract import ServiceContract
 from steps.sandbox.records import Line
 from steps.sandbox.server import SandboxServer
-from steps.services import sync_services
+from tests.steps.calls import sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, RENT, contact, credit_note, invoice, month
 from tracking.database import read_session, write_session
@@ -232,7 +231,7 @@ def test_a_total_of_120000_letters_costs_its_document_and_not_the_month(sandbox:
             invoice(4, date(2024, 3, 8)),
         ]
     )
-    imports = "from steps.invoices import sync_invoices; from tests.steps.records import month"
+    imports = "from tests.steps.calls import sync_invoices; from tests.steps.records import month"
 
     done = subprocess.run(
         [sys.executable, "-c", f"{imports}; sync_invoices(month(3))"],

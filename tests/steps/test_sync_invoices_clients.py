@@ -5,10 +5,9 @@ from itertools import permutations
 
 import pytest
 
-from steps.invoices import sync_invoices
 from steps.sandbox.records import Contact
 from steps.sandbox.server import SandboxServer
-from steps.services import sync_services
+from tests.steps.calls import sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month
 

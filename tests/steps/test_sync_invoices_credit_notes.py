@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from steps.invoices import sync_invoices
 from steps.sandbox.server import SandboxServer
-from steps.services import sync_services
+from tests.steps.calls import sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, contact, credit_note, invoice, month
 

@@ -5,11 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from steps.invoices import sync_invoices
 from steps.ledger.invoice import Invoice
 from steps.sandbox.server import SandboxServer
-from steps.services import sync_services
-from steps.sources import shared_reads
+from tests.steps.calls import one_run, sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month
 from tests.steps.year_import import YEAR
@@ -79,7 +77,7 @@ def test_a_document_of_another_month_is_not_gone(sandbox: SandboxServer) -> None
 def test_a_document_that_moved_within_the_range_that_was_read_is_moved_not_voided(sandbox: SandboxServer) -> None:
     sandbox.world.invoices[0] = invoice(1, date(2024, 5, 5))
 
-    with shared_reads(YEAR):
+    with one_run(YEAR):
         march, may = sync_invoices(month(3)), sync_invoices(month(5))
 
     assert (march["invoices_voided"], march["errors"], may["invoices_updated"]) == (0, 0, 1)

@@ -5,11 +5,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from steps.errors import SuspiciousEmptyError
-from steps.invoices import sync_invoices
-from steps.notion_external_ids import sync_notion_external_ids
 from steps.sandbox.records import PageDate
 from steps.sandbox.server import SandboxServer
-from steps.services import sync_services
+from tests.steps.calls import sync_invoices, sync_notion_external_ids, sync_services
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month, page, page_id
 

@@ -5,13 +5,10 @@ from typing import Any
 
 import pytest
 
-from steps.crm_clients import sync_crm_clients
 from steps.errors import SuspiciousEmptyError
-from steps.invoices import sync_invoices
 from steps.ledger.period import ServicePeriod
 from steps.sandbox.server import SandboxServer
-from steps.service_periods import sync_service_periods
-from steps.services import sync_services
+from tests.steps.calls import sync_crm_clients, sync_invoices, sync_service_periods, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, cohort, contact, enrollment, invoice, month, student, user
 

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from steps.errors import SuspiciousEmptyError
 from steps.ledger.service import Service
 from steps.sandbox.server import SandboxServer
-from steps.services import sync_services
+from tests.steps.calls import sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, RENT
 from tracking.database import write_session

@@ -7,18 +7,15 @@ from typing import Any
 
 import pytest
 
-from steps.crm_clients import sync_crm_clients
 from steps.errors import VendorPayloadError
-from steps.invoices import sync_invoices
 from steps.ledger.client import Client
 from steps.ledger.invoice import Invoice
 from steps.ledger.service import Service
-from steps.notion_external_ids import sync_notion_external_ids
 from steps.sandbox.exchange import Vendor
 from steps.sandbox.faults import Fault
 from steps.sandbox.records import Account
 from steps.sandbox.server import SandboxServer
-from steps.services import sync_services
+from tests.steps.calls import sync_crm_clients, sync_invoices, sync_notion_external_ids, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month, page, student, user
 from tracking.models import IntegrationError

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from steps.context import StepContext
 from steps.errors import ConfigError, VendorUnavailableError
 from steps.ledger.invoice import DocumentKind
 from steps.ledger.months import MonthWindow
-from steps.sources import Openers, VendorReads, current_reads, shared_reads
+from steps.sources import Openers, VendorReads
 from steps.vendors.holded import Contact, DocumentPages, parse_contact
 from steps.vendors.parsing import Listing, Rows
 
@@ -61,7 +62,7 @@ class Books:
 
 
 def reads_of(books: Books, span: MonthWindow | None) -> VendorReads:
-    opener: Any = lambda: books  # noqa: E731
+    opener: Any = lambda _: books  # noqa: E731
     return VendorReads(span, Openers(holded=opener))
 
 
@@ -142,7 +143,8 @@ def test_a_list_is_read_once_and_spares_single_requests() -> None:
 
 
 def test_a_credential_is_required_at_the_first_use_only() -> None:
-    with shared_reads(QUARTER) as reads:
+    with StepContext(QUARTER) as context:
+        reads = context.reads
         with pytest.raises(ConfigError, match="NOTION_TOKEN"):
             reads.pages()
         with pytest.raises(ConfigError, match="FOURGEEKS_USERNAME"):
@@ -152,12 +154,9 @@ def test_a_credential_is_required_at_the_first_use_only() -> None:
 
 
 def test_steps_share_the_reads_of_their_run_and_only_inside_it() -> None:
-    with shared_reads(QUARTER) as shared, current_reads(JANUARY) as inside:
-        assert inside is shared
-
-    with current_reads(JANUARY) as alone:
-        assert alone is not shared
-        assert alone.span == JANUARY
+    with StepContext(QUARTER) as run, StepContext() as another:
+        assert run.of_execution(1).reads is run.of_execution(2).reads
+        assert another.reads is not run.reads
 
 
 def test_the_connectors_are_closed_with_the_reads() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from steps.invoices import sync_invoices
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import build_world
+from tests.steps.calls import sync_invoices
 from tests.steps.expected import Expected
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.year_import import YEAR, import_year, written

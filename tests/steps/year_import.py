@@ -4,13 +4,15 @@ from collections import Counter
 from datetime import date
 from typing import Any
 
-from steps.crm_clients import sync_crm_clients
-from steps.invoices import sync_invoices
 from steps.ledger.months import MonthWindow
-from steps.notion_external_ids import sync_notion_external_ids
-from steps.service_periods import sync_service_periods
-from steps.services import sync_services
-from steps.sources import shared_reads
+from tests.steps.calls import (
+    one_run,
+    sync_crm_clients,
+    sync_invoices,
+    sync_notion_external_ids,
+    sync_service_periods,
+    sync_services,
+)
 
 YEAR = MonthWindow(date(2024, 1, 1), date(2025, 1, 1))
 
@@ -18,7 +20,7 @@ YEAR = MonthWindow(date(2024, 1, 1), date(2025, 1, 1))
 def import_year(year: MonthWindow = YEAR) -> Counter[str]:
     """Every count of every result, added up; `errors` too."""
     totals: Counter[str] = Counter()
-    with shared_reads(year):
+    with one_run(year):
         totals.update(sync_services())
         for step in (sync_invoices, sync_crm_clients, sync_service_periods):
             for window in year.months():

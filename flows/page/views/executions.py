@@ -1,9 +1,8 @@
 """Executions as rows, and one of them in full: result, errors, its run in Prefect."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nicegui import ui
 
@@ -19,7 +18,7 @@ from flows.page.components import (
     run_address,
     took_text,
 )
-from steps.step_report import ResultNotification, notifications_of
+from steps.results import RecordedResult, ResultNotification, ResultOverride
 from tracking.integration_errors import ErrorFilter, find_errors
 from tracking.models import IntegrationError, SyncExecution
 
@@ -75,8 +74,10 @@ async def show_execution(visit: Visit, execution: SyncExecution) -> None:
         if execution.result:
             Tag("h3", texts("execution.result"))
             facts(result_counts(texts, execution.result))
-            _notifications(visit, notifications_of(execution.result))
-            _override(visit, execution.result.get("override"))
+            recorded = RecordedResult(execution.result)
+            _notifications(visit, recorded.notifications)
+            if recorded.override is not None:
+                _override(visit, recorded.override)
         _errors(visit, errors)
         with Tag("div", classes="actions"):
             if address := run_address(execution.flow_run_id):
@@ -97,18 +98,16 @@ def _notifications(visit: Visit, notes: Sequence[ResultNotification]) -> None:
                 english("span", note.message)
 
 
-def _override(visit: Visit, override: Any) -> None:
+def _override(visit: Visit, override: ResultOverride) -> None:
     """Who accrued a month although it was refused, why, and what was overridden."""
-    if not isinstance(override, Mapping):
-        return
     texts = visit.texts
     Tag("h3", texts("execution.override"))
-    facts([(texts("execution.override.by"), override["by"]), (texts("execution.reason"), override["reason"])])
-    if not override["overridden"]:
+    facts([(texts("execution.override.by"), override.by), (texts("execution.reason"), override.reason)])
+    if not override.overridden:
         ui.label(texts("execution.overridden.none")).classes("soft")
         return
     with Tag("ul"):
-        for refusal in override["overridden"]:
+        for refusal in override.overridden:
             english("li", refusal, "breaking")
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import insert, select, text
 from sqlmodel import Session, SQLModel
 
-from steps.accruals import accrue_month
 from steps.engine.gate import Override
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client, ClientExternalId, System
@@ -16,9 +15,9 @@ from steps.ledger.invoice import DocumentKind, Invoice
 from steps.ledger.months import MonthWindow
 from steps.ledger.period import ServicePeriod
 from steps.ledger.service import Service
-from steps.settings import SyncSettings
 from tests.steps.accruals.builders import day, document, period
 from tests.steps.accruals.recorded_imports import sound_import
+from tests.steps.calls import accrue_month
 from tests.steps.ledger_view import rows
 from tracking.database import write_session
 from tracking.models import IntegrationError
@@ -36,7 +35,7 @@ def accrue(
 ) -> dict[str, Any]:
     """The step's result for a month such as `2024-03`, with the environment's settings."""
     window = MonthWindow.of(day(month))
-    return accrue_month(window, LATER, SyncSettings.load(), execution_id, override=override, chunk_size=chunk_size)
+    return accrue_month(window, LATER, chunk_size, execution_id=execution_id, override=override)
 
 
 def accrue_months(*months: str) -> None:

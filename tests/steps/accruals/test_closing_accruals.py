@@ -6,20 +6,20 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlmodel import col
 
-from steps.accruals import accrue_month
 from steps.closing import find_changed_months
 from steps.ledger.accrual import AccruedPeriod
 from steps.ledger.months import MonthWindow
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.recorded_imports import sound_import
-from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
+from tests.steps.accruals.reports.books import LATER, Books
 from tests.steps.accruals.reports.test_roll_forward import figures, line
+from tests.steps.calls import accrue_month
 from tests.steps.ledger_view import rows
 from tracking.database import read_session
 
 
 def accrue(*months: str) -> list[dict[str, object]]:
-    return [accrue_month(MonthWindow.of(day(month)), LATER, SETTINGS) for month in months]
+    return [accrue_month(MonthWindow.of(day(month)), LATER) for month in months]
 
 
 def amounts() -> dict[str, Decimal]:

@@ -1,5 +1,6 @@
 """Accruals wait for an import of their month, and post on what it left (docs/accrual-rules.md, Gate)."""
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from sqlalchemy import event
 from steps.catalog import ACCRUALS, INVOICES, SERVICE_PERIODS
 from steps.engine.gate import Override
 from steps.errors import BrokenImportError, SyncError
-from steps.progress import News, listening
+from steps.progress import PROGRESS_LOGGER
 from tests.steps.accruals.database_ledger import accrue, amounts
 from tests.steps.accruals.recorded_imports import (
     IMPORT_STEPS,
@@ -33,13 +34,19 @@ def _when_told(act: Callable[[str], None]) -> Iterator[list[str]]:
     """What the accruals say they wait for; each time `act` hears it, in the midst of the wait."""
     waits: list[str] = []
 
-    def hear(_news: News, message: str) -> None:
-        if "waiting until its import has ended" in message:
-            waits.append(message)
-            act(message)
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = record.getMessage()
+            if "waiting until its import has ended" in message:
+                waits.append(message)
+                act(message)
 
-    with listening(hear):
+    listener = Listener()
+    PROGRESS_LOGGER.addHandler(listener)
+    try:
         yield waits
+    finally:
+        PROGRESS_LOGGER.removeHandler(listener)
 
 
 @pytest.mark.parametrize("step", IMPORT_STEPS, ids=lambda step: step.id)

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steps.accruals import AccrualsResult
 from steps.engine.contract_month import ContractFailureError, ContractInputs
 from steps.engine.decision_table import decide
 from steps.engine.process import MonthResult
@@ -24,7 +25,7 @@ def result_of(*contracts: ContractInputs) -> dict[str, Any]:
             result.add(decide(inputs, MARCH, RULES, closed=False))
         except ContractFailureError as failure:
             result.fail(failure)
-    return result.as_result()
+    return AccrualsResult.of(result).as_json()
 
 
 @strategies.patient

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from steps.accruals import process_accruals
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client
 from steps.ledger.contract import ServiceContract
@@ -22,6 +21,7 @@ from steps.sandbox.academy import FIRST_USER
 from steps.sandbox.records import Enrollment
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World, build_world
+from tests.steps.calls import process_accruals
 from tests.steps.ledger_view import rows
 from tests.steps.year_import import YEAR, import_year
 

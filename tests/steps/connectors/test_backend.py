@@ -187,9 +187,9 @@ def test_an_answer_that_says_it_failed_is_a_failure_in_the_backends_words(
 def test_the_words_of_a_failure_are_short_and_name_nobody(
     vendor: ScriptedVendor, settings: SyncSettings, impatient: HttpRules
 ) -> None:
-    vendor.answers({"success": False, "detail": "ana@example.org: backend-test-token " + "x" * 100_000})
+    vendor.answers({"success": False, "detail": "ana@example.org: backend-test-token " + "y" * 100_000})
 
-    with pytest.raises(VendorRejectedError, match=r"\(an email\): \*\*\* xxx") as caught:
+    with pytest.raises(VendorRejectedError, match=r"\(an email\): \*\*\* yyy") as caught:
         call_backend(settings, ENDPOINT, MARCH, impatient)
 
     assert len(str(caught.value)) < 400

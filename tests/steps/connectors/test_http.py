@@ -16,8 +16,8 @@ from steps.errors import (
     VendorRejectedError,
     VendorUnavailableError,
 )
-from steps.progress import listening
-from steps.vendors.http import Ask, HttpRules, Limits, Site, VendorHttp, throttled
+from steps.vendors.http import Ask, HttpRules, Limits, Site, VendorHttp
+from tests.steps.calls import progress_of
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor
 from tracking.redaction import register_secret
 
@@ -233,17 +233,16 @@ def test_a_throttle_from_outside_is_asked_before_each_attempt(vendor: ScriptedVe
     asked: list[str] = []
     vendor.answers(Reply(status=503), [])
 
-    with throttled(asked.append):
-        ask(vendor, impatient)
+    ask(vendor, replace(impatient, throttle=asked.append))
 
     assert asked == ["acme", "acme"]
 
 
-def test_a_second_attempt_is_told(vendor: ScriptedVendor, impatient: HttpRules) -> None:
-    said: list[str] = []
+def test_a_second_attempt_is_told(
+    vendor: ScriptedVendor, impatient: HttpRules, caplog: pytest.LogCaptureFixture
+) -> None:
     vendor.answers(Reply(status=503), [])
 
-    with listening(lambda _, message: said.append(message)):
-        ask(vendor, impatient)
+    ask(vendor, impatient)
 
-    assert said == ["acme: GET /ping: attempt 2"]
+    assert progress_of(caplog) == ["acme: GET /ping: attempt 2"]

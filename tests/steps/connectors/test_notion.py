@@ -7,10 +7,10 @@ import pytest
 from pydantic import SecretStr
 
 from steps.errors import ConfigError, VendorAuthError, VendorError, VendorNotFoundError, VendorPayloadError
-from steps.progress import listening
 from steps.settings import NotionSettings
 from steps.vendors.http import HttpRules
 from steps.vendors.notion import NotionConnector
+from tests.steps.calls import progress_of
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, Sent, example
 
 DATABASE = "1b2c3d4e00004000800000000000d001"
@@ -215,14 +215,14 @@ def test_a_renamed_email_property_is_an_error_and_not_a_database_without_emails(
         notion.student_pages()
 
 
-def test_another_property_that_no_page_has_is_said(vendor: ScriptedVendor, notion: NotionConnector) -> None:
-    said: list[str] = []
+def test_another_property_that_no_page_has_is_said(
+    vendor: ScriptedVendor, notion: NotionConnector, caplog: pytest.LogCaptureFixture
+) -> None:
     vendor.answers(answer(page(1)))
 
-    with listening(lambda _, message: said.append(message)):
-        notion.student_pages()
+    notion.student_pages()
 
-    assert any("'Drop Date'" in message and "NOTION_DROP_DATE_PROPERTY" in message for message in said)
+    assert any("'Drop Date'" in each and "NOTION_DROP_DATE_PROPERTY" in each for each in progress_of(caplog))
 
 
 @pytest.mark.parametrize("body", [[], {"object": "list"}, {"results": {}}, None])

@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from steps.accruals import accrue_month
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
 from steps.reports.explain import Explanation, explain
 from steps.reports.export import as_json
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
+from tests.steps.calls import accrue_month
 from tracking.database import read_session
 
 
@@ -22,7 +22,7 @@ def explained(contract: int, month: str) -> Explanation:
 
 def accrue(*months: str) -> None:
     for month in months:
-        accrue_month(MonthWindow.of(day(month)), LATER, SETTINGS)
+        accrue_month(MonthWindow.of(day(month)), LATER)
 
 
 def course() -> tuple[Books, int]:

@@ -5,7 +5,6 @@ from decimal import Decimal
 from sqlalchemy import update
 from sqlmodel import col
 
-from steps.accruals import accrue_month
 from steps.ledger.invoice import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
@@ -14,6 +13,7 @@ from steps.reports.roll_forward import roll_forward
 from steps.reports.waterfall import Waterfall, waterfall
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
+from tests.steps.calls import accrue_month
 from tracking.database import read_session, write_session
 
 
@@ -27,7 +27,7 @@ def academy() -> Books:
     books.period(2, "2024-01-01", "2024-06-30", "POSTPONED", "2024-01-15")
     books.period(3, "2023-09-01", "2023-12-31")
     books.period(4, "2024-02-01", "2024-02-29")
-    accrue_month(MonthWindow.of(day("2024-01")), LATER, SETTINGS)
+    accrue_month(MonthWindow.of(day("2024-01")), LATER)
     return books
 
 
@@ -80,7 +80,7 @@ def test_the_waterfall_comes_true_if_nothing_else_happens(database: str) -> None
     ana = january().rows[0]
 
     for month in ("2024-02", "2024-03"):
-        accrue_month(MonthWindow.of(day(month)), LATER, SETTINGS)
+        accrue_month(MonthWindow.of(day(month)), LATER)
 
     with read_session() as session:
         later = waterfall(session, day("2024-03"), SETTINGS).rows[0]
@@ -117,7 +117,7 @@ def test_documents_and_postings_after_the_month_are_not_in_it(database: str) -> 
     before = january()
 
     books.document(1, "2024-02-01", "50.00")
-    accrue_month(MonthWindow.of(day("2024-02")), LATER, SETTINGS)
+    accrue_month(MonthWindow.of(day("2024-02")), LATER)
 
     assert january() == before
 
