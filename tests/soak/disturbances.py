@@ -73,9 +73,9 @@ def _service_ended(which: Callable[[Installation], Service], how: signal.Signals
     @contextmanager
     def ended(to: Installation, random: Random) -> Iterator[Hit]:
         service = which(to)
-        service.stop(how)
+        done = service.stop(how)
         try:
-            yield Hit(how.name)
+            yield Hit(done)
         finally:
             service.start()
 
@@ -85,9 +85,9 @@ def _service_ended(which: Callable[[Installation], Service], how: signal.Signals
 @contextmanager
 def _prefect_killed(to: Installation, random: Random) -> Iterator[Hit]:
     how = random.choice((signal.SIGTERM, signal.SIGKILL))
-    to.server.stop(how)
+    done = to.server.stop(how)
     try:
-        yield Hit(how.name)
+        yield Hit(done)
     finally:
         to.start_prefect()
 

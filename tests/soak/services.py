@@ -49,21 +49,22 @@ class Service:
                 start_new_session=True,
             )
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Send it a signal that ends it, and wait; one that does not obey within a minute is killed.
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> str:
+        """Send it a signal that ends it, and wait; one that does not obey within a minute is killed, as by systemd.
 
-        Raises:
-            TimeoutError: it had to be killed.
+        Returns:
+            What was done, in a few words.
         """
         if self.process is None:
-            return
+            return "was not running"
         self.process.send_signal(how)
         try:
             self.process.wait(_PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise TimeoutError(f"{self.name} did not end within {_PATIENCE_SECONDS} s of {how.name}") from None
+            return f"{how.name}, and SIGKILL after {_PATIENCE_SECONDS} s"
+        return how.name
 
     def is_running(self) -> bool:
         """Whether its process lives."""

@@ -4,12 +4,14 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 
 from tests.flows.conftest import CommandLine
+from tracking.history import executions_of_run
 
 LONGEST_SECONDS = 120
 
@@ -34,3 +36,11 @@ def serving(
         finally:
             process.send_signal(signal.SIGTERM)
             logs.join(LONGEST_SECONDS)
+
+
+def await_running(flow_run_id: str) -> None:
+    """Until the only step of a run is at work: a worker needs some seconds, on a busy machine many, to begin it."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while [each.status for each in executions_of_run(flow_run_id)] != ["running"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -20,7 +20,7 @@ from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
-from tests.flows.api.serving import LONGEST_SECONDS, serving
+from tests.flows.api.serving import LONGEST_SECONDS, await_running, serving
 from tests.flows.conftest import CommandLine
 from tests.processes import pids_with
 from tests.steps.ledger_view import LedgerView
@@ -106,6 +106,7 @@ def test_a_server_that_is_stopped_leaves_no_execution_open_and_no_process(
         headers = {"Prefer": "respond-async"}
         started = client.post("/api/sync/execute-step", json={"step_name": "services"}, headers=headers)
         assert started.status_code == 202
+        await_running(started.json()["flow_run_id"])
         assert len(pids_with(mark)) > 2
         process.send_signal(signal.SIGTERM)
         process.wait(LONGEST_SECONDS)
@@ -127,7 +128,9 @@ def test_an_api_server_that_is_killed_takes_its_worker_along_and_leaves_no_execu
     vendors.faults.add(Fault("holded", "slow", "/saleschannels", times=None, seconds=60))
     mark = f"{uuid4()}"
     with serving(sync_actions, **vendors.environment, **FAST, A_MARK_OF_THE_TEST=mark) as (client, process):
-        client.post("/api/sync/execute-step", json={"step_name": "services"}, headers={"Prefer": "respond-async"})
+        headers = {"Prefer": "respond-async"}
+        started = client.post("/api/sync/execute-step", json={"step_name": "services"}, headers=headers)
+        await_running(started.json()["flow_run_id"])
         process.kill()
         deadline = time.monotonic() + LONGEST_SECONDS
         while pids_with(mark):

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,7 @@ from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
-from tests.flows.api.serving import LONGEST_SECONDS, serving
+from tests.flows.api.serving import LONGEST_SECONDS, await_running, serving
 from tests.flows.conftest import CommandLine
 from tests.flows.worker import WORKER, await_worker, working
 from tests.processes import pids_with
@@ -52,13 +51,6 @@ def _flow_run(api: str, flow_run_id: str | None) -> FlowRun:
         return client.read_flow_run(UUID(flow_run_id))
 
 
-def _await_running(flow_run_id: str) -> None:
-    deadline = time.monotonic() + LONGEST_SECONDS
-    while [each.status for each in executions_of_run(flow_run_id)] != ["running"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def test_a_worker_does_the_step_and_goes_on_when_the_api_is_stopped(
     sync_actions: CommandLine, deployed: dict[str, str], vendors: SandboxServer, tmp_path: Path
 ) -> None:
@@ -72,7 +64,7 @@ def test_a_worker_does_the_step_and_goes_on_when_the_api_is_stopped(
             vendors.faults.add(Fault("holded", "slow", "/saleschannels", when=lambda _: gate.wait(LONGEST_SECONDS)))
             accepted = client.post(PATH, json={"step_name": "services"}, headers={**ASYNC, **KEY})
             flow_run_id = accepted.json()["flow_run_id"]
-            _await_running(flow_run_id)
+            await_running(flow_run_id)
             server.send_signal(signal.SIGTERM)
             server.wait(LONGEST_SECONDS)
         (execution,) = executions_of_run(flow_run_id)
@@ -137,7 +129,7 @@ def test_a_run_whose_worker_and_process_were_killed_ends_and_the_next_is_done(
     mark = f"{uuid4()}"
     with serving(sync_actions, **vendors.environment, **FAST, A_MARK_OF_THE_TEST=mark) as (client, server):
         accepted = client.post(PATH, json={"step_name": "services"}, headers={**ASYNC, **KEY})
-        _await_running(accepted.json()["flow_run_id"])
+        await_running(accepted.json()["flow_run_id"])
         for pid in pids_with(mark):
             if pid != server.pid:
                 os.kill(pid, signal.SIGKILL)
