@@ -65,7 +65,7 @@ def step_runs_of(steps: Sequence[Step], span: MonthWindow, settings: SyncSetting
 
 
 class StepRunState(StrEnum):
-    """Where a step_run stands."""
+    """Where a step run stands."""
 
     completed = "completed"
     failed = "failed"
@@ -75,7 +75,7 @@ class StepRunState(StrEnum):
 
 
 class Only(StrEnum):
-    """Which step_runs of the asked range a run does; the others are left as they are."""
+    """Which step runs of the asked range a run does; the others are left as they are."""
 
     failed = "failed"
     missing = "missing"
@@ -84,7 +84,7 @@ class Only(StrEnum):
 
 @dataclass(frozen=True)
 class Assessment:
-    """One step_run, where it stands, and why it is not simply completed."""
+    """One step run, where it stands, and why it is not simply completed."""
 
     step_run: StepRun
     state: StepRunState
@@ -96,7 +96,7 @@ class Assessment:
 
 
 def assess(step_runs: Sequence[StepRun], zone: ZoneInfo) -> list[Assessment]:
-    """Where each step_run stands, from the executions that there are.
+    """Where each step run stands, from the executions that there are.
 
     Args:
         step_runs: In order.
@@ -108,7 +108,7 @@ def assess(step_runs: Sequence[StepRun], zone: ZoneInfo) -> list[Assessment]:
 
 
 def select_only(assessments: Iterable[Assessment], only: Only) -> list[StepRun]:
-    """The step_runs that `--only` means."""
+    """The step runs that `--only` means."""
     return [each.step_run for each in assessments if each.state == only.value]
 
 
@@ -140,12 +140,12 @@ class WorldMovedError(SyncError):
 
 
 def choose_step_runs(step_runs: Sequence[StepRun], only: Only | None, zone: ZoneInfo) -> list[StepRun]:
-    """The step_runs that a run is to do: all of them, or only those that stand so."""
+    """The step runs that a run is to do: all of them, or only those that stand so."""
     return list(step_runs) if only is None else select_only(assess(step_runs, zone), only)
 
 
 def make_plan(assessments: Sequence[Assessment], span: MonthWindow) -> int:
-    """Keep the step_runs and what is known of each. Returns the plan's id."""
+    """Keep the step runs and what is known of each. Returns the plan's id."""
     step_runs = [
         {
             "step": each.step_run.step.id,
@@ -159,7 +159,7 @@ def make_plan(assessments: Sequence[Assessment], span: MonthWindow) -> int:
 
 
 def step_runs_of_plan(plan_id: int, zone: ZoneInfo) -> tuple[list[StepRun], MonthWindow]:
-    """The step_runs of a plan, and its range.
+    """The step runs of a plan, and its range.
 
     Raises:
         UsageError: there is no such plan.

@@ -188,12 +188,12 @@ THE_REST = "what was left"
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run goes about its step_runs."""
+    """How a run goes about its step runs."""
 
     overlap: Overlap = Overlap.wait
     """What to do about a window that another run is working on."""
     stop_at_failure: bool = False
-    """Leave the step_runs after a failed one alone: they build on it."""
+    """Leave the step runs after a failed one alone: they build on it."""
     override: Override | None = None
     """Of accruals alone: accrue although the import of a month is broken."""
 
@@ -238,7 +238,7 @@ def run_creator() -> str:
 
 @dataclass
 class _Outcome:
-    """What came of the step_runs so far."""
+    """What came of the step runs so far."""
 
     completed: int = 0
     failures: dict[str, str] = field(default_factory=dict)
@@ -249,7 +249,7 @@ class _Outcome:
 
 @dataclass(frozen=True)
 class _Turn:
-    """What is looked at before each step_run."""
+    """What is looked at before each step run."""
 
     run_options: RunOptions
     limit: TimeLimit
@@ -258,7 +258,7 @@ class _Turn:
 
 
 def _run_each(step_runs: Sequence[tuple[StepRun, int]], turn: _Turn, bar: ProgressBar) -> _Outcome:
-    """Do the step_runs one after the other, while there is time."""
+    """Do the step runs one after the other, while there is time."""
     outcome, waiting = _Outcome(), [execution_id for _, execution_id in step_runs]
     edges = _Edges()
     for number, (step_run, _) in enumerate(step_runs):
@@ -322,7 +322,7 @@ class _Edges:
 
 
 def _run_step(step_run: StepRun, execution_id: int, turn: _Turn, edges: _Edges) -> str | None:
-    """Do one step_run; why it failed, or None."""
+    """Do one step run; why it failed, or None."""
     progress, options, began = turn.context.progress, turn.run_options, monotonic()
     progress.update(f"{step_run.name}: started")
     context = turn.context.of_execution(
@@ -351,7 +351,7 @@ def _final_state(outcome: _Outcome, planned: int, executions: Sequence[SyncExecu
 
 
 def _named(failures: Mapping[str, str]) -> str:
-    """Which step_runs failed and why."""
+    """Which step runs failed and why."""
     told = group_by_reason(failures.items())
     more = f"; and {len(told) - REASONS_NAMED} more reasons" if len(told) > REASONS_NAMED else ""
     return "; ".join(told[:REASONS_NAMED]) + more

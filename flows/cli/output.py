@@ -92,7 +92,7 @@ def grids(executions: Sequence[SyncExecution]) -> Iterator[Group]:
 
 
 def state_grids(assessments: Iterable[Assessment]) -> Iterator[Group]:
-    """Steps x months, a table for each year: where each step_run stands."""
+    """Steps x months, a table for each year: where each step run stands."""
     cells = [
         (each.step_run.step.id, each.step_run.window.start if each.step_run.window else None, _mark(each.state))
         for each in assessments
