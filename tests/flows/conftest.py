@@ -47,7 +47,7 @@ class CommandLine:
         """Start it and do not wait; it gets a process group of its own, as a terminal gives it."""
         return subprocess.Popen(
             [sys.executable, "-c", "from flows.cli.app import main; main()", *arguments],
-            env=self._environment(variables),
+            env=self.environment(variables),
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -63,14 +63,15 @@ class CommandLine:
 
     def _run(self, arguments: tuple[str, ...], variables: dict[str, str]) -> Outcome:
         if not any(name.startswith("PREFECT_") for name in variables):
-            command = Command(main, arguments, self._environment(variables), self.folder)
+            command = Command(main, arguments, self.environment(variables), self.folder)
             status = run_forked(command)
             return Outcome(status, *(path.read_text() for path in command.output))
         process = self.start(*arguments, **variables)
         out, err = process.communicate(timeout=LONGEST_COMMAND_SECONDS)
         return Outcome(process.returncode, out, err)
 
-    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """What the command line sees, with these variables besides."""
         WATCH.learn(variables)
         return {**os.environ, "COLUMNS": "160", **self.prefect_variables, **variables}
 
