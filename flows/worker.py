@@ -131,6 +131,8 @@ def _environment() -> dict[str, str]:
 
 def _run(name: str) -> None:
     """The child's side."""
+    # Prefect's worker ends by an interrupt, which a shell has all ignore that it starts in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_end_with_parent, args=(name,), daemon=True).start()
     sys.argv = ["prefect", "worker", "start", "--type", "process", "--pool", WORK_POOL, "--name", name]
     sys.argv += ["--limit", str(MOST_RUNS)]

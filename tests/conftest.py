@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -17,6 +18,12 @@ from tracking.database import dispose_engines, make_engine, parse_database_url, 
 pytest_plugins = ["tests.watched"]
 
 OURS = ("SYNC_", "HOLDED_", "FOURGEEKS_", "NOTION_", "PREFECT_")
+
+
+def pytest_configure() -> None:
+    """Programs that tests start can be interrupted: a shell has all ignore that which it starts in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ everything has to become whole by itself. Then each promise is looked at. Exit s
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ def main() -> int:
     )
     parser.add_argument("--folder", type=Path, help="a new folder for logs and settings, which is kept")
     asked = parser.parse_args()
+    # A shell has all ignore interrupts that it starts in the background, and a worker ends by one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     options = Options(asked.minutes, asked.seed)
     mark = ""
     try:
