@@ -24,7 +24,8 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_PATIENCE_MILLISECONDS = 60_000
+_PATIENCE_MILLISECONDS = 150_000
+"""Of a new server on a busy machine, with its Prefect and its worker, until its first run has ended."""
 
 
 @pytest.fixture(scope="module")
