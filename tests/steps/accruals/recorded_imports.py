@@ -1,6 +1,8 @@
 """Executions of import steps as a run leaves them, without a run."""
 
-from contextlib import ExitStack
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,6 +12,7 @@ from sqlmodel import col
 
 from steps.catalog import CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.ledger.months import MonthWindow
+from steps.progress import PROGRESS_LOGGER
 from tracking.database import tracking_session
 from tracking.locks import run_lock
 from tracking.models import ExecutionStatus, SyncExecution
@@ -73,6 +76,26 @@ def end_as(execution_id: int, *, at: datetime = NOON, result: dict[str, Any] | N
 def failed(step_id: str, why: str = "the vendor is down", window: MonthWindow = MARCH) -> int:
     """An execution that failed."""
     return executed(step_id, window, status=ExecutionStatus.FAILED, error_message=why)
+
+
+@contextmanager
+def when_told(act: Callable[[str], None]) -> Iterator[list[str]]:
+    """What the accruals say they wait for; each time `act` hears it, in the midst of the wait."""
+    waits: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = record.getMessage()
+            if "waiting until its import has ended" in message:
+                waits.append(message)
+                act(message)
+
+    listener = Listener()
+    PROGRESS_LOGGER.addHandler(listener)
+    try:
+        yield waits
+    finally:
+        PROGRESS_LOGGER.removeHandler(listener)
 
 
 def sound_import(window: MonthWindow = MARCH) -> None:

@@ -236,14 +236,6 @@ def test_an_answer_that_no_history_can_hold_is_refused(
         call_backend(settings, ENDPOINT, MARCH, impatient)
 
 
-def test_a_number_that_no_history_can_hold_is_kept_as_it_was_written(
-    vendor: ScriptedVendor, settings: SyncSettings, impatient: HttpRules
-) -> None:
-    vendor.answers(Reply(text='{"a": 1e400}'))
-
-    assert call_backend(settings, ENDPOINT, MARCH, impatient) == {"a": "1e400"}
-
-
 WINDOW = MonthWindow.of(date(2024, 3, 1))
 
 
