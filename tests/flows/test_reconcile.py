@@ -86,15 +86,24 @@ def test_a_scheduled_run_that_is_deleted_while_it_gets_its_name_is_passed_over(p
     assert [each.name for each in prefect.read_flow_runs() if each.name in {"one", "two"}] == []
 
 
+@pytest.mark.parametrize("worker_lives", [False, True], ids=["no-worker", "another-worker"])
 @pytest.mark.parametrize(("deployment", "limit"), [("sync-import/on-demand", 1), (RECONCILE, 2)])
 def test_a_run_whose_worker_was_killed_before_it_began_leaves_its_place_to_the_next(
-    prefect: SyncPrefectClient, leave: Leave, monkeypatch: pytest.MonkeyPatch, deployment: str, limit: int
+    prefect: SyncPrefectClient,
+    leave: Leave,
+    monkeypatch: pytest.MonkeyPatch,
+    deployment: str,
+    limit: int,
+    *,
+    worker_lives: bool,
 ) -> None:
     left = leave(deployment, Pending(name="Submitting"))
 
     reconcile()
     assert _state(prefect, left) == StateType.PENDING, "it may still begin"
-    monkeypatch.setattr(reconcile_executions, "_LONGEST_SUBMISSION", timedelta(seconds=-2))
+    longest = "_LONGEST_SUBMISSION" if worker_lives else "_LONGEST_START"
+    monkeypatch.setattr(reconcile_executions, "worker_is_online", lambda *_: worker_lives)
+    monkeypatch.setattr(reconcile_executions, longest, timedelta(seconds=-2))
     reconcile()
 
     assert _state(prefect, left) == StateType.CRASHED
