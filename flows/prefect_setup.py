@@ -137,8 +137,10 @@ def _deploy(
         known = client.read_deployment_by_name(full_name)
     except ObjectNotFound:
         known = None
+    if known is not None and only_missing:
+        return SetUpItem(f"deployment {full_name}", Change.unchanged)
     wanted = _fields(declared, flow, pull_steps, known)
-    if known is not None and (only_missing or _fields_of(known) == wanted):
+    if known is not None and _fields_of(known) == wanted:
         return SetUpItem(f"deployment {full_name}", Change.unchanged)
     schedules = [
         DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone=timezone), slug=slug, active=active)

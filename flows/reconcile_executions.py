@@ -184,8 +184,11 @@ def _is_dead(client: SyncPrefectClient, run: FlowRun, now: datetime) -> bool:
     if (run.labels.get(_LOCKED_AT, _database()) != _database()) and not executions_of_run(str(run.id)):
         return False
     if state.is_pending():
-        longest = _LONGEST_SUBMISSION if worker_is_online(client, run.work_pool_name or WORK_POOL) else _LONGEST_START
-        return now - state.timestamp > longest and not run_is_alive(str(run.id))
+        waited = now - state.timestamp
+        overdue = waited > _LONGEST_SUBMISSION or (
+            waited > _LONGEST_START and not worker_is_online(client, run.work_pool_name or WORK_POOL)
+        )
+        return overdue and not run_is_alive(str(run.id))
     had_lock = run.labels.get(_LOCKED_IN) == str(state.id) or (state.is_cancelling() and _LOCKED_IN in run.labels)
     if not had_lock and now - state.timestamp < _LONGEST_START:
         return False

@@ -1,6 +1,6 @@
 """Runs of deployments: how the HTTP API and the page start what they are asked for, and what becomes of it.
 
-Whoever starts a run here creates a run of a deployment in Prefect; a worker does it. What became of it is read from its
+To start a run here is to create a run of a deployment in Prefect; a worker does it. What became of it is read from its
 executions and, as long as it has none, from Prefect's state of it: it may wait for a worker, for another run, or be
 starting. Knows Prefect by its client alone, which takes seconds to import: that is done when it is first needed.
 """
@@ -254,7 +254,7 @@ class PrefectRuns:
                 opened.set_result(client)
                 while not self._closing.wait(1.0):
                     worker.restart_if_ended()
-        except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
+        except BaseException as error:  # noqa: BLE001 - the threads that wait are told, whatever it was
             if opened.done():
                 _log.error("the connection to Prefect ended: %s", error)
             else:

@@ -170,13 +170,13 @@ class StepReport(Generic[Result]):
         return noted
 
     def checked(self, entity_type: str, external_ids: Iterable[str]) -> None:
-        """Note records that were looked at: whoever is in no trouble now has a pending error of before resolved."""
+        """Note records that were looked at: one that is in no trouble now has a pending error of before resolved."""
         self._checked.update((entity_type, external_id) for external_id in external_ids)
 
     def read_whole(self, entity_type: str, undecided: Collection[str] = ()) -> None:
         """Note that a list was read to its end: what was in trouble before and is not now has passed, listed or not.
 
-        Of some records that are tried again, one without an id is left out: once mended, it cannot be found again.
+        Of some records that are tried again, one without an id is left out: once repaired, it cannot be found again.
 
         Args:
             entity_type: Of the list.

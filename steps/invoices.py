@@ -296,9 +296,7 @@ def _count(
 ) -> None:
     result = report.result
     result.created, result.updated = len(merge.created), len(merge.updated)
-    report.result.skipped = sum(
-        each.service_id is None and each.row["service_contract_id"] is None for each in linkable
-    )
+    result.skipped = sum(each.service_id is None and each.row["service_contract_id"] is None for each in linkable)
     result.clients_created, result.clients_updated = clients.created, len(clients.updated)
     for each in linkable:
         report.checked(each.row["kind"], [each.row["external_id"]])

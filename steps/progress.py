@@ -1,4 +1,4 @@
-"""What a run does while it works, for whoever watches: the command line shows it, Prefect logs it."""
+"""Progress of a run: the command line shows it, Prefect logs it."""
 
 import logging
 from typing import Any

@@ -1,6 +1,6 @@
 """Lists: cursors that clients hand back and do not look into, the `Link` to the next page (RFC 8288), and `ETag`s.
 
-Whoever polls gets 304 and no body while nothing changed (`If-None-Match`, RFC 9110, 13.1.2).
+A client that polls gets 304 and no body while nothing changed (`If-None-Match`, RFC 9110, 13.1.2).
 """
 
 import base64

@@ -94,7 +94,7 @@ def key() -> None:
     typer.echo(new_key())
 
 
-prefect_app = typer.Typer(help="Look after a lasting Prefect server.", no_args_is_help=True)
+prefect_app = typer.Typer(no_args_is_help=True)
 
 
 @prefect_app.callback()

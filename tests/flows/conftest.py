@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cli.app import main
@@ -76,6 +77,13 @@ class CommandLine:
         return {**os.environ, "COLUMNS": "160", **self.prefect_variables, **variables}
 
 
+@contextmanager
+def prefect_client(api_url: str) -> Iterator[SyncPrefectClient]:
+    """A client of this Prefect server; inside the block this process uses that server too."""
+    with temporary_settings({PREFECT_API_URL: api_url}), get_client(sync_client=True) as client:
+        yield client
+
+
 @pytest.fixture
 def sync_actions(nursery: Mapping[str, str], tmp_path: Path) -> CommandLine:
     """The command line, with the shared Prefect server."""
@@ -88,7 +96,14 @@ def deployed(nursery: Mapping[str, str]) -> Mapping[str, str]:
     command = [sys.executable, "-c", "from flows.cli.app import main; main()", "prefect", "setup"]
     done = subprocess.run(command, env={**os.environ, **nursery}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    with temporary_settings({PREFECT_API_URL: nursery["PREFECT_API_URL"]}), get_client(sync_client=True) as client:
+    with prefect_client(nursery["PREFECT_API_URL"]) as client:
         for vendor in VENDORS:
             client.delete_global_concurrency_limit_by_name(vendor)
     return nursery
+
+
+@pytest.fixture
+def prefect(deployed: Mapping[str, str]) -> Iterator[SyncPrefectClient]:
+    """A client of the shared server, to which the deployments were sent."""
+    with prefect_client(deployed["PREFECT_API_URL"]) as client:
+        yield client

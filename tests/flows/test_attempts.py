@@ -7,9 +7,8 @@ from threading import Event
 from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import AwaitingRetry, Cancelling, Suspended
 
 from steps.sandbox.faults import Fault
@@ -29,12 +28,6 @@ STEPS = ["crm-clients 2024-03", "service-periods 2024-03", "notion-external-id"]
 def vendors() -> Iterator[SandboxServer]:
     with serve_sandbox(build_world(clients=8)) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def prefect(deployed: Mapping[str, str]) -> Iterator[SyncPrefectClient]:
-    with temporary_settings({PREFECT_API_URL: deployed["PREFECT_API_URL"]}), get_client(sync_client=True) as client:
-        yield client
 
 
 def _start(prefect: SyncPrefectClient) -> UUID:

@@ -5,25 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.prefect_server import temporary_server
-from tests.flows.conftest import CommandLine
+from tests.flows.conftest import CommandLine, prefect_client
+from tests.flows.worker import DEPLOYMENTS
 
 pytestmark = pytest.mark.prefect
 
-DEPLOYMENTS = [
-    "sync-import/on-demand",
-    "sync-import/monthly",
-    "process-accruals/on-demand",
-    "process-accruals/monthly",
-    "execute-step/on-demand",
-    "retry-errors/on-demand",
-    "reconcile-executions/every-5-minutes",
-]
 EVERYTHING = [
     "work pool sync",
     "limit holded, 4 requests a second",
@@ -44,7 +35,7 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def client(empty_server: str) -> Iterator[SyncPrefectClient]:
-    with temporary_settings({PREFECT_API_URL: empty_server}), get_client(sync_client=True) as client:
+    with prefect_client(empty_server) as client:
         yield client
 
 
@@ -83,7 +74,7 @@ def _limit(slots: int) -> GlobalConcurrencyLimitUpdate:
 def test_no_deployment_lets_its_worker_take_runs_along_when_it_is_killed(
     deployed: dict[str, str], prefect_server: str
 ) -> None:
-    with temporary_settings({PREFECT_API_URL: prefect_server}), get_client(sync_client=True) as client:
+    with prefect_client(prefect_server) as client:
         found = [client.read_deployment_by_name(name) for name in DEPLOYMENTS]
 
     assert {each.work_pool_name for each in found} == {"sync"}

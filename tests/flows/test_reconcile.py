@@ -1,6 +1,6 @@
 """Reconciling on a real Prefect server: what Prefect believes of runs that nobody works on any more."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled, Completed, Pending, Running
 
 import flows.artifacts
@@ -34,13 +34,6 @@ pytestmark = pytest.mark.prefect
 RECONCILE = "reconcile-executions/every-5-minutes"
 LONGEST_SECONDS = 120
 Leave = Callable[..., UUID]
-
-
-@pytest.fixture
-def prefect(deployed: Mapping[str, str]) -> Iterator[SyncPrefectClient]:
-    """A client of the shared server, to which the deployments were sent; this process uses it too."""
-    with temporary_settings({PREFECT_API_URL: deployed["PREFECT_API_URL"]}), get_client(sync_client=True) as client:
-        yield client
 
 
 @pytest.fixture

@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import TaskRun, TaskRunResult
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
-from tests.flows.conftest import CommandLine, Outcome
+from tests.flows.conftest import CommandLine, Outcome, prefect_client
 
 pytestmark = pytest.mark.prefect
 
@@ -34,7 +33,7 @@ LONGEST_SECONDS = 60
 
 @pytest.fixture
 def prefect(prefect_server: str) -> Iterator[SyncPrefectClient]:
-    with temporary_settings({PREFECT_API_URL: prefect_server}), get_client(sync_client=True) as client:
+    with prefect_client(prefect_server) as client:
         yield client
 
 

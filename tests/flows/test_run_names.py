@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.execute_step import execute_step
@@ -17,7 +16,7 @@ from flows.sync_import import sync_import
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
-from tests.flows.conftest import CommandLine
+from tests.flows.conftest import CommandLine, prefect_client
 from tracking.database import write_session
 from tracking.models import IntegrationError
 
@@ -101,5 +100,5 @@ def test_a_run_with_bad_parameters_fails_of_them_and_not_of_its_name(prefect_ser
 
 
 def _name_in_prefect(server: str, flow_run_id: str | UUID) -> str:
-    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+    with prefect_client(server) as client:
         return client.read_flow_run(UUID(str(flow_run_id))).name

@@ -1,19 +1,19 @@
 """What holds before each request: limits that all runs share, when there are any, and the time limit of the run."""
 
 import pytest
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import run_steps
 from flows.run_steps import TimeLimit, throttle_of
 from steps.errors import RunTimeLimitError
+from tests.flows.conftest import prefect_client
 
 pytestmark = pytest.mark.prefect
 
 
 def test_a_global_limit_of_a_vendors_name_is_obeyed_and_others_are_not_asked(prefect_server: str) -> None:
-    with temporary_settings({PREFECT_API_URL: prefect_server}), get_client(sync_client=True) as client:
+    with prefect_client(prefect_server) as client:
         client.create_global_concurrency_limit(
             GlobalConcurrencyLimitCreate(name="notion", limit=2, slot_decay_per_second=0.5)
         )

@@ -13,6 +13,16 @@ import httpx
 ROOT = Path(__file__).parent.parent.parent
 LONGEST_SECONDS = 240
 WORKER = "test"
+DEPLOYMENTS = [
+    "sync-import/on-demand",
+    "sync-import/monthly",
+    "process-accruals/on-demand",
+    "process-accruals/monthly",
+    "execute-step/on-demand",
+    "retry-errors/on-demand",
+    "reconcile-executions/every-5-minutes",
+]
+"""Those that others rely on (docs/interfaces.md, Prefect), in the order of the file."""
 QUICK = {"PREFECT_WORKER_HEARTBEAT_SECONDS": "1", "PREFECT_WORKER_QUERY_SECONDS": "1"}
 
 

@@ -33,7 +33,7 @@ def one_run(span: MonthWindow) -> Iterator[StepContext]:
 
 
 def progress_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What was done, as whoever watches was told."""
+    """The progress that was logged."""
     return [record.getMessage() for record in caplog.records if record.name == PROGRESS_LOGGER.name]
 
 

@@ -88,7 +88,7 @@ async def _run(step: Step, said: dict[str, str], runs: Runs, settings: SyncSetti
     override = resolve_override(step.id, said.pop("override", None), by)
     flow_run_id = await run_in_threadpool(runs.start, request_step(step, _span(said, settings), override))
     status = await end_of_run(runs, flow_run_id)
-    if status.stage is not Stage.ended:  # whoever calls a backend calls again: nothing may come of this call later
+    if status.stage is not Stage.ended:  # the caller of a backend calls again: nothing may come of this call later
         await run_in_threadpool(runs.cancel, flow_run_id)
         why = f"nothing was run: it waited for {status.waits_for}"
         raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, why, TRY_AGAIN)

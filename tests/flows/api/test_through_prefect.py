@@ -12,8 +12,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.worker import worker_is_online
 from steps.sandbox.faults import Fault
@@ -21,7 +19,7 @@ from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
 from tests.flows.api.serving import LONGEST_SECONDS, await_running, serving
-from tests.flows.conftest import CommandLine
+from tests.flows.conftest import CommandLine, prefect_client
 from tests.processes import pids_with
 from tests.steps.ledger_view import LedgerView
 from tracking.database import dispose_engines
@@ -115,7 +113,7 @@ def test_a_server_that_is_stopped_leaves_no_execution_open_and_no_process(
     assert execution.status == "failed"
     assert execution.error_message == "never finished: the run was cancelled from Prefect"
     assert pids_with(mark) == []
-    with temporary_settings({PREFECT_API_URL: prefect_server}), get_client(sync_client=True) as prefect:
+    with prefect_client(prefect_server) as prefect:
         state = prefect.read_flow_run(UUID(execution.flow_run_id)).state
         assert not worker_is_online(prefect)
     assert state is not None

@@ -10,16 +10,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
 from tests.flows.api.serving import LONGEST_SECONDS, await_running, serving
-from tests.flows.conftest import CommandLine
+from tests.flows.conftest import CommandLine, prefect_client
 from tests.flows.worker import WORKER, await_worker, working
 from tests.processes import pids_with
 from tracking.history import HistoryFilter, executions_of_run, find_executions
@@ -47,7 +45,7 @@ def vendors() -> Iterator[SandboxServer]:
 
 
 def _flow_run(api: str, flow_run_id: str | None) -> FlowRun:
-    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+    with prefect_client(api) as client:
         return client.read_flow_run(UUID(flow_run_id))
 
 
