@@ -23,9 +23,11 @@ MARCH = ("--start-date", "2024-03-01", "--end-date", "2024-04-01")
 def test_a_month_from_the_command_line_to_its_row(
     sync_actions: CommandLine, arguments: tuple[str, ...], most_files: int, most_functions: int
 ) -> None:
+    environment = sync_actions.environment({"PYTHONPATH": str(ROOT)})
+    del environment["PREFECT_API_URL"]  # on a server of its own: what others left on a shared one would be looked at
     done = subprocess.run(
         [sys.executable, "-m", "tests.entered", "--", *arguments, *MARCH],
-        env=sync_actions.environment({"PYTHONPATH": str(ROOT)}),
+        env=environment | {"PREFECT_HOME": str(sync_actions.folder / "prefect")},
         cwd=sync_actions.folder,
         capture_output=True,
         text=True,

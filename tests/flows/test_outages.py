@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
+from uuid import UUID
 
 import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer, serve_sandbox
@@ -19,7 +22,7 @@ from tests.fast_vendors import FAST
 from tests.flows.api.serving import serving
 from tests.flows.clock import set_clock
 from tests.flows.conftest import CommandLine
-from tests.flows.worker import run_prefect, working
+from tests.flows.worker import working
 from tracking.database import dispose_engines
 from tracking.history import HistoryFilter, find_executions
 from tracking.models import SyncExecution
@@ -66,6 +69,12 @@ def _await(happened: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+def _log_of(prefect: SyncPrefectClient, run: UUID) -> str:
+    """As Prefect shows it; a worker's own output has nothing of its runs."""
+    logs = prefect.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run])))
+    return "\n".join(each.message for each in logs)
+
+
 def _rows() -> list[SyncExecution]:
     return find_executions(HistoryFilter())
 
@@ -96,16 +105,20 @@ def test_a_run_waits_for_a_database_that_was_stopped_and_goes_on(
 
 
 def test_a_run_of_a_deployment_that_begins_while_the_database_is_away_waits_for_it(
-    server: DatabaseServer, vendors: SandboxServer, deployed: Mapping[str, str], tmp_path: Path
+    server: DatabaseServer,
+    vendors: SandboxServer,
+    deployed: Mapping[str, str],
+    prefect: SyncPrefectClient,
+    tmp_path: Path,
 ) -> None:
     variables = {**deployed, **vendors.environment, **FAST, "SYNC_DATABASE_URL": os.environ["SYNC_DATABASE_URL"]}
-    run = ("deployment", "run", "sync-import/on-demand", "-p", "from_step=notion-external-id")
+    deployment = prefect.read_deployment_by_name("sync-import/on-demand")
     server.stop()
-    with working(variables, tmp_path) as log:
-        assert run_prefect(variables, *run).returncode == 0
-        _await(lambda: "the database does not answer; waiting for it" in log.read_text())
+    with working(variables, tmp_path):
+        run = prefect.create_flow_run_from_deployment(deployment.id, parameters={"from_step": "notion-external-id"}).id
+        _await(lambda: "the database does not answer; waiting for it" in _log_of(prefect, run))
         server.start()
-        _await(lambda: "1 of 1 executions completed" in log.read_text())
+        _await(lambda: "1 of 1 executions completed" in _log_of(prefect, run))
 
     assert [row.status for row in _rows()] == ["completed"]
 
