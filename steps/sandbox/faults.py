@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Literal
 
-from steps.sandbox import holded, notion_json
+from steps.sandbox import holded, notion
 from steps.sandbox.exchange import WEB_APP_PAGE, Answer, Call, Json, Vendor, html_answer, json_answer
 
 FaultKind = Literal[
@@ -95,7 +95,7 @@ def rate_limited(vendor: Vendor, retry_after: int | None) -> Answer:
         wait = {"retry_after": str(retry_after)} if retry_after is not None else {}
         details: dict[str, Any] = {"rate_limit_reason": "public_api_request_rate_limit", **wait}
         text = "You have been rate limited. Please try again later."
-        return notion_json.error(429, "rate_limited", text, details, retry_after)
+        return notion.error(429, "rate_limited", text, details, retry_after)
     headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
     return replace(_error(vendor, 429, None), headers=headers)
 
@@ -115,14 +115,14 @@ def _empty(call: Call) -> Answer:
     if call.vendor == "fourgeeks":
         return json_answer(EMPTY_PAGE)
     new = call.path.startswith("/data_sources")
-    return notion_json.success(notion_json.listing([], None, new_version=new, incomplete=False))
+    return notion.success(notion.listing([], None, new_version=new, incomplete=False))
 
 
 def _error(vendor: Vendor, status: int, retry_after: int | None) -> Answer:
     """Server errors of the CRM and of Holded are pages for people; the rest has the vendor's JSON form."""
     if vendor == "notion":
         wait = retry_after if status == OVERLOADED else None
-        return notion_json.error(status, NOTION_CODES.get(status, "invalid_request"), "Injected fault.", None, wait)
+        return notion.error(status, NOTION_CODES.get(status, "invalid_request"), "Injected fault.", None, wait)
     if status >= FIRST_SERVER_ERROR:
         return html_answer(status, f"<!doctype html><html><body><h1>Server Error ({status})</h1></body></html>")
     if vendor == "holded":
@@ -131,7 +131,7 @@ def _error(vendor: Vendor, status: int, retry_after: int | None) -> Answer:
 
 
 def _expired_cursor(_fault: Fault, _call: Call) -> Answer:
-    return notion_json.error(400, "validation_error", "The start_cursor provided is invalid: it has expired.")
+    return notion.error(400, "validation_error", "The start_cursor provided is invalid: it has expired.")
 
 
 _INSTEAD: dict[str, Callable[[Fault, Call], Answer]] = {

@@ -1,4 +1,4 @@
-"""The fake 4Geeks API."""
+"""The fake 4Geeks API: its login, its lists with their filters and pages, and its JSON of the academy's people."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +8,6 @@ from hashlib import sha1
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlencode
 
-from steps.sandbox import fourgeeks_json as shapes
 from steps.sandbox.exchange import Answer, Call, Json, Modes, html_answer, json_answer, whole_number
 from steps.sandbox.records import Academy, Cohort, Enrollment, Student, User, crm_time, local_day
 from steps.sandbox.world import World
@@ -311,12 +310,12 @@ def _students(visit: Visit) -> Answer:
         rows = sort(rows, visit.call.query.get("sort") or "-created_at", PROFILE_KEYS)
     except UnknownFieldError:
         return SERVER_ERROR
-    return page(visit.call, rows, lambda row: shapes.student(row, visit.academy), visit.modes)
+    return page(visit.call, rows, lambda row: student_json(row, visit.academy), visit.modes)
 
 
 def _members(visit: Visit) -> Answer:
     rows = [row for row in visit.profiles() if member_fits(visit.call, row)]
-    return page(visit.call, rows, lambda row: shapes.student(row, visit.academy), visit.modes)
+    return page(visit.call, rows, lambda row: student_json(row, visit.academy), visit.modes)
 
 
 def _profile(visit: Visit, key: str, missing: str) -> Answer:
@@ -327,7 +326,7 @@ def _profile(visit: Visit, key: str, missing: str) -> Answer:
     if not found:
         return _error(404, missing)
     lowest = min(found, key=lambda row: row.id)
-    return json_answer(shapes.student_detail(lowest, visit.academy, visit.call.base_url))
+    return json_answer(student_detail_json(lowest, visit.academy, visit.call.base_url))
 
 
 def _student(visit: Visit, key: str) -> Answer:
@@ -352,7 +351,7 @@ def _enrollments(visit: Visit, _cohort_id: str = "") -> Answer:
     return page(
         visit.call,
         rows,
-        lambda seat: shapes.enrollment(seat, profiles.get(seat.user.id)),
+        lambda seat: enrollment_json(seat, profiles.get(seat.user.id)),
         visit.modes,
         fresh=visit.fresh,
     )
@@ -361,14 +360,14 @@ def _enrollments(visit: Visit, _cohort_id: str = "") -> Answer:
 def _enrollment(visit: Visit, cohort_id: str, user_id: str) -> Answer:
     for seat in visit.seats():
         if (str(seat.cohort.id), str(seat.user.id)) == (cohort_id, user_id):
-            return json_answer(shapes.enrollment(seat, _profile_of(visit, seat)))
+            return json_answer(enrollment_json(seat, _profile_of(visit, seat)))
     return _error(404, "Cohort user not found")
 
 
 def _enrollment_by_id(visit: Visit, seat_id: str) -> Answer:
     for seat in visit.seats():
         if str(seat.id) == seat_id:
-            return json_answer(shapes.enrollment_detail(seat, _profile_of(visit, seat)))
+            return json_answer(enrollment_detail_json(seat, _profile_of(visit, seat)))
     return _error(404, "Cohort user not found")
 
 
@@ -383,13 +382,13 @@ def _cohorts(visit: Visit) -> Answer:
         rows = sort(rows, visit.call.query.get("sort") or "-kickoff_date", COHORT_KEYS)
     except UnknownFieldError:
         return SERVER_ERROR
-    return page(visit.call, rows, lambda row: shapes.cohort(row, visit.academy), visit.modes, fresh=visit.fresh)
+    return page(visit.call, rows, lambda row: cohort_json(row, visit.academy), visit.modes, fresh=visit.fresh)
 
 
 def _cohort(visit: Visit, key: str) -> Answer:
     for row in visit.world.cohorts:
         if row.academy_id == visit.academy.id and key in {str(row.id), row.slug}:
-            return json_answer(shapes.cohort(row, visit.academy))
+            return json_answer(cohort_json(row, visit.academy))
     return _error(404, f"Cohort {key} not found")
 
 
@@ -416,3 +415,136 @@ def _match(path: str) -> Callable[[tuple[re.Pattern[str], Handler]], tuple[Handl
         return (handler, match.groups()) if match else None
 
     return found
+
+
+SPAIN: Json = {"id": "es", "code": "es", "name": "Spain"}
+
+
+def student_json(record: Student, academy: Academy) -> Json:
+    """A row of the student and member lists."""
+    role = record.role
+    return {
+        "id": record.id, "first_name": record.first_name, "last_name": record.last_name,
+        "user": _profile_user(record.user) if record.user else None,
+        "academy": {"id": academy.id, "name": academy.name, "slug": academy.slug},
+        "role": {"id": role, "slug": role, "display_slug": role.rsplit("_", 1)[0] if role[-1].isdigit() else role,
+                 "name": role.split("_")[0].title()},
+        "created_at": crm_time(record.created_at), "email": record.email, "address": None, "phone": record.phone,
+        "status": record.status,
+    }  # fmt: skip
+
+
+def student_detail_json(record: Student, academy: Academy, base_url: str) -> Json:
+    """One profile: the user gains `github`, the whole an invitation link."""
+    row = student_json(record, academy)
+    if record.user is not None:
+        github = record.user.github
+        avatar = f"https://avatars.example.org/u/{record.user.id}"
+        known = {"avatar_url": avatar, "name": record.first_name, "username": github} if github else None
+        row["user"] = row["user"] | {"github": known}
+    return row | {"invite_url": f"{base_url}/auth/academy/html/invite"}
+
+
+def enrollment_json(record: Enrollment, profile: Student | None) -> Json:
+    """A row of the list of enrolments; spoiled fields win."""
+    row: Json = {
+        "id": record.id, "user": _enrolled_user(record.user), "cohort": _embedded_cohort(record.cohort),
+        "role": record.role, "finantial_status": record.financial_status,
+        "educational_status": record.educational_status, "watching": False, "created_at": crm_time(record.created_at),
+        "updated_at": crm_time(record.updated_at), "profile_academy": _embedded_profile(profile),
+        "completion": _completion(), "source_macro_cohort": _macro_cohort(record.macro_cohort),
+    }  # fmt: skip
+    return row | dict(record.raw)
+
+
+def enrollment_detail_json(record: Enrollment, profile: Student | None) -> Json:
+    """One enrolment; only here is there a log, of free form."""
+    return enrollment_json(record, profile) | {"history_log": {}}
+
+
+def cohort_json(record: Cohort, academy: Academy) -> Json:
+    """A row of the list of cohorts, and the detail, which is the same."""
+    ends = record.ending_at is not None
+    syllabus = {name: value for name, value in _syllabus(record).items() if name != "id"} | {
+        "status": "PUBLISHED", "duration_in_hours": 320, "duration_in_days": 48, "week_hours": 9, "github_url": None,
+        "logo": None, "private": False,
+    }  # fmt: skip
+    return _cohort_head(record) | {
+        "never_ends": not ends, "remote_available": True, "private": False, "language": "es", "current_day": 0,
+        "current_module": None, "online_meeting_url": None, "timezone": "Europe/Madrid" if ends else None,
+        "schedule": {"id": 9, "name": "Mon/Wed", "schedule_type": "PART-TIME", "description": "Tardes", "syllabus": 12},
+        "syllabus_version": syllabus if ends else None, "academy": _whole_academy(academy), "timeslots": [],
+        "is_hidden_on_prework": True, "available_as_saas": not ends,
+        "micro_cohorts": [
+            {"id": part.id, "name": part.name, "slug": part.slug, "syllabus_version": None}
+            for part in record.micro_cohorts
+        ],
+    }  # fmt: skip
+
+
+def _macro_cohort(record: Cohort | None) -> Json | None:
+    return None if record is None else {"id": record.id, "slug": record.slug, "name": record.name}
+
+
+def _cohort_head(record: Cohort) -> Json:
+    return {
+        "id": record.id, "slug": record.slug, "name": record.name, "kickoff_date": crm_time(record.kickoff_at),
+        "ending_date": crm_time(record.ending_at) if record.ending_at else None, "stage": record.stage,
+        "shortcuts": None,
+    }  # fmt: skip
+
+
+def _embedded_cohort(record: Cohort) -> Json:
+    ends = record.ending_at is not None
+    return _cohort_head(record) | {
+        "available_as_saas": not ends, "micro_cohorts": [part.id for part in record.micro_cohorts],
+        "syllabus_version": _syllabus(record) if ends else None,
+    }  # fmt: skip
+
+
+def _syllabus(record: Cohort) -> Json:
+    slug = {"FS": "full-stack", "DS": "data-science", "CS": "cybersecurity", "AIE": "ai-engineering"}
+    kind = slug.get(record.service_type, "other")
+    return {"id": 41, "version": 3, "slug": kind, "name": kind.replace("-", " ").title(), "syllabus": 12}
+
+
+def _user(record: User) -> Json:
+    return {"id": record.id, "first_name": record.first_name, "last_name": record.last_name, "email": record.email}
+
+
+def _profile_user(record: User) -> Json:
+    """In the auth endpoints `profile` is null when there is none."""
+    return _user(record) | {"profile": {"avatar_url": None} if record.has_profile else None}
+
+
+def _enrolled_user(record: User) -> Json:
+    """Here the key `profile` is left out when there is none."""
+    row = _user(record) | {"last_login": crm_time(record.last_login) if record.last_login else None}
+    if not record.has_profile:
+        return row
+    profile = {"id": record.id - 8690, "avatar_url": None, "show_tutorial": True, "github_username": record.github}
+    return row | {"profile": profile}
+
+
+def _embedded_profile(record: Student | None) -> Json | None:
+    if record is None:
+        return None
+    names = {"first_name": record.first_name, "last_name": record.last_name}
+    return {"id": record.id, **names, "email": record.email, "phone": record.phone}
+
+
+def _completion() -> Json:
+    return {
+        "strategy": {"type": "NO_COMPLETION_STRATEGY", "source": "legacy", "requirements": {}}, "is_complete": False,
+        "used_macro_override": False, "overall": {"total": 0, "completed": 0, "percent": 0}, "required": {},
+        "pending_required_slugs": {}, "pending_required_count": 0,
+    }  # fmt: skip
+
+
+def _whole_academy(record: Academy) -> Json:
+    city = record.name.split()[0]
+    return {
+        "id": record.id, "slug": record.slug, "name": record.name, "country": SPAIN,
+        "city": {"id": 1, "name": city, "country": SPAIN}, "logo_url": None, "is_hidden_on_prework": True,
+        "main_currency": {"code": "EUR", "name": "Euro"},
+    }  # fmt: skip

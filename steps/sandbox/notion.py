@@ -1,13 +1,19 @@
-"""The fake Notion API."""
+"""The fake Notion API: its queries, and its objects and errors; ids answer dashed whatever was asked."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from steps.sandbox import notion_json as shapes
-from steps.sandbox.exchange import Answer, Call, Json, Modes
-from steps.sandbox.notion_filter import BadFilterError, Property, compile_filter, date_text, properties
-from steps.sandbox.records import Page
+from steps.sandbox.exchange import Answer, Call, Json, Modes, json_answer
+from steps.sandbox.notion_filter import BadFilterError, Property, compile_filter, date_text, properties, rich_text
+from steps.sandbox.records import Page, notion_time
 from steps.sandbox.world import World
+
+DATABASE_ID = "1b2c3d4e-0000-4000-8000-00000000d001"
+SOURCE_ID = "1b2c3d4e-0000-4000-8000-00000000e001"
+OTHER_SOURCE_ID = "1b2c3d4e-0000-4000-8000-00000000e002"
+OWNER: Json = {"object": "user", "id": "1b2c3d4e-0000-4000-8000-00000000b001"}
+MADE = "2023-06-01T08:00:00.000"
 
 LARGEST_PAGE = 100
 CURSOR = "1b2c3d4e-0000-4000-8000-c{:011x}"
@@ -24,15 +30,15 @@ def query(call: Call, pages: list[Page], modes: Modes, *, new_version: bool) -> 
         rows = _chosen(pages, body, columns)
         start, size = _position(body), _page_size(body)
         shown = _trimmed(columns, call.repeated.get("filter_properties", []))
-    except BadFilterError as error:
-        return shapes.error(400, "validation_error", str(error))
+    except BadFilterError as wrong:
+        return error(400, "validation_error", str(wrong))
     size = min(size, modes.notion_page_rows or size)
     end = min(start + size, modes.notion_query_limit)
     more = end < min(len(rows), modes.notion_query_limit)
-    results = [shapes.page(row, shown, new_version=new_version) for row in rows[start:end]]
+    results = [page_json(row, shown, new_version=new_version) for row in rows[start:end]]
     incomplete = not more and end >= modes.notion_query_limit and len(rows) > modes.notion_query_limit
     cursor = CURSOR.format(end) if more else None
-    return shapes.success(shapes.listing(results, cursor, new_version=new_version, incomplete=incomplete))
+    return success(listing(results, cursor, new_version=new_version, incomplete=incomplete))
 
 
 def invalid_cursor(cursor: object) -> BadFilterError:
@@ -120,61 +126,61 @@ def answer(call: Call, world: World, modes: Modes) -> Answer:
     new_version = call.headers["notion-version"] >= NEW_VERSION
     match [call.method, *call.path.strip("/").split("/")]:
         case ["GET", "users", "me"]:
-            return shapes.success(shapes.bot())
+            return success(bot_json())
         case ["GET", "databases", key]:
-            body = shapes.database(properties(modes), new_version=new_version, several=modes.notion_several_sources)
-            return _shared("database", key, (shapes.DATABASE_ID,)) or shapes.success(body)
+            body = database_json(properties(modes), new_version=new_version, several=modes.notion_several_sources)
+            return _shared("database", key, (DATABASE_ID,)) or success(body)
         case ["POST", "databases", key, "query"] if not new_version:
             return _query_database(call, key, world, modes)
         case ["GET", "data_sources", key] if new_version:
-            source = shapes.data_source(_dashed(key) or key, properties(modes))
-            return _shared("data source", key, _sources(modes)) or shapes.success(source)
+            source = data_source_json(_dashed(key) or key, properties(modes))
+            return _shared("data source", key, _sources(modes)) or success(source)
         case ["POST", "data_sources", key, "query"] if new_version:
             return _query_source(call, key, world, modes)
         case ["GET", "pages", key]:
             return _page(key, world, modes, new_version=new_version)
-    return shapes.error(400, "invalid_request_url", "Invalid request URL.")
+    return error(400, "invalid_request_url", "Invalid request URL.")
 
 
 def _refusal(call: Call, modes: Modes) -> Answer | None:
     if call.headers.get("authorization") != f"Bearer {TOKEN}":
-        return shapes.error(401, "unauthorized", "API token is invalid.")
+        return error(401, "unauthorized", "API token is invalid.")
     if "notion-version" not in call.headers:
-        return shapes.error(
+        return error(
             400, "missing_version", "Notion-Version header failed validation: Notion-Version header should be defined."
         )
     if call.headers["notion-version"] not in {OLD_VERSION, NEW_VERSION}:
-        return shapes.error(400, "validation_error", "Notion-Version header failed validation.")
+        return error(400, "validation_error", "Notion-Version header failed validation.")
     if modes.notion_forbidden:
-        return shapes.error(403, "restricted_resource", "Insufficient permissions for this endpoint.")
+        return error(403, "restricted_resource", "Insufficient permissions for this endpoint.")
     if call.content and call.body is None:
-        return shapes.error(400, "invalid_json", "Error parsing JSON body.")
+        return error(400, "invalid_json", "Error parsing JSON body.")
     return None
 
 
 def _query_database(call: Call, key: str, world: World, modes: Modes) -> Answer:
-    if refused := _shared("database", key, (shapes.DATABASE_ID,)):
+    if refused := _shared("database", key, (DATABASE_ID,)):
         return refused
     if modes.notion_several_sources:
         details = {
             "error_type": "multiple_data_sources_for_database",
-            "database_id": shapes.DATABASE_ID,
+            "database_id": DATABASE_ID,
             "child_data_source_ids": list(_sources(modes)),
             "minimum_api_version": NEW_VERSION,
         }
         text = "Databases with multiple data sources are not supported in this API version."
-        return shapes.error(400, "validation_error", text, details)
+        return error(400, "validation_error", text, details)
     return query(call, world.pages, modes, new_version=False)
 
 
 def _query_source(call: Call, key: str, world: World, modes: Modes) -> Answer:
     """The students are in the first source; the one that somebody added is empty."""
-    pages = world.pages if _dashed(key) == shapes.SOURCE_ID else []
+    pages = world.pages if _dashed(key) == SOURCE_ID else []
     return _shared("data source", key, _sources(modes)) or query(call, pages, modes, new_version=True)
 
 
 def _sources(modes: Modes) -> tuple[str, ...]:
-    return (shapes.SOURCE_ID, shapes.OTHER_SOURCE_ID) if modes.notion_several_sources else (shapes.SOURCE_ID,)
+    return (SOURCE_ID, OTHER_SOURCE_ID) if modes.notion_several_sources else (SOURCE_ID,)
 
 
 def _page(key: str, world: World, modes: Modes, *, new_version: bool) -> Answer:
@@ -183,8 +189,8 @@ def _page(key: str, world: World, modes: Modes, *, new_version: bool) -> Answer:
     if refused := _shared("page", key, (found.id,) if found else ()):
         return refused
     if found is None:
-        return shapes.error(404, "object_not_found", f"Could not find page with ID: {key}.")
-    return shapes.success(shapes.page(found, properties(modes), new_version=new_version))
+        return error(404, "object_not_found", f"Could not find page with ID: {key}.")
+    return success(page_json(found, properties(modes), new_version=new_version))
 
 
 def _shared(what: str, key: str, known: tuple[str, ...]) -> Answer | None:
@@ -193,10 +199,10 @@ def _shared(what: str, key: str, known: tuple[str, ...]) -> Answer | None:
     if dashed is None:
         name = what.replace(" ", "_")
         text = f'path failed validation: path.{name}_id should be a valid uuid, instead was `"{key}"`.'
-        return shapes.error(400, "validation_error", text)
+        return error(400, "validation_error", text)
     if dashed in known:
         return None
-    return shapes.error(
+    return error(
         404,
         "object_not_found",
         f"Could not find {what} with ID: {dashed}. Make sure the relevant pages and databases are shared with your "
@@ -209,3 +215,92 @@ def _dashed(key: str) -> str | None:
         return str(UUID(key))
     except ValueError:
         return None
+
+
+def request_id(status: int) -> str:
+    """Every answer has one; the sandbox's says the status."""
+    return f"6f0b1a2c-0000-4000-8000-000000000{status:03d}"
+
+
+def success(value: Json) -> Answer:
+    """The object with its request id, also in the header."""
+    headers = {"x-notion-request-id": request_id(200)}
+    return json_answer(value | {"request_id": request_id(200)}, headers=headers)
+
+
+def error(
+    status: int, code: str, message: str, additional: Json | None = None, retry_after: int | None = None
+) -> Answer:
+    """The one shape that all errors have."""
+    body: Json = {"object": "error", "status": status, "code": code, "message": message}
+    if additional is not None:
+        body["additional_data"] = additional
+    headers = {"x-notion-request-id": request_id(status)}
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    return json_answer(body | {"request_id": request_id(status)}, status, headers=headers)
+
+
+def page_json(record: Page, columns: Sequence[Property], *, new_version: bool) -> Json:
+    """A page object; the parent is the database, or since 2025-09-03 the data source."""
+    parent = {"type": "database_id", "database_id": DATABASE_ID}
+    if new_version:
+        parent = {"type": "data_source_id", "data_source_id": SOURCE_ID, "database_id": DATABASE_ID}
+    row: Json = {
+        "object": "page", "id": record.id, "created_time": notion_time(record.created_at),
+        "last_edited_time": notion_time(record.last_edited_at), "created_by": OWNER, "last_edited_by": OWNER,
+        "cover": None, "icon": None, "parent": parent, "archived": record.in_trash, "in_trash": record.in_trash,
+        "properties": {column.name: column.value(record) for column in columns},
+        "url": f"https://www.notion.so/{record.id.replace('-', '')}", "public_url": None,
+    }  # fmt: skip
+    return row | {"is_locked": False} if new_version else row
+
+
+def listing(results: list[Json], next_cursor: str | None, *, new_version: bool, incomplete: bool) -> Json:
+    """The wrapper of a query's answer."""
+    kind = "page_or_data_source" if new_version else "page_or_database"
+    more: Json = {"next_cursor": next_cursor, "has_more": next_cursor is not None, "type": kind, kind: {}}
+    body: Json = {"object": "list", "results": results, **more}
+    if incomplete:
+        body["request_status"] = {"type": "incomplete", "incomplete_reason": "query_result_limit_reached"}
+    return body
+
+
+def database_json(columns: Sequence[Property], *, new_version: bool, several: bool) -> Json:
+    """The database: with its schema in the old version, with its data sources in the new one."""
+    zone = "+00:00" if new_version else "Z"
+    body: Json = {
+        "object": "database", "id": DATABASE_ID, "created_time": f"{MADE}{zone}", "last_edited_time": f"{MADE}{zone}",
+        "title": rich_text("Estudiantes"), "description": [], "icon": None, "cover": None, "is_inline": False,
+        "archived": False, "in_trash": False, "parent": {"type": "workspace", "workspace": True},
+        "url": f"https://www.notion.so/{DATABASE_ID.replace('-', '')}", "public_url": None,
+    }  # fmt: skip
+    if not new_version:
+        return body | {"properties": schema_json(columns)}
+    sources = [{"id": SOURCE_ID, "name": "Estudiantes"}, {"id": OTHER_SOURCE_ID, "name": "Antiguos"}]
+    return body | {"is_locked": False, "data_sources": sources if several else sources[:1]}
+
+
+def data_source_json(source_id: str, columns: Sequence[Property]) -> Json:
+    """A data source, which has the schema since 2025-09-03."""
+    return {
+        "object": "data_source", "id": source_id, "created_time": f"{MADE}Z", "last_edited_time": f"{MADE}Z",
+        "title": rich_text("Estudiantes"), "description": [], "icon": None, "archived": False, "in_trash": False,
+        "parent": {"type": "database_id", "database_id": DATABASE_ID}, "properties": schema_json(columns),
+        "database_parent": {"type": "workspace", "workspace": True},
+    }  # fmt: skip
+
+
+def schema_json(columns: Sequence[Property]) -> dict[str, Any]:
+    """Name -> what the property is."""
+    return {column.name: column.schema() for column in columns}
+
+
+def bot_json() -> Json:
+    """Who the token belongs to."""
+    workspace = "1b2c3d4e-0000-4000-8000-00000000f002"
+    limits = {"max_file_upload_size_in_bytes": 5242880}
+    owner = {"type": "workspace", "workspace": True}
+    inner = {"owner": owner, "workspace_name": "Example Academy", "workspace_id": workspace, "workspace_limits": limits}
+    head = {"object": "user", "id": "1b2c3d4e-0000-4000-8000-00000000f001", "name": "Accruals importer"}
+    return {**head, "avatar_url": None, "type": "bot", "bot": inner}

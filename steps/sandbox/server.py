@@ -19,7 +19,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from steps.sandbox import fourgeeks, holded, notion, notion_json
+from steps.sandbox import fourgeeks, holded, notion
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.exchange import Answer, Call, Modes, Vendor, html_answer
 from steps.sandbox.faults import Fault, Faults, fail_instead, rate_limited, repeated
@@ -242,7 +242,7 @@ class SandboxServer:
             "FOURGEEKS_ACADEMY_ID": str(MADRID_SCHOOL.id),
             "FOURGEEKS_BASE_URL": self.base_url + PREFIXES["fourgeeks"],
             "NOTION_TOKEN": notion.TOKEN,
-            "NOTION_DATABASE_ID": notion_json.DATABASE_ID,
+            "NOTION_DATABASE_ID": notion.DATABASE_ID,
             "NOTION_BASE_URL": self.base_url + PREFIXES["notion"],
         }
 

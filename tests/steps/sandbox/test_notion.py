@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from steps.sandbox.notion_json import DATABASE_ID, OTHER_SOURCE_ID, SOURCE_ID
+from steps.sandbox.notion import DATABASE_ID, OTHER_SOURCE_ID, SOURCE_ID
 from steps.sandbox.records import notion_time
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import build_world
