@@ -22,9 +22,8 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import PrefectHTTPStatusError
 
-from flows.order import IMPORT_ORDER
 from flows.parameters import AskedRange, Period, resolve_accrual_range, resolve_range
-from flows.plan import plan_retry
+from flows.plan import IMPORT_ORDER, plan_retry
 from steps.catalog import STEPS
 from steps.settings import SyncSettings
 

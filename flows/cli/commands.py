@@ -13,8 +13,8 @@ from flows.cli.history import errors, show_history, show_steps
 from flows.cli.output import error_line
 from flows.cli.reports import show_explanation, show_report
 from flows.cli.run import ExitStatus, OverlapOption, OverrideOption, plan_run, run, run_plan
+from flows.plan import TypedOptions
 from flows.prefect_server import prefect_api, quiet_prefect
-from flows.run_options import TypedOptions
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
 from tracking.database import dispose_engines

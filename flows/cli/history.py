@@ -13,9 +13,8 @@ from typer.core import TyperGroup
 
 from flows.cli.output import error_line, execution_json, show_outcome, status_text
 from flows.cli.run import ExitStatus, run_flow, use_sandbox_database
-from flows.order import IMPORT_ORDER
 from flows.parameters import parse_moment, parse_step
-from flows.plan import Retry, plan_retry
+from flows.plan import IMPORT_ORDER, Retry, plan_retry
 from steps.catalog import STEPS
 from steps.errors import UsageError
 from steps.results import RecordedResult

@@ -14,10 +14,18 @@ from rich.console import Console
 from rich.text import Text
 
 from flows.cli.output import RunView, show_outcome, state_grids
-from flows.order import ImportStep, steps_from
-from flows.plan import Assessment, Only, StepRunState, assess, make_plan, step_runs_of
+from flows.plan import (
+    Assessment,
+    ImportStep,
+    Only,
+    StepRunState,
+    TypedOptions,
+    assess,
+    make_plan,
+    step_runs_of,
+    steps_from,
+)
 from flows.prefect_server import prefect_api, quiet_prefect
-from flows.run_options import TypedOptions
 from steps.catalog import ACCRUALS
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow

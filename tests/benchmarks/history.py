@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from flows.order import IMPORT_ORDER
+from flows.plan import IMPORT_ORDER
 from flows.prefect_server import temporary_server
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from flows.order import IMPORT_ORDER
 from flows.plan import (
+    IMPORT_ORDER,
     Only,
     StepRun,
     StepRunState,

@@ -10,8 +10,8 @@ from flows.api.lists import TaggedRoute
 from flows.api.problems import not_modified, problems
 from flows.api.runs import AppRuns, AppSettings, IdempotencyKeyHeader, accepted, end_of_run
 from flows.api.schemas import Accepted, AvailableSteps, StepAnswer, StepOutcome, StepRequest, outcome_of
-from flows.order import IMPORT_ORDER
 from flows.parameters import resolve_override
+from flows.plan import IMPORT_ORDER
 from flows.runs import Stage, request_step
 from steps.catalog import ACCRUALS
 

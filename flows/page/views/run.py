@@ -21,8 +21,8 @@ from flows.page.components import (
 )
 from flows.page.views.executions import execution_rows
 from flows.parameters import resolve_override
+from flows.plan import TypedOptions
 from flows.prefect_server import PrefectUnavailableError
-from flows.run_options import TypedOptions
 from flows.runs import RunRequest, RunStatus, Stage, request_step
 from steps.catalog import ACCRUALS, STEPS, Step
 from steps.engine.gate import LONGEST_REASON, Override
