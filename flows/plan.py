@@ -15,7 +15,7 @@ from flows.parameters import AskedRange, parse_month_date, parse_step, parse_yea
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS, Step
 from steps.engine.gate import began_before, changed_since
 from steps.errors import SyncError, UsageError
-from steps.ledger.invoice import days_of_clientless_documents
+from steps.ledger.contract import days_of_clientless_documents
 from steps.ledger.months import MonthWindow, first_of_month, next_month
 from steps.settings import SyncSettings
 from steps.vendors.backend import called_by_month

@@ -19,7 +19,7 @@ from steps.ledger.accrual import (
     ContractAccrual,
     last_closed_month,
 )
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import last_of_month, next_month
 from steps.ledger.movements import counted_amount, from_cents, read_movements, sum_of_cents

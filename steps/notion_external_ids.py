@@ -12,9 +12,9 @@ from sqlmodel import Session
 from steps.catalog import NOTION_EXTERNAL_ID, Step
 from steps.context import Scope, StepContext, StepReport, applying
 from steps.ledger.client import normalize_email
+from steps.ledger.client_matching import PageCard, lost_pages, match_pages, notion_links, store_pages
 from steps.ledger.missing_upstream import guard_against_mass_deletion
-from steps.ledger.page_matching import PageCard, lost_pages, match_pages, notion_links, store_pages
-from steps.ledger.period import educational_status_date, normalize_educational_status
+from steps.ledger.service import educational_status_date, normalize_educational_status
 from steps.results import ImportResult
 from steps.task import step_task
 from steps.vendors.notion import StudentPage

@@ -30,7 +30,7 @@ from steps.ledger.enrollment_matching import (
 )
 from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.months import MonthWindow
-from steps.ledger.period import ServicePeriod
+from steps.ledger.service import ServicePeriod
 from steps.ledger.upsert import merge_rows, select_in
 from steps.results import ImportResult
 from steps.task import step_task

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any, Literal, TypeVar
 
 from steps.errors import RecordRejectedError, VendorAuthError, VendorDownError, VendorError, VendorUnavailableError
-from steps.ledger.invoice import DocumentKind
+from steps.ledger.contract import DocumentKind
 from steps.ledger.missing_upstream import are_most_gone
 from steps.ledger.months import MonthWindow
 from steps.progress import Progress

@@ -6,7 +6,7 @@ Each says the whole of its row's condition and no more; that the rows above did 
 from steps.engine.contract_month import ContractMonth, Crm
 from steps.ledger.accrual import AccrualStatus
 from steps.ledger.money import ZERO
-from steps.ledger.period import PeriodStatus
+from steps.ledger.service import PeriodStatus
 
 GIVEN_UP = frozenset({PeriodStatus.DROPPED, PeriodStatus.POSTPONED})
 

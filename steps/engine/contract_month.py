@@ -14,8 +14,7 @@ from steps.ledger.accrual import AccrualStatus
 from steps.ledger.contract import ContractStatus
 from steps.ledger.money import ZERO
 from steps.ledger.months import first_of_month, last_of_month
-from steps.ledger.period import PeriodStatus
-from steps.ledger.service import DEFAULT_SESSIONS_PER_WEEK, DEFAULT_TOTAL_SESSIONS
+from steps.ledger.service import DEFAULT_SESSIONS_PER_WEEK, DEFAULT_TOTAL_SESSIONS, PeriodStatus
 
 
 class Action(StrEnum):

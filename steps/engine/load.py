@@ -31,12 +31,10 @@ from steps.engine.contract_month import (
 from steps.errors import ConfigError
 from steps.ledger.accrual import AccrualStatus, AccruedPeriod, ContractAccrual
 from steps.ledger.client import ClientExternalId, System
-from steps.ledger.contract import ContractStatus, ServiceContract
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import ContractStatus, Invoice, ServiceContract
 from steps.ledger.money import ZERO
 from steps.ledger.movements import from_cents, sum_of_cents
-from steps.ledger.period import PeriodStatus, ServicePeriod
-from steps.ledger.service import Service
+from steps.ledger.service import PeriodStatus, Service, ServicePeriod
 from steps.ledger.upsert import table_of
 from steps.settings import SyncSettings
 

@@ -14,8 +14,7 @@ from sqlmodel import Session
 from steps.engine.contract_month import AccrualRules, ContractFailureError, Counted, Notification, Outcome, Span
 from steps.engine.decision_table import decide
 from steps.engine.load import Chunk, Loader, due_chunks, load_rules, load_services
-from steps.engine.post import ContractFailures, Decided, post
-from steps.engine.tie_out import LedgerCheck
+from steps.engine.post import ContractFailures, Decided, LedgerCheck, post
 from steps.ledger.accrual import last_closed_month
 from steps.ledger.contract import ContractStatus
 from steps.ledger.money import ZERO

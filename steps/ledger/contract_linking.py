@@ -8,8 +8,7 @@ from sqlalchemy import tuple_
 from sqlmodel import Session, col
 
 from steps.errors import RecordRejectedError
-from steps.ledger.contract import ServiceContract
-from steps.ledger.invoice import DocumentKind, Invoice
+from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
 from steps.ledger.money import ZERO
 from steps.ledger.upsert import Row, merge_rows, select_in, set_by_id
 

@@ -15,10 +15,8 @@ from sqlmodel import Session, col
 
 from steps.errors import RecordRejectedError
 from steps.ledger.accrual import AccruedPeriod
-from steps.ledger.contract import ServiceContract
-from steps.ledger.invoice import Invoice
-from steps.ledger.period import PeriodStatus, ServicePeriod, period_status, service_type_of_slug
-from steps.ledger.service import Service
+from steps.ledger.contract import Invoice, ServiceContract
+from steps.ledger.service import PeriodStatus, Service, ServicePeriod, period_status, service_type_of_slug
 from steps.ledger.upsert import Row, select_in, set_by_id
 
 PeriodKey = tuple[int, str]

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from steps.errors import RecordRejectedError, SuspiciousEmptyError
-from steps.ledger.invoice import DocumentKind, Invoice
+from steps.ledger.contract import DocumentKind, Invoice
 from steps.ledger.months import MonthWindow
 from steps.ledger.upsert import Row, set_by_id
 

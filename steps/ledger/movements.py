@@ -23,8 +23,7 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
-from steps.ledger.contract import ServiceContract
-from steps.ledger.invoice import DocumentKind, Invoice
+from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
 from steps.ledger.money import ZERO
 from steps.ledger.months import first_of_month
 from steps.settings import SyncSettings

@@ -1,11 +1,19 @@
-"""Services: Holded income accounts that stand for a course (docs/vendors.md, Services)."""
+"""Services and service periods: what is taught, and each enrollment in a cohort of it.
+
+A service is a Holded income account that stands for a course (docs/vendors.md, Services). Its type is read from the
+account's name, that of a period from the cohort's slug. What a vendor's educational status means for a period is here
+too.
+"""
 
 import re
 from collections.abc import Sequence
+from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, Column
+from sqlalchemy import JSON, Column, UniqueConstraint
 from sqlmodel import Field, SQLModel
+
+from tracking.models import UtcDateTime
 
 DEFAULT_TOTAL_SESSIONS = 60
 DEFAULT_SESSIONS_PER_WEEK = 3
@@ -62,3 +70,95 @@ def is_service_account(
     lowered = name.strip().lower()
     name_fits = not name_prefixes or lowered.startswith(tuple(prefix.lower() for prefix in name_prefixes))
     return number_fits and name_fits
+
+
+DROPPED_LIKE = frozenset({"DROPPED", "EARLY_DROPPED", "SUSPENDED"})
+ENDED_LIKE = frozenset({"GRADUATED", "NOT_COMPLETING", "ENDED"})
+
+
+def normalize_educational_status(value: str | None) -> str | None:
+    """Upper case, blanks as underscores (`Early dropped` -> `EARLY_DROPPED`); None when there is none."""
+    return "_".join((value or "").upper().split()) or None
+
+
+def educational_status_date(status: str | None, *, dropped_on: date | None, certified_on: date | None) -> date | None:
+    """Since when a normalized status holds, as far as the page says.
+
+    A dropped-like status has the drop date, an ended-like one the certification's, and each the other where its own is
+    empty. No date belongs to any other status: the accruals treat it the same with and without one.
+    """
+    if status in DROPPED_LIKE:
+        return dropped_on or certified_on
+    if status in ENDED_LIKE:
+        return certified_on or dropped_on
+    return None
+
+
+class PeriodStatus(StrEnum):
+    """What the accruals know of an enrollment (docs/accrual-rules.md, Words)."""
+
+    ACTIVE = "ACTIVE"
+    POSTPONED = "POSTPONED"
+    DROPPED = "DROPPED"
+    ENDED = "ENDED"
+
+
+class ServicePeriod(SQLModel, table=True):
+    """Keyed by contract and cohort slug (`external_id`). `end_date` is the last day, included."""
+
+    __tablename__ = "service_period"
+    __table_args__ = (UniqueConstraint("contract_id", "external_id", name="uq_service_period"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    contract_id: int = Field(foreign_key="service_contract.id")
+    external_id: str
+    name: str = ""
+    start_date: date
+    end_date: date
+    status: str = PeriodStatus.ACTIVE
+    status_change_date: date | None = None
+    created_on: date | None = None
+    """The day on which the CRM made the enrollment, in `SYNC_TIMEZONE`; None: not known."""
+    voided_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    """Since when it is no enrollment of its own: it counts nowhere, and postings that name it stay as they are."""
+
+
+_STATUS_OF_EDUCATIONAL_STATUS = {
+    "ACTIVE": PeriodStatus.ACTIVE,
+    "POSTPONED": PeriodStatus.POSTPONED,
+    "EARLY_POSTPONED": PeriodStatus.POSTPONED,
+    "DROPPED": PeriodStatus.DROPPED,
+    "EARLY_DROPPED": PeriodStatus.DROPPED,
+    "SUSPENDED": PeriodStatus.DROPPED,
+    "GRADUATED": PeriodStatus.ENDED,
+    "NOT_COMPLETING": PeriodStatus.ENDED,
+}
+
+_TYPE_OF_SLUG_PARTS = (
+    (ServiceType.FS, ("fs",)),
+    (ServiceType.FS, ("full", "stack")),
+    (ServiceType.AIE, ("aie",)),
+    (ServiceType.AIE, ("ai", "engineering")),
+    (ServiceType.DS, ("ds",)),
+    (ServiceType.DS, ("ml",)),
+    (ServiceType.DS, ("ai",)),
+    (ServiceType.DS, ("data", "science")),
+    (ServiceType.CS, ("cs",)),
+    (ServiceType.CS, ("cybersecurity",)),
+    (ServiceType.CS, ("ciberseguridad",)),
+)
+"""`AIE` before `DS`: `ai-engineering` also has the part `ai`, and says more."""
+
+
+def period_status(educational_status: str | None) -> PeriodStatus | None:
+    """The period status of a 4Geeks `educational_status`; None: it is not known (docs/vendors.md, Enrollments)."""
+    return _STATUS_OF_EDUCATIONAL_STATUS.get((educational_status or "").strip().upper())
+
+
+def service_type_of_slug(slug: str) -> ServiceType:
+    """The type that a cohort's slug says in its parts between hyphens, neighbouring parts taken together."""
+    parts = tuple(slug.lower().split("-"))
+    for kind, wanted in _TYPE_OF_SLUG_PARTS:
+        if any(parts[at : at + len(wanted)] == wanted for at in range(len(parts))):
+            return kind
+    return ServiceType.UNKNOWN

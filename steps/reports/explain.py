@@ -23,11 +23,11 @@ from steps.engine.decision_table import TABLE, decide
 from steps.engine.load import Loader, due_contract, load_rules, load_services
 from steps.errors import UsageError
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual, last_closed_month
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import last_of_month
 from steps.ledger.movements import counted_amount
-from steps.ledger.period import ServicePeriod
+from steps.ledger.service import ServicePeriod
 from steps.reports.monthly import ContractName, contract_names
 from steps.reports.waterfall import undecided
 from steps.settings import SyncSettings

@@ -15,8 +15,7 @@ from steps.ledger.client import Client
 from steps.ledger.contract import ServiceContract
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
-from steps.ledger.period import ServicePeriod
-from steps.ledger.service import Service
+from steps.ledger.service import Service, ServicePeriod
 from steps.ledger.upsert import select_in
 
 

@@ -21,8 +21,7 @@ from steps.engine.contract_month import (
 from steps.engine.decision_table import decide
 from steps.engine.load import Loader, due_chunks, load_rules, load_services
 from steps.ledger.accrual import AccrualStatus, AccruedPeriod, ContractAccrual
-from steps.ledger.contract import ContractStatus, ServiceContract
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import ContractStatus, Invoice, ServiceContract
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, last_of_month, next_month
 from steps.ledger.movements import counted_amount, from_cents, sum_of_cents

@@ -14,7 +14,7 @@ import httpx
 
 from steps.errors import RecordRejectedError, VendorAuthError, VendorError, VendorPayloadError, VendorRejectedError
 from steps.ledger.client import normalize_email
-from steps.ledger.invoice import DocumentKind
+from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.settings import HoldedSettings, SyncSettings
 from steps.vendors.http import USUAL, Ask, Connector, HttpRules, Site, VendorHttp, address, credential

@@ -11,10 +11,8 @@ from sqlalchemy import insert, text
 from sqlmodel import Session, SQLModel
 
 from steps.ledger.client import Client, ClientExternalId, System
-from steps.ledger.contract import ServiceContract
-from steps.ledger.invoice import DocumentKind, Invoice
-from steps.ledger.period import PeriodStatus, ServicePeriod
-from steps.ledger.service import Service
+from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
+from steps.ledger.service import PeriodStatus, Service, ServicePeriod
 from tracking.database import get_engine, write_session
 
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling
 
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import Invoice
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world

@@ -13,7 +13,7 @@ import pytest
 from flows.cli.app import run_command
 from flows.plan import plan_retry
 from steps.catalog import INVOICES
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import Invoice
 from steps.ledger.months import MonthWindow
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world

@@ -6,10 +6,8 @@ from sqlalchemy import select
 from sqlmodel import SQLModel
 
 from steps.ledger.client import Client, ClientExternalId
-from steps.ledger.contract import ServiceContract
-from steps.ledger.invoice import Invoice
-from steps.ledger.period import ServicePeriod
-from steps.ledger.service import Service
+from steps.ledger.contract import Invoice, ServiceContract
+from steps.ledger.service import Service, ServicePeriod
 from tracking.database import read_session
 from tracking.models import IntegrationError
 

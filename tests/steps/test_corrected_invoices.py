@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from steps.ledger.accrual import ContractAccrual
 from steps.ledger.contract import ServiceContract
-from steps.ledger.period import ServicePeriod
+from steps.ledger.service import ServicePeriod
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.records import Account, Document, Enrollment
 from steps.sandbox.server import SandboxServer

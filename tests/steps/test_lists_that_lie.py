@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from steps.errors import SuspiciousEmptyError, VendorPayloadError
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import Invoice
 from steps.sandbox.exchange import Call
 from steps.sandbox.faults import Fault, FaultKind
 from steps.sandbox.records import Document

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steps.ledger.period import ServicePeriod
+from steps.ledger.service import ServicePeriod
 from steps.sandbox.records import Cohort
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import World, build_world

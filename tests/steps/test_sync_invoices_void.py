@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import Invoice
 from steps.sandbox.server import SandboxServer
 from tests.steps.calls import one_run, sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger

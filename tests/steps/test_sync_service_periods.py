@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from steps.errors import SuspiciousEmptyError
-from steps.ledger.period import ServicePeriod
+from steps.ledger.service import ServicePeriod
 from steps.sandbox.server import SandboxServer
 from tests.steps.calls import sync_crm_clients, sync_invoices, sync_service_periods, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger

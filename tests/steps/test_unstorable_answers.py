@@ -9,7 +9,7 @@ import pytest
 
 from steps.errors import VendorPayloadError
 from steps.ledger.client import Client
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import Invoice
 from steps.ledger.service import Service
 from steps.sandbox.exchange import Vendor
 from steps.sandbox.faults import Fault

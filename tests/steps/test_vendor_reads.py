@@ -10,7 +10,7 @@ import pytest
 
 from steps.context import StepContext
 from steps.errors import ConfigError, VendorUnavailableError
-from steps.ledger.invoice import DocumentKind
+from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.sources import Openers, VendorReads
 from steps.vendors.holded import Contact, DocumentPages, parse_contact

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
-import steps.ledger.invoice  # noqa: F401 - the personal tables make themselves known
+import steps.ledger.contract  # noqa: F401 - the personal tables make themselves known
 from steps.ledger.client import Client
 from tracking.database import dispose_engines, get_engine, make_engine, parse_database_url, read_session, write_session
 from tracking.encryption import (

@@ -11,8 +11,7 @@ from starlette.testclient import TestClient
 
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client
-from steps.ledger.contract import ServiceContract
-from steps.ledger.invoice import DocumentKind, Invoice
+from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
 from steps.ledger.service import Service
 from tracking.database import write_session
 

@@ -16,7 +16,7 @@ from steps.engine.contract_month import (
 from steps.engine.decision_table import decide
 from steps.ledger.accrual import AccrualStatus
 from steps.ledger.contract import ContractStatus
-from steps.ledger.period import PeriodStatus
+from steps.ledger.service import PeriodStatus
 
 RULES = AccrualRules()
 DEFAULT_SERVICE = ServiceInputs()

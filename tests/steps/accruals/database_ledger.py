@@ -10,11 +10,9 @@ from sqlmodel import Session, SQLModel
 from steps.engine.gate import Override
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client, ClientExternalId, System
-from steps.ledger.contract import ServiceContract
-from steps.ledger.invoice import DocumentKind, Invoice
+from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
 from steps.ledger.months import MonthWindow
-from steps.ledger.period import ServicePeriod
-from steps.ledger.service import Service
+from steps.ledger.service import Service, ServicePeriod
 from tests.steps.accruals.builders import day, document, period
 from tests.steps.accruals.recorded_imports import sound_import
 from tests.steps.calls import accrue_month

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import floor
 
 from steps.engine.contract_month import PeriodInputs, ServiceInputs
-from steps.ledger.period import PeriodStatus
+from steps.ledger.service import PeriodStatus
 
 ONE = timedelta(days=1)
 HALF = Fraction(1, 2)

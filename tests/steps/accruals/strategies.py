@@ -16,7 +16,7 @@ from steps.engine.contract_month import (
     ServiceInputs,
 )
 from steps.ledger.contract import ContractStatus
-from steps.ledger.period import PeriodStatus
+from steps.ledger.service import PeriodStatus
 
 FIRST_DAY, LAST_DAY = date(2024, 1, 1), date(2024, 9, 30)
 DAYS = st.dates(FIRST_DAY, LAST_DAY)

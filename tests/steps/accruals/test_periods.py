@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from steps.engine.contract_month import PeriodInputs, as_of, last_of, owned_days
-from steps.ledger.period import PeriodStatus
+from steps.ledger.service import PeriodStatus
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import day, period
 from tests.steps.accruals.day_by_day import days_of, effective_end, last_of_all, status_on

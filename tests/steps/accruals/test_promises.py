@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from steps.engine.contract_month import AccrualRules, ContractInputs, DocumentInputs, NotionInputs, PeriodInputs
 from steps.ledger.contract import ContractStatus
 from steps.ledger.months import last_of_month
-from steps.ledger.period import PeriodStatus
+from steps.ledger.service import PeriodStatus
 from tests.steps.accruals import strategies
 from tests.steps.accruals.day_by_day import effective_end, last_of_all, status_on
 from tests.steps.accruals.ledger import Ledger, months

@@ -3,9 +3,9 @@
 import pytest
 
 from steps.engine.load import due_chunks
-from steps.engine.tie_out import LedgerCheck
+from steps.engine.post import LedgerCheck
 from steps.errors import AccrualError
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import Invoice
 from tests.steps.accruals.builders import day, document
 from tests.steps.accruals.database_ledger import Stored, accrue, accrue_months, execute, snapshot, states, store
 from tracking.database import read_session

@@ -15,8 +15,7 @@ from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client
 from steps.ledger.contract import ServiceContract
 from steps.ledger.months import last_of_month
-from steps.ledger.period import ServicePeriod
-from steps.ledger.service import Service
+from steps.ledger.service import Service, ServicePeriod
 from steps.sandbox.academy import FIRST_USER
 from steps.sandbox.records import Enrollment
 from steps.sandbox.server import SandboxServer

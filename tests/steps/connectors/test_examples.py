@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from steps.ledger.invoice import DocumentKind
+from steps.ledger.contract import DocumentKind
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings, SyncSettings
 from steps.vendors.fourgeeks import FourgeeksConnector, parse_student
 from steps.vendors.holded import HoldedConnector, parse_document

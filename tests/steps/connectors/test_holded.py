@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from steps.errors import ConfigError, VendorAuthError, VendorError, VendorPayloadError, VendorRejectedError
-from steps.ledger.invoice import DocumentKind
+from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.settings import HoldedSettings
 from steps.vendors.holded import HoldedConnector

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from steps.ledger.invoice import DocumentKind
+from steps.ledger.contract import DocumentKind
 from steps.vendors.holded import Document, parse_contact, parse_document, parse_income_account
 from steps.vendors.parsing import plain
 from tests.steps.connectors.scripted_vendor import example

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from steps.errors import VendorError
-from steps.ledger.invoice import DocumentKind
+from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer, serve_sandbox

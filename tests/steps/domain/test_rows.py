@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import Session, col, select
 
 from steps.ledger.client import Client, ClientExternalId
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import Invoice
 from steps.ledger.service import Service
 from steps.ledger.upsert import CHUNK, Row, merge_rows, select_in, set_by_id
 from tests.steps.statements import counting_statements

@@ -9,12 +9,10 @@ from sqlmodel import Session, col
 from steps.closing import Candidate, Signature, close_month
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client
-from steps.ledger.contract import ServiceContract
-from steps.ledger.invoice import DocumentKind, Invoice
+from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
 from steps.ledger.money import ZERO
 from steps.ledger.months import next_month
-from steps.ledger.period import ServicePeriod
-from steps.ledger.service import Service
+from steps.ledger.service import Service, ServicePeriod
 from steps.settings import AccrualBasis, SyncSettings
 from tests.steps.accruals.builders import day
 from tracking.database import write_session

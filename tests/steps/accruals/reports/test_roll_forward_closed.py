@@ -9,7 +9,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from steps.ledger.accrual import AccruedPeriod
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import Invoice
 from steps.ledger.months import MonthWindow
 from steps.ledger.movements import Movement
 from steps.reports.roll_forward import RollForward, chain, from_json, roll_forward, roll_forwards, to_json

@@ -5,7 +5,7 @@ from decimal import Decimal
 from sqlalchemy import update
 from sqlmodel import col
 
-from steps.ledger.invoice import Invoice
+from steps.ledger.contract import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
 from steps.reports.export import waterfall_sheet
