@@ -14,7 +14,7 @@ from sqlmodel import Session, col, func, select
 from tracking.database import read_session, tracking_session
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT
 from tracking.models import ErrorStatus, IntegrationError, SyncExecution, utc_now
-from tracking.spreadsheet import write_csv
+from tracking.redaction import write_csv
 
 _WORD = re.compile(r"\S+")
 _DIGIT = re.compile(r"\d")

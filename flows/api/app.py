@@ -1,25 +1,39 @@
 """The app: `create_app(settings)`. It serves the API below `/api`; whatever else is added to it is outside the token.
 
 The page goes on the same app: `ui.run_with(create_app(settings))`; only `/api/...` asks for the bearer token, and
-without a token everything is for loopback only.
+without a token everything is for loopback only. The one route that is no noun's, the app's health, is here too.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 
-from flows.api.problems import UnexpectedErrors, add_problem_handlers, describe
-from flows.api.routes import accruals, errors, executions, health, integrations, steps
+from flows.api.problems import UnexpectedErrors, add_problem_handlers, describe, problems
+from flows.api.routes import accruals, errors, executions, integrations, steps
+from flows.api.schemas import Health
 from flows.api.security import AccessLog, AnswerHeaders, Guard, RequestLimits
 from flows.runs import PrefectRuns, Runs
 from steps.settings import SyncSettings
+from tracking.database import get_engine, schema_revision
 
 _DESCRIPTION = """Run a step, see what happened, work the errors, take the reports along.
 
 Errors are problem details (RFC 9457). Every route but `/api/health` wants `Authorization: Bearer <SYNC_API_TOKEN>`;
 without that variable the server answers this machine only, and wants no token."""
+
+
+_health = APIRouter(tags=["health"])
+
+
+@_health.get("/api/health", responses=problems())
+def health() -> Health:
+    """Liveness, database and schema version; 503 when the database does not answer."""
+    with get_engine().connect() as connection:
+        connection.execute(text("SELECT 1"))
+        return Health(status="ok", database="reachable", schema_version=schema_revision(connection) or "")
 
 
 def create_app(settings: SyncSettings, runs: Runs | None = None) -> FastAPI:
@@ -40,7 +54,7 @@ def create_app(settings: SyncSettings, runs: Runs | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.settings, app.state.runs = settings, runs or PrefectRuns()
-    for router in (steps.router, executions.router, errors.router, integrations.router, accruals.router, health.router):
+    for router in (steps.router, executions.router, errors.router, integrations.router, accruals.router, _health):
         app.include_router(router)
     add_problem_handlers(app)
     # The last one added is the first that sees a request.

@@ -21,7 +21,7 @@ from steps.reports.journal import Journal, JournalLine
 from steps.reports.monthly import Amounts, MonthlyAccruals
 from steps.reports.roll_forward import RollForward, RollForwardChain, RollForwardLine
 from steps.reports.waterfall import Waterfall, WaterfallRow
-from tracking.spreadsheet import neutralised, write_csv
+from tracking.redaction import neutralised, write_csv
 
 StepRun = str | Decimal | int | date | None
 

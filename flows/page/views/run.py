@@ -19,7 +19,7 @@ from flows.page.components import (
     strong_button,
     tell,
 )
-from flows.page.views.executions import execution_rows
+from flows.page.views.history import execution_rows
 from flows.parameters import resolve_override
 from flows.plan import TypedOptions
 from flows.prefect_server import PrefectUnavailableError
