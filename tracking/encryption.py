@@ -37,7 +37,7 @@ from tracking.settings import ENV_FILE, DatabaseSettings, DatabaseUnusableError
 
 MARK = "enc1:"
 _PLAIN_MARK = f"{MARK}:"
-"""Before a text that begins with the mark and is not sealed."""
+"""Before a text that begins with the mark and is not encrypted."""
 KEY_BYTES = 32
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
@@ -64,23 +64,23 @@ class Key:
     def _findable(self) -> AESSIV:
         return AESSIV(self._derive("findable text", 2 * KEY_BYTES))
 
-    def seal(self, text: str, *, deterministic: bool) -> str:
+    def encrypt(self, text: str, *, deterministic: bool) -> str:
         """The text, unreadable without the key."""
         plain = text.encode()
         if deterministic:
-            sealed = b"\0" + self._findable.encrypt(plain, None)
+            encrypted = b"\0" + self._findable.encrypt(plain, None)
         else:
             nonce = os.urandom(_NONCE_BYTES)
-            sealed = b"\1" + nonce + self._free.encrypt(nonce, plain, None)
-        return f"{MARK}{self.id}:{base64.urlsafe_b64encode(sealed).decode()}"
+            encrypted = b"\1" + nonce + self._free.encrypt(nonce, plain, None)
+        return f"{MARK}{self.id}:{base64.urlsafe_b64encode(encrypted).decode()}"
 
-    def open(self, sealed: bytes) -> str:
+    def decrypt(self, encrypted: bytes) -> str:
         """The text again.
 
         Raises:
             InvalidTag: somebody changed it.
         """
-        kind, body = sealed[:1], sealed[1:]
+        kind, body = encrypted[:1], encrypted[1:]
         if kind == b"\0":
             return self._findable.decrypt(body, None).decode()
         return self._free.decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], None).decode()
@@ -95,53 +95,54 @@ class Keyring:
 
     keys: Sequence[Key] = ()
 
-    def seal(self, text: str, *, deterministic: bool = False) -> str:
+    def encrypt(self, text: str, *, deterministic: bool = False) -> str:
         """The text as it is to be stored."""
         if self.keys:
-            return self.keys[0].seal(text, deterministic=deterministic)
+            return self.keys[0].encrypt(text, deterministic=deterministic)
         return f"{_PLAIN_MARK}{text}" if text.startswith(MARK) else text
 
-    def is_sealed(self, stored: str) -> bool:
-        """Whether a stored text was sealed with a key, one of these or another; else it stands for itself.
+    def is_encrypted(self, stored: str) -> bool:
+        """Whether a stored text was encrypted with a key, one of these or another; else it stands for itself.
 
-        A text that names one of these keys counts as sealed whatever else it holds. Versions before `enc1::` stored
-        every text as it came, so that what only begins like a sealed one is none.
+        A text that names one of these keys counts as encrypted whatever else it holds. Versions before `enc1::` stored
+        every text as it came, so that what only begins like an encrypted one is none.
         """
         if not stored.startswith(MARK):
             return False
         key_id, _, body = stored[len(MARK) :].partition(":")
         return any(key.id == key_id for key in self.keys) or (
-            _KEY_ID.fullmatch(key_id) is not None and _is_sealing(body)
+            _KEY_ID.fullmatch(key_id) is not None and _is_ciphertext(body)
         )
 
-    def open(self, stored: str) -> str:
+    def decrypt(self, stored: str) -> str:
         """The text that was stored.
 
         Raises:
-            DatabaseUnusableError: it was sealed with a key that is not here, or changed since.
+            DatabaseUnusableError: it was encrypted with a key that is not here, or changed since.
         """
-        if not self.is_sealed(stored):
+        if not self.is_encrypted(stored):
             return stored.removeprefix(_PLAIN_MARK)
         key_id, _, body = stored[len(MARK) :].partition(":")
         key = next((each for each in self.keys if each.id == key_id), None)
         if key is None:
             raise DatabaseUnusableError(
-                f"The database holds texts sealed with key {key_id}, which SYNC_ENCRYPTION_KEY does not have: "
+                f"The database holds texts encrypted with key {key_id}, which SYNC_ENCRYPTION_KEY does not have: "
                 "add it behind the present one, with a comma"
             )
         try:
-            return key.open(base64.urlsafe_b64decode(body))
+            return key.decrypt(base64.urlsafe_b64decode(body))
         except (InvalidTag, ValueError):
-            raise DatabaseUnusableError(f"A text sealed with key {key_id} was changed behind its back") from None
+            raise DatabaseUnusableError(f"A text encrypted with key {key_id} was changed behind its back") from None
 
 
-def _is_sealing(body: str) -> bool:
-    """Whether this is what `Key.seal` writes behind the key's id: base64 of a kind, a nonce if any, and a tag."""
+def _is_ciphertext(body: str) -> bool:
+    """Whether this is what `Key.encrypt` writes behind the key's id: base64 of a kind, a nonce if any, and a tag."""
     try:
-        sealed = base64.b64decode(body, altchars=b"-_", validate=True)
+        encrypted = base64.b64decode(body, altchars=b"-_", validate=True)
     except ValueError:
         return False
-    return sealed[:1] in {b"\0", b"\1"} and len(sealed) > _TAG_BYTES + (_NONCE_BYTES if sealed[:1] == b"\1" else 0)
+    kind = encrypted[:1]
+    return kind in {b"\0", b"\1"} and len(encrypted) > _TAG_BYTES + (_NONCE_BYTES if kind == b"\1" else 0)
 
 
 def new_key() -> str:
@@ -199,12 +200,12 @@ class EncryptedText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Sealed with the first key."""
-        return None if value is None else keyring().seal(value)
+        """Encrypted with the first key."""
+        return None if value is None else keyring().encrypt(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Opened with whichever key sealed it."""
-        return None if value is None else keyring().open(value)
+        """Decrypted with whichever key encrypted it."""
+        return None if value is None else keyring().decrypt(value)
 
 
 class DeterministicText(EncryptedText):
@@ -214,41 +215,41 @@ class DeterministicText(EncryptedText):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """The same for the same text."""
-        return None if value is None else keyring().seal(value, deterministic=True)
+        return None if value is None else keyring().encrypt(value, deterministic=True)
 
 
 class EncryptedJson(TypeDecorator[Any]):
-    """JSON that holds personal data, such as a vendor's record: sealed as one JSON string."""
+    """JSON that holds personal data, such as a vendor's record: encrypted as one JSON string."""
 
     impl = JSON
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
-        """Sealed with the first key, if there is one."""
+        """Encrypted with the first key, if there is one."""
         keys = keyring()
         if value is None:
             return None
         if keys.keys:
-            return keys.seal(json.dumps(value))
-        return keys.seal(value) if isinstance(value, str) else value
+            return keys.encrypt(json.dumps(value))
+        return keys.encrypt(value) if isinstance(value, str) else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
-        """Opened with whichever key sealed it."""
+        """Decrypted with whichever key encrypted it."""
         if not isinstance(value, str):
             return value
         keys = keyring()
-        text = keys.open(value)
-        return json.loads(text) if keys.is_sealed(value) else text
+        text = keys.decrypt(value)
+        return json.loads(text) if keys.is_encrypted(value) else text
 
 
 PERSONAL_TABLES = {"client", "invoice", "integration_error"}
 """By name, because who only looks at the tracking has not loaded the ledger's models."""
 _CHUNK = 1000
-_SEALED_WITH = text("SELECT key_id FROM sealing_key")
+_ENCRYPTED_WITH = text("SELECT key_id FROM sealing_key")
 
 
-class SealingKey(SQLModel, table=True):
-    """The id of the key that the database is sealed with; no row: with none."""
+class EncryptionKeyId(SQLModel, table=True):
+    """The id of the key that the database is encrypted with; no row: with none. The table has an older word for it."""
 
     __tablename__ = "sealing_key"
 
@@ -256,7 +257,7 @@ class SealingKey(SQLModel, table=True):
 
 
 def require_present_key(engine: Engine) -> None:
-    """Refuse to work on a database that is sealed with another key than the present one.
+    """Refuse to work on a database that is encrypted with another key than the present one.
 
     A database without personal data is simply marked with the present key.
 
@@ -265,15 +266,15 @@ def require_present_key(engine: Engine) -> None:
     """
     present = _present_key_id()
     with engine.connect().execution_options(writer=True) as connection, connection.begin():
-        sealed_with = connection.scalar(_SEALED_WITH)
-        if sealed_with == present:
+        encrypted_with = connection.scalar(_ENCRYPTED_WITH)
+        if encrypted_with == present:
             return
         if not any(connection.scalar(text(f"SELECT 1 FROM {name} LIMIT 1")) for name in PERSONAL_TABLES):
             _mark(connection, present)
             return
     if present is None:
-        raise DatabaseUnusableError(f"The database is sealed with key {sealed_with}: set SYNC_ENCRYPTION_KEY")
-    how = f"sealed with key {sealed_with}" if sealed_with else "not sealed"
+        raise DatabaseUnusableError(f"The database is encrypted with key {encrypted_with}: set SYNC_ENCRYPTION_KEY")
+    how = f"encrypted with key {encrypted_with}" if encrypted_with else "not encrypted"
     raise DatabaseUnusableError(
         f"The database is {how} and SYNC_ENCRYPTION_KEY begins with key {present}: run `sync-actions db encrypt` once "
         "(with the old key behind the new one and a comma between them, if there was one)"
@@ -281,32 +282,32 @@ def require_present_key(engine: Engine) -> None:
 
 
 def encrypt_again(engine: Engine) -> int:
-    """Seal every personal text with the present key, in one transaction. Returns how many rows were written.
+    """Encrypt every personal text with the present key, in one transaction. Returns how many rows were written.
 
     Raises:
-        DatabaseUnusableError: there is no key, or something is sealed with a key that is not at hand.
+        DatabaseUnusableError: there is no key, or something is encrypted with a key that is not at hand.
     """
     present = _present_key_id()
     if present is None:
         raise DatabaseUnusableError("SYNC_ENCRYPTION_KEY is not set: `sync-actions db key` prints a new one")
-    tables = dict(sealed_tables())
+    tables = dict(encrypted_tables())
     if {table.name for table in tables} != PERSONAL_TABLES:
         raise RuntimeError("the models of the personal tables are not all loaded")
     with engine.connect().execution_options(writer=True) as connection, connection.begin():
-        count = sum(_reseal_table(connection, table, columns) for table, columns in tables.items())
+        count = sum(_encrypt_table_again(connection, table, columns) for table, columns in tables.items())
         _mark(connection, present)
     _overwrite_free_space(engine)
     return count
 
 
-def sealed_tables() -> Iterator[tuple[Table, list[Column[object]]]]:
+def encrypted_tables() -> Iterator[tuple[Table, list[Column[object]]]]:
     """Each table that holds personal data, and the columns that do."""
     for _, table in sorted(SQLModel.metadata.tables.items()):
         if columns := [column for column in table.columns if isinstance(column.type, EncryptedText | EncryptedJson)]:
             yield table, columns
 
 
-def _reseal_table(connection: Connection, table: Table, columns: Sequence[Column[object]]) -> int:
+def _encrypt_table_again(connection: Connection, table: Table, columns: Sequence[Column[object]]) -> int:
     new = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in columns}
     change = update(table).where(table.c.id == bindparam("row_id")).values(new)
     some = select(table.c.id, *columns).order_by(table.c.id).limit(_CHUNK)
@@ -326,7 +327,7 @@ def _overwrite_free_space(engine: Engine) -> None:
     """Rewrite the files: the old rows would otherwise stay readable in them until their place is used again."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if engine.dialect.name == "postgresql":
-            for table, _ in sealed_tables():
+            for table, _ in encrypted_tables():
                 connection.execute(text(f'VACUUM FULL "{table.name}"'))
             return
     raw = engine.raw_connection()
@@ -338,7 +339,7 @@ def _overwrite_free_space(engine: Engine) -> None:
 
 
 def _mark(connection: Connection, key_id: str | None) -> None:
-    connection.execute(delete(SealingKey))
+    connection.execute(delete(EncryptionKeyId))
     if key_id is not None:
         connection.execute(text("INSERT INTO sealing_key (key_id) VALUES (:id) ON CONFLICT DO NOTHING"), {"id": key_id})
 

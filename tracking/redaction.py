@@ -74,7 +74,7 @@ def _masked(text: str, *, emails: bool) -> str:
 
 
 def redact_emails(text: str) -> str:
-    """The text without anybody's address: messages of executions are not sealed, and Prefect keeps them too."""
+    """The text without anybody's address: messages of executions are not encrypted, and Prefect keeps them too."""
     return _EMAIL.sub(MASKED_EMAIL, text) if "@" in text else text
 
 

@@ -81,10 +81,10 @@ def upgrade() -> None:
 
 @database_app.command("encrypt")
 def encrypt() -> None:
-    """Seal names, emails and records with SYNC_ENCRYPTION_KEY: once, after it was set or changed."""
+    """Encrypt names, emails and records with SYNC_ENCRYPTION_KEY: once, after it was set or changed."""
     engine = make_engine(configured_database_url())
     upgrade_database(engine)
-    typer.echo(f"{encrypt_again(engine)} rows sealed.")
+    typer.echo(f"{encrypt_again(engine)} rows encrypted.")
     engine.dispose()
 
 

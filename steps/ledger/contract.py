@@ -89,7 +89,7 @@ class Invoice(SQLModel, table=True):
 def days_of_clientless_documents(session: Session, contact_ids: Collection[str]) -> list[date]:
     """The days of the documents that name these contacts and are kept without a client.
 
-    The vendor's record is looked at here, not in the database: there it may be sealed.
+    The vendor's record is looked at here, not in the database: there it may be encrypted.
     """
     if not contact_ids:
         return []

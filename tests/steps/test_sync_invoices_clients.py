@@ -42,7 +42,7 @@ def test_an_email_is_compared_trimmed_and_in_lower_case(sandbox: SandboxServer) 
     assert (result["clients_created"], result["clients_updated"]) == (1, 0)
 
 
-def test_a_client_whose_name_looks_sealed_is_imported_like_any_other(sandbox: SandboxServer) -> None:
+def test_a_client_whose_name_looks_encrypted_is_imported_like_any_other(sandbox: SandboxServer) -> None:
     sandbox.world.contacts.append(named("c1", "enc1:deadbeef:AAAA", "ana@example.org"))
     bill(sandbox, "c1")
 

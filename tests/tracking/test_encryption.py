@@ -24,9 +24,9 @@ from tracking.encryption import (
     Key,
     Keyring,
     encrypt_again,
+    encrypted_tables,
     keyring,
     new_key,
-    sealed_tables,
 )
 from tracking.models import IntegrationError
 from tracking.settings import DatabaseSettings, DatabaseUnusableError
@@ -62,7 +62,7 @@ def _everything_stored() -> str:
         return " ".join(str(connection.execute(text(f"SELECT * FROM {table}")).all()) for table in tables)
 
 
-def _reseal() -> int:
+def _encrypt_again() -> int:
     dispose_engines()
     engine = make_engine(parse_database_url(DatabaseSettings().database_url))
     count = encrypt_again(engine)
@@ -89,8 +89,8 @@ def test_an_email_stays_unique(database: str, key: str) -> None:
 
 
 def test_a_name_never_looks_the_same_twice_and_an_email_always_does(key: str) -> None:
-    assert keyring().seal("Ana") != keyring().seal("Ana")
-    assert keyring().seal(ANA, deterministic=True) == keyring().seal(ANA, deterministic=True)
+    assert keyring().encrypt("Ana") != keyring().encrypt("Ana")
+    assert keyring().encrypt(ANA, deterministic=True) == keyring().encrypt(ANA, deterministic=True)
 
 
 def test_without_a_key_everything_is_plain(database: str) -> None:
@@ -100,34 +100,34 @@ def test_without_a_key_everything_is_plain(database: str) -> None:
     assert MARK not in _everything_stored()
 
 
-def test_an_existing_database_is_sealed_by_a_command_and_refused_before(
+def test_an_existing_database_is_encrypted_by_a_command_and_refused_before(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _add_ana()
     dispose_engines()
     monkeypatch.setenv("SYNC_ENCRYPTION_KEY", new_key())
-    with pytest.raises(DatabaseUnusableError, match=r"is not sealed .* run `sync-actions db encrypt` once"):
+    with pytest.raises(DatabaseUnusableError, match=r"is not encrypted .* run `sync-actions db encrypt` once"):
         get_engine()
 
-    assert _reseal() == 2
+    assert _encrypt_again() == 2
 
     assert "Ana" not in _everything_stored()
     with read_session() as session:
         assert session.exec(select(Client.name)).one() == "Ana Muñoz"
 
 
-def test_a_sealed_sqlite_file_holds_no_email_in_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encrypted_sqlite_file_holds_no_email_in_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _add_ana()
     monkeypatch.setenv("SYNC_ENCRYPTION_KEY", new_key())
 
-    _reseal()
+    _encrypt_again()
 
     files = sorted(tmp_path.glob("sync.db*"))
     assert files
     assert all(b"example.org" not in file.read_bytes() for file in files)
 
 
-def test_a_changed_key_reads_with_the_old_one_until_all_is_sealed_anew(
+def test_a_changed_key_reads_with_the_old_one_until_all_is_encrypted_anew(
     database: str, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _add_ana()
@@ -137,14 +137,16 @@ def test_a_changed_key_reads_with_the_old_one_until_all_is_sealed_anew(
     with pytest.raises(DatabaseUnusableError, match="run `sync-actions db encrypt` once"):
         get_engine()
 
-    _reseal()
+    _encrypt_again()
 
     monkeypatch.setenv("SYNC_ENCRYPTION_KEY", new)
     with read_session() as session:
         assert session.exec(select(Client.name).where(Client.identifier == ANA)).one() == "Ana Muñoz"
 
 
-def test_a_sealed_database_without_its_key_is_refused(database: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encrypted_database_without_its_key_is_refused(
+    database: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _add_ana()
     dispose_engines()
     monkeypatch.delenv("SYNC_ENCRYPTION_KEY")
@@ -154,11 +156,11 @@ def test_a_sealed_database_without_its_key_is_refused(database: str, key: str, m
 
 
 def test_a_text_that_was_tampered_with_is_refused(key: str) -> None:
-    sealed = keyring().seal("100.00")
-    changed = sealed[:-4] + ("AAA=" if not sealed.endswith("AAA=") else "BBB=")
+    encrypted = keyring().encrypt("100.00")
+    changed = encrypted[:-4] + ("AAA=" if not encrypted.endswith("AAA=") else "BBB=")
 
     with pytest.raises(DatabaseUnusableError, match="changed behind its back"):
-        keyring().open(changed)
+        keyring().decrypt(changed)
 
 
 @pytest.mark.parametrize("wrong", ["short", "x" * 44, "a,b,c"])
@@ -171,27 +173,27 @@ def test_what_is_no_key_is_refused_and_not_shown(wrong: str, monkeypatch: pytest
     assert wrong not in str(refusal.value)
 
 
-def test_the_personal_tables_are_those_with_sealed_columns() -> None:
-    assert {table.name for table, _ in sealed_tables()} == PERSONAL_TABLES
+def test_the_personal_tables_are_those_with_encrypted_columns() -> None:
+    assert {table.name for table, _ in encrypted_tables()} == PERSONAL_TABLES
     assert os.environ.get("SYNC_ENCRYPTION_KEY") is None
 
 
 FOREIGN = Key(b"f" * 32)
-"""Of somebody else, who wrote texts that look sealed into the data."""
-LOOKS_SEALED = [
+"""Of somebody else, who wrote texts that look encrypted into the data."""
+LOOKS_ENCRYPTED = [
     "enc1:",
     "enc1::",
     "enc1::enc1:x",
     "enc1:deadbeef:AAAA",
     "enc1:deadbeef",
     "enc1:deadbeef:ñ",
-    FOREIGN.seal("Ana", deterministic=True),
-    f"enc1::{FOREIGN.seal('Ana', deterministic=False)}",
+    FOREIGN.encrypt("Ana", deterministic=True),
+    f"enc1::{FOREIGN.encrypt('Ana', deterministic=False)}",
 ]
-PERSONS = {f"{number}@example.org": name for number, name in enumerate(LOOKS_SEALED)}
+PERSONS = {f"{number}@example.org": name for number, name in enumerate(LOOKS_ENCRYPTED)}
 
 
-def _add_persons_whose_names_look_sealed() -> None:
+def _add_persons_whose_names_look_encrypted() -> None:
     with write_session() as session:
         for email, name in PERSONS.items():
             session.add(Client(identifier=email, name=name))
@@ -215,20 +217,20 @@ def _require_all_as_written() -> None:
         errors = session.exec(select(IntegrationError)).all()
         assert {error.entity_external_id: error.error_message for error in errors} == PERSONS
         assert {error.entity_external_id: error.error_details["name"] for error in errors} == PERSONS
-        found = session.exec(select(Client).where(Client.identifier == f"{LOOKS_SEALED[3]}3@example.org")).all()
+        found = session.exec(select(Client).where(Client.identifier == f"{LOOKS_ENCRYPTED[3]}3@example.org")).all()
         assert len(found) == 1
 
 
-def test_names_that_look_sealed_are_read_as_written_without_a_key_with_one_and_with_the_next(
+def test_names_that_look_encrypted_are_read_as_written_without_a_key_with_one_and_with_the_next(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _add_persons_whose_names_look_sealed()
+    _add_persons_whose_names_look_encrypted()
     _require_all_as_written()
 
     first, second = new_key(), new_key()
     for keys in (first, f"{second},{first}"):
         monkeypatch.setenv("SYNC_ENCRYPTION_KEY", keys)
-        _reseal()
+        _encrypt_again()
         dispose_engines()
         _require_all_as_written()
     monkeypatch.setenv("SYNC_ENCRYPTION_KEY", second)
@@ -236,15 +238,15 @@ def test_names_that_look_sealed_are_read_as_written_without_a_key_with_one_and_w
     _require_all_as_written()
 
 
-def test_names_that_look_sealed_are_read_as_written_in_a_database_that_had_a_key_from_the_start(
+def test_names_that_look_encrypted_are_read_as_written_in_a_database_that_had_a_key_from_the_start(
     database: str, key: str
 ) -> None:
-    _add_persons_whose_names_look_sealed()
+    _add_persons_whose_names_look_encrypted()
 
     _require_all_as_written()
 
 
-def test_a_name_that_looks_sealed_and_was_stored_by_an_earlier_version_is_a_name(
+def test_a_name_that_looks_encrypted_and_was_stored_by_an_earlier_version_is_a_name(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _add_ana()
@@ -257,7 +259,7 @@ def test_a_name_that_looks_sealed_and_was_stored_by_an_earlier_version_is_a_name
         assert session.exec(select(IntegrationError.error_message)).one() == "enc1:"
 
     monkeypatch.setenv("SYNC_ENCRYPTION_KEY", new_key())
-    _reseal()
+    _encrypt_again()
     with read_session() as session:
         assert session.exec(select(Client.name)).one() == "enc1:deadbeef:AAAA"
 
@@ -265,7 +267,7 @@ def test_a_name_that_looks_sealed_and_was_stored_by_an_earlier_version_is_a_name
 _BODIES = st.one_of(
     st.text(),
     st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()),
-    st.text().map(lambda plain: FOREIGN.seal(plain, deterministic=True)),
+    st.text().map(lambda plain: FOREIGN.encrypt(plain, deterministic=True)),
 )
 _MARKED = st.builds(
     "{}{}:{}".format, st.sampled_from([MARK, "enc1", "enc1::"]), st.sampled_from(["", "deadbeef", FOREIGN.id]), _BODIES
@@ -275,7 +277,7 @@ _JSON = st.recursive(_MARKED | st.text() | st.none() | st.integers(), lambda inn
 
 @given(texts=st.lists(_MARKED | st.text(), min_size=1), value=_JSON, secret=st.sampled_from(["", new_key()]))
 @settings(deadline=None)
-def test_whatever_looks_sealed_comes_back_as_it_went_in(texts: list[str], value: object, secret: str) -> None:
+def test_whatever_looks_encrypted_comes_back_as_it_went_in(texts: list[str], value: object, secret: str) -> None:
     dialect = sqlite.dialect()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYNC_ENCRYPTION_KEY", secret)
@@ -289,5 +291,5 @@ def test_whatever_looks_sealed_comes_back_as_it_went_in(texts: list[str], value:
 
 
 def test_a_text_of_another_key_is_refused_and_not_shown_as_it_is_stored() -> None:
-    with pytest.raises(DatabaseUnusableError, match=f"sealed with key {FOREIGN.id}"):
-        Keyring().open(FOREIGN.seal("Ana", deterministic=False))
+    with pytest.raises(DatabaseUnusableError, match=f"encrypted with key {FOREIGN.id}"):
+        Keyring().decrypt(FOREIGN.encrypt("Ana", deterministic=False))

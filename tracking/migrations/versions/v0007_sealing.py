@@ -1,4 +1,4 @@
-"""Which key the database is sealed with."""
+"""Which key the database is encrypted with."""
 
 import sqlalchemy as sa
 from alembic import op
