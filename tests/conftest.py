@@ -11,7 +11,7 @@ import pytest
 
 from flows.prefect_server import temporary_server
 from tests.database_server import administer, database_server, named
-from tests.nursery import start_nursery
+from tests.forked_commands import start_fork_server
 from tests.secret_watch import WATCH
 from tracking.database import dispose_engines, make_engine, parse_database_url, upgrade_database
 
@@ -111,8 +111,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def nursery(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Prefect's variables of the commands that `tests/nursery.py` forks."""
+def forked_environment(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """Prefect's variables of the commands that `tests/forked_commands.py` forks."""
     prefect = {"PREFECT_API_URL": prefect_server, "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect-home"))}
-    start_nursery({**prefect, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
+    start_fork_server({**prefect, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
     return prefect

@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cli.app import main
 from flows.run_steps import VENDORS
-from tests.nursery import Command, run_forked
+from tests.forked_commands import Command, run_forked
 from tests.secret_watch import WATCH
 
 LONGEST_COMMAND_SECONDS = 300
@@ -85,21 +85,23 @@ def prefect_client(api_url: str) -> Iterator[SyncPrefectClient]:
 
 
 @pytest.fixture
-def sync_actions(nursery: Mapping[str, str], tmp_path: Path) -> CommandLine:
+def sync_actions(forked_environment: Mapping[str, str], tmp_path: Path) -> CommandLine:
     """The command line, with the shared Prefect server."""
-    return CommandLine(nursery, tmp_path)
+    return CommandLine(forked_environment, tmp_path)
 
 
 @pytest.fixture(scope="session")
-def deployed(nursery: Mapping[str, str]) -> Mapping[str, str]:
+def deployed(forked_environment: Mapping[str, str]) -> Mapping[str, str]:
     """Everything of `prefect setup` on the shared Prefect server but the limits; which variables lead there."""
     command = [sys.executable, "-c", "from flows.cli.app import main; main()", "prefect", "setup"]
-    done = subprocess.run(command, env={**os.environ, **nursery}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env={**os.environ, **forked_environment}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    with prefect_client(nursery["PREFECT_API_URL"]) as client:
+    with prefect_client(forked_environment["PREFECT_API_URL"]) as client:
         for vendor in VENDORS:
             client.delete_global_concurrency_limit_by_name(vendor)
-    return nursery
+    return forked_environment
 
 
 @pytest.fixture

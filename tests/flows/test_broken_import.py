@@ -113,13 +113,15 @@ def _newest() -> SyncExecution:
 
 
 @pytest.mark.parametrize(("flow", "step"), [("process_accruals", ""), ("execute_step", "'accruals', ")])
-def test_a_flow_is_refused_and_may_be_overridden_by_parameter(nursery: Mapping[str, str], flow: str, step: str) -> None:
+def test_a_flow_is_refused_and_may_be_overridden_by_parameter(
+    forked_environment: Mapping[str, str], flow: str, step: str
+) -> None:
     store(Stored())
     failed("crm-clients")
 
-    refused = _run_flow(nursery, flow, step)
-    empty = _run_flow(nursery, flow, f"{step}override=' ', ")
-    done = _run_flow(nursery, flow, f"{step}override='the CRM is gone', ")
+    refused = _run_flow(forked_environment, flow, step)
+    empty = _run_flow(forked_environment, flow, f"{step}override=' ', ")
+    done = _run_flow(forked_environment, flow, f"{step}override='the CRM is gone', ")
 
     assert refused.startswith("Failed | 1 of 1 executions failed: accruals 2024-03: 2024-03 is not accrued, because")
     assert "override: the reason is empty" in empty
@@ -128,8 +130,8 @@ def test_a_flow_is_refused_and_may_be_overridden_by_parameter(nursery: Mapping[s
     assert (override["reason"], override["by"], len(override["overridden"])) == ("the CRM is gone", "unknown", 1)
 
 
-def test_a_flow_of_an_import_step_takes_no_override(nursery: Mapping[str, str]) -> None:
-    told = _run_flow(nursery, "execute_step", "'services', override='x', ")
+def test_a_flow_of_an_import_step_takes_no_override(forked_environment: Mapping[str, str]) -> None:
+    told = _run_flow(forked_environment, "execute_step", "'services', override='x', ")
 
     assert told.startswith("Failed")
     assert "override is for accruals alone: it says nothing about services" in told

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from tests.kill_matrix.blow import Blow, Kind, Place
+from tests.kill_matrix.disturbance import Disturbance, Kind, Place
 
 IMPORT: tuple[str, ...] = ("--start-date", "2024-03-01", "--end-date", "2024-05-01")
 ACCRUALS: tuple[str, ...] = ("--from-step", "accruals", *IMPORT)
@@ -41,16 +41,17 @@ _LOCKED = [(Place.AFTER_PLAN, ""), (Place.IN_REQUEST, "invoices 2024-03"), (Plac
 
 @dataclass(frozen=True)
 class Case:
-    """A blow at a command, on a kind of database."""
+    """A disturbance at a command, on a kind of database."""
 
-    blow: Blow
+    disturbance: Disturbance
     database: str
     command: tuple[str, ...] = IMPORT
 
     @property
     def id(self) -> str:
         """As pytest calls it."""
-        return f"{self.database}-{self.blow.kind}-{self.blow.place}-{self.blow.cell}".replace(" ", "_")
+        what = self.disturbance
+        return f"{self.database}-{what.kind}-{what.place}-{what.cell}".replace(" ", "_")
 
 
 def every_case() -> list[Case]:
@@ -61,10 +62,10 @@ def every_case() -> list[Case]:
 def sample() -> list[Case]:
     """The few that are tried with every run of the tests."""
     return [
-        Case(Blow(Kind.SIGKILL, Place.BEFORE_COMMIT, "invoices 2024-03"), "sqlite"),
-        Case(Blow(Kind.SIGKILL, Place.AFTER_COMMIT, "service-periods 2024-04"), "postgresql"),
-        Case(Blow(Kind.SIGINT, Place.AFTER_COMMIT, "invoices 2024-03"), "sqlite"),
-        Case(Blow(Kind.DATABASE_GONE, Place.IN_END_HOOK, "crm-clients 2024-03"), "postgresql"),
+        Case(Disturbance(Kind.SIGKILL, Place.BEFORE_COMMIT, "invoices 2024-03"), "sqlite"),
+        Case(Disturbance(Kind.SIGKILL, Place.AFTER_COMMIT, "service-periods 2024-04"), "postgresql"),
+        Case(Disturbance(Kind.SIGINT, Place.AFTER_COMMIT, "invoices 2024-03"), "sqlite"),
+        Case(Disturbance(Kind.DATABASE_GONE, Place.IN_END_HOOK, "crm-clients 2024-03"), "postgresql"),
     ]
 
 
@@ -78,4 +79,4 @@ def _cases() -> Iterator[Case]:
 
 def _at(kind: Kind, points: Iterable[tuple[Place, str]], database: str) -> Iterator[Case]:
     for place, cell in points:
-        yield Case(Blow(kind, place, cell), database, ACCRUALS if cell.startswith("accruals") else IMPORT)
+        yield Case(Disturbance(kind, place, cell), database, ACCRUALS if cell.startswith("accruals") else IMPORT)

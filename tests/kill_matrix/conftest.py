@@ -12,8 +12,8 @@ from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tests.database_server import administer, named
 from tests.fast_vendors import FAST
-from tests.kill_matrix.blow import Kind
 from tests.kill_matrix.case import ACCRUALS, IMPORT, Case
+from tests.kill_matrix.disturbance import Kind
 from tests.kill_matrix.ground import Ground, copy_sqlite
 from tests.kill_matrix.ledger_content import Content, ledger_content, ledger_rows
 from tracking.database import dispose_engines, make_engine, parse_database_url
@@ -38,9 +38,9 @@ def academy() -> Iterator[SandboxServer]:
 
 
 @pytest.fixture(scope="session")
-def variables(academy: SandboxServer, nursery: Mapping[str, str]) -> dict[str, str]:
+def variables(academy: SandboxServer, forked_environment: Mapping[str, str]) -> dict[str, str]:
     """What every command is told."""
-    return {**academy.environment, **FAST, **nursery}
+    return {**academy.environment, **FAST, **forked_environment}
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def stage(
 
     def make(case: Case) -> Ground:
         told = dict(variables)
-        if case.blow.kind is Kind.SERVER_GONE:  # each command has a temporary one; the home stays
+        if case.disturbance.kind is Kind.SERVER_GONE:  # each command has a temporary one; the home stays
             told |= {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "home"), "PREFECT_CLIENT_MAX_RETRIES": "1"}
         if case.database == "sqlite":
             template = model.imported if case.command == ACCRUALS else model.empty

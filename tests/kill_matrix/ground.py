@@ -13,10 +13,10 @@ from typing import Any
 from uuid import uuid4
 
 from tests.database_server import administer
-from tests.kill_matrix.blow import BLOW_VARIABLE, Blow
+from tests.forked_commands import Command, run_forked
+from tests.kill_matrix.disturbance import DISTURBANCE_VARIABLE, Disturbance
 from tests.kill_matrix.striking import FLAG_TABLE
 from tests.kill_matrix.victim import main
-from tests.nursery import Command, run_forked
 from tests.processes import processes_with
 from tracking.database import dispose_engines, parse_database_url
 
@@ -67,18 +67,18 @@ class Ground:
     """The URL of the PostgreSQL server; "" for SQLite."""
     mark: str = field(default_factory=lambda: f"SYNC_TEST_RUN={uuid4()}")
 
-    def environment(self, blow: Blow | None = None) -> dict[str, str]:
+    def environment(self, disturbance: Disturbance | None = None) -> dict[str, str]:
         """What a command is told."""
         told = {"SYNC_DATABASE_URL": self.database_url, "PYTHONPATH": str(ROOT), "SYNC_TEST_RUN": self.mark}
-        if blow is not None:
-            told[BLOW_VARIABLE] = blow.as_json()
+        if disturbance is not None:
+            told[DISTURBANCE_VARIABLE] = disturbance.as_json()
         return {**os.environ, **self.variables, **told}
 
-    def start(self, arguments: tuple[str, ...], blow: Blow | None = None) -> "subprocess.Popen[str]":
-        """Start `sync-actions`, in an ambush if there is a blow."""
+    def start(self, arguments: tuple[str, ...], disturbance: Disturbance | None = None) -> "subprocess.Popen[str]":
+        """Start `sync-actions`, in an ambush if there is a disturbance."""
         return subprocess.Popen(
-            [sys.executable, *(_COMMAND if blow is None else _VICTIM), *arguments],
-            env=self.environment(blow),
+            [sys.executable, *(_COMMAND if disturbance is None else _VICTIM), *arguments],
+            env=self.environment(disturbance),
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -86,13 +86,13 @@ class Ground:
             start_new_session=True,
         )
 
-    def run(self, *arguments: str, blow: Blow | None = None) -> Ended:
+    def run(self, *arguments: str, disturbance: Disturbance | None = None) -> Ended:
         """Run it to its end, whatever that is."""
         if self.variables["PREFECT_API_URL"]:
-            command = Command(main, (*arguments, "--json"), self.environment(blow), self.folder)
+            command = Command(main, (*arguments, "--json"), self.environment(disturbance), self.folder)
             status = run_forked(command)
             return Ended(status, *(path.read_text() for path in command.output))
-        process = self.start((*arguments, "--json"), blow)
+        process = self.start((*arguments, "--json"), disturbance)
         out, err = process.communicate(timeout=_LONGEST_SECONDS)
         return Ended(process.returncode, out, err)
 

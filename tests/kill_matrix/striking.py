@@ -1,4 +1,4 @@
-"""How each kind of blow is brought about, from inside the victim."""
+"""How each kind of disturbance is brought about, from inside the victim."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 from sqlmodel import Session
 
 from tests.database_server import administer
-from tests.kill_matrix.blow import Blow, Kind
+from tests.kill_matrix.disturbance import Disturbance, Kind
 from tracking import database
 
 _SIGNALS = {
@@ -26,31 +26,31 @@ FLAG_TABLE = "kill_matrix_disk_is_full"
 _holding: list[sqlite3.Connection] = []
 
 
-def strike(blow: Blow, session: Session | None) -> None:
+def strike(disturbance: Disturbance, session: Session | None) -> None:
     """Let it happen, once.
 
     Args:
-        blow: What, and with which lever.
+        disturbance: What, and with which lever.
         session: The ledger transaction that is open, if one is.
     """
-    mark = Path(blow.mark)
+    mark = Path(disturbance.mark)
     if mark.exists():
         return
     mark.touch()
-    if blow.kind in _SIGNALS:
-        os.kill(os.getpid(), _SIGNALS[blow.kind])
+    if disturbance.kind in _SIGNALS:
+        os.kill(os.getpid(), _SIGNALS[disturbance.kind])
         return
-    _OTHERS[blow.kind](blow, session)
+    _OTHERS[disturbance.kind](disturbance, session)
 
 
-def _end_the_server(_blow: Blow, _session: Session | None) -> None:
+def _end_the_server(_disturbance: Disturbance, _session: Session | None) -> None:
     for child in psutil.Process().children():
         if "flows.prefect_server" in child.cmdline():
             child.kill()
             child.wait()
 
 
-def _cut_the_database_off(blow: Blow, _session: Session | None) -> None:
+def _cut_the_database_off(disturbance: Disturbance, _session: Session | None) -> None:
     for engine in database._engines.values():
         if engine.dialect.name == "sqlite":
             event.listen(engine, "do_execute", _no_file)
@@ -58,7 +58,7 @@ def _cut_the_database_off(blow: Blow, _session: Session | None) -> None:
             continue
         name = engine.url.database
         administer(
-            blow.lever,
+            disturbance.lever,
             f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false',
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
         )
@@ -68,7 +68,7 @@ def _no_file(*_: Any) -> None:
     raise sqlite3.OperationalError("disk I/O error")
 
 
-def _lock_the_database(_blow: Blow, _session: Session | None) -> None:
+def _lock_the_database(_disturbance: Disturbance, _session: Session | None) -> None:
     """Somebody else takes SQLite's only write lock, and keeps it for longer than anybody waits."""
     for engine in database._engines.values():
         connection = sqlite3.connect(str(engine.url.database), isolation_level=None)
@@ -76,7 +76,7 @@ def _lock_the_database(_blow: Blow, _session: Session | None) -> None:
         _holding.append(connection)
 
 
-def _fill_the_disk(_blow: Blow, session: Session | None) -> None:
+def _fill_the_disk(_disturbance: Disturbance, session: Session | None) -> None:
     for engine in database._engines.values():
         if engine.dialect.name == "sqlite":
             event.listen(engine, "begin", _no_page_more)
@@ -93,14 +93,14 @@ def _no_page_more(connection: Any) -> None:
     connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
 
 
-def _kill_the_worker_too(_blow: Blow, _session: Session | None) -> None:
+def _kill_the_worker_too(_disturbance: Disturbance, _session: Session | None) -> None:
     for above in psutil.Process().parents():
         if "prefect" in above.cmdline():
             above.kill()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-_OTHERS: dict[Kind, Callable[[Blow, Session | None], None]] = {
+_OTHERS: dict[Kind, Callable[[Disturbance, Session | None], None]] = {
     Kind.ALL_KILLED: _kill_the_worker_too,
     Kind.SERVER_GONE: _end_the_server,
     Kind.DATABASE_GONE: _cut_the_database_off,

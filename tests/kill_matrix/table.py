@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.benchmarks.measurements import MEASUREMENTS, replace_block
-from tests.kill_matrix.blow import Kind, Place
+from tests.kill_matrix.disturbance import Kind, Place
 
 BLOCK = "kill-matrix"
 _COLUMNS = (("sqlite", "command line"), ("postgresql", "command line"), ("sqlite", "worker"), ("postgresql", "worker"))

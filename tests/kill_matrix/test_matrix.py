@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.kill_matrix.blow import Kind
 from tests.kill_matrix.case import Case, every_case, sample
 from tests.kill_matrix.conftest import Model
+from tests.kill_matrix.disturbance import Kind
 from tests.kill_matrix.ground import Ground
 from tests.kill_matrix.prefect_view import unended_runs
 from tests.kill_matrix.truth import assert_truthful, assert_whole, read_history, remember
@@ -41,16 +41,16 @@ def test_a_run_that_is_hit_tells_the_truth_and_the_next_one_makes_the_ledger_who
     remember(case, "command line", record_property)
     ground, expected = stage(case), model.undisturbed[case.command]
     monkeypatch.setenv("SYNC_DATABASE_URL", ground.database_url)
-    blow = replace(case.blow, mark=str(ground.folder / "hit"), lever=ground.server)
-    if blow.kind is Kind.DISK_FULL:
+    disturbance = replace(case.disturbance, mark=str(ground.folder / "hit"), lever=ground.server)
+    if disturbance.kind is Kind.DISK_FULL:
         ground.prepare_for_a_full_disk()
 
     began = datetime.now(UTC)
-    hit = ground.run(*case.command, blow=blow)
+    hit = ground.run(*case.command, disturbance=disturbance)
     ground.mend()
 
-    assert Path(blow.mark).exists(), f"the point was never reached: {hit.err}"
-    assert hit.status == _SIGNALS.get(blow.kind, hit.status), hit.err
+    assert Path(disturbance.mark).exists(), f"the point was never reached: {hit.err}"
+    assert hit.status == _SIGNALS.get(disturbance.kind, hit.status), hit.err
     assert "Traceback" not in hit.err
     assert ground.processes_left() == []
     history = read_history(capsys)
@@ -58,6 +58,6 @@ def test_a_run_that_is_hit_tells_the_truth_and_the_next_one_makes_the_ledger_who
     after = ground.run(*case.command)
 
     assert after.status == 0, after.err
-    assert_truthful(history, after.executions, expected, stopped=blow.kind in _SIGNALS)
-    assert_whole(expected, ground, stopped=blow.kind in _SIGNALS)
+    assert_truthful(history, after.executions, expected, stopped=disturbance.kind in _SIGNALS)
+    assert_whole(expected, ground, stopped=disturbance.kind in _SIGNALS)
     assert unended_runs(ground, began) == []

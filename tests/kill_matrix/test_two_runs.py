@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from tests.database_server import administer
-from tests.kill_matrix.blow import Blow, Kind, Place
 from tests.kill_matrix.case import IMPORT, Case
 from tests.kill_matrix.conftest import Model, cell_name
+from tests.kill_matrix.disturbance import Disturbance, Kind, Place
 from tests.kill_matrix.ground import Ground
 from tests.kill_matrix.ledger_content import ledger_content
 from tracking.database import get_engine, parse_database_url
@@ -34,7 +34,7 @@ _DATABASES = pytest.mark.parametrize(
 def test_two_runs_of_one_range_at_once_do_everything_once(
     database_kind: str, stage: Callable[[Case], Ground], model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ground = stage(Case(Blow(Kind.SIGKILL, Place.BEFORE_PLAN), database_kind))
+    ground = stage(Case(Disturbance(Kind.SIGKILL, Place.BEFORE_PLAN), database_kind))
     monkeypatch.setenv("SYNC_DATABASE_URL", ground.database_url)
 
     runs = [ground.start((*IMPORT, "--json")) for _ in range(2)]
@@ -52,7 +52,7 @@ def test_a_run_that_was_cut_off_and_comes_back_commits_nothing_late_and_does_the
     stage: Callable[[Case], Ground], model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL frees the lock of a connection that is gone; the process behind it may still be there."""
-    ground = stage(Case(Blow(Kind.FREEZE, Place.IN_REQUEST), "postgresql"))
+    ground = stage(Case(Disturbance(Kind.FREEZE, Place.IN_REQUEST), "postgresql"))
     monkeypatch.setenv("SYNC_DATABASE_URL", ground.database_url)
     with _frozen_run(ground) as frozen:
         _cut_its_lock(ground)
@@ -80,7 +80,7 @@ def test_a_run_that_was_stopped_past_every_limit_is_waited_for(
     stage: Callable[[Case], Ground], model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stopped process keeps its lock: it is alive, and nobody ends its executions."""
-    ground = stage(Case(Blow(Kind.FREEZE, Place.IN_REQUEST), "sqlite"))
+    ground = stage(Case(Disturbance(Kind.FREEZE, Place.IN_REQUEST), "sqlite"))
     monkeypatch.setenv("SYNC_DATABASE_URL", ground.database_url)
     with _frozen_run(ground) as frozen:
         second = ground.start((*IMPORT, "--json"))
@@ -99,7 +99,7 @@ def test_a_run_that_was_stopped_past_every_limit_is_waited_for(
 def test_a_run_that_does_not_wait_is_refused_with_the_name_of_the_other(
     database_kind: str, stage: Callable[[Case], Ground], model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ground = stage(Case(Blow(Kind.FREEZE, Place.IN_REQUEST), database_kind))
+    ground = stage(Case(Disturbance(Kind.FREEZE, Place.IN_REQUEST), database_kind))
     monkeypatch.setenv("SYNC_DATABASE_URL", ground.database_url)
     with _frozen_run(ground) as first:
         second = ground.run(*IMPORT, "--overlap", "refuse")
@@ -120,8 +120,8 @@ def test_a_run_that_does_not_wait_is_refused_with_the_name_of_the_other(
 def _frozen_run(ground: Ground) -> Iterator["subprocess.Popen[str]"]:
     """A run that stands still inside the block, in its first month's request, as on a laptop whose lid was closed."""
     mark = ground.folder / "hit"
-    blow = Blow(Kind.FREEZE, Place.IN_REQUEST, "invoices 2024-03", mark=str(mark))
-    run = ground.start((*IMPORT, "--json"), blow)
+    disturbance = Disturbance(Kind.FREEZE, Place.IN_REQUEST, "invoices 2024-03", mark=str(mark))
+    run = ground.start((*IMPORT, "--json"), disturbance)
     _await(lambda: mark.exists() and psutil.Process(run.pid).status() == psutil.STATUS_STOPPED)
     try:
         yield run

@@ -16,9 +16,9 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cli.output import execution_json
-from tests.kill_matrix.blow import Blow, Kind, Place
 from tests.kill_matrix.case import IMPORT, Case
 from tests.kill_matrix.conftest import Model
+from tests.kill_matrix.disturbance import Disturbance, Kind, Place
 from tests.kill_matrix.ground import Ground
 from tests.kill_matrix.prefect_view import unended_runs
 from tests.kill_matrix.truth import assert_truthful, assert_whole, read_history, remember
@@ -38,7 +38,7 @@ _SPAN = {"start_date": date(2024, 3, 1).isoformat(), "end_date": date(2024, 5, 1
 _POINTS = [(Place.BEFORE_PLAN, ""), (Place.IN_REQUEST, "invoices 2024-03"), (Place.BEFORE_COMMIT, "invoices 2024-04"),
            (Place.AFTER_COMMIT, "invoices 2024-04")]  # fmt: skip
 _CASES = [
-    Case(Blow(kind, place, cell), database)
+    Case(Disturbance(kind, place, cell), database)
     for database in ("sqlite", "postgresql")
     for kind in (Kind.SIGKILL, Kind.SIGTERM, Kind.ALL_KILLED)
     for place, cell in _POINTS
@@ -59,12 +59,13 @@ def test_a_run_that_is_hit_under_a_worker_tells_the_truth_and_the_next_one_makes
     remember(case, "worker", record_property)
     ground, expected = stage(case), model.undisturbed[IMPORT]
     monkeypatch.setenv("SYNC_DATABASE_URL", ground.database_url)
-    blow = replace(case.blow, mark=str(ground.folder / "hit"))
+    disturbance = replace(case.disturbance, mark=str(ground.folder / "hit"))
     began = datetime.now(UTC)
     _deploy(ground)
 
-    with _worker(ground, blow), temporary_settings({PREFECT_API_URL: ground.variables["PREFECT_API_URL"]}):
-        _run(until=lambda state: Path(blow.mark).exists() and (blow.kind is Kind.ALL_KILLED or state.is_final()))
+    with _worker(ground, disturbance), temporary_settings({PREFECT_API_URL: ground.variables["PREFECT_API_URL"]}):
+        all_killed, mark = disturbance.kind is Kind.ALL_KILLED, Path(disturbance.mark)
+        _run(until=lambda state: mark.exists() and (all_killed or state.is_final()))
     assert ground.processes_left() == []
     history = read_history(capsys)
     with _worker(ground, None), temporary_settings({PREFECT_API_URL: ground.variables["PREFECT_API_URL"]}):
@@ -95,13 +96,13 @@ def _deploy(ground: Ground) -> None:
 
 
 @contextmanager
-def _worker(ground: Ground, blow: Blow | None) -> Iterator[None]:
+def _worker(ground: Ground, disturbance: Disturbance | None) -> Iterator[None]:
     """A worker in the block; in an ambush are the runs of it that begin while nobody was hit."""
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", _POOL]
     with (ground.folder / "worker.log").open("a") as log:
         worker = subprocess.Popen(
             command,
-            env=ground.environment(blow),
+            env=ground.environment(disturbance),
             cwd=ground.folder,
             stdout=log,
             stderr=log,

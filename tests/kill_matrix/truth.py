@@ -20,8 +20,8 @@ Execution = dict[str, Any]
 
 def remember(case: Case, how: str, record_property: Callable[[str, object], None]) -> None:
     """For the table of what was survived."""
-    record_property("kind", str(case.blow.kind))
-    record_property("place", str(case.blow.place))
+    record_property("kind", str(case.disturbance.kind))
+    record_property("place", str(case.disturbance.place))
     record_property("database", case.database)
     record_property("how", how)
 
@@ -66,7 +66,8 @@ def _writes(result: dict[str, Any]) -> int:
 def assert_whole(expected: Undisturbed, ground: Ground, *, stopped: bool) -> None:
     """The ledger is that of an undisturbed run, and nothing is open.
 
-    On SQLite to the last id, if the blow ended the run: one that went on wrote later cells before the failed one.
+    On SQLite to the last id, if the disturbance ended the run: one that went on wrote later cells before the failed
+    one.
     """
     engine = get_engine()
     assert ledger_content(engine) == expected.content

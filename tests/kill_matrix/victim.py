@@ -1,6 +1,6 @@
 """`sync-actions` that is hit at a point. The program has no hooks for tests: its named points are wrapped from outside.
 
-`python -m tests.kill_matrix.victim ARGUMENTS`, with the blow in `KILL_MATRIX_BLOW`.
+`python -m tests.kill_matrix.victim ARGUMENTS`, with the disturbance in `KILL_MATRIX_DISTURBANCE`.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from sqlmodel import Session
 
-from tests.kill_matrix.blow import BLOW_VARIABLE, Blow, Kind, Place
+from tests.kill_matrix.disturbance import DISTURBANCE_VARIABLE, Disturbance, Kind, Place
 from tests.kill_matrix.striking import strike
 from tracking import database, locks
 
@@ -25,14 +25,14 @@ _OUTAGE_SECONDS = 2
 class Ambush:
     """Waits at one place for one cell."""
 
-    def __init__(self, blow: Blow) -> None:
-        self._blow, self._cell = blow, ""
+    def __init__(self, disturbance: Disturbance) -> None:
+        self._disturbance, self._cell = disturbance, ""
 
     def lay(self) -> None:
         """Wrap the points of the program."""
-        if self._blow.kind is Kind.DATABASE_LOCKED:
+        if self._disturbance.kind is Kind.DATABASE_LOCKED:
             database.LOCK_WAIT_SECONDS = _LOCK_WAIT_SECONDS
-        if self._blow.kind is Kind.DATABASE_GONE:
+        if self._disturbance.kind is Kind.DATABASE_GONE:
             locks.DATABASE_OUTAGE_SECONDS = _OUTAGE_SECONDS
         self._around_transactions()
         self._around_the_run()
@@ -40,8 +40,8 @@ class Ambush:
         self._around_requests()
 
     def _reach(self, place: Place, session: Session | None = None) -> None:
-        if place is self._blow.place and self._blow.cell in {"", self._cell}:
-            strike(self._blow, session)
+        if place is self._disturbance.place and self._disturbance.cell in {"", self._cell}:
+            strike(self._disturbance, session)
 
     def _around(self, owner: Any, name: str, before: Place, after: Place) -> None:
         real: Callable[..., Any] = getattr(owner, name)
@@ -109,8 +109,8 @@ class Ambush:
 
 def lie_in_wait() -> None:
     """Lay the ambush that the environment tells of, if any."""
-    if told := os.environ.get(BLOW_VARIABLE):
-        Ambush(Blow.of_json(told)).lay()
+    if told := os.environ.get(DISTURBANCE_VARIABLE):
+        Ambush(Disturbance.of_json(told)).lay()
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""A blow: what happens to a run, at which place of the program, in which cell. Travels to the victim as JSON."""
+"""A disturbance: what happens to a run, at which place of the program, in which cell. Travels to the victim as JSON."""
 
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Self
 
-BLOW_VARIABLE = "KILL_MATRIX_BLOW"
+DISTURBANCE_VARIABLE = "KILL_MATRIX_DISTURBANCE"
 
 
 class Kind(StrEnum):
@@ -41,7 +41,7 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True)
-class Blow:
+class Disturbance:
     """One way to hit a run."""
 
     kind: Kind
@@ -49,7 +49,7 @@ class Blow:
     cell: str = ""
     """The step and month, as the task run is called; "" for a place outside of any."""
     mark: str = ""
-    """A file that the victim makes when it is hit: a blow falls once, and a test knows that it did."""
+    """A file that the victim makes when it is hit: it happens once, and a test knows that it did."""
     lever: str = ""
     """What the victim needs to bring it about: for a PostgreSQL database, the server's URL."""
 
@@ -57,7 +57,7 @@ class Blow:
         return f"{self.kind}, {self.place}" + (f" ({self.cell})" if self.cell else "")
 
     def as_json(self) -> str:
-        """For `BLOW_VARIABLE`."""
+        """For `DISTURBANCE_VARIABLE`."""
         return json.dumps(asdict(self))
 
     @classmethod

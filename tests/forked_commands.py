@@ -34,8 +34,8 @@ class Command:
         return self.folder / "out", self.folder / "err"
 
 
-def start_nursery(environment: Mapping[str, str]) -> None:
-    """Let the imports happen, in this environment."""
+def start_fork_server(environment: Mapping[str, str]) -> None:
+    """Let the imports happen, in the environment that all forked commands share."""
     from multiprocessing import forkserver
 
     with pytest.MonkeyPatch.context() as patch:
