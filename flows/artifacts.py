@@ -17,7 +17,6 @@ from prefect.artifacts import (
 from prefect.logging import get_run_logger
 
 from steps.ledger.months import MonthWindow
-from steps.reports.chart import draw_roll_forward
 from steps.reports.roll_forward import RollForwardChain, roll_forwards
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
@@ -114,6 +113,8 @@ def leave_accrual_pictures(span: MonthWindow, settings: SyncSettings) -> None:
 
 
 def _leave(report: RollForwardChain, currency: str) -> None:
+    from steps.reports.chart import draw_roll_forward  # plotting takes a second to import, which most runs save
+
     picture = b64encode(draw_roll_forward(report, currency)).decode()
     create_image_artifact(
         image_url=f"data:image/png;base64,{picture}",

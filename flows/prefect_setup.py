@@ -4,6 +4,7 @@
 starts, and makes what its own runs miss on a lasting one when it brings a worker along.
 """
 
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -24,6 +25,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.importtools import import_object
+from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessWorker
 
 from flows.worker import WORK_POOL
@@ -69,8 +71,10 @@ def set_up_for_api(client: SyncPrefectClient, *, lasting: bool) -> None:
         lasting: Whether the server stays when the API ends: its limits are for a person to set up.
     """
     declared = _declared()
-    _make_work_pool(client)
-    if not lasting:
+    if lasting:
+        _make_work_pool(client)
+    else:
+        _make_work_pool(client, command=command_to_string([sys.executable, "-m", "prefect.engine"]))
         _make_limits(client)
     for each in declared["deployments"]:
         if "schedules" not in each:
@@ -82,13 +86,21 @@ def _declared() -> dict[str, Any]:
     return declared
 
 
-def _make_work_pool(client: SyncPrefectClient) -> SetUpItem:
-    """A pool of processes; one of another kind, for the same deployments, is left as it is."""
+def _make_work_pool(client: SyncPrefectClient, command: str | None = None) -> SetUpItem:
+    """A pool of processes; one of another kind, for the same deployments, is left as it is.
+
+    Args:
+        client: Of the server.
+        command: What begins a run, where all workers are on this machine. Without it a worker first starts a process
+            that looks for the run's folder and environment, and that one becomes the run: some seconds more.
+    """
     name = f"work pool {WORK_POOL}"
     try:
         client.read_work_pool(WORK_POOL)
     except ObjectNotFound:
         template = ProcessWorker.get_default_base_job_template()
+        if command is not None:
+            template["variables"]["properties"]["command"]["default"] = command
         client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type=ProcessWorker.type, base_job_template=template))
         return SetUpItem(name, Change.new)
     return SetUpItem(name, Change.unchanged)

@@ -120,7 +120,7 @@ def _environment() -> dict[str, str]:
     from prefect.settings import get_current_settings
 
     ours = {
-        "PREFECT_WORKER_QUERY_SECONDS": "1",  # so that a run begins within seconds
+        "PREFECT_WORKER_QUERY_SECONDS": "0.5",  # so that a run begins within seconds
         "PREFECT_WORKER_HEARTBEAT_SECONDS": "5",
     }
     if os.environ.get("SYNC_DATABASE_URL") and (url := configured_database_url()).get_backend_name() == "sqlite":

@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ import pytest
 from flows.prefect_server import temporary_server
 from tests.database_server import administer, database_server, named
 from tests.forked_commands import start_fork_server
+from tests.prefect_home import fill_home, migrated_template
 from tests.secret_watch import WATCH
 from tracking.database import dispose_engines, make_engine, parse_database_url, upgrade_database
 
@@ -36,14 +37,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests that share a Prefect server or a browser run in one process.
+    """Tests that share a browser's server run in one process, and those of one file that share a Prefect server.
 
     They get a second try: a busy machine may starve their servers, workers and browsers.
     """
-    group = next(filter(item.get_closest_marker, ("browser", "prefect")), None)
-    if group is not None:
-        item.add_marker(pytest.mark.xdist_group(group))
-        item.add_marker(pytest.mark.flaky(reruns=1))
+    if item.get_closest_marker("browser"):
+        item.add_marker(pytest.mark.xdist_group("browser"))
+    elif item.get_closest_marker("prefect"):
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    else:
+        return
+    item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(autouse=True)
@@ -100,9 +104,16 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tm
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prefect_home(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Callable[[], Path]:
+    """Makes a home of Prefect that nobody has used, whose database has its tables."""
+    template = migrated_template(pytestconfig.cache.mkdir("prefect"))
+    return lambda: fill_home(tmp_path_factory.mktemp("prefect-home"), template)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_home: Callable[[], Path]) -> Iterator[str]:
     """The API URL of a Prefect server with a home of its own, which the tests of one process share."""
-    home = tmp_path_factory.mktemp("prefect")
+    home = prefect_home()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(home))
         with temporary_server() as url:

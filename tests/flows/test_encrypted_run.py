@@ -15,7 +15,7 @@ from tests.flows.conftest import CommandLine
 from tests.steps.personal import personal_texts, readable
 from tracking.encryption import new_key
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 MONTHS = ("--start-date", "2024-01-01", "--end-date", "2024-04-01")
 

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -21,13 +23,17 @@ MARCH = ("--start-date", "2024-03-01", "--end-date", "2024-04-01")
     ids=["invoices", "accruals"],
 )
 def test_a_month_from_the_command_line_to_its_row(
-    sync_actions: CommandLine, arguments: tuple[str, ...], most_files: int, most_functions: int
+    sync_actions: CommandLine,
+    prefect_home: Callable[[], Path],
+    arguments: tuple[str, ...],
+    most_files: int,
+    most_functions: int,
 ) -> None:
     environment = sync_actions.environment({"PYTHONPATH": str(ROOT)})
     del environment["PREFECT_API_URL"]  # on a server of its own: what others left on a shared one would be looked at
     done = subprocess.run(
         [sys.executable, "-m", "tests.entered", "--", *arguments, *MARCH],
-        env=environment | {"PREFECT_HOME": str(sync_actions.folder / "prefect")},
+        env=environment | {"PREFECT_HOME": str(prefect_home())},
         cwd=sync_actions.folder,
         capture_output=True,
         text=True,

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,9 +24,11 @@ LONGEST_SECONDS = 120
 
 
 @pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_no_row_open_and_no_process(tmp_path: Path, interruption: signal.Signals) -> None:
+def test_an_interrupted_run_leaves_no_row_open_and_no_process(
+    prefect_home: Callable[[], Path], tmp_path: Path, interruption: signal.Signals
+) -> None:
     mark = f"SYNC_TEST_RUN={uuid4()}"
-    command_line = CommandLine({"PREFECT_HOME": str(tmp_path / "home")}, tmp_path)
+    command_line = CommandLine({"PREFECT_HOME": str(prefect_home())}, tmp_path)
     with serve_sandbox(build_world()) as sandbox:
         sandbox.faults.add(Fault("holded", "slow", "/documents/invoice", times=None, seconds=20))
         process = command_line.start("--from-step", "invoices", **sandbox.environment, SYNC_TEST_RUN=mark)

@@ -1,7 +1,7 @@
 """`sync-actions prefect setup`: what a Prefect server needs is there after it, and said to be new, changed or there."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,10 +25,10 @@ EVERYTHING = [
 
 
 @pytest.fixture(scope="module")
-def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def empty_server(prefect_home: Callable[[], Path]) -> Iterator[str]:
     """A Prefect server on which nothing was set up."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("empty")))
+        patch.setenv("PREFECT_HOME", str(prefect_home()))
         with temporary_server() as url:
             yield url
 

@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -55,13 +55,13 @@ SERVER = {
 
 
 @pytest.fixture(scope="module")
-def guide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guide]:
+def guide(prefect_home: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guide]:
     """The guide, followed to its end."""
     folder, elsewhere = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("elsewhere")
     (folder / "prefect.yaml").write_bytes((ROOT / "prefect.yaml").read_bytes())
     variables = {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("home")),
+        "PREFECT_HOME": str(prefect_home()),
         "COLUMNS": "200",
     }
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -5,6 +5,7 @@ How long they wait is measured by `tests/benchmarks/history.py`, on either datab
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,7 @@ from tests.flows.page.server import TOKEN, serve_page
 from tracking.database import dispose_engines
 from tracking.history import HistoryFilter, find_executions
 
-pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.prefect
 
 CLIENTS = 200
 HISTORY = 2_000
@@ -28,13 +29,13 @@ MARCH = {"start_date": "2024-03-01", "end_date": "2024-04-01"}
 STEPS = ("services", "invoices", "crm-clients")
 
 
-def test_200_readers_get_no_error_while_a_month_is_imported(tmp_path: Path) -> None:
+def test_200_readers_get_no_error_while_a_month_is_imported(prefect_home: Callable[[], Path], tmp_path: Path) -> None:
     fill_history(HISTORY)
     dispose_engines()
     database = os.environ["SYNC_DATABASE_URL"]
     addresses = tuple(str(httpx.URL(PATH, params=as_query(each))) for each in questions(HISTORY).values())
     with serve_sandbox(build_world(clients=30)) as academy:
-        variables = {**academy.environment, **FAST, "SYNC_DATABASE_URL": database}
+        variables = {**academy.environment, **FAST, "SYNC_DATABASE_URL": database, "PREFECT_HOME": str(prefect_home())}
         with serve_page(tmp_path, variables) as server:
             crowd = Crowd(server.url, addresses, {"Authorization": f"Bearer {TOKEN}"}, CLIENTS, pause_seconds=0.5)
             with reading(crowd) as heard:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,10 +69,12 @@ def academy() -> Iterator[SandboxServer]:
 
 
 @pytest.fixture(scope="session")
-def busy_server(academy: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+def busy_server(
+    academy: SandboxServer, prefect_home: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PageServer]:
     """A server after half a year's work and with every error looked at; tests leave it as they find it."""
     folder: Path = tmp_path_factory.mktemp("page")
-    with serve_page(folder, {**academy.environment, **FAST}) as server:
+    with serve_page(folder, {**academy.environment, **FAST, "PREFECT_HOME": str(prefect_home())}) as server:
         for step in STEPS:
             server.execute(step, start_date="2024-01-01", end_date="2024-07-01")
         server.ignore_every_error()

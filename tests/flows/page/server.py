@@ -47,12 +47,13 @@ class PageServer:
 def serve_page(folder: Path, variables: Mapping[str, str]) -> Iterator[PageServer]:
     """Serve on a free port until the block ends, with a database in this folder unless the variables name another.
 
-    Unless they name a Prefect server it has one of its own: a shared one would give its runs to other servers' workers.
+    They name a Prefect server, or the home of one of its own: a shared one would give its runs to other servers'
+    workers.
     """
     database = variables.get("SYNC_DATABASE_URL", f"sqlite:///{folder / 'sync.db'}")
     log = folder / "server.log"
     WATCH.learn({"SYNC_API_TOKEN": TOKEN, **variables})
-    own = {"SYNC_API_TOKEN": TOKEN, "PREFECT_HOME": str(folder / "prefect")}
+    own = {"SYNC_API_TOKEN": TOKEN}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     with log.open("w") as written:
         process = subprocess.Popen(

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -22,11 +22,11 @@ NO_AMOUNT = {"total": "1.234,56"}
 
 
 @pytest.fixture
-def strict_server(sandbox: SandboxServer, tmp_path: Path) -> Iterator[PageServer]:
+def strict_server(sandbox: SandboxServer, prefect_home: Callable[[], Path], tmp_path: Path) -> Iterator[PageServer]:
     """A server with nothing in its database, where a month fails once five of its records are in trouble."""
     shown = {"PREFECT_UI_URL": "http://127.0.0.1:4200"}  # a temporary server has no pages to link to
-    variables = {**sandbox.environment, **FAST, **shown, "SYNC_ERROR_BUDGET": "4"}
-    with serve_page(tmp_path, variables) as server:
+    own = {"PREFECT_HOME": str(prefect_home()), "SYNC_ERROR_BUDGET": "4"}
+    with serve_page(tmp_path, {**sandbox.environment, **FAST, **shown, **own}) as server:
         yield server
 
 
