@@ -5,7 +5,7 @@ READY := .venv/.ready
 DEMO := SYNC_DATABASE_URL=sqlite:///.demo/sync.db PREFECT_HOME=$(CURDIR)/.demo/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint types test test-fast kill-matrix soak soak-short bench clean
+.PHONY: help setup demo lint types test test-fast test-long kill-matrix soak soak-short bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,11 +32,14 @@ lint: $(READY) ## Check style and formatting
 types: $(READY) ## Check types, strictly
 	$(BIN)/mypy
 
-test: lint types ## Check everything and run all tests, on SQLite and PostgreSQL
+test: lint types ## Check everything and run the tests, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-fast: $(READY) ## The tests without servers and browsers, on SQLite: under a minute
-	$(BIN)/python -m pytest -n 2 -m "not prefect and not browser and not kill_matrix and not soak and not postgresql"
+	$(BIN)/python -m pytest -n 2 -m "not prefect and not browser and not kill_matrix and not long and not soak and not postgresql"
+
+test-long: $(READY) ## The whole runs that make test leaves out: minutes of servers and workers, and all again on PostgreSQL
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "long and not kill_matrix"
 
 kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing is lost (long), and update docs/measurements.md
 	@$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml || failed=1; \

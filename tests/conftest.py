@@ -27,20 +27,19 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that use a PostgreSQL server can be left out by the mark `postgresql`."""
-    for item in items:
-        parameters = getattr(item, "callspec", None)
-        uses = {"postgres_url"} & set(getattr(item, "fixturenames", ()))
-        if uses or (parameters and "postgresql" in parameters.params.values()):
-            item.add_marker(pytest.mark.postgresql)
-
-
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests that share a browser's server run in one process, and those of one file that share a Prefect server.
+    """Give marks to what is known by its fixtures, and keep together what shares a server.
 
-    They get a second try: a busy machine may starve their servers, workers and browsers.
+    Tests that use a PostgreSQL server can be left out by the mark `postgresql`; whole runs that have been tested on
+    SQLite are tested on PostgreSQL in the long suite. Tests that share a browser's server run in one process, and so do
+    those of one file that share a Prefect server. They get a second try: a busy machine may starve their servers,
+    workers and browsers.
     """
+    parameters: Mapping[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+    if "postgresql" in parameters.values() or "postgres_url" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.postgresql)
+    if parameters.get("database") == "postgresql" and item.get_closest_marker("prefect"):
+        item.add_marker(pytest.mark.long)
     if item.get_closest_marker("browser"):
         item.add_marker(pytest.mark.xdist_group("browser"))
     elif item.get_closest_marker("prefect"):

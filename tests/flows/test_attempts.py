@@ -91,6 +91,7 @@ def test_a_run_that_was_cancelled_in_the_ui_reads_cancelled_and_retried_counts_o
     ]
 
 
+@pytest.mark.long
 def test_a_run_that_was_suspended_and_resumed_counts_only_its_own_attempt(
     deployed: Mapping[str, str], vendors: SandboxServer, prefect: SyncPrefectClient, tmp_path: Path
 ) -> None:

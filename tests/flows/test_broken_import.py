@@ -112,7 +112,13 @@ def _newest() -> SyncExecution:
     return find_executions(HistoryFilter(step_name="accruals", limit=1))[0]
 
 
-@pytest.mark.parametrize(("flow", "step"), [("process_accruals", ""), ("execute_step", "'accruals', ")])
+@pytest.mark.parametrize(
+    ("flow", "step"),
+    [
+        ("execute_step", "'accruals', "),
+        pytest.param("process_accruals", "", marks=pytest.mark.long),
+    ],
+)
 def test_a_flow_is_refused_and_may_be_overridden_by_parameter(
     forked_environment: Mapping[str, str], flow: str, step: str
 ) -> None:
@@ -138,6 +144,7 @@ def test_a_flow_of_an_import_step_takes_no_override(forked_environment: Mapping[
     assert find_executions(HistoryFilter()) == []
 
 
+@pytest.mark.long
 def test_a_backend_looks_at_its_own_imports_and_the_one_who_calls_it_at_none(sync_actions: CommandLine) -> None:
     own = f"sqlite:///{sync_actions.folder / 'frontend.db'}"
     store(Stored())
@@ -163,6 +170,7 @@ def test_a_backend_looks_at_its_own_imports_and_the_one_who_calls_it_at_none(syn
     assert [line[:26] for line in overridden["override"]["overridden"]] == ["crm-clients 2024-03 failed"]
 
 
+@pytest.mark.long
 def test_accruals_wait_for_an_import_of_another_process_and_post_what_it_brought(
     sync_actions: CommandLine, academy: SandboxServer
 ) -> None:

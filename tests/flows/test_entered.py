@@ -18,7 +18,9 @@ MARCH = ("--start-date", "2024-03-01", "--end-date", "2024-04-01")
     ("arguments", "most_files", "most_functions"),
     [
         (("--sandbox", "--from-step", "invoices"), 47, 360),
-        (("--from-step", "accruals", "--override", "nothing was imported"), 46, 335),
+        pytest.param(
+            ("--from-step", "accruals", "--override", "nothing was imported"), 46, 335, marks=pytest.mark.long
+        ),
     ],
     ids=["invoices", "accruals"],
 )

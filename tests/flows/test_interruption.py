@@ -23,7 +23,7 @@ pytestmark = pytest.mark.prefect
 LONGEST_SECONDS = 120
 
 
-@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("interruption", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_an_interrupted_run_leaves_no_row_open_and_no_process(
     prefect_home: Callable[[], Path], tmp_path: Path, interruption: signal.Signals
 ) -> None:

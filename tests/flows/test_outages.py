@@ -123,6 +123,7 @@ def test_a_run_of_a_deployment_that_begins_while_the_database_is_away_waits_for_
     assert [row.status for row in _rows()] == ["completed"]
 
 
+@pytest.mark.long
 def test_a_step_under_the_api_is_over_when_its_database_is_back_and_its_month_is_free(
     server: DatabaseServer, vendors: SandboxServer, sync_actions: CommandLine
 ) -> None:
@@ -146,7 +147,7 @@ def test_a_step_under_the_api_is_over_when_its_database_is_back_and_its_month_is
     assert done["status"] == "completed", done
 
 
-@pytest.mark.parametrize("step", ["+2s", "-1h"])
+@pytest.mark.parametrize("step", ["+2s", pytest.param("-1h", marks=pytest.mark.long)])
 def test_a_clock_that_is_set_in_mid_run_ends_nothing(
     vendors: SandboxServer, sync_actions: CommandLine, tmp_path: Path, step: str
 ) -> None:
@@ -200,6 +201,7 @@ class HangingProxy:
             target.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.long
 def test_a_prefect_server_that_accepts_and_never_answers_holds_no_run_for_long(
     vendors: SandboxServer, sync_actions: CommandLine, prefect_server: str
 ) -> None:

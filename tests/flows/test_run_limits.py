@@ -35,6 +35,7 @@ def test_a_vendor_that_is_down_costs_a_year_its_patience_once(sync_actions: Comm
     ]
 
 
+@pytest.mark.long
 def test_a_backend_that_is_down_is_not_asked_for_every_month(sync_actions: CommandLine, database: str) -> None:
     outcome = sync_actions.run(
         "--year", "2024", "--from-step", "invoices", "--json", SYNC_BACKEND_URL="http://127.0.0.1:1"

@@ -1,8 +1,9 @@
 """The Prefect server that a command boots for itself: it is the command's alone, and booting it is cheap."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread, current_thread
 from typing import Any
 
@@ -29,7 +30,7 @@ class Booted:
 
 
 @pytest.fixture(scope="module")
-def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
+def booted(prefect_home: Callable[[], Path]) -> Iterator[Booted]:
     made: list[Thread] = []
     make: Any = ssl.create_default_context
 
@@ -39,7 +40,7 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
         return context
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("PREFECT_HOME", str(prefect_home()))
         patch.setattr(ssl, "create_default_context", count)
         with prefect_api():
             patch.setattr(ssl, "create_default_context", make)

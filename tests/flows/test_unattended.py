@@ -116,6 +116,7 @@ def test_who_follows_the_guide_has_an_import_by_a_worker_that_is_in_another_fold
     assert (20, told) in {(log.level, log.message) for log in logs}
 
 
+@pytest.mark.long
 def test_a_workers_run_that_would_write_its_database_into_its_temporary_folder_fails_and_says_so(guide: Guide) -> None:
     with guide.client() as client:
         deployment = client.read_deployment_by_name("sync-import/on-demand")
@@ -159,6 +160,7 @@ def test_a_year_of_monthly_runs_is_scheduled_at_six_in_madrid_summer_and_winter(
     assert {str(run.parameters) for run in runs} == {"{'period': 'previous-month'}"}
 
 
+@pytest.mark.long
 def test_runs_to_come_are_called_after_what_they_will_do(guide: Guide) -> None:
     guide.follow("prefect deployment run reconcile-executions/every-5-minutes --watch")
 

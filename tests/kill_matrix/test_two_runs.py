@@ -48,6 +48,7 @@ def test_two_runs_of_one_range_at_once_do_everything_once(
     assert created == sum(row.startswith("(") for row in model.undisturbed[IMPORT].content["invoice"])
 
 
+@pytest.mark.long
 def test_a_run_that_was_cut_off_and_comes_back_commits_nothing_late_and_does_the_rest(
     stage: Callable[[Case], Ground], model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +77,7 @@ def _ended_rows() -> list[tuple[int | None, str, str | None]]:
     return sorted((row.id, row.status, row.error_message) for row in find_executions(HistoryFilter()))
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_past_every_limit_is_waited_for(
     stage: Callable[[Case], Ground], model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_run_that_was_stopped_past_every_limit_is_waited_for(
     assert ledger_content(get_engine()) == model.undisturbed[IMPORT].content
 
 
+@pytest.mark.long
 @_DATABASES
 def test_a_run_that_does_not_wait_is_refused_with_the_name_of_the_other(
     database_kind: str, stage: Callable[[Case], Ground], model: Model, monkeypatch: pytest.MonkeyPatch

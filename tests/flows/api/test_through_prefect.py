@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
@@ -37,6 +37,18 @@ def vendors() -> Iterator[SandboxServer]:
         yield sandbox
 
 
+@pytest.fixture(scope="module")
+def shared(
+    forked_environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[httpx.Client, SandboxServer]]:
+    """A server with its worker, and the vendors of both, which tests share."""
+    folder = tmp_path_factory.mktemp("api")
+    with serve_sandbox(build_world()) as sandbox:
+        variables = {**sandbox.environment, **FAST, "SYNC_DATABASE_URL": f"sqlite:///{folder / 'sync.db'}"}
+        with serving(CommandLine(forked_environment, folder), **variables) as (client, _):
+            yield client, sandbox
+
+
 def _execute(client: httpx.Client, **body: Any) -> dict[str, Any]:
     answer = client.post("/api/sync/execute-step", json=body)
     assert answer.status_code == 200, answer.text
@@ -44,15 +56,13 @@ def _execute(client: httpx.Client, **body: Any) -> dict[str, Any]:
     return found
 
 
-def test_a_step_runs_and_two_at_once_take_turns(
-    sync_actions: CommandLine, vendors: SandboxServer, database: str
-) -> None:
-    with serving(sync_actions, **vendors.environment, **FAST) as (client, _):
-        with ThreadPoolExecutor(2) as pool:
-            asked = [pool.submit(_execute, client, step_name="invoices", **MARCH_AND_APRIL) for _ in range(2)]
-            answers = [each.result() for each in asked]
-        alone = _execute(client, step_name="services")
-        told = client.get("/api/sync/executions", params={"step_name": "invoices"}).json()["executions"]
+def test_a_step_runs_and_two_at_once_take_turns(shared: tuple[httpx.Client, SandboxServer]) -> None:
+    client, _ = shared
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(_execute, client, step_name="invoices", **MARCH_AND_APRIL) for _ in range(2)]
+        answers = [each.result() for each in asked]
+    alone = _execute(client, step_name="services")
+    told = client.get("/api/sync/executions", params={"step_name": "invoices"}).json()["executions"]
 
     assert alone["status"] == "completed"
     assert alone["result"]["services_processed"] > 0
@@ -65,32 +75,36 @@ def test_a_step_runs_and_two_at_once_take_turns(
     assert all(each["flow_run_id"] for each in told)
 
 
-def test_a_vendor_in_trouble_is_a_502_with_the_reason(sync_actions: CommandLine, vendors: SandboxServer) -> None:
+def test_a_vendor_in_trouble_is_a_502_with_the_reason(shared: tuple[httpx.Client, SandboxServer]) -> None:
+    client, vendors = shared
     vendors.faults.add(Fault("holded", "html-200", "/saleschannels", times=None))
-    with serving(sync_actions, **vendors.environment, **FAST) as (client, _):
+    try:
         answer = client.post("/api/integrations/holded/sync-services")
         failed = _execute(client, step_name="services")
+    finally:
+        vendors.faults.clear()
 
     assert answer.status_code == 502
     assert "/saleschannels" in answer.json()["detail"]
     assert (failed["status"], failed["result"]) == ("failed", None)
 
 
-def test_a_client_that_goes_away_does_not_end_its_run(sync_actions: CommandLine, vendors: SandboxServer) -> None:
-    vendors.faults.add(Fault("holded", "slow", "/saleschannels", times=None, seconds=3))
-    with serving(sync_actions, **vendors.environment, **FAST) as (client, _):
-        _execute(client, step_name="crm-clients", **MARCH_AND_APRIL)
-        with pytest.raises(httpx.ReadTimeout):
-            client.post("/api/sync/execute-step", json={"step_name": "services"}, timeout=1)
-        deadline = time.monotonic() + LONGEST_SECONDS
-        while not (ended := _statuses(client)) or {"pending", "running"} & set(ended):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+def test_a_client_that_goes_away_does_not_end_its_run(shared: tuple[httpx.Client, SandboxServer]) -> None:
+    client, _ = shared
+    _execute(client, step_name="crm-clients", **MARCH_AND_APRIL)
+    before = _statuses(client)
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/api/sync/execute-step", json={"step_name": "services"}, timeout=1)
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while len(ended := _statuses(client)) == len(before) or {"pending", "running"} & set(ended):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
-    assert ended == ["completed"]
+    assert ended == ["completed", *before]
 
 
 def _statuses(client: httpx.Client) -> list[str]:
+    """Of the step services, newest first."""
     answer = client.get("/api/sync/executions", params={"step_name": "services"})
     return [each["status"] for each in answer.json()["executions"]]
 
@@ -120,6 +134,7 @@ def test_a_server_that_is_stopped_leaves_no_execution_open_and_no_process(
     assert state.is_cancelled()
 
 
+@pytest.mark.long
 def test_an_api_server_that_is_killed_takes_its_worker_along_and_leaves_no_execution_open(
     sync_actions: CommandLine, vendors: SandboxServer
 ) -> None:
@@ -140,6 +155,7 @@ def test_an_api_server_that_is_killed_takes_its_worker_along_and_leaves_no_execu
     assert execution.status == "failed"
 
 
+@pytest.mark.long
 def test_a_project_that_uses_another_as_its_backend_gets_the_same_ledger(
     sync_actions: CommandLine, vendors: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def test_a_worker_does_the_step_and_goes_on_when_the_api_is_stopped(
         assert run.labels["prefect.worker.name"] == WORKER
 
 
+@pytest.mark.long
 def test_two_api_servers_that_get_one_key_at_once_start_one_run_and_refuse_it_for_another_request(
     sync_actions: CommandLine, deployed: dict[str, str], vendors: SandboxServer
 ) -> None:
@@ -105,6 +106,7 @@ def test_two_api_servers_that_get_one_key_at_once_start_one_run_and_refuse_it_fo
     ]
 
 
+@pytest.mark.long
 def test_without_a_worker_a_run_is_said_to_wait_for_one_and_is_done_when_one_comes(
     sync_actions: CommandLine, deployed: dict[str, str], vendors: SandboxServer
 ) -> None:
@@ -119,6 +121,7 @@ def test_without_a_worker_a_run_is_said_to_wait_for_one_and_is_done_when_one_com
     assert done["status"] == "completed"
 
 
+@pytest.mark.long
 def test_a_run_whose_worker_and_process_were_killed_ends_and_the_next_is_done(
     sync_actions: CommandLine, deployed: dict[str, str], vendors: SandboxServer
 ) -> None:

@@ -29,6 +29,7 @@ MARCH = {"start_date": "2024-03-01", "end_date": "2024-04-01"}
 STEPS = ("services", "invoices", "crm-clients")
 
 
+@pytest.mark.long
 def test_200_readers_get_no_error_while_a_month_is_imported(prefect_home: Callable[[], Path], tmp_path: Path) -> None:
     fill_history(HISTORY)
     dispose_engines()

@@ -2,16 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from steps.catalog import STEPS
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
+from tests.flows.conftest import CommandLine
 from tests.flows.page.server import TOKEN, PageServer, serve_page
 
 _CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -61,6 +61,12 @@ def log_in(page: Page, server: PageServer) -> Page:
     return page
 
 
+def choose(page: Page, label: str, option: str) -> None:
+    """Of a drop-down list."""
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
 @pytest.fixture(scope="session")
 def academy() -> Iterator[SandboxServer]:
     """The three vendors of a small academy."""
@@ -70,13 +76,21 @@ def academy() -> Iterator[SandboxServer]:
 
 @pytest.fixture(scope="session")
 def busy_server(
-    academy: SandboxServer, prefect_home: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory
+    academy: SandboxServer,
+    forked_environment: Mapping[str, str],
+    prefect_home: Callable[[], Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[PageServer]:
     """A server after half a year's work and with every error looked at; tests leave it as they find it."""
     folder: Path = tmp_path_factory.mktemp("page")
-    with serve_page(folder, {**academy.environment, **FAST, "PREFECT_HOME": str(prefect_home())}) as server:
-        for step in STEPS:
-            server.execute(step, start_date="2024-01-01", end_date="2024-07-01")
+    variables = {**academy.environment, **FAST, "SYNC_DATABASE_URL": f"sqlite:///{folder / 'sync.db'}"}
+    for first_step in ("services", "accruals"):
+        command_line = CommandLine(forked_environment, folder)
+        done = command_line.run(
+            "--from-step", first_step, "--start-date", "2024-01-01", "--end-date", "2024-07-01", **variables
+        )
+        assert done.status == 0, done.err
+    with serve_page(folder, {**variables, "PREFECT_HOME": str(prefect_home())}) as server:
         server.ignore_every_error()
         yield server
 

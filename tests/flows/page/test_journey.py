@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from steps.sandbox.server import SandboxServer
 from tests.fast_vendors import FAST
-from tests.flows.page.conftest import log_in
+from tests.flows.page.conftest import choose, log_in
 from tests.flows.page.server import PageServer, serve_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.prefect]
@@ -61,11 +61,6 @@ def _set_raw(sandbox: SandboxServer, ids: list[str], raw: dict[str, Any]) -> Non
     invoices[:] = [replace(each, raw=raw) if each.id in ids else each for each in invoices]
 
 
-def _choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option, exact=True).click()
-
-
 def _row(page: Page, record: str) -> Locator:
     return page.get_by_role("listitem").filter(has_text=record)
 
@@ -85,7 +80,7 @@ def _runs_services_with_the_keyboard_alone(page: Page) -> None:
 
 
 def _runs_march_to_june(page: Page) -> None:
-    _choose(page, "Step", "Sync Invoices")
+    choose(page, "Step", "Sync Invoices")
     page.get_by_label("A range of months").click()
     page.get_by_label("First month").fill("2024-03-01")
     page.get_by_label("Up to, not included").fill("2024-07-01")
@@ -102,7 +97,7 @@ def _runs_march_to_june(page: Page) -> None:
 
 def _opens_the_failed_window(page: Page, spoiled: list[str]) -> None:
     page.get_by_role("link", name="History").click()
-    _choose(page, "Status", "failed")
+    choose(page, "Status", "failed")
     page.get_by_role("button", name="Sync Invoices, March 2024").click()
 
     dialog = page.get_by_role("dialog")
@@ -116,8 +111,8 @@ def _opens_the_failed_window(page: Page, spoiled: list[str]) -> None:
 
 def _looks_at_a_record(page: Page, server: PageServer, record: str) -> None:
     page.goto(f"{server.url}/page/en/errors")
-    _choose(page, "Source", "Holded")
-    _choose(page, "Kind of record", "Invoice")
+    choose(page, "Source", "Holded")
+    choose(page, "Kind of record", "Invoice")
     csv_link = page.get_by_role("link", name="Download CSV")
     expect(csv_link).to_have_attribute("href", re.compile("integration_name=holded&entity_type=invoice"))  # it is read
     expect(_row(page, record)).to_contain_text("Met once")
@@ -145,7 +140,7 @@ def _ignores_one_and_takes_it_along(page: Page, record: str) -> None:
     _row(page, record).get_by_role("checkbox").click()
     page.get_by_role("button", name="Ignore").click()
     expect(_row(page, record)).to_have_count(0)
-    _choose(page, "Status", "ignored")
+    choose(page, "Status", "ignored")
     expect(_row(page, record)).to_be_visible()
 
     (row,) = _download(page, "Download CSV")
@@ -154,7 +149,7 @@ def _ignores_one_and_takes_it_along(page: Page, record: str) -> None:
 
 
 def _resolves_the_rest(page: Page) -> None:
-    _choose(page, "Status", "pending")
+    choose(page, "Status", "pending")
     expect(page.get_by_label("Select error")).to_have_count(8)
     page.get_by_role("checkbox", name="Select all").click()
     expect(page.get_by_text("8 selected")).to_be_visible()
