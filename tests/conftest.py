@@ -5,12 +5,11 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from flows.prefect_server import temporary_server
-from tests.database_server import administer, database_server, named
+from tests.database_server import LentDatabase, administer, database_server, named
 from tests.forked_commands import start_fork_server
 from tests.prefect_home import fill_home, migrated_template
 from tests.secret_watch import WATCH
@@ -84,22 +83,26 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def lent_database(postgres_url: str) -> LentDatabase:
+    """A PostgreSQL database for the tests of this process, one after the other."""
+    return LentDatabase(postgres_url, "template_sync", "lent")
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """The URL of a fresh database, set as `SYNC_DATABASE_URL`; the test runs once on each kind."""
+    """The URL of an empty database, set as `SYNC_DATABASE_URL`; the test runs once on each kind."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "sync.db")
         yield os.environ["SYNC_DATABASE_URL"]
         return
-    server: str = request.getfixturevalue("postgres_url")
-    name = f"sync_{uuid4().hex}"
-    administer(server, f"CREATE DATABASE {name} TEMPLATE template_sync STRATEGY FILE_COPY")
-    monkeypatch.setenv("SYNC_DATABASE_URL", named(server, name))
-    yield named(server, name)
+    lent: LentDatabase = request.getfixturevalue("lent_database")
+    monkeypatch.setenv("SYNC_DATABASE_URL", lent.url)
+    yield lent.url
     dispose_engines()
     WATCH.learn(os.environ)
-    WATCH.look_at_postgresql(named(server, name))
-    administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+    WATCH.look_at_postgresql(lent.url)
+    lent.take_back()
 
 
 @pytest.fixture(scope="session")
