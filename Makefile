@@ -1,19 +1,20 @@
 # Everything a newcomer needs; `make` alone says what there is. Only Python 3.11+ and make are expected.
 PYTHON ?= python3
-BIN := .venv/bin
-READY := .venv/.ready
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
 DEMO := SYNC_DATABASE_URL=sqlite:///.demo/sync.db PREFECT_HOME=$(CURDIR)/.demo/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint types test test-fast test-long kill-matrix soak soak-short bench clean
+.PHONY: help setup demo lint types test test-fast test-long test-pythons coverage kill-matrix soak soak-short bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": say make PYTHON=python3.12, for example")'
-	@echo "Setting up .venv (once; a minute or two)"
-	@$(PYTHON) -m venv .venv
+	@echo "Setting up $(VENV) (once; a minute or two)"
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)
 
@@ -41,6 +42,17 @@ test-fast: $(READY) ## The tests without servers and browsers, on SQLite: under 
 test-long: $(READY) ## The whole runs that make test leaves out: minutes of servers and workers, and all again on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "long and not kill_matrix"
 
+test-pythons: ## make test on Python 3.12 and 3.13, each in an environment of its own, as far as they are installed
+	@for version in 3.12 3.13; do \
+	  if python$$version -c '' 2>/dev/null; then \
+	    $(MAKE) --no-print-directory VENV=.venv-$$version PYTHON=python$$version test || exit 1; \
+	  else echo "python$$version is not installed: left out"; fi; \
+	done
+
+coverage: $(READY) ## Which lines and branches the tests without servers and browsers go through, and which they do not
+	$(BIN)/python -m pytest -n 2 -m "not prefect and not browser and not kill_matrix and not long and not soak" \
+	  --cov --cov-report=term-missing:skip-covered
+
 kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing is lost (long), and update docs/measurements.md
 	@$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml || failed=1; \
 	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml --write && exit $$failed
@@ -51,10 +63,11 @@ soak: $(READY) ## Run the whole program for 20 minutes while all around it fails
 soak-short: $(READY) ## The same for a minute and a half, with few kinds of disturbances
 	@$(BIN)/python -m pytest -m soak tests/soak
 
-bench: $(READY) ## Measure accruals, tracking and the history on SQLite and PostgreSQL (some minutes), and update docs/measurements.md
+bench: $(READY) ## Measure accruals, tracking, dispatch and the history on SQLite and PostgreSQL (some minutes), and update docs/measurements.md
 	$(BIN)/python -m tests.benchmarks.accruals --write
 	$(BIN)/python -m tests.benchmarks.tracking --write
+	$(BIN)/python -m tests.benchmarks.dispatch --write
 	$(BIN)/python -m tests.benchmarks.history --write
 
 clean: ## Remove what setup and demo made
-	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-* .demo .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

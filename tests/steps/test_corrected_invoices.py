@@ -1,5 +1,6 @@
 """An invoice whose service was wrong and is corrected: enrollment and revenue follow to the right contract."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -225,11 +226,16 @@ CORRECTIONS = st.builds(
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(correction=CORRECTIONS)
 def test_imported_with_the_error_and_then_corrected_is_imported_right_from_the_start(
-    sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, correction: Correction
+    sandbox: SandboxServer,
+    sqlite_template: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    correction: Correction,
 ) -> None:
     found = []
     for first in (0, 1):
-        monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{tmp_path / f'{next(DATABASES)}.db'}")
+        file = Path(shutil.copy(sqlite_template, tmp_path / f"{next(DATABASES)}.db"))
+        monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{file}")
         for account, order in list(zip(correction.services, correction.orders, strict=True))[first:]:
             sandbox.world = correction.academy(account)
             sync_services()
