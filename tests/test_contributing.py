@@ -80,6 +80,7 @@ def test_the_new_step_keeps_the_arrows_and_passes_its_own_test(copy: Path) -> No
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.prefect
 def test_the_new_step_runs_as_a_tracked_task_and_changes_nothing_the_second_time(
     copy: Path, prefect_server: str

@@ -36,7 +36,9 @@ def test_a_file_without_the_block_is_refused_and_left_as_it_is(text: str, tmp_pa
     assert document.read_text(encoding="utf-8") == text
 
 
-@pytest.mark.parametrize("block", ["kill-matrix", "bench:accruals", "bench:tracking", "bench:dispatch", "bench:history"])
+@pytest.mark.parametrize(
+    "block", ["kill-matrix", "bench:accruals", "bench:tracking", "bench:dispatch", "bench:history"]
+)
 def test_every_measured_table_has_its_place_in_the_document(block: str, tmp_path: Path) -> None:
     document = tmp_path / "measurements.md"
     document.write_bytes(MEASUREMENTS.read_bytes())

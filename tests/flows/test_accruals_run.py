@@ -13,6 +13,7 @@ pytestmark = pytest.mark.prefect
 MARCH_TO_JUNE = ("--start-date", "2024-03-01", "--end-date", "2024-07-01")
 
 
+@pytest.mark.long
 def test_a_range_is_accrued_month_by_month_and_a_second_run_posts_nothing(
     sync_actions: CommandLine, database: str, prefect_server: str
 ) -> None:

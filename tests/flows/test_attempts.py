@@ -64,6 +64,7 @@ def _is_at(run_id: UUID, name: str) -> bool:
     return any(each.name == name and each.status == "running" for each in executions_of_run(str(run_id)))
 
 
+@pytest.mark.long
 def test_a_run_that_was_cancelled_in_the_ui_reads_cancelled_and_retried_counts_only_its_own_attempt(
     deployed: Mapping[str, str], vendors: SandboxServer, prefect: SyncPrefectClient, tmp_path: Path
 ) -> None:

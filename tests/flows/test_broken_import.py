@@ -112,11 +112,12 @@ def _newest() -> SyncExecution:
     return find_executions(HistoryFilter(step_name="accruals", limit=1))[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("flow", "step"),
     [
         ("execute_step", "'accruals', "),
-        pytest.param("process_accruals", "", marks=pytest.mark.long),
+        ("process_accruals", ""),
     ],
 )
 def test_a_flow_is_refused_and_may_be_overridden_by_parameter(

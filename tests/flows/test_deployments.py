@@ -51,6 +51,7 @@ def test_whole_runs_of_one_deployment_take_turns_and_single_steps_need_not() -> 
     assert steps == {4}
 
 
+@pytest.mark.long
 def test_a_worker_runs_what_was_deployed_and_a_mid_month_date_is_refused_before_a_run_exists(
     variables: dict[str, str], tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def _answered(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.long
 def test_the_disk_tells_nothing_and_who_has_the_key_sees_everything(
     sync_actions: CommandLine,
     tmp_path: Path,

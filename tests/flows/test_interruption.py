@@ -21,9 +21,10 @@ from tracking.history import HistoryFilter, find_executions
 pytestmark = pytest.mark.prefect
 
 LONGEST_SECONDS = 120
+SIGNALS = pytest.mark.parametrize("interruption", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 
 
-@pytest.mark.parametrize("interruption", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+@SIGNALS
 def test_an_interrupted_run_leaves_no_row_open_and_no_process(
     prefect_home: Callable[[], Path], tmp_path: Path, interruption: signal.Signals
 ) -> None:
@@ -57,7 +58,7 @@ def _await_a_running_row(process: "subprocess.Popen[str]") -> None:
     raise AssertionError("nothing ever ran")
 
 
-@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+@SIGNALS
 @pytest.mark.parametrize(
     "module", ["flows.cli.commands", "typer", "sqlalchemy", "steps.settings", "prefect.settings", "prefect", "httpx"]
 )

@@ -39,6 +39,7 @@ def client(empty_server: str) -> Iterator[SyncPrefectClient]:
         yield client
 
 
+@pytest.mark.long
 def test_a_server_is_set_up_once_repeating_changes_nothing_and_what_a_person_paused_stays_paused(
     empty_server: str, client: SyncPrefectClient, tmp_path: Path
 ) -> None:

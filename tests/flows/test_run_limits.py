@@ -13,6 +13,7 @@ from tests.flows.conftest import CommandLine
 pytestmark = pytest.mark.prefect
 
 
+@pytest.mark.long
 def test_a_vendor_that_is_down_costs_a_year_its_patience_once(sync_actions: CommandLine, database: str) -> None:
     with serve_sandbox(build_world()) as sandbox:
         for vendor in ("holded", "fourgeeks"):

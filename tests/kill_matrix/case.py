@@ -63,8 +63,6 @@ def sample() -> list[Case]:
     """The few that are tried with every run of the tests."""
     return [
         Case(Disturbance(Kind.SIGKILL, Place.BEFORE_COMMIT, "invoices 2024-03"), "sqlite"),
-        Case(Disturbance(Kind.SIGKILL, Place.AFTER_COMMIT, "service-periods 2024-04"), "postgresql"),
-        Case(Disturbance(Kind.SIGINT, Place.AFTER_COMMIT, "invoices 2024-03"), "sqlite"),
         Case(Disturbance(Kind.DATABASE_GONE, Place.IN_END_HOOK, "crm-clients 2024-03"), "postgresql"),
     ]
 

@@ -30,6 +30,7 @@ _DATABASES = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.long
 @_DATABASES
 def test_two_runs_of_one_range_at_once_do_everything_once(
     database_kind: str, stage: Callable[[Case], Ground], model: Model, monkeypatch: pytest.MonkeyPatch

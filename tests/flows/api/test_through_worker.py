@@ -49,6 +49,7 @@ def _flow_run(api: str, flow_run_id: str | None) -> FlowRun:
         return client.read_flow_run(UUID(flow_run_id))
 
 
+@pytest.mark.long
 def test_a_worker_does_the_step_and_goes_on_when_the_api_is_stopped(
     sync_actions: CommandLine, deployed: dict[str, str], vendors: SandboxServer, tmp_path: Path
 ) -> None:

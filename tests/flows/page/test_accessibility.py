@@ -68,6 +68,7 @@ def _violations(page: Page, where: str) -> Iterator[str]:
                 yield f"{where}, {scheme}, {size['width']} px: {each['id']}: {targets}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("context", [{"reduced_motion": "reduce"}], indirect=True, ids=["still"])
 def test_no_view_and_no_dialog_has_a_grave_fault(context: BrowserContext, busy_server: PageServer) -> None:
     page = context.new_page()

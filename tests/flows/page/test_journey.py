@@ -30,6 +30,7 @@ def strict_server(sandbox: SandboxServer, prefect_home: Callable[[], Path], tmp_
         yield server
 
 
+@pytest.mark.long
 def test_a_person_runs_months_opens_what_failed_resolves_errors_and_takes_the_report_along(
     context: BrowserContext, sandbox: SandboxServer, strict_server: PageServer
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_keyboard_is_enough_to_be_refused_and_to_look_again(visitor: Page) -> 
     expect(visitor.get_by_role("alert")).to_contain_text("start date 2024-03-15 is not the first day of a month")
 
 
+@pytest.mark.long
 def test_who_overrides_a_broken_import_gives_reason_and_name_and_both_are_shown(
     visitor: Page, busy_server: PageServer
 ) -> None:

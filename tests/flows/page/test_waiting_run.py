@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.prefect]
 LONGEST_SECONDS = 240
 
 
+@pytest.mark.long
 def test_a_waiting_run_says_whether_it_waits_for_a_worker_or_for_which_run(
     context: BrowserContext, sandbox: SandboxServer, deployed: Mapping[str, str], tmp_path: Path
 ) -> None:
