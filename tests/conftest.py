@@ -1,5 +1,6 @@
 """Fixtures that every package's tests share: an isolated environment, a fresh database, a Prefect server."""
 
+import gc
 import os
 import shutil
 import signal
@@ -18,6 +19,13 @@ from tracking.database import dispose_engines, make_engine, parse_database_url, 
 pytest_plugins = ["tests.watched"]
 
 OURS = ("SYNC_", "HOLDED_", "FOURGEEKS_", "NOTION_", "PREFECT_")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: that the garbage collector need not look at it saves a tenth of the tests' time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
 
 
 def pytest_configure() -> None:

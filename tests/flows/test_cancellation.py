@@ -23,6 +23,7 @@ pytestmark = pytest.mark.prefect
 LONGEST_SECONDS = 120
 
 
+@pytest.mark.long
 def test_a_run_that_is_cancelled_in_prefect_stops_in_the_middle_of_a_request(
     sync_actions: CommandLine, prefect_server: str
 ) -> None:

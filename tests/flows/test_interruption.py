@@ -24,6 +24,7 @@ LONGEST_SECONDS = 120
 SIGNALS = pytest.mark.parametrize("interruption", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 
 
+@pytest.mark.long
 @SIGNALS
 def test_an_interrupted_run_leaves_no_row_open_and_no_process(
     prefect_home: Callable[[], Path], tmp_path: Path, interruption: signal.Signals

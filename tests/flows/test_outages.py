@@ -104,6 +104,7 @@ def test_a_run_waits_for_a_database_that_was_stopped_and_goes_on(
     assert again.status == 0, again.err
 
 
+@pytest.mark.long
 def test_a_run_of_a_deployment_that_begins_while_the_database_is_away_waits_for_it(
     server: DatabaseServer,
     vendors: SandboxServer,
@@ -147,7 +148,8 @@ def test_a_step_under_the_api_is_over_when_its_database_is_back_and_its_month_is
     assert done["status"] == "completed", done
 
 
-@pytest.mark.parametrize("step", ["+2s", pytest.param("-1h", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("step", ["+2s", "-1h"])
 def test_a_clock_that_is_set_in_mid_run_ends_nothing(
     vendors: SandboxServer, sync_actions: CommandLine, tmp_path: Path, step: str
 ) -> None:

@@ -34,6 +34,7 @@ def spoiled() -> Iterator[SandboxServer]:
         yield sandbox
 
 
+@pytest.mark.long
 @pytest.mark.prefect
 def test_a_mended_record_is_tried_again_alone(sync_actions: CommandLine, database: str, spoiled: SandboxServer) -> None:
     environment = spoiled.environment | FAST

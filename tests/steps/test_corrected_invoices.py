@@ -223,7 +223,7 @@ CORRECTIONS = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(correction=CORRECTIONS)
 def test_imported_with_the_error_and_then_corrected_is_imported_right_from_the_start(
     sandbox: SandboxServer,

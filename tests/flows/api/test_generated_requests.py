@@ -14,7 +14,7 @@ from tests.flows.api.recorded_runs import RecordedRuns
 from tests.flows.api.rows import add_errors, add_executions
 
 TOKEN = "a-token-for-generated-requests"
-EXAMPLES = 10
+EXAMPLES = 5
 _AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 _CONFIG = SchemathesisConfig.from_dict(
     {
