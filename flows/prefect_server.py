@@ -7,13 +7,14 @@ Prefect's server answers anybody unless it is told otherwise, also the web pages
 for a random password of its own, and lets no page of another origin in.
 """
 
+import gc
 import os
 import secrets
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Thread
 from time import monotonic, sleep
@@ -42,9 +43,16 @@ def quiet_prefect() -> None:
     os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "3")
 
 
+def _nothing() -> None:
+    """What most callers do meanwhile."""
+
+
 @contextmanager
-def prefect_api() -> Iterator[None]:
+def prefect_api(meanwhile: Callable[[], None] = _nothing) -> Iterator[None]:
     """A reachable Prefect API inside the block.
+
+    Args:
+        meanwhile: Done while a temporary server boots, which takes seconds.
 
     Raises:
         PrefectUnavailableError: the configured one does not answer or refuses access, or the temporary one did not
@@ -63,7 +71,7 @@ def prefect_api() -> Iterator[None]:
     auth_string = f"sync-actions:{password}"
     with (
         _still_there(),
-        temporary_server(auth_string) as url,
+        temporary_server(auth_string, meanwhile) as url,
         temporary_settings(
             {PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: auth_string}, restore_defaults={PREFECT_API_KEY}
         ),
@@ -130,12 +138,13 @@ def _require_access(url: str) -> None:
 
 
 @contextmanager
-def temporary_server(auth_string: str | None = None) -> Iterator[str]:
+def temporary_server(auth_string: str | None = None, meanwhile: Callable[[], None] = _nothing) -> Iterator[str]:
     """The URL of a Prefect API of our own on a free loopback port; it ends with the block, or with this process.
 
     Args:
         auth_string: `USER:PASSWORD` that each request must carry (all but that for health); None: whoever asks is
             answered, which is for tests.
+        meanwhile: Done while it boots.
     """
     LOGGED.update(
         "starting a temporary Prefect server (takes a while; set PREFECT_API_URL to use one that runs already)"
@@ -155,6 +164,7 @@ def temporary_server(auth_string: str | None = None) -> Iterator[str]:
         )
         try:
             url = f"http://127.0.0.1:{port}/api"
+            meanwhile()
             _await_start(server, url, output)
             yield url
         finally:
@@ -201,10 +211,12 @@ def _serve(port: int) -> None:
         PREFECT__SERVER_EPHEMERAL="1",  # what Prefect sets for temporary servers of its own
         PREFECT_SERVER_ANALYTICS_ENABLED="false",
     )
-    config = uvicorn.Config(
-        "prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="error"
-    )
-    server = uvicorn.Server(config)
+    gc.disable()  # what is imported stays, and looking for garbage in it is a sixth of the boot
+    from prefect.server.api.server import create_app
+
+    gc.freeze()
+    gc.enable()
+    server = uvicorn.Server(uvicorn.Config(create_app, factory=True, host="127.0.0.1", port=port, log_level="error"))
 
     def watch() -> None:
         os.read(sys.stdin.fileno(), 1)  # returns when the parent is gone; a buffered read would stop a polite end

@@ -111,8 +111,14 @@ def run_flow(title: str, start: Callable[[], Any], *, sandbox: bool) -> Any:
             stack.enter_context(sandboxed())
         get_engine()  # a database that cannot be used is said before Prefect boots
         quiet_prefect()
-        stack.enter_context(prefect_api())
+        stack.enter_context(prefect_api(meanwhile=_import_flows))
         return start()
+
+
+def _import_flows() -> None:
+    """It takes seconds, and a temporary server as many to boot."""
+    import flows.process_accruals
+    import flows.sync_import  # noqa: F401 - they are called by their names later
 
 
 def login_name() -> str:
