@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.prefect_server import temporary_server
+from flows.prefect_server import logs_delivered, temporary_server
 from tests.database_server import LentDatabase, administer, database_server, named
 from tests.forked_commands import start_fork_server
 from tests.prefect_home import fill_home, migrated_template
@@ -37,15 +37,15 @@ def pytest_configure() -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Give marks to what is known by its fixtures, and keep together what shares a server.
 
-    Tests that use a PostgreSQL server can be left out by the mark `postgresql`; whole runs that have been tested on
-    SQLite are tested on PostgreSQL in the long suite. Tests that share a browser's server run in one process, and so do
-    those of one file that share a Prefect server. They get a second try: a busy machine may starve their servers,
-    workers and browsers.
+    Tests that use a PostgreSQL server can be left out by the mark `postgresql`; whole runs and vendors' faults that are
+    tested on SQLite are tested on PostgreSQL too, in the long suite. Tests that share a browser's server run in one
+    process, and so do those of one file that share a Prefect server. They get a second try: a busy machine may starve
+    their servers, workers and browsers.
     """
     parameters: Mapping[str, object] = getattr(getattr(item, "callspec", None), "params", {})
     if "postgresql" in parameters.values() or "postgres_url" in getattr(item, "fixturenames", ()):
         item.add_marker(pytest.mark.postgresql)
-    if parameters.get("database") == "postgresql" and item.get_closest_marker("prefect"):
+    if parameters.get("database") == "postgresql" and any(map(item.get_closest_marker, ("prefect", "vendor_faults"))):
         item.add_marker(pytest.mark.long)
     if item.get_closest_marker("browser"):
         item.add_marker(pytest.mark.xdist_group("browser"))
@@ -68,6 +68,15 @@ def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     dispose_engines()
     WATCH.learn(os.environ)
     WATCH.look_at_files(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def threads_of_prefect_end(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What Prefect sends in the background is sent; its threads would use `random` while others draw examples by it."""
+    yield
+    if request.node.get_closest_marker("prefect"):
+        with logs_delivered():
+            pass
 
 
 @pytest.fixture(scope="session")

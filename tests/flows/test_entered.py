@@ -13,14 +13,13 @@ from tests.flows.conftest import CommandLine
 MARCH = ("--start-date", "2024-03-01", "--end-date", "2024-04-01")
 
 
+@pytest.mark.long
 @pytest.mark.prefect
 @pytest.mark.parametrize(
     ("arguments", "most_files", "most_functions"),
     [
         (("--sandbox", "--from-step", "invoices"), 47, 360),
-        pytest.param(
-            ("--from-step", "accruals", "--override", "nothing was imported"), 46, 335, marks=pytest.mark.long
-        ),
+        (("--from-step", "accruals", "--override", "nothing was imported"), 46, 335),
     ],
     ids=["invoices", "accruals"],
 )

@@ -43,6 +43,7 @@ def test_a_range_from_invoices_runs_thirteen_executions_in_order(sync_actions: C
         assert [tuple(row) for row in tracked] == [(outcome.json["flow_run_id"], 13)]
 
 
+@pytest.mark.long
 def test_a_second_run_creates_and_updates_nothing(sync_actions: CommandLine, database: str) -> None:
     first = sync_actions.run("--sandbox", "--json")
     second = sync_actions.run("--sandbox", "--json")

@@ -31,6 +31,8 @@ from tests.steps.calls import (
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, cohort, contact, enrollment, invoice, month, page
 
+pytestmark = pytest.mark.vendor_faults
+
 FULL_STACK_ISA = Account("acc-isa", "Desarrollo web (ISA)", 70500011)
 ANA = "ana@example.org"
 FIRST, SECOND = (ANA, FULL_STACK.id), (ANA, FULL_STACK_ISA.id)

@@ -33,6 +33,7 @@ def vendors() -> Iterator[SandboxServer]:
         yield sandbox
 
 
+@pytest.mark.long
 def test_a_server_that_is_stopped_leaves_no_execution_open_and_no_process(
     sync_actions: CommandLine, vendors: SandboxServer, prefect_server: str
 ) -> None:
