@@ -126,7 +126,7 @@ def assess(step_runs: Sequence[StepRun], zone: ZoneInfo) -> list[Assessment]:
         zone: In which it is judged whether a month was over.
     """
     with read_session() as session:
-        histories = step_month_histories(session)
+        histories = step_month_histories(session, STEPS)
     return [_assess_cell(step_run, histories, zone) for step_run in step_runs]
 
 

@@ -1,11 +1,26 @@
 """What happened, for the command line, the API and the page: executions by any filter, and plans that were kept."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, Column, ColumnElement, and_, literal, or_, tuple_
+from sqlalchemy import (
+    CTE,
+    JSON,
+    Column,
+    ColumnElement,
+    Label,
+    ScalarSelect,
+    Select,
+    and_,
+    literal,
+    literal_column,
+    or_,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.orm import aliased
 from sqlmodel import Field, Session, SQLModel, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -170,26 +185,80 @@ class StepMonthHistory:
     """The newest that completed of those that tried just some of its records again."""
 
 
-def step_month_histories(
-    session: Session, step_names: Collection[str] | None = None
-) -> dict[StepMonth, StepMonthHistory]:
-    """What is known of every (step, month) that was ever executed whole; `step_names`: of just these steps."""
-    whole, completed = col(SyncExecution.records).is_(None), col(SyncExecution.status) == ExecutionStatus.COMPLETED
-    wanted = [] if step_names is None else [col(SyncExecution.step_name).in_(step_names)]
-    newest = _newest_by_cell(session, whole, *wanted)
-    done = _newest_by_cell(session, whole, completed, *wanted)
-    retried = _newest_by_cell(session, ~whole, completed, *wanted)
-    return {key: StepMonthHistory(row, done.get(key), retried.get(key)) for key, row in newest.items()}
+def step_month_histories(session: Session, step_names: Collection[str]) -> dict[StepMonth, StepMonthHistory]:
+    """What is known of every (step, month) of these steps that was ever executed whole.
+
+    It takes as long as there are months, however often each was executed.
+    """
+    found = [row for row in session.execute(newest_ids_query(step_names)) if row.newest is not None]
+    numbers = {number for row in found for number in (row.newest, row.completed, row.retried) if number is not None}
+    rows = {row.id: row for row in session.exec(select(SyncExecution).where(col(SyncExecution.id).in_(numbers)))}
+    return {
+        (row.step, row.month): StepMonthHistory(rows[row.newest], rows.get(row.completed), rows.get(row.retried))
+        for row in sorted(found, key=lambda row: int(row.newest))
+    }
 
 
-def _newest_by_cell(session: Session, *where: ColumnElement[bool]) -> dict[StepMonth, SyncExecution]:
-    newest = (
-        select(func.max(col(SyncExecution.id)))
-        .where(*where)
-        .group_by(col(SyncExecution.step_name), col(SyncExecution.window_start))
+def newest_ids_query(step_names: Collection[str]) -> Select[Any]:
+    """Each month of these steps, and once without a month, with three ids.
+
+    They are those of its newest execution, of its newest that completed, and of its newest that completed of just some
+    records; null if there is none. Each is one look into an index of its own (`tracking/models.py`).
+    """
+    cells = _cells(step_names)
+
+    def ids(*, once: bool) -> Iterator[Label[Any]]:
+        return (_newest(cells, which, once=once).label(name) for name, which in _WHICH.items())
+
+    once = select(cells.c.step, cells.c.month, *ids(once=True))
+    by_month = select(cells.c.step, cells.c.month, *ids(once=False))
+    return once.where(cells.c.month.is_(None)).union_all(by_month.where(cells.c.month.is_not(None))).subquery().select()
+
+
+def _cells(step_names: Collection[str]) -> CTE:
+    """From each step's first month to its next one and so on: the index is never read as a whole.
+
+    After the last month of a step comes null, which is also the month of those that are executed once a run.
+    """
+    steps = union_all(*(select(literal(name).label("step")) for name in step_names)).subquery("steps")
+    first = aliased(SyncExecution)
+    month = select(func.min(col(first.window_start))).where(col(first.step_name) == steps.c.step, _whole(first))
+    cells = select(steps.c.step, month.scalar_subquery().label("month")).cte("cells", recursive=True)
+    after = aliased(SyncExecution)
+    later = (
+        select(func.min(col(after.window_start)))
+        .where(col(after.step_name) == cells.c.step, col(after.window_start) > cells.c.month, _whole(after))
+        .scalar_subquery()
     )
-    rows = session.exec(select(SyncExecution).where(col(SyncExecution.id).in_(newest)))
-    return {(row.step_name, row.window_start): row for row in rows}
+    return cells.union_all(select(cells.c.step, later).where(cells.c.month.is_not(None)))
+
+
+def _whole(execution: type[SyncExecution]) -> ColumnElement[bool]:
+    return col(execution.records).is_(None)
+
+
+def _completed(execution: type[SyncExecution]) -> ColumnElement[bool]:
+    """As a literal, by which databases know their partial indexes."""
+    return col(execution.status) == literal_column(f"'{ExecutionStatus.COMPLETED}'")
+
+
+_WHICH: dict[str, Callable[[type[SyncExecution]], ColumnElement[bool]]] = {
+    "newest": _whole,
+    "completed": lambda execution: and_(_whole(execution), _completed(execution)),
+    "retried": lambda execution: and_(~_whole(execution), _completed(execution)),
+}
+
+
+def _newest(
+    cells: CTE, which: Callable[[type[SyncExecution]], ColumnElement[bool]], *, once: bool
+) -> ScalarSelect[int | None]:
+    one = aliased(SyncExecution)
+    month = col(one.window_start)
+    return (
+        select(func.max(col(one.id)))
+        .where(col(one.step_name) == cells.c.step, month.is_(None) if once else month == cells.c.month, which(one))
+        .scalar_subquery()
+    )
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,11 @@ def execution_name(step_name: str, window_start: date | None) -> str:
     return f"{step_name} {window_start:%Y-%m}" if window_start else step_name
 
 
+def _of_those(which: str) -> dict[str, Any]:
+    """A partial index, on either database."""
+    return {"sqlite_where": text(which), "postgresql_where": text(which)}
+
+
 class SyncExecution(SQLModel, table=True):
     """One planned or executed (step, window). Times are aware UTC; the window is null for once-per-run steps."""
 
@@ -127,15 +132,13 @@ class SyncExecution(SQLModel, table=True):
             "step_name",
             "window_start",
             unique=True,
-            sqlite_where=text("holds_window"),
-            postgresql_where=text("holds_window"),
+            **_of_those("holds_window"),
         ),
         Index(
             "uq_sync_execution_once_held",
             "step_name",
             unique=True,
-            sqlite_where=text("holds_window AND window_start IS NULL"),
-            postgresql_where=text("holds_window AND window_start IS NULL"),
+            **_of_those("holds_window AND window_start IS NULL"),
         ),
         Index("ix_sync_execution_step", "step_name", "id"),
         Index("ix_sync_execution_status", "status", "id"),
@@ -145,6 +148,14 @@ class SyncExecution(SQLModel, table=True):
         Index("ix_sync_execution_status_started", "status", "started_at", "id"),
         Index("ix_sync_execution_step_status_started", "step_name", "status", "started_at", "id"),
         Index("ix_sync_execution_created", "created_at", "id"),
+        *(
+            Index(f"ix_sync_execution_{name}", "step_name", "window_start", "id", **_of_those(which))
+            for name, which in (
+                ("month", "records IS NULL"),
+                ("month_completed", "records IS NULL AND status = 'completed'"),
+                ("month_retried", "records IS NOT NULL AND status = 'completed'"),
+            )
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)

@@ -7,7 +7,7 @@ ledger transactions too, and these take turns: what the look has seen is what is
 later writes after the month's commit; if it is seen before the commit, the month is rolled back and waits for it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from time import sleep
@@ -85,22 +85,17 @@ def changed_since(
     """
     if done.started_at is None:
         return None
-    for source in _sources(key, histories):
-        if (
-            source.completed_at
-            and source.completed_at > done.started_at
-            and RecordedResult(source.result).changed_something
-        ):
-            return source
-    return None
-
-
-def _sources(key: StepMonth, histories: Mapping[StepMonth, StepMonthHistory]) -> Iterator[SyncExecution]:
-    """What a step and month builds on, as it was last done; records that were tried again may be of any month."""
     for (step_name, month), history in histories.items():
         for source, of_month in ((history.newest_completed, month), (history.newest_retry, None)):
-            if source is not None and builds_on(key, (step_name, of_month)):
-                yield source
+            if (
+                source is not None
+                and source.completed_at
+                and source.completed_at > done.started_at
+                and builds_on(key, (step_name, of_month))
+                and RecordedResult(source.result).changed_something
+            ):
+                return source
+    return None
 
 
 class ImportRunningError(Exception):

@@ -12,7 +12,7 @@ import pytest
 
 from flows.cli.app import run_command
 from flows.plan import plan_retry
-from steps.catalog import INVOICES
+from steps.catalog import INVOICES, STEPS
 from steps.ledger.contract import Invoice
 from steps.ledger.months import MonthWindow
 from steps.sandbox.server import SandboxServer, serve_sandbox
@@ -202,7 +202,7 @@ def test_a_retry_is_never_taken_for_a_whole_month(database: str) -> None:
     _an_error("invoices", *APRIL, records=2)
 
     with read_session() as session:
-        histories = step_month_histories(session)
+        histories = step_month_histories(session, STEPS)
 
     assert list(histories) == [(INVOICES.id, JANUARY[0])]
     history = histories[INVOICES.id, JANUARY[0]]

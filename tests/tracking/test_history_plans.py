@@ -10,9 +10,10 @@ from sqlalchemy import ClauseElement, Executable
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from steps.catalog import STEPS
 from tests.benchmarks.long_history import CELLS_OF_A_RUN, fill_history, started
 from tracking.database import get_engine, read_session
-from tracking.history import HistoryFilter, Place, history_query
+from tracking.history import HistoryFilter, Place, history_query, newest_ids_query
 from tracking.models import ExecutionStatus
 
 MANY = 20_000
@@ -46,9 +47,20 @@ def test_no_list_reads_the_whole_table_or_sorts_much_of_it(database: str) -> Non
     fill_history(MANY)
     is_slow = _is_slow_on_sqlite if get_engine().dialect.name == "sqlite" else _is_slow_on_postgresql
 
-    plans = [(wanted, _plan(wanted)) for wanted in lists()]
+    plans = [(wanted, _plan(history_query(wanted))) for wanted in lists()]
 
     assert [(wanted, plan) for wanted, plan in plans if is_slow(plan, wanted)] == []
+
+
+def test_where_each_month_stands_is_looked_up_month_by_month(database: str) -> None:
+    fill_history(MANY)
+
+    plan = _plan(newest_ids_query(STEPS))
+
+    assert "Seq Scan" not in plan
+    assert "SCAN sync_execution" not in plan
+    for index in ("month", "month_completed", "month_retried"):
+        assert re.search(rf"ix_sync_execution_{index}\b", plan), plan
 
 
 def _is_slow_on_sqlite(plan: str, wanted: HistoryFilter) -> bool:
@@ -88,7 +100,7 @@ def _explain_postgresql(element: _Explained, compiler: SQLCompiler, **options: A
     return f"EXPLAIN {compiler.process(element.query, **options)}"
 
 
-def _plan(wanted: HistoryFilter) -> str:
+def _plan(query: ClauseElement) -> str:
     with read_session() as session:
-        rows = session.connection().execute(_Explained(history_query(wanted)))
+        rows = session.connection().execute(_Explained(query))
         return "\n".join(str(row[-1]) for row in rows)
