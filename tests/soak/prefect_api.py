@@ -1,5 +1,6 @@
 """Prefect's REST API, as far as the soak asks it."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ import httpx
 
 PASSWORD = "soak:no-secret"  # of a server on loopback that lives for minutes
 _PAGE = 200
+_LOCKED_SECONDS = 30.0
 
 
 @dataclass
@@ -29,12 +31,18 @@ class PrefectApi:
             return False
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of its answer.
+        """The JSON of its answer; it is asked again, as Prefect's own client does, while its database is locked (503).
 
         Raises:
             httpx.HTTPError: it does not answer, or refuses.
         """
-        answer = self.client.request(method, path, json=body).raise_for_status()
+        deadline = time.monotonic() + _LOCKED_SECONDS
+        while True:
+            answer = self.client.request(method, path, json=body)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                break
+            time.sleep(1)
+        answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def delete_waiting(self) -> None:
