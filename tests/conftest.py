@@ -72,9 +72,12 @@ def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
 
 @pytest.fixture(autouse=True)
 def threads_of_prefect_end(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What Prefect sends in the background is sent; its threads would use `random` while others draw examples by it."""
+    """What Prefect sends in the background is sent; its threads would use `random` while others draw examples by it.
+
+    A browser's tests run no flow in this process, and have an event loop, in which Prefect would not wait.
+    """
     yield
-    if request.node.get_closest_marker("prefect"):
+    if request.node.get_closest_marker("prefect") and not request.node.get_closest_marker("browser"):
         with logs_delivered():
             pass
 
