@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,15 @@ class PrefectApi:
 
     def __post_init__(self) -> None:
         user, _, password = PASSWORD.partition(":")
-        self.client = httpx.Client(base_url=self.url, auth=(user, password), timeout=10, verify=False, trust_env=False)
+        self.client = httpx.Client(
+            base_url=self.url,
+            auth=(user, password),
+            timeout=10,
+            verify=False,
+            trust_env=False,
+            # A connection that is kept is closed by the server after seconds, perhaps while it is asked again.
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
 
     def is_up(self) -> bool:
         """Whether it answers."""
@@ -48,7 +57,8 @@ class PrefectApi:
     def delete_waiting(self) -> None:
         """Delete every run that has not begun and waits for its time or its turn."""
         for run in self.flow_runs(state={"type": {"any_": ["SCHEDULED"]}}):
-            self.client.delete(f"/flow_runs/{run['id']}")
+            with suppress(httpx.HTTPStatusError):  # it has begun, or the scheduler has taken it back
+                self.ask("DELETE", f"/flow_runs/{run['id']}")
 
     def flow_runs(self, **which: Any) -> list[dict[str, Any]]:
         """Every flow run that fits a filter, oldest first, each with its `flow_name`."""
