@@ -44,7 +44,7 @@ class PageServer:
 
 
 @contextmanager
-def serve_page(folder: Path, variables: Mapping[str, str], *options: str) -> Iterator[PageServer]:
+def serve_page(folder: Path, variables: Mapping[str, str]) -> Iterator[PageServer]:
     """Serve on a free port until the block ends, with a database in this folder unless the variables name another.
 
     They name a Prefect server, or the home of one of its own: a shared one would give its runs to other servers'
@@ -57,7 +57,7 @@ def serve_page(folder: Path, variables: Mapping[str, str], *options: str) -> Ite
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     with log.open("w") as written:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from flows.cli.app import main; main()", "api", "--port", "0", *options],
+            [sys.executable, "-c", "from flows.cli.app import main; main()", "api", "--port", "0"],
             env={**clean, **own, **variables, "SYNC_DATABASE_URL": database},
             cwd=folder,
             stdout=subprocess.PIPE,
