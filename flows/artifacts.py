@@ -17,7 +17,7 @@ from prefect.artifacts import (
 from prefect.logging import get_run_logger
 
 from steps.ledger.months import MonthWindow
-from steps.reports.roll_forward import RollForwardChain, roll_forwards
+from steps.reports.roll_forward import RollForwardChain, draw_roll_forward, roll_forwards
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
 from tracking.database import read_session
@@ -113,8 +113,6 @@ def leave_accrual_pictures(span: MonthWindow, settings: SyncSettings) -> None:
 
 
 def _leave(report: RollForwardChain, currency: str) -> None:
-    from steps.reports.chart import draw_roll_forward  # plotting takes a second to import, which most runs save
-
     picture = b64encode(draw_roll_forward(report, currency)).decode()
     create_image_artifact(
         image_url=f"data:image/png;base64,{picture}",

@@ -43,12 +43,8 @@ def quiet_prefect() -> None:
     os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "3")
 
 
-def _nothing() -> None:
-    """What most callers do meanwhile."""
-
-
 @contextmanager
-def prefect_api(meanwhile: Callable[[], None] = _nothing) -> Iterator[None]:
+def prefect_api(meanwhile: Callable[[], None] | None = None) -> Iterator[None]:
     """A reachable Prefect API inside the block.
 
     Args:
@@ -138,7 +134,7 @@ def _require_access(url: str) -> None:
 
 
 @contextmanager
-def temporary_server(auth_string: str | None = None, meanwhile: Callable[[], None] = _nothing) -> Iterator[str]:
+def temporary_server(auth_string: str | None = None, meanwhile: Callable[[], None] | None = None) -> Iterator[str]:
     """The URL of a Prefect API of our own on a free loopback port; it ends with the block, or with this process.
 
     Args:
@@ -164,7 +160,8 @@ def temporary_server(auth_string: str | None = None, meanwhile: Callable[[], Non
         )
         try:
             url = f"http://127.0.0.1:{port}/api"
-            meanwhile()
+            if meanwhile is not None:
+                meanwhile()
             _await_start(server, url, output)
             yield url
         finally:
@@ -211,7 +208,7 @@ def _serve(port: int) -> None:
         PREFECT__SERVER_EPHEMERAL="1",  # what Prefect sets for temporary servers of its own
         PREFECT_SERVER_ANALYTICS_ENABLED="false",
     )
-    gc.disable()  # what is imported stays, and looking for garbage in it is a sixth of the boot
+    gc.disable()  # what is imported stays, and looking for garbage in it takes an eighth of the boot
     from prefect.server.api.server import create_app
 
     gc.freeze()

@@ -104,7 +104,8 @@ class LentDatabase:
     def __init__(self, server: str, template: str, name: str) -> None:
         self._server, self._template, self._name = server, template, name
         self._make()
-        self._schema = self._look()
+        with self._connect() as connection:
+            self._schema = _schema_of(connection)
 
     @property
     def url(self) -> str:
@@ -112,34 +113,37 @@ class LentDatabase:
         return named(self._server, self._name)
 
     def take_back(self) -> None:
-        """Cut whoever is still connected, and empty it; it is made anew if its schema was changed."""
-        if self._look() == self._schema:
-            self._empty()
-        else:
+        """Close all other connections, and empty it; it is made anew if its schema was changed."""
+        with self._connect() as connection:
+            is_intact = _schema_of(connection) == self._schema
+            if is_intact:
+                _empty(connection)
+        if not is_intact:
             administer(self._server, f"DROP DATABASE {self._name} WITH (FORCE)")
             self._make()
 
     def _make(self) -> None:
         administer(self._server, f"CREATE DATABASE {self._name} TEMPLATE {self._template} STRATEGY FILE_COPY")
 
-    def _look(self) -> str | None:
-        try:
-            with self._connect() as connection:
-                found = connection.execute(_SCHEMA).fetchone()
-        except psycopg.errors.UndefinedTable:
-            return None
-        return found[0] if found else None
-
-    def _empty(self) -> None:
-        with self._connect() as connection:
-            connection.execute(_OTHERS)
-            connection.execute("SET session_replication_role = replica")  # foreign keys do not look at the order
-            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-            for (table,) in tables:
-                if table != "alembic_version":
-                    connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
-            connection.execute("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'")
-
     def _connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
         address = parse_database_url(self.url).set(drivername="postgresql")
         return psycopg.connect(address.render_as_string(hide_password=False))
+
+
+def _schema_of(connection: "psycopg.Connection[tuple[Any, ...]]") -> str | None:
+    """A hash of tables, constraints, triggers and functions; None if it is none of ours any more."""
+    try:
+        found = connection.execute(_SCHEMA).fetchone()
+    except psycopg.errors.UndefinedTable:
+        return None
+    return found[0] if found else None
+
+
+def _empty(connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
+    connection.execute(_OTHERS)
+    connection.execute("SET session_replication_role = replica")  # foreign keys do not look at the order
+    tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    for (table,) in tables:
+        if table != "alembic_version":
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+    connection.execute("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'")

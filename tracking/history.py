@@ -10,9 +10,9 @@ from sqlalchemy import (
     JSON,
     Column,
     ColumnElement,
+    CompoundSelect,
     Label,
     ScalarSelect,
-    Select,
     and_,
     literal,
     literal_column,
@@ -199,7 +199,7 @@ def step_month_histories(session: Session, step_names: Collection[str]) -> dict[
     }
 
 
-def newest_ids_query(step_names: Collection[str]) -> Select[Any]:
+def newest_ids_query(step_names: Collection[str]) -> CompoundSelect[Any]:
     """Each month of these steps, and once without a month, with three ids.
 
     They are those of its newest execution, of its newest that completed, and of its newest that completed of just some
@@ -212,7 +212,7 @@ def newest_ids_query(step_names: Collection[str]) -> Select[Any]:
 
     once = select(cells.c.step, cells.c.month, *ids(once=True))
     by_month = select(cells.c.step, cells.c.month, *ids(once=False))
-    return once.where(cells.c.month.is_(None)).union_all(by_month.where(cells.c.month.is_not(None))).subquery().select()
+    return once.where(cells.c.month.is_(None)).union_all(by_month.where(cells.c.month.is_not(None)))
 
 
 def _cells(step_names: Collection[str]) -> CTE:

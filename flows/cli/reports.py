@@ -28,7 +28,7 @@ from steps.reports.export import Sheet
 from steps.reports.export import as_json as plain_json
 from steps.reports.journal import Journal, journal
 from steps.reports.monthly import MonthlyAccruals, MonthlyRow, monthly_accruals
-from steps.reports.roll_forward import RollForwardChain, RollForwardLine, roll_forwards
+from steps.reports.roll_forward import RollForwardChain, RollForwardLine, draw_roll_forward, roll_forwards
 from steps.reports.waterfall import Waterfall, WaterfallTotal, waterfall
 from steps.settings import SyncSettings
 from tracking.database import read_session
@@ -297,8 +297,6 @@ def _write_sheet(output: Path, ending: str, sheet: Sheet) -> None:
 
 def _write_charts(output: Path, ending: str, report: RollForwardChain) -> None:
     """A file per currency; with one currency alone, the very file that was asked for."""
-    from steps.reports.chart import draw_roll_forward  # plotting takes a second to import
-
     drawn = [currency for currency in report.currencies if report.moves(currency)]
     if not drawn:
         raise UsageError(f"there is nothing to draw: {NOTHING}")

@@ -128,7 +128,7 @@ PROFILE_KEYS: dict[str, Key] = {
     "last_name": lambda row: (row.last_name, row.id),
     "status": lambda row: (row.status, row.id),
 }
-SEAT_KEYS: dict[str, Key] = {
+ENROLLMENT_KEYS: dict[str, Key] = {
     "id": lambda row: row.id,
     "created_at": lambda row: (row.created_at, row.id),
     "updated_at": lambda row: (row.updated_at, row.id),
@@ -176,12 +176,14 @@ def resembles(text: str, *, email: str | None, user: User | None, names: Iterabl
     return any(words[-1] in place.lower() for place in places if place)
 
 
-def student_fits(call: Call, row: Student, seats: Iterable[Enrollment]) -> bool:
+def student_fits(call: Call, row: Student, enrollments: Iterable[Enrollment]) -> bool:
     """Filters of the student list: one status, cohort slugs, `like`; a deleted one is not left out."""
     status, slugs = call.query.get("status", "").upper(), choices(call, "cohort")
     if status and row.status != status:
         return False
-    if slugs and not any(row.user and seat.user.id == row.user.id and seat.cohort.slug in slugs for seat in seats):
+    if slugs and not any(
+        row.user and enrollment.user.id == row.user.id and enrollment.cohort.slug in slugs for enrollment in enrollments
+    ):
         return False
     return _like(call, row)
 
@@ -202,7 +204,7 @@ def _like(call: Call, row: Student) -> bool:
     return resembles(call.query.get("like", ""), email=row.email, user=row.user, names=names)
 
 
-def seat_fits(call: Call) -> Callable[[Enrollment], bool]:
+def enrollment_fits(call: Call) -> Callable[[Enrollment], bool]:
     """Filters of the list of enrolments. A status filter leaves out rows whose status is null.
 
     Raises:
@@ -257,9 +259,9 @@ class Visit:
         """The academy's people, staff too."""
         return [student for student in self.world.students if student.academy_id == self.academy.id]
 
-    def seats(self) -> list[Enrollment]:
+    def enrollments(self) -> list[Enrollment]:
         """The academy's enrolments."""
-        return [seat for seat in self.world.enrollments if seat.cohort.academy_id == self.academy.id]
+        return [enrollment for enrollment in self.world.enrollments if enrollment.cohort.academy_id == self.academy.id]
 
 
 def answer(call: Call, world: World, modes: Modes, tokens: Tokens, *, fresh: bool = True) -> Answer:
@@ -304,8 +306,8 @@ def _error(status: int, detail: str) -> Answer:
 
 
 def _students(visit: Visit) -> Answer:
-    seats = visit.seats() if "cohort" in visit.call.query else []
-    rows = [row for row in visit.profiles() if row.role == "student" and student_fits(visit.call, row, seats)]
+    enrollments = visit.enrollments() if "cohort" in visit.call.query else []
+    rows = [row for row in visit.profiles() if row.role == "student" and student_fits(visit.call, row, enrollments)]
     try:
         rows = sort(rows, visit.call.query.get("sort") or "-created_at", PROFILE_KEYS)
     except UnknownFieldError:
@@ -340,39 +342,39 @@ def _member(visit: Visit, key: str) -> Answer:
 def _enrollments(visit: Visit, _cohort_id: str = "") -> Answer:
     """The list; the variant with a cohort id ignores it (the sheet's trap)."""
     try:
-        fits = seat_fits(visit.call)
+        fits = enrollment_fits(visit.call)
         by = (visit.call.query.get("sort") or "-created_at").split(",")[0]
-        rows = sort([seat for seat in visit.seats() if fits(seat)], by, SEAT_KEYS)
+        rows = sort([enrollment for enrollment in visit.enrollments() if fits(enrollment)], by, ENROLLMENT_KEYS)
     except UnknownFieldError as error:
         return _error(400, str(error))
     if visit.call.query.get("distinct") == "true":
-        rows = list({seat.user.id: seat for seat in rows}.values())
+        rows = list({enrollment.user.id: enrollment for enrollment in rows}.values())
     profiles = {student.user.id: student for student in visit.profiles() if student.user}
     return page(
         visit.call,
         rows,
-        lambda seat: enrollment_json(seat, profiles.get(seat.user.id)),
+        lambda enrollment: enrollment_json(enrollment, profiles.get(enrollment.user.id)),
         visit.modes,
         fresh=visit.fresh,
     )
 
 
 def _enrollment(visit: Visit, cohort_id: str, user_id: str) -> Answer:
-    for seat in visit.seats():
-        if (str(seat.cohort.id), str(seat.user.id)) == (cohort_id, user_id):
-            return json_answer(enrollment_json(seat, _profile_of(visit, seat)))
+    for enrollment in visit.enrollments():
+        if (str(enrollment.cohort.id), str(enrollment.user.id)) == (cohort_id, user_id):
+            return json_answer(enrollment_json(enrollment, _profile_of(visit, enrollment)))
     return _error(404, "Cohort user not found")
 
 
-def _enrollment_by_id(visit: Visit, seat_id: str) -> Answer:
-    for seat in visit.seats():
-        if str(seat.id) == seat_id:
-            return json_answer(enrollment_detail_json(seat, _profile_of(visit, seat)))
+def _enrollment_by_id(visit: Visit, enrollment_id: str) -> Answer:
+    for enrollment in visit.enrollments():
+        if str(enrollment.id) == enrollment_id:
+            return json_answer(enrollment_detail_json(enrollment, _profile_of(visit, enrollment)))
     return _error(404, "Cohort user not found")
 
 
-def _profile_of(visit: Visit, seat: Enrollment) -> Student | None:
-    return next((row for row in visit.profiles() if row.user and row.user.id == seat.user.id), None)
+def _profile_of(visit: Visit, enrollment: Enrollment) -> Student | None:
+    return next((row for row in visit.profiles() if row.user and row.user.id == enrollment.user.id), None)
 
 
 def _cohorts(visit: Visit) -> Answer:

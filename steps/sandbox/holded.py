@@ -147,7 +147,7 @@ def account_json(record: Account, *, alone: bool = False) -> Json:
 
 
 def catalogue_json(accounts: list[Account]) -> list[Json]:
-    """The catalogue of services, which is not the list of income accounts: a seat for each, and one loose hour."""
+    """The catalogue of services, which is not the list of income accounts: a course for each, and one loose hour."""
     rows: list[Json] = [
         {"id": f"5e{account.id[2:]}", "name": f"Plaza {account.name}", "desc": "", "code": f"BC-{number:02d}",
          "price": 250, "cost": 0, "taxes": ["s_iva_0"], "tags": [], "salesChannelId": account.id}

@@ -16,6 +16,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cli.app import main
 from flows.run_steps import VENDORS
+from steps.sandbox.server import SandboxServer, serve_sandbox
+from steps.sandbox.world import build_world
 from tests.forked_commands import Command, run_forked
 from tests.secret_watch import WATCH
 
@@ -82,6 +84,13 @@ def prefect_client(api_url: str) -> Iterator[SyncPrefectClient]:
     """A client of this Prefect server; inside the block this process uses that server too."""
     with temporary_settings({PREFECT_API_URL: api_url}), get_client(sync_client=True) as client:
         yield client
+
+
+@pytest.fixture
+def vendors() -> Iterator[SandboxServer]:
+    """The three vendors of a small academy, whom a test may break."""
+    with serve_sandbox(build_world(clients=8)) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A run that is started again in Prefect: it does everything anew, and says of this attempt what became of it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event
 from uuid import UUID
@@ -12,8 +12,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import AwaitingRetry, Cancelling, Suspended
 
 from steps.sandbox.faults import Fault
-from steps.sandbox.server import SandboxServer, serve_sandbox
-from steps.sandbox.world import build_world
+from steps.sandbox.server import SandboxServer
 from tests.flows.worker import working
 from tracking.history import HistoryFilter, executions_of_run, find_executions
 
@@ -22,12 +21,6 @@ pytestmark = pytest.mark.prefect
 LONGEST_SECONDS = 180
 ASKED = {"from_step": "crm-clients", "start_date": "2024-03-01", "end_date": "2024-04-01"}
 STEPS = ["crm-clients 2024-03", "service-periods 2024-03", "notion-external-id"]
-
-
-@pytest.fixture
-def vendors() -> Iterator[SandboxServer]:
-    with serve_sandbox(build_world(clients=8)) as sandbox:
-        yield sandbox
 
 
 def _start(prefect: SyncPrefectClient) -> UUID:

@@ -15,8 +15,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
 from steps.sandbox.faults import Fault
-from steps.sandbox.server import SandboxServer, serve_sandbox
-from steps.sandbox.world import build_world
+from steps.sandbox.server import SandboxServer
 from tests.database_server import DatabaseServer, administer, database_server, named
 from tests.fast_vendors import FAST
 from tests.flows.api.serving import serving
@@ -32,12 +31,6 @@ pytestmark = pytest.mark.prefect
 
 LONGEST_SECONDS = 180
 MARCH = ("--from-step", "invoices", "--start-date", "2024-03-01", "--end-date", "2024-04-01")
-
-
-@pytest.fixture
-def vendors() -> Iterator[SandboxServer]:
-    with serve_sandbox(build_world(clients=8)) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The Prefect server that a command boots for itself: it is the command's alone, and booting it is cheap."""
 
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from flows.prefect_server import PrefectUnavailableError, logs_delivered, prefect_api
+from flows.prefect_setup import set_up_for_api
+from flows.worker import WORK_POOL
 
 pytestmark = pytest.mark.prefect
 
@@ -97,3 +100,15 @@ def test_a_protected_server_without_its_password_is_refused_in_one_line(booted: 
 
 def test_waiting_for_the_temporary_server_loads_no_certificates_again_and_again(booted: Booted) -> None:
     assert booted.certificates_loaded == 0
+
+
+def test_only_a_server_that_no_other_machine_reaches_says_which_command_begins_a_run(booted: Booted) -> None:
+    with get_client(sync_client=True) as client:
+        commands = []
+        for lasting in (False, True):
+            set_up_for_api(client, lasting=lasting)
+            template = client.read_work_pool(WORK_POOL).base_job_template
+            commands.append(template["variables"]["properties"]["command"].get("default"))
+            client.delete_work_pool(WORK_POOL)
+
+    assert commands == [f"{sys.executable} -m prefect.engine", None]

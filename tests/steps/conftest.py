@@ -8,6 +8,7 @@ import stamina
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import World
+from steps.vendors import fourgeeks
 from steps.vendors.http import RetryPolicy
 from tests.fast_vendors import FAST
 
@@ -19,6 +20,12 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
         for name, value in {**server.environment, **FAST}.items():
             monkeypatch.setenv(name, value)
         yield server
+
+
+@pytest.fixture(autouse=True)
+def no_token_of_another_test() -> None:
+    """A sandbox may get the port of an earlier one; with the token of that one, its first request would be no login."""
+    fourgeeks._tokens.clear()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,8 +12,7 @@ import pytest
 
 from flows.worker import worker_is_online
 from steps.sandbox.faults import Fault
-from steps.sandbox.server import SandboxServer, serve_sandbox
-from steps.sandbox.world import build_world
+from steps.sandbox.server import SandboxServer
 from tests.fast_vendors import FAST
 from tests.flows.api.serving import LONGEST_SECONDS, await_running, serving
 from tests.flows.conftest import CommandLine, prefect_client
@@ -25,12 +23,6 @@ from tracking.history import HistoryFilter, find_executions
 from tracking.reconcile import end_dead_executions
 
 pytestmark = pytest.mark.prefect
-
-
-@pytest.fixture
-def vendors() -> Iterator[SandboxServer]:
-    with serve_sandbox(build_world()) as sandbox:
-        yield sandbox
 
 
 @pytest.mark.long

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -13,8 +12,7 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 
 from steps.sandbox.faults import Fault
-from steps.sandbox.server import SandboxServer, serve_sandbox
-from steps.sandbox.world import build_world
+from steps.sandbox.server import SandboxServer
 from tests.fast_vendors import FAST
 from tests.flows.api.serving import LONGEST_SECONDS, await_running, serving
 from tests.flows.conftest import CommandLine, prefect_client
@@ -36,12 +34,6 @@ def _no_key_of_another_test() -> None:
 
 
 KEY = {"Idempotency-Key": ""}
-
-
-@pytest.fixture
-def vendors() -> Iterator[SandboxServer]:
-    with serve_sandbox(build_world()) as sandbox:
-        yield sandbox
 
 
 def _flow_run(api: str, flow_run_id: str | None) -> FlowRun:

@@ -8,8 +8,7 @@ import pytest
 
 from steps.ledger.months import MonthWindow, next_month
 from steps.ledger.movements import Movement
-from steps.reports.chart import draw_roll_forward
-from steps.reports.roll_forward import RollForwardChain, chain
+from steps.reports.roll_forward import RollForwardChain, chain, draw_roll_forward
 
 START = date(2024, 1, 1)
 
