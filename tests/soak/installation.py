@@ -1,6 +1,5 @@
 """Everything that a production has, on loopback: Prefect's server, deployments, a worker, our API, vendors, a clock."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from tests.database_server import database_server
 from tests.flows.clock import clock_variables
 from tests.soak.database import SoakDatabase
 from tests.soak.prefect_api import PASSWORD, PrefectApi
-from tests.soak.services import MARK, Service, await_true
+from tests.soak.services import MARK, Service, await_true, surroundings
 
 ROOT = Path(__file__).parents[2]
 POOL, WORKER = "sync", "soak"
@@ -110,7 +109,7 @@ class Installation:
         """
         done = subprocess.run(
             [sys.executable, *arguments],
-            env={**os.environ, **self.environment, **variables},
+            env=surroundings() | self.environment | variables,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,12 @@ MARK = "SYNC_SOAK"
 _RUN_ID = "PREFECT__FLOW_RUN_ID"
 """Prefect sets it in the process that a worker starts for a run."""
 _PATIENCE_SECONDS = 60
+_SETTINGS = ("SYNC_", "PREFECT_", "HOLDED_", "FOURGEEKS_", "NOTION_")
+
+
+def surroundings() -> dict[str, str]:
+    """The variables of this process but for settings, which would count more than the settings file of the soak."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
 
 
 @dataclass
@@ -22,7 +28,7 @@ class Service:
 
     name: str
     command: Sequence[str]
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     folder: Path
     process: "subprocess.Popen[bytes] | None" = None
     started_at: list[float] = field(default_factory=list)
@@ -41,7 +47,7 @@ class Service:
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 self.command,
-                env={**os.environ, **self.environment},
+                env=surroundings() | self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
