@@ -22,6 +22,8 @@ _NOT_THE_LEDGER = {
 }
 _MOMENTS = {"integration_error": {"created_at", "updated_at"}}
 """When something was written: never the same in two runs."""
+_DETAILS, _NAMED = "error_details", {"client_id": "client", "contract_id": "service_contract"}
+"""What the details of an integration error name by its surrogate id."""
 
 Content = dict[str, list[str]]
 """Table -> its rows as text, sorted."""
@@ -80,6 +82,14 @@ class _Reader:
                 continue
             value = row._mapping[column.name]
             for key in column.foreign_keys:
-                value = value and self.text(key.column.table, self._by_id[key.column.table.name][value])
+                value = value and self._text_of(key.column.table.name, value)
+            if column.name == _DETAILS and value is not None:
+                value = {
+                    name: self._text_of(_NAMED[name], each) if name in _NAMED and each is not None else each
+                    for name, each in value.items()
+                }
             values.append(f"{column.name}={value!r}")
         return f"({', '.join(values)})"
+
+    def _text_of(self, table: str, number: int) -> str:
+        return self.text(SQLModel.metadata.tables[table], self._by_id[table][number])

@@ -79,7 +79,7 @@ def check_ledger(database: SoakDatabase, months: int) -> list[Check]:
         contents.append(ledger_content(engine, besides=_TIMES_MET))
         engine.dispose()
     wrong = [
-        f"{table}: {len(missing)} rows missing, {len(too_many)} too many, such as {(missing + too_many)[0][:300]}"
+        f"{table}: {len(missing)} rows missing, {len(too_many)} too many, such as {_cut(missing)} and {_cut(too_many)}"
         for table in contents[1]
         if (missing := _less(contents[1][table], contents[0][table]))
         + (too_many := _less(contents[0][table], contents[1][table]))
@@ -89,6 +89,10 @@ def check_ledger(database: SoakDatabase, months: int) -> list[Check]:
         _none_of("the ledger equals that of an undisturbed import and accrual", wrong, f"{months} months, {rows} rows"),
         _written_once(database),
     ]
+
+
+def _cut(rows: list[str]) -> str:
+    return rows[0][:400] if rows else "none"
 
 
 def _less(rows: Iterable[str], others: Iterable[str]) -> list[str]:
