@@ -3,6 +3,7 @@
 A PostgreSQL sequence does not roll back, so an interrupted run leaves gaps in the ids; nothing else may differ.
 """
 
+import re
 from collections.abc import Container, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ _MOMENTS = {"integration_error": {"created_at", "updated_at"}}
 """When something was written: never the same in two runs."""
 _DETAILS, _NAMED = "error_details", {"client_id": "client", "contract_id": "service_contract"}
 """What the details of an integration error name by its surrogate id."""
+_MESSAGE, _NAMED_IN_WORDS = "error_message", re.compile(r"\b(client|contract) (\d+)")
 
 Content = dict[str, list[str]]
 """Table -> its rows as text, sorted."""
@@ -88,6 +90,8 @@ class _Reader:
                     name: self._text_of(_NAMED[name], each) if name in _NAMED and each is not None else each
                     for name, each in value.items()
                 }
+            if column.name == _MESSAGE:
+                value = _NAMED_IN_WORDS.sub(lambda found: self._text_of(_NAMED[f"{found[1]}_id"], int(found[2])), value)
             values.append(f"{column.name}={value!r}")
         return f"({', '.join(values)})"
 
