@@ -21,7 +21,7 @@ from sqlmodel import Session, col, select
 from tracking.database import read_session, tracking_session
 from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution, utc_now
 from tracking.reconcile import end_dead_executions, end_open, end_row
-from tracking.redaction import redact_json, redact_message
+from tracking.redaction import redact_json
 
 _POLL_SECONDS = 0.5
 
@@ -62,10 +62,13 @@ def plan_executions(flow_run_id: str, planned: Sequence[PlannedExecution]) -> li
     with tracking_session() as session:
         end_open(session, of_run, "not run: the run was started again, and planned it anew")
         attempt = 1 + (session.scalar(select(func.max(SyncExecution.attempt)).where(of_run)) or 0)
-        rows = [_row(each, flow_run_id, attempt) for each in planned]
+        rows = [SyncExecution(**vars(each), flow_run_id=flow_run_id, attempt=attempt) for each in planned]
         session.add_all(rows)
         session.flush()
         return [row.id for row in rows if row.id is not None]
+
+
+_PLANNED = {"step_name", "window_start", "window_end", "records", "flow_run_id", "attempt"}
 
 
 def plan_ended_again(execution_ids: Sequence[int]) -> list[int]:
@@ -80,8 +83,7 @@ def plan_ended_again(execution_ids: Sequence[int]) -> list[int]:
         for execution_id in execution_ids:
             row = rows[execution_id]
             if row.status not in OPEN_STATUSES:
-                planned = PlannedExecution(row.step_name, row.window_start, row.window_end, row.records)
-                row = _row(planned, row.flow_run_id, row.attempt)
+                row = SyncExecution(**row.model_dump(include=_PLANNED))
                 session.add(row)
                 session.flush()
             ids.append(row.id or 0)
@@ -110,7 +112,7 @@ def start_execution(execution_id: int | None, task: RunningTask) -> None:
         if row is None:
             if _is_known(session, execution_id, task.task_run_id):
                 return  # it has ended: a late start must not open it again, or make a second one
-            row = _row(task.planned, task.flow_run_id, 1)
+            row = SyncExecution(**vars(task.planned), flow_run_id=task.flow_run_id)
         row.task_run_id = task.task_run_id
         row.status = ExecutionStatus.RUNNING
         row.started_at = row.started_at or now
@@ -163,13 +165,10 @@ def _try_to_hold(execution_id: int) -> bool:
 def _holder_of_window(execution_id: int) -> str | None:
     with read_session() as session:
         mine = session.get_one(SyncExecution, execution_id)
-        same_window = (
-            col(SyncExecution.window_start).is_(None)
-            if mine.window_start is None
-            else col(SyncExecution.window_start) == mine.window_start
-        )
         query = select(SyncExecution).where(
-            SyncExecution.step_name == mine.step_name, same_window, col(SyncExecution.holds_window)
+            SyncExecution.step_name == mine.step_name,
+            col(SyncExecution.window_start).is_not_distinct_from(mine.window_start),
+            col(SyncExecution.holds_window),
         )
         row = session.exec(query).first()
         return None if row is None else f"run {row.flow_run_id or 'unknown'} (execution {row.id})"
@@ -216,12 +215,10 @@ def require_window(session: Session, execution_id: int | None) -> dict[str, Any]
 def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
     """The task completed with this result. False when its row was not open."""
     with tracking_session() as session:
-        row = _open_row(session, None, task_run_id)
-        if row is None:
-            return False
-        row.details = {**row.details, "result": redact_json(result)}
-        end_row(session, row, "")
-        return True
+        if row := _open_row(session, None, task_run_id):
+            row.details = {**row.details, "result": redact_json(result)}
+            end_row(row, "")
+        return row is not None
 
 
 def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool:
@@ -230,19 +227,17 @@ def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool
     What was interrupted after its commit is `completed` all the same: its records are in the ledger.
     """
     with tracking_session() as session:
-        row = _open_row(session, None, task_run_id)
-        if row is None:
-            return False
-        _fail(session, row, message, error_type)
-        return True
+        if row := _open_row(session, None, task_run_id):
+            if row.result is None and error_type:
+                row.details = {**row.details, "error_type": error_type}
+            end_row(row, message)
+        return row is not None
 
 
 def fail_open_execution(execution_id: int, message: str) -> None:
     """A step run of the plan failed, and its hook could not say so (the database was away); nothing if it could."""
     with tracking_session() as session:
-        row = _open_row(session, execution_id, "")
-        if row is not None:
-            _fail(session, row, message, "")
+        end_open(session, col(SyncExecution.id) == execution_id, message)
 
 
 def end_open_executions(flow_run_id: str, reason: str) -> int:
@@ -252,23 +247,6 @@ def end_open_executions(flow_run_id: str, reason: str) -> int:
     """
     with tracking_session() as session:
         return end_open(session, col(SyncExecution.flow_run_id) == flow_run_id, reason)
-
-
-def _fail(session: Session, row: SyncExecution, message: str, error_type: str) -> None:
-    if row.result is None and error_type:
-        row.details = {**row.details, "error_type": error_type}
-    end_row(session, row, redact_message(message, emails=True))
-
-
-def _row(planned: PlannedExecution, flow_run_id: str | None, attempt: int) -> SyncExecution:
-    return SyncExecution(
-        step_name=planned.step_name,
-        window_start=planned.window_start,
-        window_end=planned.window_end,
-        records=planned.records,
-        flow_run_id=flow_run_id,
-        attempt=attempt,
-    )
 
 
 def _is_open() -> ColumnElement[bool]:
