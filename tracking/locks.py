@@ -9,7 +9,6 @@ The lock alone does not keep a run that lost it (its connection was cut) from co
 each ledger transaction does (`tracking/recorder.py`, `record_result`).
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
@@ -30,7 +29,6 @@ LOCK_WAIT_SECONDS = 5.0
 DATABASE_OUTAGE_SECONDS = 300.0
 """How long a run waits for a database that went away."""
 _RETRY_SECONDS = 2.0
-_log = logging.getLogger(__name__)
 
 
 class RunLockedError(Exception):
