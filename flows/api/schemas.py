@@ -72,11 +72,6 @@ class StepAnswer(BaseModel):
     name: str
     description: str
 
-    @classmethod
-    def of(cls, step: Step) -> "StepAnswer":
-        """From the catalog."""
-        return cls(id=step.id, name=step.name, description=step.description)
-
 
 class AvailableSteps(BaseModel):
     """The import steps in their order, and the accrual step."""
@@ -196,6 +191,7 @@ class Accepted(BaseModel):
 
 
 _WRITTEN = frozenset({"reason", "by"})
+"""What a person wrote: never an amount, whatever it looks like."""
 
 
 def outcome_of(executions: Sequence[SyncExecution]) -> StepOutcome:
@@ -235,17 +231,12 @@ def sum_results(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     kinds) the first stands.
     """
     names = dict.fromkeys(name for result in results for name in result)
-    return {name: _sum_of(name, [result[name] for result in results if name in result]) for name in names}
+    return {name: _sum(name, [result[name] for result in results if name in result]) for name in names}
 
 
-def _sum_of(name: str, values: Sequence[Any]) -> Any:
-    """What a person wrote is never an amount, whatever it looks like."""
-    return values[0] if name in _WRITTEN else _sum(values)
-
-
-def _sum(values: Sequence[Any]) -> Any:
+def _sum(name: str, values: Sequence[Any]) -> Any:
     first = values[0]
-    if len(values) == 1 or isinstance(first, bool):
+    if len(values) == 1 or isinstance(first, bool) or name in _WRITTEN:
         return first
     if all(isinstance(value, Mapping) for value in values):
         return sum_results(values)
@@ -253,12 +244,7 @@ def _sum(values: Sequence[Any]) -> Any:
         return [item for value in values for item in value]
     if all(isinstance(value, int | float) for value in values):
         return sum(values)
-    return _sum_of_amounts(values)
-
-
-def _sum_of_amounts(values: Sequence[Any]) -> Any:
-    """Amounts travel as texts; a text that is none stands for itself."""
-    try:
+    try:  # amounts travel as texts
         return str(sum((Decimal(value) for value in values), Decimal("0.00")))
     except (InvalidOperation, TypeError, ValueError):
-        return values[0]
+        return first

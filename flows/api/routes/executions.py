@@ -3,11 +3,11 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from flows.api.lists import RowId, TaggedRoute, link_to_next, next_cursor, read_cursor
-from flows.api.problems import RefusedError, not_modified, problems
+from flows.api.problems import not_modified, problems
 from flows.api.runs import AppSettings
 from flows.api.schemas import ExecutionAnswer, ExecutionDetail, ExecutionPage, IntegrationErrorAnswer, StepId
 from flows.parameters import parse_moment, parse_step
@@ -79,7 +79,7 @@ def show_execution(execution_id: RowId) -> ExecutionDetail:
     end_dead_executions()
     execution = find_execution(execution_id)
     if execution is None:
-        raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no execution {execution_id}")
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no execution {execution_id}")
     errors = find_errors(ErrorFilter(sync_execution_id=execution_id, limit=MAX_LIMIT))
     shown = [IntegrationErrorAnswer.model_validate(each) for each in errors]
     return ExecutionDetail(**dict(ExecutionAnswer.of(execution)), integration_errors=shown)
