@@ -14,7 +14,7 @@ from enum import StrEnum
 from time import sleep
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -24,6 +24,7 @@ from tracking.reconcile import end_dead_executions, end_open, end_row
 from tracking.redaction import redact_json
 
 _POLL_SECONDS = 0.5
+_IS_OPEN = col(SyncExecution.status).in_(OPEN_STATUSES)
 
 
 class Overlap(StrEnum):
@@ -107,12 +108,14 @@ def start_execution(execution_id: int | None, task: RunningTask) -> None:
     Called again on each retry: `started_at` stays that of the first try, `attempts` is the task's own count.
     """
     now = utc_now()
+    of_task = col(SyncExecution.task_run_id) == task.task_run_id
+    which = of_task if execution_id is None else col(SyncExecution.id) == execution_id
     with tracking_session() as session:
-        row = _open_row(session, execution_id, task.task_run_id)
+        row = session.exec(select(SyncExecution).where(which).with_for_update()).first()
         if row is None:
-            if _is_known(session, execution_id, task.task_run_id):
-                return  # it has ended: a late start must not open it again, or make a second one
             row = SyncExecution(**vars(task.planned), flow_run_id=task.flow_run_id)
+        elif row.status not in OPEN_STATUSES:
+            return  # it has ended: a late start must not open it again
         row.task_run_id = task.task_run_id
         row.status = ExecutionStatus.RUNNING
         row.started_at = row.started_at or now
@@ -149,7 +152,7 @@ def hold_window(execution_id: int, overlap: Overlap, log: Callable[[str], None])
 
 def _try_to_hold(execution_id: int) -> bool:
     """One conditional update; a unique index refuses it while another execution has the window."""
-    hold = update(SyncExecution).where(col(SyncExecution.id) == execution_id, _is_open())
+    hold = update(SyncExecution).where(col(SyncExecution.id) == execution_id, _IS_OPEN)
     try:
         with tracking_session() as session:
             values = {"status": ExecutionStatus.RUNNING, "holds_window": True}
@@ -215,7 +218,7 @@ def require_window(session: Session, execution_id: int | None) -> dict[str, Any]
 def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
     """The task completed with this result. False when its row was not open."""
     with tracking_session() as session:
-        if row := _open_row(session, None, task_run_id):
+        if row := _open_row(session, task_run_id):
             row.details = {**row.details, "result": redact_json(result)}
             end_row(row, "")
         return row is not None
@@ -227,7 +230,7 @@ def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool
     What was interrupted after its commit is `completed` all the same: its records are in the ledger.
     """
     with tracking_session() as session:
-        if row := _open_row(session, None, task_run_id):
+        if row := _open_row(session, task_run_id):
             if row.result is None and error_type:
                 row.details = {**row.details, "error_type": error_type}
             end_row(row, message)
@@ -249,22 +252,7 @@ def end_open_executions(flow_run_id: str, reason: str) -> int:
         return end_open(session, col(SyncExecution.flow_run_id) == flow_run_id, reason)
 
 
-def _is_open() -> ColumnElement[bool]:
-    return col(SyncExecution.status).in_(OPEN_STATUSES)
-
-
-def _open_row(session: Session, execution_id: int | None, task_run_id: str) -> SyncExecution | None:
-    """The row, locked until the transaction ends, so that nobody ends it in between."""
-    which = _is_this(execution_id, task_run_id)
-    return session.exec(select(SyncExecution).where(which, _is_open()).with_for_update()).first()
-
-
-def _is_known(session: Session, execution_id: int | None, task_run_id: str) -> bool:
-    known = (col(SyncExecution.task_run_id) == task_run_id) | _is_this(execution_id, task_run_id)
-    return session.exec(select(SyncExecution.id).where(known)).first() is not None
-
-
-def _is_this(execution_id: int | None, task_run_id: str) -> ColumnElement[bool]:
-    if execution_id is not None:
-        return col(SyncExecution.id) == execution_id
-    return col(SyncExecution.task_run_id) == task_run_id
+def _open_row(session: Session, task_run_id: str) -> SyncExecution | None:
+    """The row of a task, locked until the transaction ends, so that nobody ends it in between."""
+    query = select(SyncExecution).where(SyncExecution.task_run_id == task_run_id, _IS_OPEN)
+    return session.exec(query.with_for_update()).first()

@@ -21,10 +21,10 @@ from flows.page.auth import SessionGuard, Sessions, login_routes, set_cookie
 from flows.page.components import COLOURS, STYLE, Tag, Visit
 from flows.page.texts import Language, Texts, preferred_language
 from flows.page.views.accruals import AccrualsView
-from flows.page.views.errors import show_errors
-from flows.page.views.history import show_history
+from flows.page.views.errors import ErrorsView
+from flows.page.views.history import HistoryView
 from flows.page.views.overview import GridView
-from flows.page.views.run import show_run
+from flows.page.views.run import RunView
 from flows.parameters import Year, months_of_year
 from flows.runs import Runs
 from steps.ledger.months import MonthWindow
@@ -75,10 +75,10 @@ class ContentSecurity(BaseHTTPMiddleware):
 
 
 VIEWS: dict[str, Callable[[Visit], object]] = {
-    "run": show_run,
+    "run": RunView,
     "grid": GridView,
-    "history": show_history,
-    "errors": show_errors,
+    "history": HistoryView,
+    "errors": ErrorsView,
     "accruals": AccrualsView,
 }
 """The last part of a view's address -> what builds it; the first one is where a person enters."""
@@ -157,11 +157,7 @@ def download_routes() -> APIRouter:
 
 
 def _file(content: bytes, media_type: str, name: str) -> Response:
-    return Response(
-        content,
-        media_type=media_type,
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )
+    return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 ROOT = "/page"

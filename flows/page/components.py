@@ -226,35 +226,18 @@ class Visit:
 
 
 Answer = TypeVar("Answer")
-_BAD: dict[str, Any] = {
-    "type": "negative",
-    "position": "bottom",
-    "timeout": None,
-    "close_button": "OK",
-    "multi_line": True,
-}
 
 
-def notify(message: str, *, good: bool) -> None:
-    """A notification, where it covers no navigation; a failure stays until it has been read."""
-    if good:
-        ui.notify(message, type="positive", position="bottom", timeout=6000)
-    else:
-        ui.notification(message, **_BAD)
+def notify_success(message: str) -> None:
+    """A notification, where it covers no navigation."""
+    ui.notify(message, type="positive", position="bottom", timeout=6000)
 
 
-class FailureNotice:
-    """One notification whose text grows with what fails; who has closed it gets a new one with the next failure."""
-
-    def __init__(self) -> None:
-        self._shown: ui.notification | None = None
-
-    def show(self, message: str) -> None:
-        """Show this, in the place of what was shown before."""
-        if self._shown is None or self._shown.is_deleted:
-            self._shown = ui.notification(message, **_BAD)
-        elif self._shown.message != message:
-            self._shown.message = message
+def notify_failure(message: str) -> ui.notification:
+    """A notification that stays until it has been read."""
+    return ui.notification(
+        message, type="negative", position="bottom", timeout=None, close_button="OK", multi_line=True
+    )
 
 
 async def ask(texts: Texts, question: Callable[[], Answer]) -> Answer | None:
@@ -262,7 +245,7 @@ async def ask(texts: Texts, question: Callable[[], Answer]) -> Answer | None:
     try:
         return await asyncio.to_thread(question)
     except (SyncError, DatabaseUnusableError) as refusal:
-        notify(f"{texts('refused')}: {refusal}", good=False)
+        notify_failure(f"{texts('refused')}: {refusal}")
         return None
 
 

@@ -1,7 +1,7 @@
 """Executions: what ran, runs and failed, newest first."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -42,17 +42,16 @@ class ExecutionQuery(BaseModel):
         Raises:
             UsageError: a value makes no sense.
         """
-        after, before = self.started_after, self.started_before
-        by_start = after is not None or before is not None
-        return HistoryFilter(
-            step_name=None if self.step_name is None else parse_step(self.step_name),
-            status=self.status,
-            flow_run_id=self.flow_run_id,
-            started_after=None if after is None else parse_moment("started_after", after, settings.zone),
-            started_before=None if before is None else parse_moment("started_before", before, settings.zone),
-            older_than=None if self.cursor is None else read_cursor(self.cursor, by_start=by_start),
-            limit=self.limit + 1,
-        )
+        if self.step_name is not None:
+            parse_step(self.step_name)
+        started: dict[str, Any] = {
+            name: parse_moment(name, text, settings.zone)
+            for name in ("started_after", "started_before")
+            if (text := getattr(self, name)) is not None
+        }
+        older_than = None if self.cursor is None else read_cursor(self.cursor, by_start=bool(started))
+        same = self.model_dump(include={"step_name", "status", "flow_run_id"})
+        return HistoryFilter(**same, **started, older_than=older_than, limit=self.limit + 1)
 
 
 @router.get("", responses={**problems(), **not_modified()})

@@ -8,7 +8,19 @@ from typing import Any
 
 from nicegui import ui
 
-from flows.page.components import FIELD, Tag, Visit, ask, dialog_of, english, mark, notify, strong_button, year_field
+from flows.page.components import (
+    FIELD,
+    Tag,
+    Visit,
+    ask,
+    dialog_of,
+    english,
+    mark,
+    notify_failure,
+    notify_success,
+    strong_button,
+    year_field,
+)
 from flows.parameters import months_of_year
 from steps.closing import Blocker, Candidate, Signature, close_month, find_blockers, reopen_month
 from steps.ledger.money import ZERO
@@ -170,7 +182,7 @@ async def _ask_to_close(visit: Visit, month: date, refresh: Refresh) -> None:
     async def close(by: Signature) -> bool:
         done = await ask(texts, lambda: close_month(candidate, by)) is not None
         if done:
-            notify(texts("closing.done", month=name), good=True)
+            notify_success(texts("closing.done", month=name))
         return done
 
     _ask_signature(visit, texts("closing.close", month=name), ("closing.free", "closing.reason"), close, refresh)
@@ -187,7 +199,7 @@ async def _ask_to_reopen(visit: Visit, month: date, refresh: Refresh) -> None:
     async def reopen(by: Signature) -> bool:
         opened = await ask(texts, lambda: reopen_month(month, by)) or []
         if opened:
-            notify(texts("closing.opened", months=", ".join(map(texts.month, opened))), good=True)
+            notify_success(texts("closing.opened", months=", ".join(map(texts.month, opened))))
         return bool(opened)
 
     title = texts("closing.reopen", month=texts.month(month, long=True))
@@ -207,7 +219,7 @@ def _ask_signature(
 
         async def sign() -> None:
             if not (who.value or "").strip():
-                notify(texts("closing.no_name"), good=False)
+                notify_failure(texts("closing.no_name"))
             elif await act(Signature(who.value.strip(), reason.value or "")):
                 dialog.close()
                 await refresh()

@@ -18,7 +18,8 @@ from flows.page.components import (
     dialog_of,
     english,
     mark,
-    notify,
+    notify_failure,
+    notify_success,
 )
 from flows.page.texts import Texts
 from flows.page.views.run import RunProgress
@@ -29,13 +30,6 @@ from tracking.integration_errors import ErrorFilter, find_errors, known_entity_t
 from tracking.models import ErrorStatus, IntegrationError
 
 
-def show_errors(visit: Visit) -> None:
-    """Build the view."""
-    Tag("h2", visit.texts("errors.title"))
-    with Tag("section", classes="panel"):
-        ErrorsView(visit)
-
-
 class ErrorsView(PagedList[IntegrationError]):
     """Filters, at first for the pending errors, what can be done with those that are selected, and the list."""
 
@@ -43,20 +37,22 @@ class ErrorsView(PagedList[IntegrationError]):
         texts = visit.texts
         self._texts = texts
         self._boxes: dict[int, ui.checkbox] = {}
-        self._fields = _filter_fields(texts)
-        self._progress = RunProgress(visit, self.refresh)
-        with Tag("div", classes="actions"):
-            for status, key in ((ErrorStatus.RESOLVED, "errors.resolve"), (ErrorStatus.IGNORED, "errors.ignore")):
-                ui.button(texts(key), on_click=partial(self._decide, status)).props("outline no-caps")
-            with ui.button(texts("errors.retry"), on_click=self._retry).props("outline no-caps"):
-                ui.tooltip(texts("errors.retry.why"))
-            self._count = announcer().classes("soft")
-        with Tag("div", classes="actions"):
-            self._all = ui.checkbox(texts("errors.all"), on_change=self._select_all)
-            self._csv = ui.link(texts("errors.csv"), self._csv_address()).props("download")
+        Tag("h2", texts("errors.title"))
+        with Tag("section", classes="panel"):
+            self._fields = _filter_fields(texts)
+            self._progress = RunProgress(visit, self.refresh)
+            with Tag("div", classes="actions"):
+                for status, key in ((ErrorStatus.RESOLVED, "errors.resolve"), (ErrorStatus.IGNORED, "errors.ignore")):
+                    ui.button(texts(key), on_click=partial(self._decide, status)).props("outline no-caps")
+                with ui.button(texts("errors.retry"), on_click=self._retry).props("outline no-caps"):
+                    ui.tooltip(texts("errors.retry.why"))
+                self._count = announcer().classes("soft")
+            with Tag("div", classes="actions"):
+                self._all = ui.checkbox(texts("errors.all"), on_change=self._select_all)
+                self._csv = ui.link(texts("errors.csv"), self._csv_address()).props("download")
+            super().__init__(texts, texts("errors.none"))
         for field in self._fields.values():
             field.on_value_change(self.refresh)
-        super().__init__(texts, texts("errors.none"))
 
     def read(self, after: IntegrationError | None, limit: int) -> list[IntegrationError]:
         """As the filters say."""
@@ -102,17 +98,17 @@ class ErrorsView(PagedList[IntegrationError]):
     async def _retry(self) -> None:
         texts, ids = self._texts, self._selected()
         if not ids:
-            notify(texts("errors.nothing"), good=False)
+            notify_failure(texts("errors.nothing"))
         elif await ask(texts, lambda: plan_retry(ids)):
             await self._progress.watch(texts("errors.retry"), request_retry(ids))
 
     async def _decide(self, status: ErrorStatus) -> None:
         texts, ids = self._texts, self._selected()
         if not ids:
-            notify(texts("errors.nothing"), good=False)
+            notify_failure(texts("errors.nothing"))
         elif (unknown := await ask(texts, lambda: mark_errors(ids, status))) is not None:
             count = len(ids) - len(unknown)
-            notify(texts("errors.marked", count=count, status=texts(f"error.{status}")), good=True)
+            notify_success(texts("errors.marked", count=count, status=texts(f"error.{status}")))
             await self.refresh()
 
 

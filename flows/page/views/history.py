@@ -30,13 +30,6 @@ from tracking.models import ExecutionStatus, IntegrationError, SyncExecution
 from tracking.reconcile import end_dead_executions
 
 
-def show_history(visit: Visit) -> None:
-    """Build the view."""
-    Tag("h2", visit.texts("history.title"))
-    with Tag("section", classes="panel"):
-        HistoryView(visit)
-
-
 class HistoryView(PagedList[SyncExecution]):
     """Filters and the list."""
 
@@ -45,14 +38,16 @@ class HistoryView(PagedList[SyncExecution]):
         self._visit = visit
         steps = {"": texts("all")} | {step_id: texts(f"step.{step_id}") for step_id in STEPS}
         statuses = {"": texts("all")} | {each.value: texts(f"status.{each}") for each in ExecutionStatus}
-        with Tag("div", classes="fields"):
-            self._step = choice(texts("history.step"), steps, "")
-            self._status = choice(texts("history.status"), statuses, "")
-            self._since = day_field(texts("history.since"))
-            self._until = day_field(texts("history.until"))
+        Tag("h2", texts("history.title"))
+        with Tag("section", classes="panel"):
+            with Tag("div", classes="fields"):
+                self._step = choice(texts("history.step"), steps, "")
+                self._status = choice(texts("history.status"), statuses, "")
+                self._since = day_field(texts("history.since"))
+                self._until = day_field(texts("history.until"))
+            super().__init__(texts, texts("history.none"))
         for field in (self._step, self._status, self._since, self._until):
             field.on_value_change(self.refresh)
-        super().__init__(texts, texts("history.none"))
 
     def read(self, after: SyncExecution | None, limit: int) -> list[SyncExecution]:
         """As the filters say."""
