@@ -106,7 +106,7 @@ def parse_database_url(text_url: str) -> URL:
     url = _make_url(text_url)
     # An @ that is not written %40 makes a part of a password the host or the database, which drivers name.
     is_cut_wrong = text_url.count("@") > (url.username is not None) or {"?", "="} <= set(url.password or "")
-    if is_cut_wrong or not _is_host(url.host or ""):
+    if is_cut_wrong:
         raise DatabaseUnusableError(f"SYNC_DATABASE_URL {_UNREADABLE}")
     known_options = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
     if not set(url.query) <= known_options:  # another name may be a part of a password too
@@ -116,20 +116,13 @@ def parse_database_url(text_url: str) -> URL:
 
 def _make_url(text_url: str) -> URL:
     try:
-        url = make_url(text_url) if "\0" not in unquote(text_url) else None
+        url = make_url(text_url)
+        (url.host or "").encode("idna")  # as it will be looked up
     except (ArgumentError, ValueError):
         url = None
-    if url is None:
+    if url is None or "\0" in unquote(text_url):
         raise DatabaseUnusableError(f"SYNC_DATABASE_URL {_UNREADABLE}")
     return url
-
-
-def _is_host(name: str) -> bool:
-    try:
-        name.encode("idna")  # as it will be looked up
-    except UnicodeError:
-        return False
-    return True
 
 
 def configured_database_url() -> URL:

@@ -91,7 +91,11 @@ def history_query(wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
     query = select(SyncExecution).limit(min(wanted.limit, _MOST_ROWS))
     query = query.where(*_equal(wanted))
     query = _recorded(query, wanted)
-    return _in_order_of_start(query, wanted) if wanted.by_start else _in_order_of_id(query, wanted)
+    if wanted.by_start:
+        return _in_order_of_start(query, wanted)
+    if wanted.older_than:
+        query = query.where(col(SyncExecution.id) < wanted.older_than.id)
+    return query.order_by(col(SyncExecution.id).desc())
 
 
 def _equal(wanted: HistoryFilter) -> Iterator[ColumnElement[bool]]:
@@ -114,12 +118,6 @@ def _recorded(query: SelectOfScalar[SyncExecution], wanted: HistoryFilter) -> Se
         before = select(number).where(created < wanted.until + _CLOCKS_DIFFER).order_by(created.desc(), number.desc())
         query = query.where(created < wanted.until, number <= before.limit(1).scalar_subquery())
     return query
-
-
-def _in_order_of_id(query: SelectOfScalar[SyncExecution], wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
-    if wanted.older_than:
-        query = query.where(col(SyncExecution.id) < wanted.older_than.id)
-    return query.order_by(col(SyncExecution.id).desc())
 
 
 def _in_order_of_start(query: SelectOfScalar[SyncExecution], wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
@@ -313,4 +311,4 @@ def save_plan(plan: SyncPlan) -> int:
 def find_plan(plan_id: int) -> SyncPlan | None:
     """A plan by its id."""
     with read_session() as session:
-        return session.exec(select(SyncPlan).where(col(SyncPlan.id) == plan_id)).first()
+        return session.get(SyncPlan, plan_id)

@@ -22,11 +22,7 @@ _DIGIT = re.compile(r"\d")
 def error_fingerprint(operation: str, entity_type: str, external_id: str, message: str) -> str:
     """The same for the same trouble of the same record, in every run and on every machine.
 
-    Args:
-        operation: The step id.
-        entity_type: Of the record, such as `invoice`.
-        external_id: The record's id at the vendor.
-        message: What is wrong; its varying figures (words with a digit: an amount, a date, an id) do not count.
+    Figures of the message that vary (words with a digit: an amount, a date, an id) do not count.
     """
     known = message.replace(external_id, "#") if external_id else message
     kind = _WORD.sub(lambda word: "#" if _DIGIT.search(word[0]) else word[0], known)
@@ -71,12 +67,12 @@ def record_errors(
     now; nothing else of a row that already says all this is written.
 
     Args:
-        session: an open write session; nothing is committed.
+        session: An open write session; nothing is committed.
         integration: `integration_error.integration_name`.
-        operation: the step id; other steps' errors are not looked at.
-        execution_id: the execution that met them, if one is tracked.
-        found: at most one error for each record.
-        passed: the records that were looked at and are fine now.
+        operation: The step id; other steps' errors are not looked at.
+        execution_id: The execution that met them, if one is tracked.
+        found: At most one error for each record.
+        passed: The records that were looked at and are fine now.
     """
     rows, now = _rows(session, operation, {error.external_id for error in found}), utc_now()
     for error in found:

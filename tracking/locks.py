@@ -2,8 +2,8 @@
 
 PostgreSQL: a session advisory lock on a connection of its own, which the server ends when the process, its machine or
 the network is gone. SQLite: an operating system file lock in `<database file>.locks/`, which the kernel frees. No
-clock, no heartbeat, no lease: a run whose lock is free is dead, and whoever sees that ends its open executions
-(`tracking/reconcile.py`). A stopped process still holds its lock, and counts as alive.
+clock, no heartbeat, no lease: a run whose lock is free is dead, and the next process that looks ends its open
+executions (`tracking/reconcile.py`). A stopped process still holds its lock, and counts as alive.
 
 The lock alone does not keep a run that lost it (its connection was cut) from committing: the update of the execution in
 each ledger transaction does (`tracking/recorder.py`, `record_result`).
@@ -11,7 +11,6 @@ each ledger transaction does (`tracking/recorder.py`, `record_result`).
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -89,25 +88,32 @@ def wait_for_database(log: Callable[[str], None]) -> None:
     Raises:
         DatabaseUnusableError: the database was away for longer than `DATABASE_OUTAGE_SECONDS`.
     """
+    try:
+        _connect()
+    except OperationalError:
+        log("the database does not answer; waiting for it")
+        _keep_trying(_connect, OperationalError)
+
+
+def _connect() -> None:
+    with get_engine().connect() as connection:
+        connection.execute(select(1))
+
+
+def _keep_trying(act: Callable[[], None], *failures: type[Exception]) -> None:
     deadline = monotonic() + DATABASE_OUTAGE_SECONDS
-    for number in count():
+    while True:
         try:
-            with get_engine().connect() as connection:
-                connection.execute(select(1))
-        except OperationalError as error:
+            act()
+        except failures as error:
             if monotonic() > deadline:
-                raise _away(error.orig or error) from None
-            if number == 0:
-                log("the database does not answer; waiting for it")
+                why = _first_line(getattr(error, "orig", None) or error)
+                raise DatabaseUnusableError(
+                    f"the database has been away for {DATABASE_OUTAGE_SECONDS:.0f} s: {why}"
+                ) from None
             sleep(_RETRY_SECONDS)
         else:
             return
-
-
-def _away(error: BaseException) -> DatabaseUnusableError:
-    return DatabaseUnusableError(
-        f"the database has been away for {DATABASE_OUTAGE_SECONDS:.0f} s: {_first_line(error)}"
-    )
 
 
 @contextmanager
@@ -154,16 +160,8 @@ class _AdvisoryRunLock(RunLock):
             return True
         self.release()
         log("the connection to the database was lost; waiting for the database")
-        deadline = monotonic() + DATABASE_OUTAGE_SECONDS
-        while True:
-            try:
-                self.acquire()
-            except (psycopg.OperationalError, RunLockedError) as error:
-                if monotonic() > deadline:
-                    raise _away(error) from None
-                sleep(_RETRY_SECONDS)
-            else:
-                return False
+        _keep_trying(self.acquire, psycopg.OperationalError, RunLockedError)
+        return False
 
     def _is_alive(self) -> bool:
         try:

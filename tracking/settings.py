@@ -66,7 +66,7 @@ def absolute_sqlite_file(file: str | None) -> str | None:
     """The absolute path of the SQLite file of `SYNC_DATABASE_URL`; a database in memory, or a URI, stays as it is.
 
     A relative path means the folder of the settings file that says it, or the folder that a command is started in. A
-    worker runs each flow in a temporary folder: what was written there would be lost, and nobody would be told.
+    worker runs each flow in a temporary folder: what was written there would be lost without a word.
 
     Raises:
         DatabaseUnusableError: a relative path in the environment of a worker's run.

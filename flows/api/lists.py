@@ -33,14 +33,10 @@ def next_cursor(place: Place) -> str:
 
 
 def read_cursor(cursor: str, *, by_start: bool) -> Place:
-    """The place that a cursor means.
-
-    Args:
-        cursor: As `next_cursor` made it.
-        by_start: Whether the list is in order of start.
+    """The place that a cursor of `next_cursor` means.
 
     Raises:
-        UsageError: it is no cursor of such a list.
+        UsageError: it is no cursor of a list in order of start, or of id.
     """
     try:
         padding = "=" * (-len(cursor) % 4)

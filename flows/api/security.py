@@ -1,8 +1,8 @@
-"""What holds for every request, whatever is asked: who may ask, how much, what browsers are told, what is logged.
+"""What holds for every request, whatever is asked: who may ask, how much, which headers an answer has, what is logged.
 
-Without a token whoever can reach the port can do everything. So only this machine is served then: the client's address
-must be loopback, and so must the name it asked for (a page of the web can let its own name point to 127.0.0.1), and the
-request must not have come through a proxy, which would make everybody look local.
+Without a token everybody who reaches the port can do everything. So only this machine is served then: the client's
+address must be loopback, and so must the name it asked for (a page of the web can let its own name point to 127.0.0.1),
+and the request must not have come through a proxy, which would make everybody look local.
 """
 
 import hmac
@@ -125,7 +125,7 @@ _ANSWER_HEADERS = {
 
 
 class Answers:
-    """What every answer has, whoever makes it: headers for browsers, and a line in the log.
+    """What every answer has: headers for browsers, and a line in the log.
 
     The line has method, route, status and milliseconds; the route and not the path: no id, no query, no name. What
     nobody foresaw is a 500 that says nothing of the inside; the log has the traceback, without secrets.

@@ -174,9 +174,9 @@ def mount_page(app: FastAPI) -> None:
     """
     settings: SyncSettings = app.state.settings
     runs: Runs = app.state.runs
-    token = settings.bearer_token
-    sessions = None if token is None else Sessions()
-    if token is not None and sessions is not None:
+    sessions = None
+    if token := settings.bearer_token:
+        sessions = Sessions()
         nicegui.app.include_router(login_routes(token, sessions))
     nicegui.app.include_router(download_routes())
     _add_preferences()

@@ -27,7 +27,7 @@ WINDOW_SECONDS = 60
 MOST_FAILURES = 5
 """Of one address within the window."""
 MOST_FAILURES_OF_ALL = 50
-"""Within the window: whoever has many addresses does not get further."""
+"""Within the window: many addresses get no further than one."""
 
 
 @dataclass
@@ -154,12 +154,7 @@ _PAGE = """<!doctype html>
 
 
 def login_routes(token: str, sessions: Sessions) -> APIRouter:
-    """Login form, login and logout, for the app that the page is on.
-
-    Args:
-        token: The one that the API takes.
-        sessions: Where who logs in gets a session.
-    """
+    """Login form, login with the API's token, and logout, for the app that the page is on."""
     router, limit = APIRouter(include_in_schema=False), LoginLimit()
 
     @router.get(LOGIN)
@@ -206,13 +201,10 @@ def _form(request: Request, trouble: str = "", status: HTTPStatus = HTTPStatus.O
     page = _PAGE.format(
         language=language,
         app=texts["app"],
-        title=texts["login.title"],
         style=LOGIN_STYLE,
         action=escape(f"{_root(request)}{LOGIN}"),
-        token=texts["login.token"],
-        hint=texts["login.hint"],
-        enter=texts["login.enter"],
         trouble=f'<p role="alert">{escape(texts[trouble])}</p>' if trouble else "",
+        **{name: texts[f"login.{name}"] for name in ("title", "token", "hint", "enter")},
     )
     slow = {"Retry-After": str(WINDOW_SECONDS)} if status is HTTPStatus.TOO_MANY_REQUESTS else {}
     return HTMLResponse(page, status, _HEADERS | slow)

@@ -27,14 +27,7 @@ from steps.ledger.money import ZERO
 from steps.reports.roll_forward import RollForwardChain, RollForwardLine, roll_forwards
 from tracking.database import read_session
 
-_COLUMNS = {
-    "opening": "accruals.opening",
-    "late": "accruals.late",
-    "invoiced": "accruals.invoiced",
-    "credited": "accruals.credited",
-    "accrued": "accruals.earned",
-    "closing": "accruals.closing",
-}
+_COLUMNS = ("opening", "late", "invoiced", "credited", "accrued", "closing")
 _ACCRUED, _DEFERRED, _AXIS = "#3f8fd2", "#e08a2c", "#77818c"
 """Colours that stand out on white and on near black alike."""
 
@@ -47,7 +40,7 @@ class AccrualsView:
         self._visit = visit
         self._title = Tag("h2", texts("accruals.title", year=visit.settings.default_year))
         with Tag("section", classes="panel"):
-            self._year = year_field(visit, texts("accruals.year")).classes("self-start")
+            self._year = year_field(visit, texts("year")).classes("self-start")
             self._report = Tag("div", classes="column no-wrap full-width q-gutter-y-md")
             with self._report:
                 ui.label(texts("reading")).classes("soft")
@@ -106,15 +99,15 @@ def _roll_forward_table(visit: Visit, report: RollForwardChain, currency: str) -
     with Tag("div", classes="scroll", tabindex="0", role="region", aria_label=title), Tag("table", classes="figures"):
         Tag("caption", title)
         with Tag("thead"), Tag("tr"):
-            for key in ("accruals.month", *(_COLUMNS[name] for name in names)):
-                Tag("th", texts(key), scope="col")
+            for key in ("month", *names):
+                Tag("th", texts(f"accruals.{key}"), scope="col")
         with Tag("tbody"):
             for month in report.months:
                 line = month.line(currency)
                 wrong = " ✗" if line.difference != ZERO else ""
                 _row(visit, f"{texts.month_name(month.month)}{wrong}", line, names)
         with Tag("tfoot"):
-            _row(visit, texts("accruals.sum"), report.summary(currency), names)
+            _row(visit, texts("year"), report.summary(currency), names)
 
 
 def _row(visit: Visit, name: str, line: RollForwardLine, names: Sequence[str]) -> None:
@@ -130,7 +123,7 @@ def _chart_options(visit: Visit, report: RollForwardChain, currency: str) -> dic
     lines = [month.line(currency) for month in report.months]
     numbers = f"value => value.toLocaleString('{texts.language}')"
     axis = {"axisLabel": {"color": _AXIS}, "axisLine": {"lineStyle": {"color": _AXIS}}}
-    accrued, deferred = texts("accruals.accrued"), texts("accruals.deferred")
+    accrued, deferred = texts("accruals.chart.accrued"), texts("accruals.chart.deferred")
     # Binary floats are good enough for the height of a bar: the table has the amounts.
     bars, points = [float(line.accrued) for line in lines], [float(line.closing) for line in lines]
     return {
@@ -203,7 +196,7 @@ async def _ask_to_reopen(visit: Visit, month: date, refresh: Refresh) -> None:
         return bool(opened)
 
     title = texts("closing.reopen", month=texts.month(month, long=True))
-    _ask_signature(visit, title, ("closing.later", "closing.why"), reopen, refresh)
+    _ask_signature(visit, title, ("closing.later", "reason"), reopen, refresh)
 
 
 def _ask_signature(

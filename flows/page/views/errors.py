@@ -74,8 +74,8 @@ class ErrorsView(PagedList[IntegrationError]):
         kind.set_options({"": self._texts("all"), **options}, value=kind.value)
         self._boxes.clear()
         self._all.set_value(False)
-        self._csv.props["href"] = self._csv_address()
         await super().refresh()
+        self._csv.props["href"] = self._csv_address()
         self._show_count()
 
     def _chosen(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _filter_fields(texts: Texts) -> dict[str, ui.select]:
     with Tag("div", classes="fields"):
         return {
             "integration_name": choice(texts("errors.integration"), every | integrations, ""),
-            "operation": choice(texts("history.step"), every | steps, ""),
+            "operation": choice(texts("step"), every | steps, ""),
             "entity_type": choice(texts("errors.entity"), every, ""),
             "status": choice(texts("history.status"), every | statuses, ErrorStatus.PENDING.value),
         }

@@ -41,7 +41,7 @@ class HistoryView(PagedList[SyncExecution]):
         Tag("h2", texts("history.title"))
         with Tag("section", classes="panel"):
             with Tag("div", classes="fields"):
-                self._step = choice(texts("history.step"), steps, "")
+                self._step = choice(texts("step"), steps, "")
                 self._status = choice(texts("history.status"), statuses, "")
                 self._since = day_field(texts("history.since"))
                 self._until = day_field(texts("history.until"))
@@ -100,14 +100,14 @@ async def show_execution(visit: Visit, execution: SyncExecution) -> None:
         mark(texts(f"status.{execution.status}"), str(execution.status)).classes("self-start")
         facts(
             [
-                (texts("run.step"), texts.step_run(execution.step_name, execution.window_start)),
+                (texts("step"), texts.step_run(execution.step_name, execution.window_start)),
                 (texts("execution.started"), texts.moment(execution.started_at)),
                 (texts("execution.ended"), texts.moment(execution.completed_at)),
                 (texts("execution.took"), took_text(texts, execution)),
             ]
         )
         if execution.error_message:
-            Tag("h3", texts("execution.reason"))
+            Tag("h3", texts("reason"))
             english("p", execution.error_message, "breaking")
         if execution.result:
             Tag("h3", texts("execution.result"))
@@ -133,7 +133,7 @@ def _notifications_and_override(visit: Visit, result: RecordedResult) -> None:
                     english("span", note.message)
     if (override := result.override) is not None:
         Tag("h3", texts("execution.override"))
-        facts([(texts("execution.override.by"), override.by), (texts("execution.reason"), override.reason)])
+        facts([(texts("execution.override.by"), override.by), (texts("reason"), override.reason)])
         if not override.overridden:
             ui.label(texts("execution.overridden.none")).classes("soft")
         with Tag("ul"):

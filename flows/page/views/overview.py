@@ -34,7 +34,7 @@ class GridView:
         Tag("h2", texts("grid.title"))
         with Tag("section", classes="panel"):
             with Tag("div", classes="fields"):
-                self._year = year_field(visit, texts("grid.year")).classes("narrow")
+                self._year = year_field(visit, texts("year")).classes("narrow")
                 with Tag("ul", classes="legend", aria_label=texts("grid.legend")):
                     for state in SIGNS:
                         with Tag("li"):

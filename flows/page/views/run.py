@@ -147,12 +147,12 @@ class RunView:
         Tag("h2", texts("run.title"))
         with Tag("section", classes="panel"):
             steps = {step_id: texts(f"step.{step_id}") for step_id in STEPS}
-            self._step = choice(texts("run.step"), steps, "invoices").classes("full-width")
+            self._step = choice(texts("step"), steps, "invoices").classes("full-width")
             self._what = ui.label().classes("soft")
             with Tag("div") as self._months:
                 self._kind = ui.radio({_YEAR: texts("run.year"), _MONTHS: texts("run.months")}, value=_YEAR)
                 self._kind.props("inline").props["aria-label"] = texts("run.range")
-                self._year = year_field(visit, texts("grid.year"))
+                self._year = year_field(visit, texts("year"))
                 self._year.bind_visibility_from(self._kind, "value", value=_YEAR)
                 with Tag("div", classes="fields") as dates:
                     self._start = day_field(texts("run.start"), f"{year}-01-01")
