@@ -99,9 +99,6 @@ async def _run(step: Step, said: dict[str, str], runs: Runs, settings: SyncSetti
     return outcome.result or {}
 
 
-_PROBLEMS = problems(HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY)
-
-
 def _add_call(step: Step, months: type[Nothing | Window | AccrualMonth]) -> None:
     async def call(
         query: Annotated[months, Query()],  # type: ignore[valid-type]
@@ -121,7 +118,7 @@ def _add_call(step: Step, months: type[Nothing | Window | AccrualMonth]) -> None
         name=step.id,
         summary=step.name,
         description=f"{step.description}. {_HOW[months]}",
-        responses=_PROBLEMS,
+        responses=problems(HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY),
     )
 
 
