@@ -198,20 +198,16 @@ def outcome_of(executions: Sequence[SyncExecution]) -> StepOutcome:
     """One run of one step; at least one execution."""
     failures = [f"{each.name}: {each.error_message}" for each in executions if each.status == ExecutionStatus.FAILED]
     results = [each.result for each in executions if each.result is not None]
-    first = executions[0]
-    answer: dict[str, Any] = {
-        "step_name": first.step_name,
-        "status": status_of_executions(executions),
-        "started_at": min((each.started_at for each in executions if each.started_at), default=None),
-        "completed_at": max((each.completed_at for each in executions if each.completed_at), default=None),
-        "execution_id": first.id,
-        "result": sum_results(results) if results else None,
-    }
-    if failures:
-        answer["error_message"] = "; ".join(failures)
-    if len(executions) > 1:
-        answer["executions"] = [ExecutionAnswer.of(each) for each in executions]
-    return StepOutcome(**answer)
+    return StepOutcome(
+        step_name=executions[0].step_name,
+        status=status_of_executions(executions),
+        started_at=min((each.started_at for each in executions if each.started_at), default=None),
+        completed_at=max((each.completed_at for each in executions if each.completed_at), default=None),
+        execution_id=executions[0].id or 0,
+        result=sum_results(results) if results else None,
+        error_message="; ".join(failures),
+        executions=[ExecutionAnswer.of(each) for each in executions] if len(executions) > 1 else [],
+    )
 
 
 def status_of_executions(executions: Iterable[SyncExecution]) -> ExecutionStatus:

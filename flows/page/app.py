@@ -2,8 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import StringIO
 from typing import Annotated, Literal
 
@@ -84,9 +83,8 @@ VIEWS: dict[str, Callable[[Visit], object]] = {
 """The last part of a view's address -> what builds it; the first one is where a person enters."""
 
 
-@contextmanager
-def frame(visit: Visit) -> Iterator[None]:
-    """Everything around a view's content: navigation, and the switches of language, theme and session."""
+def show_view(visit: Visit) -> None:
+    """A view, and what stands around each: navigation, and the switches of language, theme and session."""
     texts, language = visit.texts, visit.texts.language
     ui.page_title(f"{texts(f'view.{visit.view}')} · {texts('app')}")
     ui.colors(**COLOURS)
@@ -110,7 +108,7 @@ def frame(visit: Visit) -> Iterator[None]:
     content = Tag("div", classes="content")  # Quasar's page around it is the `main` already
     ui.skip_link(texts("skip"), target=content)
     with content:
-        yield
+        VIEWS[visit.view](visit)
 
 
 _CSV = "text/csv; charset=utf-8"
@@ -203,16 +201,8 @@ def mount_page(app: FastAPI) -> None:
 def _add_view(view: str, language: Language, settings: SyncSettings, runs: Runs) -> None:
     @ui.page(f"/{language}/{view}", language=_QUASAR[language])
     def build(request: Request) -> None:
-        visit = Visit(
-            view,
-            Texts(language, settings.zone),
-            settings,
-            runs,
-            request.cookies.get(_THEME, ""),
-            guarded=settings.bearer_token is not None,
-        )
-        with frame(visit):
-            VIEWS[view](visit)
+        texts, theme = Texts(language, settings.zone), request.cookies.get(_THEME, "")
+        show_view(Visit(view, texts, settings, runs, theme, guarded=settings.bearer_token is not None))
 
 
 def _add_preferences() -> None:

@@ -36,7 +36,7 @@ def execution_order() -> list[str]:
 @router.post(
     "/execute-step",
     response_model=StepOutcome,
-    response_model_exclude_unset=True,
+    response_model_exclude_defaults=True,
     responses={
         202: {
             "model": Accepted,
