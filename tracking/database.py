@@ -21,7 +21,6 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
 from tracking.encryption import forget_keys, require_present_key
@@ -247,8 +246,7 @@ def connect_lock(url: URL) -> "psycopg.Connection[tuple[int]]":
         DatabaseUnusableError: a pooler answers that hands out connections by transaction.
     """
     options = f"{_SERVER_KEEPALIVE} -c idle_session_timeout=0 -c lock_timeout=5s"
-    dialect = create_engine(url, poolclass=NullPool).dialect
-    _, arguments = dialect.create_connect_args(url)
+    _, arguments = get_engine().dialect.create_connect_args(url)
     given = {**arguments, "connect_timeout": 10, **_KEEPALIVE, "application_name": "sync-management run lock"}
     try:
         connection = psycopg.connect(**given, options=options, autocommit=True)

@@ -73,19 +73,18 @@ class Guard:
             return None if _is_local(scope, headers) else (HTTPStatus.FORBIDDEN, "only this machine is served")
         if not scope["path"].startswith(API) or scope["path"] == HEALTH:
             return None
-        if self._is_token(headers.get("authorization", "")):
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if hmac.compare_digest(given.strip().encode(), self._token) and scheme.lower() == "bearer":
             return None
         return HTTPStatus.UNAUTHORIZED, "a bearer token is expected: Authorization: Bearer <SYNC_API_TOKEN>"
 
-    def _is_token(self, header: str) -> bool:
-        scheme, _, given = header.partition(" ")
-        same = hmac.compare_digest(given.strip().encode(), self._token or b"")
-        return same and scheme.lower() == "bearer"
-
 
 def _is_local(scope: Scope, headers: Headers) -> bool:
+    try:
+        named = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
     client = scope.get("client")
-    named = _host_name(f"//{headers.get('host', '')}")
     proxied = any(name in headers for name in _FORWARDED)
     return client is not None and is_loopback(client[0]) and is_loopback(named) and not proxied
 
@@ -94,13 +93,6 @@ def _is_cross_site(headers: Headers) -> bool:
     """A browser says whose page asks; programs say nothing."""
     origin = headers.get("origin")
     return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
-
-
-def _host_name(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 _log = logging.getLogger(__name__)
