@@ -67,7 +67,6 @@ class ContentSecurity(BaseHTTPMiddleware):
         page.raw_headers = answer.raw_headers
         headers = MutableHeaders(raw=page.raw_headers)
         headers["Content-Security-Policy"] = _POLICY.format(nonce=nonce)
-        headers["Cache-Control"] = "no-store"
         headers["Referrer-Policy"] = "same-origin"  # without any, a browser sends no Origin with a form either
         headers["Content-Length"] = length
         return page

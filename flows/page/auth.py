@@ -139,7 +139,6 @@ def session_id_of(connection: HTTPConnection) -> str:
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
-    "Cache-Control": "no-store",
     "Referrer-Policy": "same-origin",  # without any, a browser sends no Origin with a form either
 }
 _PAGE = """<!doctype html>

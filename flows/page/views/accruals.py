@@ -172,11 +172,9 @@ async def _ask_to_close(visit: Visit, month: date, refresh: Refresh) -> None:
             ui.button(texts("close"), on_click=dialog.close).props("flat no-caps autofocus")
         return
 
-    async def close(by: Signature) -> bool:
-        done = await ask(texts, lambda: close_month(candidate, by)) is not None
-        if done:
-            notify_success(texts("closing.done", month=name))
-        return done
+    def close(by: Signature) -> str:
+        close_month(candidate, by)
+        return texts("closing.done", month=name)
 
     _ask_signature(visit, texts("closing.close", month=name), ("closing.free", "closing.reason"), close, refresh)
 
@@ -186,23 +184,20 @@ def _blockers(candidate: Candidate) -> list[Blocker]:
         return find_blockers(session, candidate)
 
 
-async def _ask_to_reopen(visit: Visit, month: date, refresh: Refresh) -> None:
+def _ask_to_reopen(visit: Visit, month: date, refresh: Refresh) -> None:
     texts = visit.texts
 
-    async def reopen(by: Signature) -> bool:
-        opened = await ask(texts, lambda: reopen_month(month, by)) or []
-        if opened:
-            notify_success(texts("closing.opened", months=", ".join(map(texts.month, opened))))
-        return bool(opened)
+    def reopen(by: Signature) -> str:
+        return texts("closing.opened", months=", ".join(map(texts.month, reopen_month(month, by))))
 
     title = texts("closing.reopen", month=texts.month(month, long=True))
     _ask_signature(visit, title, ("closing.later", "reason"), reopen, refresh)
 
 
 def _ask_signature(
-    visit: Visit, title: str, keys: tuple[str, str], act: Callable[[Signature], Awaitable[bool]], refresh: Refresh
+    visit: Visit, title: str, keys: tuple[str, str], act: Callable[[Signature], str], refresh: Refresh
 ) -> None:
-    """Ask who does it and why, which is kept; `keys` are those of an explanation and of the field for the reason."""
+    """Ask who does it and why, which is kept, then do it; `keys`: of an explanation and of the field for the reason."""
     texts = visit.texts
     explanation, why = keys
     with dialog_of(title) as dialog:
@@ -213,7 +208,10 @@ def _ask_signature(
         async def sign() -> None:
             if not (who.value or "").strip():
                 notify_failure(texts("closing.no_name"))
-            elif await act(Signature(who.value.strip(), reason.value or "")):
+                return
+            by = Signature(who.value.strip(), reason.value or "")
+            if done := await ask(texts, lambda: act(by)):
+                notify_success(done)
                 dialog.close()
                 await refresh()
 
