@@ -27,7 +27,7 @@ WINDOW_SECONDS = 60
 MOST_FAILURES = 5
 """Of one address within the window."""
 MOST_FAILURES_OF_ALL = 50
-"""Within the window: many addresses get no further than one."""
+"""Of all addresses together within the window: one person may have many."""
 
 
 @dataclass
