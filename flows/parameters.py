@@ -67,6 +67,11 @@ def resolve_range(asked: AskedRange, scheduled: datetime, settings: SyncSettings
     year = settings.default_year if asked.year is None else asked.year
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise UsageError(f"year {year} is not allowed: a year from {FIRST_YEAR} to {LAST_YEAR} is expected")
+    return months_of_year(year)
+
+
+def months_of_year(year: int) -> MonthWindow:
+    """January to December."""
     return MonthWindow(date(year, 1, 1), date(year + 1, 1, 1))
 
 

@@ -42,7 +42,7 @@ from flows.worker import WORK_POOL, worker_is_online
 from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
 from tracking.locks import RunLock, run_lock, wait_for_database
-from tracking.reconcile import EndedExecution, end_dead_executions, run_is_alive
+from tracking.reconcile import end_dead_executions, run_is_alive
 from tracking.settings import describe_settings_file
 
 FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors", "reconcile-executions"]
@@ -64,7 +64,8 @@ _FREED_AT = "sync.lock-freed-at"
 class Reconciliation:
     """What was found dead, and ended."""
 
-    ended: list[EndedExecution] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+    """Ids of executions."""
     crashed_in_prefect: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:

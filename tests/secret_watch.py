@@ -31,7 +31,7 @@ class SecretWatch:
     def learn(self, variables: Mapping[str, str]) -> None:
         """Remember the secrets among these variables, and those that the redaction knows."""
         given = (value for name, value in variables.items() if name.endswith(_NAMES))
-        parts = (part.strip() for value in (*given, *redaction._registered) for part in value.split(","))
+        parts = (part.strip() for value in (*given, *redaction._secrets) for part in value.split(","))
         self._secrets.update(part for part in parts if len(part) >= _SHORTEST)
 
     def look_at(self, where: str, content: str | bytes) -> None:

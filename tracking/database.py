@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from time import monotonic
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,8 +20,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DisconnectionError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import ArgumentError
 from sqlmodel import Session
 
 from tracking.encryption import forget_keys, require_present_key
@@ -30,18 +28,6 @@ from tracking.settings import ENV_FILE, DatabaseSettings, DatabaseUnusableError,
 
 _MIGRATION_LOCK = 0x53594D49
 """Key of the PostgreSQL advisory lock under which the schema changes ("SYMI")."""
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", "tracking:migrations")
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def schema_head() -> str:
-    """The revision that this version of the program works with."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
 def schema_revision(connection: Connection) -> str | None:
@@ -55,33 +41,29 @@ def upgrade_database(engine: Engine) -> str:
     Raises:
         DatabaseUnusableError: a newer version of the program made it.
     """
-    head = schema_head()
+    config = Config()
+    config.set_main_option("script_location", "tracking:migrations")
+    config.set_main_option("path_separator", "os")
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head() or ""
     with engine.connect() as connection:
-        if _known(schema_revision(connection)) == head:
-            return head
+        revision = schema_revision(connection)
+    if revision == head:
+        return head
+    if revision not in {None, *(script.revision for script in scripts.walk_revisions())}:
+        raise DatabaseUnusableError(
+            f"The database is at schema {revision!r}, which a newer version of this program made; this version "
+            f"knows up to {head!r}. Update the program, or set SYNC_DATABASE_URL to another database."
+        )
     with engine.connect().execution_options(writer=True) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        if _known(schema_revision(connection)) != head:
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")  # nothing, if another process was first
     return head
 
 
-def _known(revision: str | None) -> str | None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if revision is not None and revision not in known:
-        raise DatabaseUnusableError(
-            f"The database is at schema {revision!r}, which a newer version of this program made; this version "
-            f"knows up to {schema_head()!r}. Update the program, or set SYNC_DATABASE_URL to another database."
-        )
-    return revision
-
-
 LOCK_WAIT_SECONDS = 60
-_WRITER = {"writer": True}
-_TRUSTED_IDLE_SECONDS = 5
 _POOL = {"pool_size": 5, "max_overflow": 35}
 """A server's threads each want one, also while 16 of its runs wait for their turn to write: so many that nobody waits
 for a connection, and few enough that one process does not use up PostgreSQL's usual hundred."""
@@ -123,35 +105,23 @@ def parse_database_url(text_url: str) -> URL:
     url = _make_url(text_url)
     # An @ that is not written %40 makes a part of a password the host or the database, which drivers name.
     is_cut_wrong = text_url.count("@") > (url.username is not None) or {"?", "="} <= set(url.password or "")
-    if is_cut_wrong or not _is_host(url.host or ""):
+    if is_cut_wrong:
         raise DatabaseUnusableError(f"SYNC_DATABASE_URL {_UNREADABLE}")
-    if url.query and not set(url.query) <= _postgresql_options():  # such a name may be the rest of a password too
+    known_options = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    if not set(url.query) <= known_options:  # another name may be a part of a password too
         raise DatabaseUnusableError("SYNC_DATABASE_URL has an option behind its ? that PostgreSQL does not know")
     return url.set(drivername="postgresql+psycopg")
 
 
 def _make_url(text_url: str) -> URL:
     try:
-        url = make_url(text_url) if "\0" not in unquote(text_url) else None
+        url = make_url(text_url)
+        (url.host or "").encode("idna")  # as it will be looked up
     except (ArgumentError, ValueError):
         url = None
-    if url is None:
+    if url is None or "\0" in unquote(text_url):
         raise DatabaseUnusableError(f"SYNC_DATABASE_URL {_UNREADABLE}")
     return url
-
-
-def _postgresql_options() -> set[str]:
-    from psycopg import pq
-
-    return {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
-
-
-def _is_host(name: str) -> bool:
-    try:
-        name.encode("idna")  # as it will be looked up
-    except UnicodeError:
-        return False
-    return True
 
 
 def configured_database_url() -> URL:
@@ -180,9 +150,10 @@ def make_engine(url: URL) -> Engine:
     """
     if url.get_backend_name() == "sqlite":
         return _make_sqlite_engine(url)
-    engine = create_engine(
+    return create_engine(
         url,
         **_POOL,
+        pool_pre_ping=True,  # the database may have been away since a connection was used
         hide_parameters=True,  # rows hold personal data, and an error message must not
         connect_args={
             "connect_timeout": 10,
@@ -191,23 +162,6 @@ def make_engine(url: URL) -> Engine:
             "application_name": "sync-management",
         },
     )
-    _prove_idle_connections(engine)
-    return engine
-
-
-def _prove_idle_connections(engine: Engine) -> None:
-    """Ask a pooled connection that was idle for a while whether it still stands; asking each time is a round trip."""
-
-    @event.listens_for(engine, "checkin")
-    def _note(_: Any, record: Any) -> None:
-        record.info["idle_since"] = monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def _prove(connection: Any, record: Any, _: Any) -> None:
-        if monotonic() - record.info.get("idle_since", monotonic()) > _TRUSTED_IDLE_SECONDS and not (
-            engine.dialect.do_ping(connection)
-        ):
-            raise DisconnectionError
 
 
 def _make_sqlite_engine(url: URL) -> Engine:
@@ -248,8 +202,13 @@ _engines: dict[URL, Engine] = {}
 _opening = Lock()
 
 
-def _engine_of(url: URL) -> Engine:
-    """One engine per database and process, its schema brought up to date at the first use."""
+def get_engine() -> Engine:
+    """The engine of `SYNC_DATABASE_URL`: one a process, its schema brought up to date at the first use.
+
+    Raises:
+        DatabaseUnusableError: a wrong URL, or a database made by a newer version.
+    """
+    url = _database_url(os.environ.get("SYNC_DATABASE_URL"), os.environ.get(ENV_FILE))
     with _opening:
         if url not in _engines:
             engine = make_engine(url)
@@ -261,15 +220,6 @@ def _engine_of(url: URL) -> Engine:
                 raise
             _engines[url] = engine
         return _engines[url]
-
-
-def get_engine() -> Engine:
-    """The engine of `SYNC_DATABASE_URL`.
-
-    Raises:
-        DatabaseUnusableError: a wrong URL, or a database made by a newer version.
-    """
-    return _engine_of(_database_url(os.environ.get("SYNC_DATABASE_URL"), os.environ.get(ENV_FILE)))
 
 
 @lru_cache(maxsize=8)
@@ -293,14 +243,13 @@ def connect_lock(url: URL) -> "psycopg.Connection[tuple[int]]":
     A pool would keep the lock after the connection was given back, and reconnect without a word.
 
     Raises:
-        DatabaseUnusableError: a pooler in transaction mode, which takes no session settings, answers.
+        DatabaseUnusableError: a pooler answers that hands out connections by transaction.
     """
     options = f"{_SERVER_KEEPALIVE} -c idle_session_timeout=0 -c lock_timeout=5s"
-    dialect = create_engine(url, poolclass=NullPool).dialect
-    _, arguments = dialect.create_connect_args(url)
+    _, arguments = get_engine().dialect.create_connect_args(url)
     given = {**arguments, "connect_timeout": 10, **_KEEPALIVE, "application_name": "sync-management run lock"}
     try:
-        return psycopg.connect(**given, options=options, autocommit=True)
+        connection = psycopg.connect(**given, options=options, autocommit=True)
     except psycopg.OperationalError as error:
         if "unsupported startup parameter" in str(error):
             raise DatabaseUnusableError(
@@ -308,6 +257,15 @@ def connect_lock(url: URL) -> "psycopg.Connection[tuple[int]]":
                 "safe: connect to PostgreSQL itself, or through a pooler in session mode"
             ) from None
         raise
+    # A pooler that gives each transaction another connection gave two clients the same session lock (tried).
+    row = connection.execute("select pg_backend_pid()").fetchone()
+    if row is None or row[0] != connection.info.backend_pid:
+        connection.close()
+        raise DatabaseUnusableError(
+            "SYNC_DATABASE_URL leads to a connection pooler in transaction mode, with which no lock is safe: "
+            "connect to PostgreSQL itself, or through a pooler in session mode"
+        )
+    return connection
 
 
 @contextmanager
@@ -318,26 +276,20 @@ def read_session() -> Iterator[Session]:
 
 
 @contextmanager
-def write_session() -> Iterator[Session]:
-    """One ledger transaction: it commits at the end of the block, and rolls back on any exception."""
-    with _transaction() as session:
-        if session.get_bind().dialect.name == "postgresql":
-            session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LEDGER_LOCK})
-        yield session
-
-
-@contextmanager
 def tracking_session() -> Iterator[Session]:
-    """One transaction on the tracking tables alone; it never waits for a ledger writer on PostgreSQL."""
-    with _transaction() as session:
-        yield session
-
-
-@contextmanager
-def _transaction() -> Iterator[Session]:
+    """One transaction on the tracking tables alone; on PostgreSQL it never waits for a ledger writer."""
     with (
-        get_engine().connect().execution_options(**_WRITER) as connection,
+        get_engine().connect().execution_options(writer=True) as connection,
         Session(connection) as session,
         session.begin(),
     ):
+        yield session
+
+
+@contextmanager
+def write_session() -> Iterator[Session]:
+    """One ledger transaction; writers of the ledger take turns."""
+    with tracking_session() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LEDGER_LOCK})
         yield session

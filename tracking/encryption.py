@@ -20,7 +20,6 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Engine,
-    Row,
     String,
     Table,
     bindparam,
@@ -30,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.types import TypeDecorator
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from tracking.redaction import register_secret
 from tracking.settings import ENV_FILE, DatabaseSettings, DatabaseUnusableError
@@ -245,7 +244,6 @@ class EncryptedJson(TypeDecorator[Any]):
 PERSONAL_TABLES = {"client", "invoice", "integration_error"}
 """By name, because who only looks at the tracking has not loaded the ledger's models."""
 _CHUNK = 1000
-_ENCRYPTED_WITH = text("SELECT key_id FROM sealing_key")
 
 
 class EncryptionKeyId(SQLModel, table=True):
@@ -266,7 +264,7 @@ def require_present_key(engine: Engine) -> None:
     """
     present = _present_key_id()
     with engine.connect().execution_options(writer=True) as connection, connection.begin():
-        encrypted_with = connection.scalar(_ENCRYPTED_WITH)
+        encrypted_with = connection.scalar(select(col(EncryptionKeyId.key_id)))
         if encrypted_with == present:
             return
         if not any(connection.scalar(text(f"SELECT 1 FROM {name} LIMIT 1")) for name in PERSONAL_TABLES):
@@ -310,17 +308,13 @@ def encrypted_tables() -> Iterator[tuple[Table, list[Column[object]]]]:
 def _encrypt_table_again(connection: Connection, table: Table, columns: Sequence[Column[object]]) -> int:
     new = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in columns}
     change = update(table).where(table.c.id == bindparam("row_id")).values(new)
+    names = ["row_id", *(f"new_{column.name}" for column in columns)]
     some = select(table.c.id, *columns).order_by(table.c.id).limit(_CHUNK)
     last, count = 0, 0
     while rows := connection.execute(some.where(table.c.id > last)).all():
-        connection.execute(change, [_values(row, columns) for row in rows])
+        connection.execute(change, [dict(zip(names, row, strict=True)) for row in rows])
         last, count = rows[-1][0], count + len(rows)
     return count
-
-
-def _values(row: Row[Any], columns: Sequence[Column[object]]) -> dict[str, object]:
-    texts: dict[str, object] = dict(zip((f"new_{column.name}" for column in columns), row[1:], strict=True))
-    return {"row_id": row[0], **texts}
 
 
 def _overwrite_free_space(engine: Engine) -> None:

@@ -91,7 +91,11 @@ def history_query(wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
     query = select(SyncExecution).limit(min(wanted.limit, _MOST_ROWS))
     query = query.where(*_equal(wanted))
     query = _recorded(query, wanted)
-    return _in_order_of_start(query, wanted) if wanted.by_start else _in_order_of_id(query, wanted)
+    if wanted.by_start:
+        return _in_order_of_start(query, wanted)
+    if wanted.older_than:
+        query = query.where(col(SyncExecution.id) < wanted.older_than.id)
+    return query.order_by(col(SyncExecution.id).desc())
 
 
 def _equal(wanted: HistoryFilter) -> Iterator[ColumnElement[bool]]:
@@ -114,12 +118,6 @@ def _recorded(query: SelectOfScalar[SyncExecution], wanted: HistoryFilter) -> Se
         before = select(number).where(created < wanted.until + _CLOCKS_DIFFER).order_by(created.desc(), number.desc())
         query = query.where(created < wanted.until, number <= before.limit(1).scalar_subquery())
     return query
-
-
-def _in_order_of_id(query: SelectOfScalar[SyncExecution], wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
-    if wanted.older_than:
-        query = query.where(col(SyncExecution.id) < wanted.older_than.id)
-    return query.order_by(col(SyncExecution.id).desc())
 
 
 def _in_order_of_start(query: SelectOfScalar[SyncExecution], wanted: HistoryFilter) -> SelectOfScalar[SyncExecution]:
@@ -205,17 +203,17 @@ def newest_ids_query(step_names: Collection[str]) -> CompoundSelect[Any]:
     They are those of its newest execution, of its newest that completed, and of its newest that completed of just some
     records; null if there is none. Each is one look into an index of its own (`tracking/models.py`).
     """
-    cells = _cells(step_names)
+    months = _months(step_names)
 
     def ids(*, once: bool) -> Iterator[Label[Any]]:
-        return (_newest(cells, which, once=once).label(name) for name, which in _WHICH.items())
+        return (_newest(months, which, once=once).label(name) for name, which in _WHICH.items())
 
-    once = select(cells.c.step, cells.c.month, *ids(once=True))
-    by_month = select(cells.c.step, cells.c.month, *ids(once=False))
-    return once.where(cells.c.month.is_(None)).union_all(by_month.where(cells.c.month.is_not(None)))
+    once = select(months.c.step, months.c.month, *ids(once=True))
+    by_month = select(months.c.step, months.c.month, *ids(once=False))
+    return once.where(months.c.month.is_(None)).union_all(by_month.where(months.c.month.is_not(None)))
 
 
-def _cells(step_names: Collection[str]) -> CTE:
+def _months(step_names: Collection[str]) -> CTE:
     """From each step's first month to its next one and so on: the index is never read as a whole.
 
     After the last month of a step comes null, which is also the month of those that are executed once a run.
@@ -223,14 +221,14 @@ def _cells(step_names: Collection[str]) -> CTE:
     steps = union_all(*(select(literal(name).label("step")) for name in step_names)).subquery("steps")
     first = aliased(SyncExecution)
     month = select(func.min(col(first.window_start))).where(col(first.step_name) == steps.c.step, _whole(first))
-    cells = select(steps.c.step, month.scalar_subquery().label("month")).cte("cells", recursive=True)
+    months = select(steps.c.step, month.scalar_subquery().label("month")).cte("months", recursive=True)
     after = aliased(SyncExecution)
     later = (
         select(func.min(col(after.window_start)))
-        .where(col(after.step_name) == cells.c.step, col(after.window_start) > cells.c.month, _whole(after))
+        .where(col(after.step_name) == months.c.step, col(after.window_start) > months.c.month, _whole(after))
         .scalar_subquery()
     )
-    return cells.union_all(select(cells.c.step, later).where(cells.c.month.is_not(None)))
+    return months.union_all(select(months.c.step, later).where(months.c.month.is_not(None)))
 
 
 def _whole(execution: type[SyncExecution]) -> ColumnElement[bool]:
@@ -250,13 +248,13 @@ _WHICH: dict[str, Callable[[type[SyncExecution]], ColumnElement[bool]]] = {
 
 
 def _newest(
-    cells: CTE, which: Callable[[type[SyncExecution]], ColumnElement[bool]], *, once: bool
+    months: CTE, which: Callable[[type[SyncExecution]], ColumnElement[bool]], *, once: bool
 ) -> ScalarSelect[int | None]:
     one = aliased(SyncExecution)
     month = col(one.window_start)
     return (
         select(func.max(col(one.id)))
-        .where(col(one.step_name) == cells.c.step, month.is_(None) if once else month == cells.c.month, which(one))
+        .where(col(one.step_name) == months.c.step, month.is_(None) if once else month == months.c.month, which(one))
         .scalar_subquery()
     )
 
@@ -271,11 +269,11 @@ class OpenExecution:
     flow_run_id: str | None
 
 
-def open_executions(session: Session, cells: Iterable[StepMonth]) -> list[OpenExecution]:
+def open_executions(session: Session, months: Iterable[StepMonth]) -> list[OpenExecution]:
     """Executions of these steps and months that are pending or running, whole ones only, oldest first."""
     step, month = col(SyncExecution.step_name), col(SyncExecution.window_start)
     which = [
-        and_(step == step_name, month.is_(None) if first is None else month == first) for step_name, first in cells
+        and_(step == step_name, month.is_(None) if first is None else month == first) for step_name, first in months
     ]
     query = (
         select(col(SyncExecution.id), step, month, col(SyncExecution.flow_run_id))
@@ -289,7 +287,7 @@ def open_executions(session: Session, cells: Iterable[StepMonth]) -> list[OpenEx
 
 
 class SyncPlan(SQLModel, table=True):
-    """One plan: the cells to run, and what was known of each when it was made."""
+    """One plan: the step runs to do, and what was known of each when it was made."""
 
     __tablename__ = "sync_plan"
 
@@ -313,4 +311,4 @@ def save_plan(plan: SyncPlan) -> int:
 def find_plan(plan_id: int) -> SyncPlan | None:
     """A plan by its id."""
     with read_session() as session:
-        return session.exec(select(SyncPlan).where(col(SyncPlan.id) == plan_id)).first()
+        return session.get(SyncPlan, plan_id)

@@ -1,12 +1,10 @@
-"""The mirror: each Prefect task state into its `sync_execution` row. Prefect is known to this file of the package only.
+"""Hooks: each Prefect task state into its `sync_execution` row. Prefect is known to this file of the package only.
 
 Prefect swallows what a hook raises and fires `on_running` again on each retry; the recorder is written for both.
 """
 
-from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import date
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
@@ -14,23 +12,10 @@ from prefect.context import TaskRunContext
 from prefect.utilities.annotations import BaseAnnotation
 
 from tracking.locks import run_lock
-from tracking.recorder import (
-    PlannedExecution,
-    RunningTask,
-    complete_execution,
-    fail_execution,
-    start_execution,
-)
+from tracking.recorder import PlannedExecution, RunningTask, complete_execution, fail_execution, start_execution
 
 _lone_locks: dict[str, ExitStack] = {}
 """The locks of tasks that were called outside of any flow, by task run; a flow holds its own."""
-
-
-@runtime_checkable
-class _Result(Protocol):
-    """What a step's task returns."""
-
-    def as_json(self) -> dict[str, Any]: ...
 
 
 def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
@@ -38,20 +23,23 @@ def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
     task_run_id = str(task_run.id)
     if state.is_running():
         parameters = _parameters_of_this_task()
+        context, window = parameters.get("context"), parameters.get("window")
+        start, end = (window.start, window.end) if window else (None, None)
         running = RunningTask(
             task_run_id=task_run_id,
             flow_run_id=str(task_run.flow_run_id) if task_run.flow_run_id else None,
             run_count=task_run.run_count,
-            planned=_planned(task.name, parameters),
+            planned=PlannedExecution(task.name, start, end, getattr(context, "record_count", None)),
         )
         if running.flow_run_id is None and task_run_id not in _lone_locks:
             _lone_locks[task_run_id] = ExitStack()
             _lone_locks[task_run_id].enter_context(run_lock(task_run_id))
-        start_execution(getattr(parameters.get("context"), "execution_id", None), running)
+        start_execution(getattr(context, "execution_id", None), running)
         return
     if state.is_completed():
-        result = _result_of(state)
-        complete_execution(task_run_id, result.as_json() if isinstance(result, _Result) else {})
+        # What the step answered is in the state; `state.result()` would send a coroutine to another thread for it.
+        result: Any = getattr(state.data, "result", state.data)
+        complete_execution(task_run_id, result.as_json())
     else:
         error = state.result(raise_on_failure=False)
         fail_execution(task_run_id, describe_failure(state), type(error).__name__)
@@ -66,11 +54,6 @@ def _parameters_of_this_task() -> dict[str, Any]:
     return {name: each.unwrap() if isinstance(each, BaseAnnotation) else each for name, each in parameters}
 
 
-def _result_of(state: State[Any]) -> Any:
-    """What the task returned. It is in the state; `state.result()` would send a coroutine to another thread for it."""
-    return getattr(state.data, "result", state.data)
-
-
 def describe_failure(state: State[Any]) -> str:
     """What a person should read: our own errors speak for themselves, others are named by their type."""
     error = state.result(raise_on_failure=False)
@@ -79,12 +62,3 @@ def describe_failure(state: State[Any]) -> str:
     text = str(error).strip()
     ours = any(kind.__module__.startswith(("steps.", "tracking.")) for kind in type(error).__mro__)
     return text if ours and text else f"{type(error).__name__}: {text}".rstrip(": ")
-
-
-def _planned(step_name: str, parameters: Mapping[str, Any]) -> PlannedExecution:
-    window = parameters.get("window")
-    start, end = getattr(window, "start", None), getattr(window, "end", None)
-    count = getattr(parameters.get("context"), "record_count", None)
-    if isinstance(start, date) and isinstance(end, date):
-        return PlannedExecution(step_name, start, end, count)
-    return PlannedExecution(step_name, records=count)

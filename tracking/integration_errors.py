@@ -1,14 +1,13 @@
 """The integration error store: one row per record that a step could not apply, kept from run to run."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
-from sqlalchemy import insert, update
-from sqlalchemy.orm import Mapped
+from sqlalchemy import ColumnElement, update
 from sqlmodel import Session, col, func, select
 
 from tracking.database import read_session, tracking_session
@@ -18,25 +17,20 @@ from tracking.redaction import write_csv
 
 _WORD = re.compile(r"\S+")
 _DIGIT = re.compile(r"\d")
-_LENGTH = 32
 
 
 def error_fingerprint(operation: str, entity_type: str, external_id: str, message: str) -> str:
     """The same for the same trouble of the same record, in every run and on every machine.
 
-    Args:
-        operation: The step id.
-        entity_type: Of the record, such as `invoice`.
-        external_id: The record's id at the vendor.
-        message: What is wrong; its varying figures (words with a digit: an amount, a date, an id) do not count.
+    Figures of the message that vary (words with a digit: an amount, a date, an id) do not count.
     """
     known = message.replace(external_id, "#") if external_id else message
     kind = _WORD.sub(lambda word: "#" if _DIGIT.search(word[0]) else word[0], known)
-    return sha256("\0".join((operation, entity_type, external_id, kind)).encode()).hexdigest()[:_LENGTH]
+    return sha256("\0".join((operation, entity_type, external_id, kind)).encode()).hexdigest()[:32]
 
 
 _CHUNK = 500
-
+Value = TypeVar("Value", int, str)
 RecordKey = tuple[str, str]
 """Entity type and external id."""
 
@@ -73,32 +67,36 @@ def record_errors(
     now; nothing else of a row that already says all this is written.
 
     Args:
-        session: an open write session; nothing is committed.
+        session: An open write session; nothing is committed.
         integration: `integration_error.integration_name`.
-        operation: the step id; other steps' errors are not looked at.
-        execution_id: the execution that met them, if one is tracked.
-        found: at most one error for each record.
-        passed: the records that were looked at and are fine now.
+        operation: The step id; other steps' errors are not looked at.
+        execution_id: The execution that met them, if one is tracked.
+        found: At most one error for each record.
+        passed: The records that were looked at and are fine now.
     """
-    rows = _rows(session, operation, [error.external_id for error in found])
+    rows, now = _rows(session, operation, {error.external_id for error in found}), utc_now()
     for error in found:
-        if (row := rows.get(error.key)) is not None:
-            row.error_message, row.error_details = error.message, error.details
-            row.fingerprint = error_fingerprint(operation, *error.key, error.message)
-            if row.status == ErrorStatus.RESOLVED:
-                row.status = ErrorStatus.PENDING
-            _stamp(session, row, execution_id)
-    new = [error for error in found if error.key not in rows]
-    if new:
-        by = {"integration_name": integration, "operation": operation, "sync_execution_id": execution_id}
-        session.execute(insert(IntegrationError), [{**by, **_columns(operation, error)} for error in new])
-    in_trouble = {error.key for error in found}
+        row = rows.pop(error.key, None) or IntegrationError(
+            integration_name=integration,
+            operation=operation,
+            entity_type=error.entity_type,
+            entity_external_id=error.external_id,
+            error_message=error.message,
+            first_seen_at=now,
+            occurrences=0,
+        )
+        row.error_message, row.error_details = error.message, error.details
+        row.fingerprint = error_fingerprint(operation, *error.key, error.message)
+        if row.status == ErrorStatus.RESOLVED:
+            row.status = ErrorStatus.PENDING
+        _stamp(session, row, execution_id)
+        row.occurrences, row.last_seen_at = row.occurrences + 1, now
+        session.add(row)
     for key, row in rows.items():
-        if row.status == ErrorStatus.PENDING and key in passed and key not in in_trouble:
+        if row.status == ErrorStatus.PENDING and key in passed:
             row.status = ErrorStatus.RESOLVED
             _stamp(session, row, execution_id)
     session.flush()
-    _count(session, [row.id for key, row in rows.items() if key in in_trouble])
 
 
 def known_records(session: Session, operation: str) -> set[RecordKey]:
@@ -109,27 +107,6 @@ def known_records(session: Session, operation: str) -> set[RecordKey]:
     return set(session.exec(query))
 
 
-def _count(session: Session, ids: Sequence[int | None]) -> None:
-    """Say that these were met once more, a statement per chunk."""
-    seen = {"occurrences": col(IntegrationError.occurrences) + 1, "last_seen_at": utc_now()}
-    for start in range(0, len(ids), _CHUNK):
-        met = update(IntegrationError).where(col(IntegrationError.id).in_(ids[start : start + _CHUNK])).values(seen)
-        session.connection().execute(met)
-
-
-def _columns(operation: str, error: FoundError) -> dict[str, Any]:
-    now = utc_now()
-    return {
-        "first_seen_at": now,
-        "last_seen_at": now,
-        "fingerprint": error_fingerprint(operation, *error.key, error.message),
-        "entity_type": error.entity_type,
-        "entity_external_id": error.external_id,
-        "error_message": error.message,
-        "error_details": error.details,
-    }
-
-
 def _stamp(session: Session, row: IntegrationError, execution_id: int | None) -> None:
     """Say when and by which execution a row was written, but only if there is something to write."""
     if session.is_modified(row):
@@ -137,22 +114,19 @@ def _stamp(session: Session, row: IntegrationError, execution_id: int | None) ->
         row.updated_at = utc_now()
 
 
-def _rows(session: Session, operation: str, external_ids: Iterable[str]) -> dict[RecordKey, IntegrationError]:
+def _rows(session: Session, operation: str, external_ids: Collection[str]) -> dict[RecordKey, IntegrationError]:
     """The rows that may change: those still pending, and those of the records that were met."""
-    rows = _select(session, operation, col(IntegrationError.status), [ErrorStatus.PENDING])
-    rows += _select(session, operation, col(IntegrationError.entity_external_id), set(external_ids))
+    of_step = select(IntegrationError).where(col(IntegrationError.operation) == operation)
+    rows = list(session.exec(of_step.where(col(IntegrationError.status) == ErrorStatus.PENDING)))
+    for some in _chunks(external_ids):
+        rows += session.exec(of_step.where(col(IntegrationError.entity_external_id).in_(some)))
     return {(row.entity_type, row.entity_external_id): row for row in rows}
 
 
-def _select(session: Session, operation: str, column: Mapped[str], values: Iterable[str]) -> list[IntegrationError]:
-    wanted = sorted(values)
-    rows: list[IntegrationError] = []
-    for start in range(0, len(wanted), _CHUNK):
-        query = select(IntegrationError).where(
-            col(IntegrationError.operation) == operation, column.in_(wanted[start : start + _CHUNK])
-        )
-        rows += session.exec(query)
-    return rows
+def _chunks(values: Collection[Value]) -> Iterator[list[Value]]:
+    """Ascending, so many at once as any database takes in one statement."""
+    ordered = sorted(values)
+    return (ordered[start : start + _CHUNK] for start in range(0, len(ordered), _CHUNK))
 
 
 CSV_HEADER = (
@@ -241,29 +215,19 @@ class MetError:
 
 def pending_errors(operation: str | None = None) -> list[MetError]:
     """Every pending error, or those of one step; oldest first."""
-    query = select(IntegrationError.id).where(col(IntegrationError.status) == ErrorStatus.PENDING)
-    if operation is not None:
-        query = query.where(col(IntegrationError.operation) == operation)
-    with read_session() as session:
-        ids = [each for each in session.exec(query) if each is not None]
-    return find_met(ids)
+    of_step = [] if operation is None else [col(IntegrationError.operation) == operation]
+    return _met(col(IntegrationError.status) == ErrorStatus.PENDING, *of_step)
 
 
 def find_met(ids: Collection[int]) -> list[MetError]:
     """The errors of these ids, as far as there are such; oldest first."""
-    wanted = sorted(set(ids))
-    found: list[MetError] = []
-    chunk = 500
+    return [each for some in _chunks(set(ids)) for each in _met(col(IntegrationError.id).in_(some))]
+
+
+def _met(*which: ColumnElement[bool]) -> list[MetError]:
+    query = select(IntegrationError, SyncExecution).join(SyncExecution, isouter=True).where(*which)
     with read_session() as session:
-        for start in range(0, len(wanted), chunk):
-            query = (
-                select(IntegrationError, SyncExecution)
-                .join(SyncExecution, isouter=True)
-                .where(col(IntegrationError.id).in_(wanted[start : start + chunk]))
-                .order_by(col(IntegrationError.id))
-            )
-            found += [MetError(error, execution) for error, execution in session.exec(query)]
-    return found
+        return [MetError(*row) for row in session.exec(query.order_by(col(IntegrationError.id)))]
 
 
 def span_of_runs(step_name: str, flow_run_ids: Sequence[str]) -> tuple[date, date] | None:

@@ -2,20 +2,17 @@
 
 PostgreSQL: a session advisory lock on a connection of its own, which the server ends when the process, its machine or
 the network is gone. SQLite: an operating system file lock in `<database file>.locks/`, which the kernel frees. No
-clock, no heartbeat, no lease: a run whose lock is free is dead, and whoever sees that ends its open executions
-(`tracking/reconcile.py`). A stopped process still holds its lock, and counts as alive.
+clock, no heartbeat, no lease: a run whose lock is free is dead, and the next process that looks ends its open
+executions (`tracking/reconcile.py`). A stopped process still holds its lock, and counts as alive.
 
 The lock alone does not keep a run that lost it (its connection was cut) from committing: the update of the execution in
 each ledger transaction does (`tracking/recorder.py`, `record_result`).
 """
 
-import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from itertools import count
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Protocol
 
 import psycopg
 from filelock import FileLock, Timeout
@@ -31,17 +28,16 @@ LOCK_WAIT_SECONDS = 5.0
 DATABASE_OUTAGE_SECONDS = 300.0
 """How long a run waits for a database that went away."""
 _RETRY_SECONDS = 2.0
-_log = logging.getLogger(__name__)
 
 
 class RunLockedError(Exception):
     """Another process holds the lock of this run."""
 
 
-class RunLock(Protocol):
-    """The lock of one run, while it is held."""
+class RunLock:
+    """The lock of one run, while it is held; on SQLite a file lock, which only the end of its process can take away."""
 
-    def require(self, log: Callable[[str], None]) -> bool:
+    def require(self, log: Callable[[str], None]) -> bool:  # noqa: ARG002
         """Make sure that the lock is still held; take it again if its connection was lost.
 
         Args:
@@ -53,7 +49,7 @@ class RunLock(Protocol):
         Raises:
             DatabaseUnusableError: the database was away for longer than `DATABASE_OUTAGE_SECONDS`.
         """
-        ...
+        return True
 
 
 @contextmanager
@@ -68,7 +64,11 @@ def run_lock(run_id: str) -> Iterator[RunLock]:
         DatabaseUnusableError: PostgreSQL is behind a pooler that hands out connections by transaction.
     """
     url = get_engine().url
-    lock = _FileRunLock(url, run_id) if url.get_backend_name() == "sqlite" else _AdvisoryRunLock(url, run_id)
+    if url.get_backend_name() == "sqlite":
+        with _file_lock(url, run_id, LOCK_WAIT_SECONDS):
+            yield RunLock()
+        return
+    lock = _AdvisoryRunLock(url, run_id)
     try:
         lock.acquire()
     except psycopg.OperationalError as error:
@@ -88,25 +88,32 @@ def wait_for_database(log: Callable[[str], None]) -> None:
     Raises:
         DatabaseUnusableError: the database was away for longer than `DATABASE_OUTAGE_SECONDS`.
     """
+    try:
+        _connect()
+    except OperationalError:
+        log("the database does not answer; waiting for it")
+        _keep_trying(_connect, OperationalError)
+
+
+def _connect() -> None:
+    with get_engine().connect() as connection:
+        connection.execute(select(1))
+
+
+def _keep_trying(act: Callable[[], None], *failures: type[Exception]) -> None:
     deadline = monotonic() + DATABASE_OUTAGE_SECONDS
-    for number in count():
+    while True:
         try:
-            with get_engine().connect() as connection:
-                connection.execute(select(1))
-        except OperationalError as error:
+            act()
+        except failures as error:
             if monotonic() > deadline:
-                raise _away(error.orig or error) from None
-            if number == 0:
-                log("the database does not answer; waiting for it")
+                why = _first_line(getattr(error, "orig", None) or error)
+                raise DatabaseUnusableError(
+                    f"the database has been away for {DATABASE_OUTAGE_SECONDS:.0f} s: {why}"
+                ) from None
             sleep(_RETRY_SECONDS)
         else:
             return
-
-
-def _away(error: BaseException) -> DatabaseUnusableError:
-    return DatabaseUnusableError(
-        f"the database has been away for {DATABASE_OUTAGE_SECONDS:.0f} s: {_first_line(error)}"
-    )
 
 
 @contextmanager
@@ -121,39 +128,16 @@ def dead_run(run_id: str) -> Iterator[Session | None]:
             key = func.hashtextextended(run_id, 0)
             yield session if session.scalar(select(func.pg_try_advisory_xact_lock(key))) else None
         return
-    lock = _file_lock(url, run_id)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield None
-        return
-    try:
-        with tracking_session() as session:
-            yield session
-    finally:
-        _remove(lock)
-
-
-class _FileRunLock:
-    """SQLite: a file lock beside the database. It cannot be lost while the process lives."""
-
-    def __init__(self, url: URL, run_id: str) -> None:
-        self._lock = _file_lock(url, run_id)
-
-    def acquire(self) -> None:
+    with ExitStack() as stack:
         try:
-            self._lock.acquire(timeout=LOCK_WAIT_SECONDS)
-        except Timeout:
-            raise RunLockedError(_ELSEWHERE) from None
-
-    def require(self, log: Callable[[str], None]) -> bool:  # noqa: ARG002
-        return True
-
-    def release(self) -> None:
-        _remove(self._lock)
+            stack.enter_context(_file_lock(url, run_id, wait_seconds=0))
+        except RunLockedError:
+            yield None
+        else:
+            yield stack.enter_context(tracking_session())
 
 
-class _AdvisoryRunLock:
+class _AdvisoryRunLock(RunLock):
     """PostgreSQL: a session lock on a connection of its own."""
 
     def __init__(self, url: URL, run_id: str) -> None:
@@ -163,7 +147,6 @@ class _AdvisoryRunLock:
     def acquire(self) -> None:
         connection = connect_lock(self._url)
         try:
-            _refuse_pooler(connection)
             connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [self._run_id])
         except BaseException as error:
             connection.close()
@@ -177,16 +160,8 @@ class _AdvisoryRunLock:
             return True
         self.release()
         log("the connection to the database was lost; waiting for the database")
-        deadline = monotonic() + DATABASE_OUTAGE_SECONDS
-        while True:
-            try:
-                self.acquire()
-            except (psycopg.OperationalError, RunLockedError) as error:
-                if monotonic() > deadline:
-                    raise _away(error) from None
-                sleep(_RETRY_SECONDS)
-            else:
-                return False
+        _keep_trying(self.acquire, psycopg.OperationalError, RunLockedError)
+        return False
 
     def _is_alive(self) -> bool:
         try:
@@ -204,26 +179,21 @@ class _AdvisoryRunLock:
 _ELSEWHERE = "another process works on this run: it was started twice, or its first process has not ended yet"
 
 
-def _refuse_pooler(connection: "psycopg.Connection[tuple[int]]") -> None:
-    """A pooler that gives each transaction another connection gave two clients the same session lock (tried)."""
-    row = connection.execute("select pg_backend_pid()").fetchone()
-    if row is None or row[0] != connection.info.backend_pid:
-        raise DatabaseUnusableError(
-            "SYNC_DATABASE_URL leads to a connection pooler in transaction mode, with which no lock is safe: "
-            "connect to PostgreSQL itself, or through a pooler in session mode"
-        )
-
-
-def _file_lock(url: URL, run_id: str) -> FileLock:
+@contextmanager
+def _file_lock(url: URL, run_id: str, wait_seconds: float) -> Iterator[None]:
     folder = Path(f"{url.database}.locks")
     folder.mkdir(exist_ok=True)
-    return FileLock(folder / f"{run_id}.lock", thread_local=False, fallback_to_soft=False)
-
-
-def _remove(lock: FileLock) -> None:
-    """Unlink before releasing: who opened the file before notices that it is gone, and opens a new one."""
-    Path(lock.lock_file).unlink(missing_ok=True)
-    lock.release()
+    lock = FileLock(folder / f"{run_id}.lock", thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=wait_seconds)
+    except Timeout:
+        raise RunLockedError(_ELSEWHERE) from None
+    try:
+        yield
+    finally:
+        # Unlink before releasing: who opened the file before notices that it is gone, and opens a new one.
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def _first_line(error: BaseException) -> str:

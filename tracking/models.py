@@ -193,7 +193,7 @@ class SyncExecution(SQLModel, table=True):
 
 
 class ErrorStatus(StrEnum):
-    """`pending` until the cause is mended (`resolved`) or a person says it does not matter (`ignored`)."""
+    """`pending` until the cause is corrected (`resolved`) or a person says it does not matter (`ignored`)."""
 
     PENDING = "pending"
     RESOLVED = "resolved"

@@ -1,10 +1,9 @@
-"""Finds executions of dead runs and ends them: what the process could not say, the next reader says for it.
+"""Finds executions of dead runs and ends them.
 
 A run is dead when it has open executions and its lock is free (`tracking/locks.py`). Who reads the history, starts a
 run or waits for a window ends what such runs left open.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, text
@@ -27,30 +26,18 @@ _OPEN_AND_NOT_LOCKED = text("""
 """PostgreSQL: the runs that may be dead, in one query (0.4 ms at 300,000 rows with 200 open)."""
 
 
-@dataclass(frozen=True)
-class EndedExecution:
-    """One execution of a dead run that was ended."""
-
-    execution_id: int
-    flow_run_id: str | None
-    step_name: str
-    status: ExecutionStatus
-    reason: str | None
-
-
-def end_dead_executions() -> list[EndedExecution]:
-    """End every open execution of a dead run, with a reason that a person understands.
+def end_dead_executions() -> list[int]:
+    """End every open execution of a dead run, with a reason that a person understands. Returns their ids.
 
     A window whose transaction was committed is `completed`, whatever killed the process right after: its result was
     written in the same transaction. Everything else is `failed`: nothing of it is in the ledger.
     """
-    ended: list[EndedExecution] = []
+    ended: list[int] = []
     for run_id in _runs_that_may_be_dead():
         with dead_run(run_id) as session:
-            if session is not None:
-                ended += [
-                    end_row(session, row, _reason(row)) for row in _open_rows(session, _named_after_run() == run_id)
-                ]
+            for row in [] if session is None else _open_rows(session, _named_after_run() == run_id):
+                end_row(row, _reason(row))
+                ended.append(row.id or 0)
     return ended
 
 
@@ -72,8 +59,10 @@ def end_open(session: Session, which: ColumnElement[bool], reason: str) -> int:
 
     One whose result is known is `completed`: its records were committed, only nobody was left to say so.
     """
-    ended = [end_row(session, row, reason) for row in _open_rows(session, which)]
-    return sum(each.status == ExecutionStatus.FAILED for each in ended)
+    rows = _open_rows(session, which)
+    for row in rows:
+        end_row(row, reason)
+    return sum(row.status == ExecutionStatus.FAILED for row in rows)
 
 
 def _named_after_run() -> ColumnElement[Any]:
@@ -95,15 +84,13 @@ def _open_rows(session: Session, which: ColumnElement[bool]) -> list[SyncExecuti
     return list(session.exec(query.order_by(col(SyncExecution.id)).with_for_update()))
 
 
-def end_row(session: Session, row: SyncExecution, reason: str) -> EndedExecution:
+def end_row(row: SyncExecution, reason: str) -> None:
     """End one open execution: `completed` if its result is known, since its records were committed, else `failed`."""
     failed = row.result is None
     row.status = ExecutionStatus.FAILED if failed else ExecutionStatus.COMPLETED
-    row.error_message = redact_message(reason) if failed else None
+    row.error_message = redact_message(reason, emails=True) if failed else None
     row.completed_at = row.updated_at = utc_now()
     row.holds_window = False
-    session.add(row)
-    return EndedExecution(row.id or 0, row.flow_run_id, row.step_name, ExecutionStatus(row.status), row.error_message)
 
 
 def _reason(row: SyncExecution) -> str:

@@ -14,16 +14,17 @@ from enum import StrEnum
 from time import sleep
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from tracking.database import read_session, tracking_session
 from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution, utc_now
 from tracking.reconcile import end_dead_executions, end_open, end_row
-from tracking.redaction import redact_json, redact_message
+from tracking.redaction import redact_json
 
 _POLL_SECONDS = 0.5
+_IS_OPEN = col(SyncExecution.status).in_(OPEN_STATUSES)
 
 
 class Overlap(StrEnum):
@@ -62,10 +63,13 @@ def plan_executions(flow_run_id: str, planned: Sequence[PlannedExecution]) -> li
     with tracking_session() as session:
         end_open(session, of_run, "not run: the run was started again, and planned it anew")
         attempt = 1 + (session.scalar(select(func.max(SyncExecution.attempt)).where(of_run)) or 0)
-        rows = [_row(each, flow_run_id, attempt) for each in planned]
+        rows = [SyncExecution(**vars(each), flow_run_id=flow_run_id, attempt=attempt) for each in planned]
         session.add_all(rows)
         session.flush()
         return [row.id for row in rows if row.id is not None]
+
+
+_PLANNED = {"step_name", "window_start", "window_end", "records", "flow_run_id", "attempt"}
 
 
 def plan_ended_again(execution_ids: Sequence[int]) -> list[int]:
@@ -80,8 +84,7 @@ def plan_ended_again(execution_ids: Sequence[int]) -> list[int]:
         for execution_id in execution_ids:
             row = rows[execution_id]
             if row.status not in OPEN_STATUSES:
-                planned = PlannedExecution(row.step_name, row.window_start, row.window_end, row.records)
-                row = _row(planned, row.flow_run_id, row.attempt)
+                row = SyncExecution(**row.model_dump(include=_PLANNED))
                 session.add(row)
                 session.flush()
             ids.append(row.id or 0)
@@ -105,12 +108,14 @@ def start_execution(execution_id: int | None, task: RunningTask) -> None:
     Called again on each retry: `started_at` stays that of the first try, `attempts` is the task's own count.
     """
     now = utc_now()
+    of_task = col(SyncExecution.task_run_id) == task.task_run_id
+    which = of_task if execution_id is None else col(SyncExecution.id) == execution_id
     with tracking_session() as session:
-        row = _open_row(session, execution_id, task.task_run_id)
+        row = session.exec(select(SyncExecution).where(which).with_for_update()).first()
         if row is None:
-            if _is_known(session, execution_id, task.task_run_id):
-                return  # it has ended: a late start must not open it again, or make a second one
-            row = _row(task.planned, task.flow_run_id, 1)
+            row = SyncExecution(**vars(task.planned), flow_run_id=task.flow_run_id)
+        elif row.status not in OPEN_STATUSES:
+            return  # it has ended: a late start must not open it again
         row.task_run_id = task.task_run_id
         row.status = ExecutionStatus.RUNNING
         row.started_at = row.started_at or now
@@ -147,7 +152,7 @@ def hold_window(execution_id: int, overlap: Overlap, log: Callable[[str], None])
 
 def _try_to_hold(execution_id: int) -> bool:
     """One conditional update; a unique index refuses it while another execution has the window."""
-    hold = update(SyncExecution).where(col(SyncExecution.id) == execution_id, _is_open())
+    hold = update(SyncExecution).where(col(SyncExecution.id) == execution_id, _IS_OPEN)
     try:
         with tracking_session() as session:
             values = {"status": ExecutionStatus.RUNNING, "holds_window": True}
@@ -163,13 +168,10 @@ def _try_to_hold(execution_id: int) -> bool:
 def _holder_of_window(execution_id: int) -> str | None:
     with read_session() as session:
         mine = session.get_one(SyncExecution, execution_id)
-        same_window = (
-            col(SyncExecution.window_start).is_(None)
-            if mine.window_start is None
-            else col(SyncExecution.window_start) == mine.window_start
-        )
         query = select(SyncExecution).where(
-            SyncExecution.step_name == mine.step_name, same_window, col(SyncExecution.holds_window)
+            SyncExecution.step_name == mine.step_name,
+            col(SyncExecution.window_start).is_not_distinct_from(mine.window_start),
+            col(SyncExecution.holds_window),
         )
         row = session.exec(query).first()
         return None if row is None else f"run {row.flow_run_id or 'unknown'} (execution {row.id})"
@@ -216,12 +218,10 @@ def require_window(session: Session, execution_id: int | None) -> dict[str, Any]
 def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
     """The task completed with this result. False when its row was not open."""
     with tracking_session() as session:
-        row = _open_row(session, None, task_run_id)
-        if row is None:
-            return False
-        row.details = {**row.details, "result": redact_json(result)}
-        end_row(session, row, "")
-        return True
+        if row := _open_row(session, task_run_id):
+            row.details = {**row.details, "result": redact_json(result)}
+            end_row(row, "")
+        return row is not None
 
 
 def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool:
@@ -230,19 +230,17 @@ def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool
     What was interrupted after its commit is `completed` all the same: its records are in the ledger.
     """
     with tracking_session() as session:
-        row = _open_row(session, None, task_run_id)
-        if row is None:
-            return False
-        _fail(session, row, message, error_type)
-        return True
+        if row := _open_row(session, task_run_id):
+            if row.result is None and error_type:
+                row.details = {**row.details, "error_type": error_type}
+            end_row(row, message)
+        return row is not None
 
 
 def fail_open_execution(execution_id: int, message: str) -> None:
     """A step run of the plan failed, and its hook could not say so (the database was away); nothing if it could."""
     with tracking_session() as session:
-        row = _open_row(session, execution_id, "")
-        if row is not None:
-            _fail(session, row, message, "")
+        end_open(session, col(SyncExecution.id) == execution_id, message)
 
 
 def end_open_executions(flow_run_id: str, reason: str) -> int:
@@ -254,39 +252,7 @@ def end_open_executions(flow_run_id: str, reason: str) -> int:
         return end_open(session, col(SyncExecution.flow_run_id) == flow_run_id, reason)
 
 
-def _fail(session: Session, row: SyncExecution, message: str, error_type: str) -> None:
-    if row.result is None and error_type:
-        row.details = {**row.details, "error_type": error_type}
-    end_row(session, row, redact_message(message, emails=True))
-
-
-def _row(planned: PlannedExecution, flow_run_id: str | None, attempt: int) -> SyncExecution:
-    return SyncExecution(
-        step_name=planned.step_name,
-        window_start=planned.window_start,
-        window_end=planned.window_end,
-        records=planned.records,
-        flow_run_id=flow_run_id,
-        attempt=attempt,
-    )
-
-
-def _is_open() -> ColumnElement[bool]:
-    return col(SyncExecution.status).in_(OPEN_STATUSES)
-
-
-def _open_row(session: Session, execution_id: int | None, task_run_id: str) -> SyncExecution | None:
-    """The row, locked until the transaction ends, so that nobody ends it in between."""
-    which = _is_this(execution_id, task_run_id)
-    return session.exec(select(SyncExecution).where(which, _is_open()).with_for_update()).first()
-
-
-def _is_known(session: Session, execution_id: int | None, task_run_id: str) -> bool:
-    known = (col(SyncExecution.task_run_id) == task_run_id) | _is_this(execution_id, task_run_id)
-    return session.exec(select(SyncExecution.id).where(known)).first() is not None
-
-
-def _is_this(execution_id: int | None, task_run_id: str) -> ColumnElement[bool]:
-    if execution_id is not None:
-        return col(SyncExecution.id) == execution_id
-    return col(SyncExecution.task_run_id) == task_run_id
+def _open_row(session: Session, task_run_id: str) -> SyncExecution | None:
+    """The row of a task, locked until the transaction ends, so that nobody ends it in between."""
+    query = select(SyncExecution).where(SyncExecution.task_run_id == task_run_id, _IS_OPEN)
+    return session.exec(query.with_for_update()).first()

@@ -28,21 +28,20 @@ _UNSURE = 1_000
 _TAIL_SHARE = 3
 """One part in so many of a shortened message is its end, where it says what is expected."""
 
-_registered: set[str] = set()
-_longest_first: tuple[str, ...] = ()
+_secrets: tuple[str, ...] = ()
+"""The longest first: one inside another leaves no tail."""
 
 
 def register_secret(value: str) -> None:
     """Hide this value from now on: settings register theirs when they are read, a login the token it was given."""
-    global _longest_first  # noqa: PLW0603 - the same values in the order in which they are looked for
-    if len(value) >= _SHORTEST_SECRET and value not in _registered:
-        _registered.add(value)
-        _longest_first = tuple(sorted(_registered, key=len, reverse=True))  # one inside another leaves no tail
+    global _secrets  # noqa: PLW0603 - what a process must not show is known to all of it
+    if len(value) >= _SHORTEST_SECRET and value not in _secrets:
+        _secrets = tuple(sorted((*_secrets, value), key=len, reverse=True))
 
 
 def redact(text: str) -> str:
     """The text without any registered secret and without passwords in URLs."""
-    for secret in _longest_first:
+    for secret in _secrets:
         text = text.replace(secret, MASK)
     if "://" in text and "@" in text:
         text = _WORD.sub(_without_password, text)
@@ -62,7 +61,7 @@ def redact_message(text: str, longest: int = LONGEST_MESSAGE, *, emails: bool = 
         if len(head) <= longest:
             return head
     else:
-        unsure = max(_UNSURE, max(map(len, _longest_first), default=0))
+        unsure = max(_UNSURE, max(map(len, _secrets), default=0))
         head = _masked(text[:_READ], emails=emails)[:-unsure]
         tail = _masked(text[-_READ:], emails=emails)[unsure:]
     end = longest // _TAIL_SHARE

@@ -17,10 +17,6 @@ class DatabaseUnusableError(Exception):
         super().__init__(redact_message(message))
 
 
-class SettingsFileError(DatabaseUnusableError):
-    """The file that names the database, among other settings, is not there; one line says which was looked for."""
-
-
 ENV_FILE = "SYNC_ENV_FILE"
 _WORKERS_RUN = "PREFECT__FLOW_RUN_ID"
 """A variable that Prefect sets in the process that a worker starts for a run."""
@@ -30,18 +26,18 @@ def settings_file() -> Path | None:
     """The file that holds variables: that of `SYNC_ENV_FILE`, else `.env` of the current folder; None: there is none.
 
     Raises:
-        SettingsFileError: `SYNC_ENV_FILE` is no absolute path of a file, or the file cannot be read; in one line.
+        DatabaseUnusableError: `SYNC_ENV_FILE` is no absolute path of a file, or the file cannot be read; in one line.
     """
     named = os.environ.get(ENV_FILE)
     file = Path(named) if named else Path.cwd() / ".env"
     if not file.is_absolute():
-        raise SettingsFileError(f"{ENV_FILE} is {named!r}: an absolute path is expected, such as {file.absolute()}")
+        raise DatabaseUnusableError(f"{ENV_FILE} is {named!r}: an absolute path is expected, such as {file.absolute()}")
     if not file.is_file():
         if named:
-            raise SettingsFileError(f"{ENV_FILE} is {named!r}, and there is no such file")
+            raise DatabaseUnusableError(f"{ENV_FILE} is {named!r}, and there is no such file")
         return None
     if not os.access(file, os.R_OK):
-        raise SettingsFileError(f"the settings file {file} cannot be read: permission denied")
+        raise DatabaseUnusableError(f"the settings file {file} cannot be read: permission denied")
     return file
 
 
@@ -55,7 +51,7 @@ def export_settings_file() -> None:
     """Set `SYNC_ENV_FILE` to the file in use: what is started from here finds it from whatever folder.
 
     Raises:
-        SettingsFileError: as `settings_file`.
+        DatabaseUnusableError: as `settings_file`.
     """
     if file := settings_file():
         os.environ[ENV_FILE] = str(file)
@@ -70,7 +66,7 @@ def absolute_sqlite_file(file: str | None) -> str | None:
     """The absolute path of the SQLite file of `SYNC_DATABASE_URL`; a database in memory, or a URI, stays as it is.
 
     A relative path means the folder of the settings file that says it, or the folder that a command is started in. A
-    worker runs each flow in a temporary folder: what was written there would be lost, and nobody would be told.
+    worker runs each flow in a temporary folder: what was written there would be lost without a word.
 
     Raises:
         DatabaseUnusableError: a relative path in the environment of a worker's run.

@@ -11,10 +11,10 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 
-from flows.api.problems import UnexpectedErrors, add_problem_handlers, describe, problems
+from flows.api.problems import add_problem_handlers, describe, problems
 from flows.api.routes import accruals, errors, executions, integrations, steps
 from flows.api.schemas import Health
-from flows.api.security import AccessLog, AnswerHeaders, Guard, RequestLimits
+from flows.api.security import Answers, Guard, RequestLimits
 from flows.runs import PrefectRuns, Runs
 from steps.settings import SyncSettings
 from tracking.database import get_engine, schema_revision
@@ -58,11 +58,9 @@ def create_app(settings: SyncSettings, runs: Runs | None = None) -> FastAPI:
         app.include_router(router)
     add_problem_handlers(app)
     # The last one added is the first that sees a request.
-    app.add_middleware(UnexpectedErrors)
     app.add_middleware(RequestLimits)
     app.add_middleware(Guard, token=settings.bearer_token)
-    app.add_middleware(AnswerHeaders)
-    app.add_middleware(AccessLog)
+    app.add_middleware(Answers)
     describe(app)
     return app
 

@@ -4,9 +4,8 @@ A client that polls gets 304 and no body while nothing changed (`If-None-Match`,
 """
 
 import base64
-import binascii
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
@@ -14,12 +13,17 @@ from typing import Annotated, Any
 
 from fastapi import Path, Request, Response
 from fastapi.routing import APIRoute
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter
 
 from steps.errors import UsageError
 from tracking.history import Place
 
 LARGEST_ID = 2**31 - 1
 RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+_Number = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+_CURSOR = TypeAdapter[tuple[int] | tuple[int, datetime]](
+    tuple[_Number] | tuple[_Number, AwareDatetime], config=ConfigDict(strict=True)
+)
 
 
 def next_cursor(place: Place) -> str:
@@ -29,34 +33,19 @@ def next_cursor(place: Place) -> str:
 
 
 def read_cursor(cursor: str, *, by_start: bool) -> Place:
-    """The place that a cursor means.
-
-    Args:
-        cursor: As `next_cursor` made it.
-        by_start: Whether the list is in order of start.
+    """The place that a cursor of `next_cursor` means.
 
     Raises:
-        UsageError: it is no cursor of such a list.
+        UsageError: it is no cursor of a list in order of start, or of id.
     """
     try:
         padding = "=" * (-len(cursor) % 4)
-        parts = json.loads(base64.b64decode(cursor + padding, altchars=b"-_", validate=True))
-        place = _place(parts)
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+        place = Place(*_CURSOR.validate_json(base64.b64decode(cursor + padding, altchars=b"-_", validate=True)))
+    except ValueError:  # what the two calls raise is one
         place = None
     if place is None or (place.started_at is not None) != by_start:
         raise UsageError("cursor is none of this list: send `next_cursor` of the page before, with the same filters")
     return place
-
-
-def _place(parts: Sequence[object]) -> Place | None:
-    number = parts[0] if isinstance(parts, list) and parts else None
-    if type(number) is not int or not 0 < number <= LARGEST_ID:
-        return None
-    if len(parts) == 1:
-        return Place(number)
-    started = datetime.fromisoformat(str(parts[1]))
-    return Place(number, started) if started.tzinfo else None
 
 
 def link_to_next(request: Request, response: Response, cursor: str | None) -> None:
@@ -91,13 +80,9 @@ class TaggedRoute(APIRoute):
                 return response
             tag = f'"{sha256(response.body).hexdigest()[:32]}"'
             response.headers["ETag"] = tag
-            if _matches(request.headers.get("if-none-match", ""), tag):
+            known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
+            if known & {tag, "*"}:
                 return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})
             return response
 
         return tagged
-
-
-def _matches(header: str, tag: str) -> bool:
-    tags = {each.strip().removeprefix("W/") for each in header.split(",")}
-    return tag in tags or "*" in tags

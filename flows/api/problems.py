@@ -1,12 +1,7 @@
-"""Every refusal and failure as RFC 9457 problem details, and which error of ours is which status.
-
-A client learns what it asked wrongly, never what is inside: an unexpected error is one sentence here, and a traceback
-without secrets in the log.
-"""
+"""Every refusal and failure as RFC 9457 problem details, and which error of ours is which status."""
 
 import json
 import logging
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -15,13 +10,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.prefect_server import PrefectUnavailableError
 from flows.runs import KeyReusedError, NotSetUpError
 from steps.errors import BrokenImportError, ConfigError, SyncError, UsageError, VendorError
 from tracking.recorder import ExecutionEndedError, WindowBusyError
-from tracking.redaction import redact, redact_message
+from tracking.redaction import redact_message
 from tracking.settings import DatabaseUnusableError
 
 MEDIA_TYPE = "application/problem+json"
@@ -46,14 +40,6 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
 """Error -> status; the nearest class of an error's own tree counts."""
 
 
-class RefusedError(Exception):
-    """A request that is refused, with its status and the reason in one line."""
-
-    def __init__(self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        self.status, self.detail, self.headers = status, detail, headers
-        super().__init__(detail)
-
-
 def status_of(error: type[Exception]) -> HTTPStatus:
     """The status of an error by its class; 500 for one that is not ours."""
     return next((STATUSES[kind] for kind in error.__mro__ if kind in STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -75,7 +61,7 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) 
     """A problem document. ASCII on the wire, so that no odd character in a message can break the answer."""
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": int(status), "detail": redact_message(detail)}
-    return Response(json.dumps(body), int(status), {**(headers or {})}, MEDIA_TYPE)
+    return Response(json.dumps(body), int(status), dict(headers or {}), MEDIA_TYPE)
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -83,7 +69,6 @@ def add_problem_handlers(app: FastAPI) -> None:
     handlers: dict[type[Exception], Callable[[Request, Any], Response]] = {
         RequestValidationError: _invalid,
         HTTPException: _http,
-        RefusedError: _refused,
         OperationalError: _database_gone,
         InterfaceError: _database_gone,
         **dict.fromkeys(STATUSES, _ours),
@@ -97,12 +82,8 @@ def _ours(_: Request, error: Exception) -> Response:
     return problem(status, str(error), TRY_AGAIN if status is HTTPStatus.SERVICE_UNAVAILABLE else None)
 
 
-def _refused(_: Request, error: RefusedError) -> Response:
-    return problem(error.status, error.detail, error.headers)
-
-
 def _http(_: Request, error: HTTPException) -> Response:
-    detail = "there is nothing here" if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
+    detail = "there is nothing here" if error.detail == HTTPStatus.NOT_FOUND.phrase else str(error.detail)
     return problem(error.status_code, detail, error.headers)
 
 
@@ -118,33 +99,6 @@ def _invalid(_: Request, error: RequestValidationError) -> Response:
 def _database_gone(_: Request, error: Exception) -> Response:
     _log.error("the database does not answer: %s", redact_message(str(error)))
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer", TRY_AGAIN)
-
-
-class UnexpectedErrors:
-    """Turns what nobody foresaw into a 500 that says nothing of the inside; the log has the traceback."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except Exception:
-            if started or scope["type"] != "http":
-                raise
-            _log.error("unexpected error\n%s", redact(traceback.format_exc()))
-            answer = problem(
-                HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which the log of the server explains"
-            )
-            await answer(scope, receive, send)
 
 
 Responses = dict[int | str, dict[str, Any]]
@@ -175,23 +129,14 @@ _REASONS = {
     HTTPStatus.BAD_GATEWAY: "A vendor did not answer as it should; `detail` says which and how.",
     HTTPStatus.SERVICE_UNAVAILABLE: "No database, no Prefect or no worker: try again later.",
 }
-_ALWAYS = (
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.REQUEST_URI_TOO_LONG,
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.INTERNAL_SERVER_ERROR,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_OF_SOME_ROUTES = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY}
 
 
 def problems(*statuses: HTTPStatus) -> Responses:
     """The responses of a route that may answer with these problems, besides those that any may."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {int(each): {"description": _REASONS[each], "content": content} for each in sorted({*_ALWAYS, *statuses})}
+    wanted = _REASONS.keys() - _OF_SOME_ROUTES | set(statuses)
+    return {int(each): {"description": _REASONS[each], "content": content} for each in sorted(wanted)}
 
 
 def not_modified() -> Responses:

@@ -5,11 +5,10 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Annotated
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from flows.api.problems import RefusedError
 from flows.api.schemas import Accepted, status_of_executions
 from flows.prefect_server import PrefectUnavailableError
 from flows.runs import Runs, RunStatus, Stage
@@ -49,7 +48,7 @@ async def end_of_run(runs: Runs, flow_run_id: str) -> RunStatus:
     """How a run ended; of one that no worker takes for a long time, that it waits.
 
     Raises:
-        RefusedError: 500, it ended before it began.
+        HTTPException: 500, it ended before it began.
         RunGoneError, PrefectUnavailableError: what became of it cannot be known.
     """
     answered = worker_seen = monotonic()
@@ -74,18 +73,15 @@ async def accepted(runs: Runs, flow_run_id: str, step: Step) -> Response:
     """202 and where to look, as soon as the run has begun or it is known what it waits for.
 
     Raises:
-        RefusedError: 500, it ended before it began.
+        HTTPException: 500, it ended before it began.
     """
     deadline = monotonic() + _LONGEST_ANSWER_SECONDS
     while True:
         status = await run_in_threadpool(runs.status, flow_run_id)
         if status.executions or status.stage is Stage.ended or monotonic() > deadline:
-            return _accepted_answer(_begun(status), flow_run_id, step)
+            break
         await asyncio.sleep(_POLL_SECONDS)
-
-
-def _accepted_answer(status: RunStatus, flow_run_id: str, step: Step) -> Response:
-    ids = [each.id or 0 for each in status.executions]
+    ids = [each.id or 0 for each in _begun(status).executions]
     location = f"/api/sync/executions/{ids[0]}" if len(ids) == 1 else f"/api/sync/executions?flow_run_id={flow_run_id}"
     body = Accepted(
         step_name=step.id,
@@ -100,5 +96,5 @@ def _accepted_answer(status: RunStatus, flow_run_id: str, step: Step) -> Respons
 
 def _begun(status: RunStatus) -> RunStatus:
     if status.stage is Stage.ended and not status.executions:
-        raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, f"the run ended before it began: {status.detail}")
+        raise HTTPException(HTTPStatus.INTERNAL_SERVER_ERROR, f"the run ended before it began: {status.detail}")
     return status

@@ -72,11 +72,6 @@ class StepAnswer(BaseModel):
     name: str
     description: str
 
-    @classmethod
-    def of(cls, step: Step) -> "StepAnswer":
-        """From the catalog."""
-        return cls(id=step.id, name=step.name, description=step.description)
-
 
 class AvailableSteps(BaseModel):
     """The import steps in their order, and the accrual step."""
@@ -196,26 +191,23 @@ class Accepted(BaseModel):
 
 
 _WRITTEN = frozenset({"reason", "by"})
+"""What a person wrote: never an amount, whatever it looks like."""
 
 
 def outcome_of(executions: Sequence[SyncExecution]) -> StepOutcome:
     """One run of one step; at least one execution."""
     failures = [f"{each.name}: {each.error_message}" for each in executions if each.status == ExecutionStatus.FAILED]
     results = [each.result for each in executions if each.result is not None]
-    first = executions[0]
-    answer: dict[str, Any] = {
-        "step_name": first.step_name,
-        "status": status_of_executions(executions),
-        "started_at": min((each.started_at for each in executions if each.started_at), default=None),
-        "completed_at": max((each.completed_at for each in executions if each.completed_at), default=None),
-        "execution_id": first.id,
-        "result": sum_results(results) if results else None,
-    }
-    if failures:
-        answer["error_message"] = "; ".join(failures)
-    if len(executions) > 1:
-        answer["executions"] = [ExecutionAnswer.of(each) for each in executions]
-    return StepOutcome(**answer)
+    return StepOutcome(
+        step_name=executions[0].step_name,
+        status=status_of_executions(executions),
+        started_at=min((each.started_at for each in executions if each.started_at), default=None),
+        completed_at=max((each.completed_at for each in executions if each.completed_at), default=None),
+        execution_id=executions[0].id or 0,
+        result=sum_results(results) if results else None,
+        error_message="; ".join(failures),
+        executions=[ExecutionAnswer.of(each) for each in executions] if len(executions) > 1 else [],
+    )
 
 
 def status_of_executions(executions: Iterable[SyncExecution]) -> ExecutionStatus:
@@ -235,17 +227,12 @@ def sum_results(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     kinds) the first stands.
     """
     names = dict.fromkeys(name for result in results for name in result)
-    return {name: _sum_of(name, [result[name] for result in results if name in result]) for name in names}
+    return {name: _sum(name, [result[name] for result in results if name in result]) for name in names}
 
 
-def _sum_of(name: str, values: Sequence[Any]) -> Any:
-    """What a person wrote is never an amount, whatever it looks like."""
-    return values[0] if name in _WRITTEN else _sum(values)
-
-
-def _sum(values: Sequence[Any]) -> Any:
+def _sum(name: str, values: Sequence[Any]) -> Any:
     first = values[0]
-    if len(values) == 1 or isinstance(first, bool):
+    if len(values) == 1 or isinstance(first, bool) or name in _WRITTEN:
         return first
     if all(isinstance(value, Mapping) for value in values):
         return sum_results(values)
@@ -253,12 +240,7 @@ def _sum(values: Sequence[Any]) -> Any:
         return [item for value in values for item in value]
     if all(isinstance(value, int | float) for value in values):
         return sum(values)
-    return _sum_of_amounts(values)
-
-
-def _sum_of_amounts(values: Sequence[Any]) -> Any:
-    """Amounts travel as texts; a text that is none stands for itself."""
-    try:
+    try:  # amounts travel as texts
         return str(sum((Decimal(value) for value in values), Decimal("0.00")))
     except (InvalidOperation, TypeError, ValueError):
-        return values[0]
+        return first

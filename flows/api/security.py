@@ -1,12 +1,13 @@
-"""What holds for every request, whatever is asked: who may ask, how much, what browsers are told, what is logged.
+"""What holds for every request, whatever is asked: who may ask, how much, which headers an answer has, what is logged.
 
-Without a token whoever can reach the port can do everything. So only this machine is served then: the client's address
-must be loopback, and so must the name it asked for (a page of the web can let its own name point to 127.0.0.1), and the
-request must not have come through a proxy, which would make everybody look local.
+Without a token everybody who reaches the port can do everything. So only this machine is served then: the client's
+address must be loopback, and so must the name it asked for (a page of the web can let its own name point to 127.0.0.1),
+and the request must not have come through a proxy, which would make everybody look local.
 """
 
 import hmac
 import logging
+import traceback
 from http import HTTPStatus
 from ipaddress import ip_address
 from time import monotonic
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from flows.api.problems import problem
 from steps.errors import UsageError
 from steps.settings import SyncSettings
+from tracking.redaction import redact
 
 API = "/api/"
 HEALTH = "/api/health"
@@ -71,19 +73,18 @@ class Guard:
             return None if _is_local(scope, headers) else (HTTPStatus.FORBIDDEN, "only this machine is served")
         if not scope["path"].startswith(API) or scope["path"] == HEALTH:
             return None
-        if self._is_token(headers.get("authorization", "")):
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if hmac.compare_digest(given.strip().encode(), self._token) and scheme.lower() == "bearer":
             return None
         return HTTPStatus.UNAUTHORIZED, "a bearer token is expected: Authorization: Bearer <SYNC_API_TOKEN>"
 
-    def _is_token(self, header: str) -> bool:
-        scheme, _, given = header.partition(" ")
-        same = hmac.compare_digest(given.strip().encode(), self._token or b"")
-        return same and scheme.lower() == "bearer"
-
 
 def _is_local(scope: Scope, headers: Headers) -> bool:
+    try:
+        named = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
     client = scope.get("client")
-    named = _host_name(f"//{headers.get('host', '')}")
     proxied = any(name in headers for name in _FORWARDED)
     return client is not None and is_loopback(client[0]) and is_loopback(named) and not proxied
 
@@ -94,14 +95,7 @@ def _is_cross_site(headers: Headers) -> bool:
     return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
 
 
-def _host_name(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-_access = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _UNLOGGED = "/page/_nicegui"
 """Where the page (`flows/page/app.py`) has its scripts, styles and websocket: one view asks for dozens of them."""
@@ -122,8 +116,12 @@ _ANSWER_HEADERS = {
 """The policy is that of an API; a page on the same server sets its own."""
 
 
-class AnswerHeaders:
-    """What every answer tells a browser, whoever made it; an answer that says so itself has the last word."""
+class Answers:
+    """What every answer has: headers for browsers, and a line in the log.
+
+    The line has method, route, status and milliseconds; the route and not the path: no id, no query, no name. What
+    nobody foresaw is a 500 that says nothing of the inside; the log has the traceback, without secrets.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -133,15 +131,31 @@ class AnswerHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began, status = monotonic(), 0
 
-        async def with_headers(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in _ANSWER_HEADERS.items():
-                    headers.setdefault(name, value)
+                    headers.setdefault(name, value)  # an answer may say otherwise itself
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:
+            if status:
+                raise
+            _log.error("unexpected error\n%s", redact(traceback.format_exc()))
+            answer = problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error, which the log of the server explains"
+            )
+            await answer(scope, receive, send_with_headers)
+        finally:
+            if not scope["path"].startswith(_UNLOGGED):
+                route = getattr(scope.get("route"), "path", "(no route)")
+                _log.info("%s %s %s %.0f ms", scope["method"], route, status, (monotonic() - began) * 1000)
 
 
 class RequestLimits:
@@ -150,24 +164,25 @@ class RequestLimits:
     The body is read here, up to its limit, before the app does.
     """
 
-    def __init__(self, app: ASGIApp, largest: int = LARGEST_BODY) -> None:
-        self._app, self._largest = app, largest
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if refusal := _too_long(scope):
+        length = Headers(scope=scope).get("content-length", "0")
+        refusal = _too_large(scope, int(length) if length.isdigit() else 0)
+        body, is_more = b"", True
+        while is_more and refusal is None:
+            message = await receive()
+            if message["type"] != "http.request":
+                return  # the client went away
+            body += message.get("body", b"")
+            refusal, is_more = _too_large(scope, len(body)), message.get("more_body", False)
+        if refusal is not None:
             await problem(*refusal)(scope, receive, send)
-            return
-        try:
-            body = await self._read(Headers(scope=scope), receive)
-        except _TooLargeError:
-            answer = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {self._largest} bytes")
-            await answer(scope, receive, send)
-            return
-        if body is None:
             return
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -176,58 +191,13 @@ class RequestLimits:
 
         await self._app(scope, replay, send)
 
-    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
-        """The whole body; None when the client went away in the middle of it."""
-        length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._largest:
-            raise _TooLargeError
-        body = b""
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return None
-            body += bytes(message.get("body", b""))
-            if len(body) > self._largest:
-                raise _TooLargeError
-            if not message.get("more_body"):
-                return body
 
-
-def _too_long(scope: Scope) -> tuple[HTTPStatus, str] | None:
+def _too_large(scope: Scope, body_bytes: int) -> tuple[HTTPStatus, str] | None:
     address = len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"])
     if address > LONGEST_ADDRESS:
         return HTTPStatus.REQUEST_URI_TOO_LONG, f"path and query have at most {LONGEST_ADDRESS} characters"
     if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"headers have at most {LARGEST_HEADERS} bytes"
+    if body_bytes > LARGEST_BODY:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY} bytes"
     return None
-
-
-class _TooLargeError(Exception):
-    """A body beyond the limit."""
-
-
-class AccessLog:
-    """One line a request: method, route, status, milliseconds. The route and not the path: no id, no query, no name."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http" or scope["path"].startswith(_UNLOGGED):
-            await self._app(scope, receive, send)
-            return
-        began, status = monotonic(), 0
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            route = getattr(scope.get("route"), "path", "(no route)")
-            took = (monotonic() - began) * 1000
-            _access.info("%s %s %s %.0f ms", scope["method"], route, status, took)

@@ -2,9 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import date
+from collections.abc import Callable
 from io import StringIO
 from typing import Annotated, Literal
 
@@ -14,18 +12,19 @@ from nicegui import ui
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.page.auth import SessionGuard, Sessions, login_routes, over_https
-from flows.page.components import COLOURS, STYLE, Language, Tag, Texts, Visit, preferred_language
-from flows.page.views.accruals import show_accruals
-from flows.page.views.errors import show_errors
-from flows.page.views.history import show_history
-from flows.page.views.overview import show_grid
-from flows.page.views.run import show_run
-from flows.parameters import Year
+from flows.page.auth import SessionGuard, Sessions, login_routes, set_cookie
+from flows.page.components import COLOURS, STYLE, Tag, Visit
+from flows.page.texts import Language, Texts, preferred_language
+from flows.page.views.accruals import AccrualsView
+from flows.page.views.errors import ErrorsView
+from flows.page.views.history import HistoryView
+from flows.page.views.overview import GridView
+from flows.page.views.run import RunView
+from flows.parameters import Year, months_of_year
 from flows.runs import Runs
 from steps.ledger.months import MonthWindow
 from steps.reports.export import Sheet, csv_text, monthly_sheet, roll_forward_sheet, xlsx_bytes
@@ -52,94 +51,63 @@ _POLICY = "; ".join(
 )
 
 
-class ContentSecurity:
+class ContentSecurity(BaseHTTPMiddleware):
     """Gives each HTML answer that says nothing itself a policy, and its scripts the nonce of it."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        await self._app(scope, receive, _HtmlAnswer(send))
-
-
-class _HtmlAnswer:
-    """Holds an HTML answer back until it is whole; passes everything else on as it comes."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._start: Message | None = None
-        self._body = b""
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _needs_policy(message):
-            self._start = message
-        elif self._start is None:
-            await self._send(message)
-        else:
-            self._body += message.get("body", b"")
-            if not message.get("more_body"):
-                await self._finish(self._start)
-
-    async def _finish(self, start: Message) -> None:
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """One answer; an HTML one is held back until it is whole."""
+        answer = await call_next(request)
+        is_html = answer.headers.get("content-type", "").startswith("text/html")
+        if not is_html or "content-security-policy" in answer.headers:
+            return answer
         nonce = secrets.token_urlsafe(16)
-        body = _SCRIPT.sub(f'<script nonce="{nonce}"'.encode(), self._body)
-        headers = MutableHeaders(scope=start)
+        body = b"".join([part async for part in answer.body_iterator])  # type: ignore[attr-defined]
+        page = Response(_SCRIPT.sub(f'<script nonce="{nonce}"'.encode(), body), answer.status_code)
+        length = page.headers["Content-Length"]
+        page.raw_headers = answer.raw_headers
+        headers = MutableHeaders(raw=page.raw_headers)
         headers["Content-Security-Policy"] = _POLICY.format(nonce=nonce)
-        headers["Cache-Control"] = "no-store"
         headers["Referrer-Policy"] = "same-origin"  # without any, a browser sends no Origin with a form either
-        headers["Content-Length"] = str(len(body))
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": body})
+        headers["Content-Length"] = length
+        return page
 
 
-def _needs_policy(start: Message) -> bool:
-    headers = MutableHeaders(scope=start)
-    return headers.get("content-type", "").startswith("text/html") and "content-security-policy" not in headers
+VIEWS: dict[str, Callable[[Visit], object]] = {
+    "run": RunView,
+    "grid": GridView,
+    "history": HistoryView,
+    "errors": ErrorsView,
+    "accruals": AccrualsView,
+}
+"""The last part of a view's address -> what builds it; the first one is where a person enters."""
 
 
-VIEWS = ("run", "grid", "history", "errors", "accruals")
-
-
-@contextmanager
-def frame(visit: Visit) -> Iterator[None]:
-    """Everything around a view's content."""
-    texts = visit.texts
+def show_view(visit: Visit) -> None:
+    """A view, and what stands around each: navigation, and the switches of language, theme and session."""
+    texts, language = visit.texts, visit.texts.language
     ui.page_title(f"{texts(f'view.{visit.view}')} · {texts('app')}")
     ui.colors(**COLOURS)
     ui.add_css(STYLE)
     ui.dark_mode(value={"dark": True, "light": False}.get(visit.theme))
     with ui.header(fixed=False, wrap=False).classes("top"), Tag("div", classes="top-in"):
         Tag("h1", texts("app"))
-        _navigation(visit)
-        _switches(visit)
+        with Tag("nav", aria_label=texts("nav")):
+            for view in VIEWS:
+                link = ui.link(texts(f"view.{view}"), f"/{language}/{view}")
+                if view == visit.view:
+                    link.props["aria-current"] = "page"
+        other = ui.link(texts("language.other"), f"/{language.other}/{visit.view}").classes("quiet")
+        other.props["lang"] = other.props["hreflang"] = language.other.value
+        for theme in ("dark", "light"):  # the style shows the one that the page is not in
+            address = f"/theme/{theme}?language={language}&view={visit.view}"
+            ui.link(texts(f"theme.{theme}"), address).classes(f"quiet to-{theme}")
+        if visit.guarded:
+            with ui.element("form").props('method="post" action="../logout"'):
+                ui.button(texts("logout"), color=None).props("flat dense no-caps type=submit").classes("quiet")
     content = Tag("div", classes="content")  # Quasar's page around it is the `main` already
     ui.skip_link(texts("skip"), target=content)
     with content:
-        yield
-
-
-def _navigation(visit: Visit) -> None:
-    with Tag("nav", aria_label=visit.texts("nav")):
-        for view in VIEWS:
-            link = ui.link(visit.texts(f"view.{view}"), visit.address(view))
-            if view == visit.view:
-                link.props["aria-current"] = "page"
-
-
-def _switches(visit: Visit) -> None:
-    texts = visit.texts
-    other = ui.link(texts("language.other"), f"/{texts.language.other}/{visit.view}").classes("quiet")
-    other.props["lang"] = other.props["hreflang"] = texts.language.other.value
-    for theme in ("dark", "light"):  # the style shows the one that the page is not in
-        address = f"/theme/{theme}?language={texts.language}&view={visit.view}"
-        ui.link(texts(f"theme.{theme}"), address).classes(f"quiet to-{theme}")
-    if visit.guarded:
-        with ui.element("form").props('method="post" action="../logout"'):
-            ui.button(texts("logout"), color=None).props("flat dense no-caps type=submit").classes("quiet")
+        VIEWS[visit.view](visit)
 
 
 _CSV = "text/csv; charset=utf-8"
@@ -176,7 +144,7 @@ def download_routes() -> APIRouter:
     @router.get("/{report}.{ending}")
     def sheet(report: Literal["accruals", "roll-forward"], ending: Literal["csv", "xlsx"], year: Year) -> Response:
         with read_session() as session:
-            made = _REPORTS[report](session, MonthWindow(date(year, 1, 1), date(year + 1, 1, 1)))
+            made = _REPORTS[report](session, months_of_year(year))
         name = f"{report}-{year}.{ending}"
         if ending == "xlsx":
             return _file(xlsx_bytes(made), _XLSX, name)
@@ -186,23 +154,12 @@ def download_routes() -> APIRouter:
 
 
 def _file(content: bytes, media_type: str, name: str) -> Response:
-    return Response(
-        content,
-        media_type=media_type,
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )
+    return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 ROOT = "/page"
 _THEME = "sync_theme"
 _YEAR_SECONDS = 365 * 24 * 60 * 60
-_BUILDERS: dict[str, Callable[[Visit], None]] = {
-    "run": show_run,
-    "grid": show_grid,
-    "history": show_history,
-    "errors": show_errors,
-    "accruals": show_accruals,
-}
 _QUASAR: dict[Language, Literal["en-US", "es"]] = {Language.EN: "en-US", Language.ES: "es"}
 
 
@@ -214,9 +171,9 @@ def mount_page(app: FastAPI) -> None:
     """
     settings: SyncSettings = app.state.settings
     runs: Runs = app.state.runs
-    token = settings.bearer_token
-    sessions = None if token is None else Sessions()
-    if token is not None and sessions is not None:
+    sessions = None
+    if token := settings.bearer_token:
+        sessions = Sessions()
         nicegui.app.include_router(login_routes(token, sessions))
     nicegui.app.include_router(download_routes())
     _add_preferences()
@@ -243,16 +200,8 @@ def mount_page(app: FastAPI) -> None:
 def _add_view(view: str, language: Language, settings: SyncSettings, runs: Runs) -> None:
     @ui.page(f"/{language}/{view}", language=_QUASAR[language])
     def build(request: Request) -> None:
-        visit = Visit(
-            view,
-            Texts(language, settings.zone),
-            settings,
-            runs,
-            request.cookies.get(_THEME, ""),
-            guarded=settings.bearer_token is not None,
-        )
-        with frame(visit):
-            _BUILDERS[view](visit)
+        texts, theme = Texts(language, settings.zone), request.cookies.get(_THEME, "")
+        show_view(Visit(view, texts, settings, runs, theme, guarded=settings.bearer_token is not None))
 
 
 def _add_preferences() -> None:
@@ -261,18 +210,10 @@ def _add_preferences() -> None:
     @nicegui.app.get("/", include_in_schema=False)
     def enter(request: Request) -> Response:
         language = preferred_language(request.headers.get("accept-language", ""))
-        return RedirectResponse(f"{ROOT}/{language}/{VIEWS[0]}")
+        return RedirectResponse(f"{ROOT}/{language}/{next(iter(VIEWS))}")
 
     @nicegui.app.get("/theme/{theme}", include_in_schema=False)
     def choose_theme(request: Request, theme: Literal["dark", "light"], language: Language, view: str) -> Response:
-        answer = RedirectResponse(f"{ROOT}/{language}/{view if view in VIEWS else VIEWS[0]}", 303)
-        answer.set_cookie(
-            _THEME,
-            theme,
-            max_age=_YEAR_SECONDS,
-            path=ROOT,
-            secure=over_https(request),
-            httponly=True,
-            samesite="strict",
-        )
+        answer = RedirectResponse(f"{ROOT}/{language}/{view if view in VIEWS else next(iter(VIEWS))}", 303)
+        set_cookie(answer, request, (_THEME, theme), _YEAR_SECONDS)
         return answer

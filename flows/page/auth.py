@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from html import escape
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from time import monotonic
-from urllib.parse import parse_qs, urlsplit
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.page.components import LOGIN_STYLE, TEXTS, preferred_language
+from flows.page.components import LOGIN_STYLE
+from flows.page.texts import TEXTS, preferred_language
 
 SESSION_SECONDS = 12 * 60 * 60
 MOST_SESSIONS = 1000
@@ -25,7 +27,7 @@ WINDOW_SECONDS = 60
 MOST_FAILURES = 5
 """Of one address within the window."""
 MOST_FAILURES_OF_ALL = 50
-"""Within the window: whoever has many addresses does not get further."""
+"""Of all addresses together within the window: one person may have many."""
 
 
 @dataclass
@@ -101,7 +103,7 @@ class SessionGuard:
         return scope["path"].removeprefix(scope["root_path"]) == LOGIN or self._has_session(scope)
 
     def _has_session(self, scope: Scope) -> bool:
-        return self._sessions is None or self._sessions.is_open(session_id_of(scope))
+        return self._sessions is None or self._sessions.is_open(session_id_of(HTTPConnection(scope)))
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -129,21 +131,14 @@ class SessionGuard:
         await self._app(scope, receive_while_logged_in, send_until_over)
 
 
-def session_id_of(scope: Scope) -> str:
+def session_id_of(connection: HTTPConnection) -> str:
     """The session that a browser says it has; an empty text if it says none."""
-    cookies: SimpleCookie = SimpleCookie()
-    try:
-        cookies.load(Headers(scope=scope).get("cookie", ""))
-    except CookieError:
-        return ""
-    return cookies[COOKIE].value if COOKIE in cookies else ""
+    return connection.cookies.get(COOKIE, "")
 
 
-_LONGEST_FORM = 4096
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
-    "Cache-Control": "no-store",
     "Referrer-Policy": "same-origin",  # without any, a browser sends no Origin with a form either
 }
 _PAGE = """<!doctype html>
@@ -158,12 +153,7 @@ _PAGE = """<!doctype html>
 
 
 def login_routes(token: str, sessions: Sessions) -> APIRouter:
-    """Login form, login and logout, for the app that the page is on.
-
-    Args:
-        token: The one that the API takes.
-        sessions: Where who logs in gets a session.
-    """
+    """Login form, login with the API's token, and logout, for the app that the page is on."""
     router, limit = APIRouter(include_in_schema=False), LoginLimit()
 
     @router.get(LOGIN)
@@ -171,18 +161,20 @@ def login_routes(token: str, sessions: Sessions) -> APIRouter:
         return _form(request)
 
     @router.post(LOGIN)
-    async def log_in(request: Request) -> Response:
+    async def log_in(request: Request, given: Annotated[str, Form(alias="token")] = "") -> Response:
         address = request.client.host if request.client else ""
         if not limit.allows(address):
             return _form(request, "login.slow", HTTPStatus.TOO_MANY_REQUESTS)
-        if not hmac.compare_digest((await _given_token(request)).encode(), token.encode()):
+        if not hmac.compare_digest(given.strip().encode(), token.encode()):
             limit.failed(address)
             return _form(request, "login.wrong", HTTPStatus.UNAUTHORIZED)
-        return _welcome(request, sessions.open())
+        answer = RedirectResponse(f"{_root(request)}/", HTTPStatus.SEE_OTHER)
+        set_cookie(answer, request, (COOKIE, sessions.open()), SESSION_SECONDS)
+        return answer
 
     @router.post("/logout")
     def log_out(request: Request) -> Response:
-        sessions.close(session_id_of(request.scope))
+        sessions.close(session_id_of(request))
         answer = RedirectResponse(f"{_root(request)}{LOGIN}", HTTPStatus.SEE_OTHER)
         answer.delete_cookie(COOKIE, path=_root(request))
         return answer
@@ -190,30 +182,16 @@ def login_routes(token: str, sessions: Sessions) -> APIRouter:
     return router
 
 
-def over_https(request: Request) -> bool:
-    """Whether the browser came over HTTPS; a proxy says so, and who lies about it harms only his own cookies."""
-    return "https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "")}
+def set_cookie(answer: Response, request: Request, cookie: tuple[str, str], seconds: int) -> None:
+    """Give a browser a cookie (name, value) for the page alone, which no script reads and no other site sends.
 
-
-def _welcome(request: Request, session_id: str) -> Response:
-    answer = RedirectResponse(f"{_root(request)}/", HTTPStatus.SEE_OTHER)
+    Whether it came over HTTPS a proxy says; who lies about it harms only his own cookies.
+    """
+    name, value = cookie
+    secure = "https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "")}
     answer.set_cookie(
-        COOKIE,
-        session_id,
-        max_age=SESSION_SECONDS,
-        path=_root(request),
-        secure=over_https(request),
-        httponly=True,
-        samesite="strict",
+        name, value, max_age=seconds, path=_root(request), secure=secure, httponly=True, samesite="strict"
     )
-    return answer
-
-
-async def _given_token(request: Request) -> str:
-    """The form's token; empty for a form that is too long to be one."""
-    body = await request.body()
-    fields = parse_qs(body[:_LONGEST_FORM].decode("utf-8", "replace"))
-    return fields.get("token", [""])[0].strip()
 
 
 def _form(request: Request, trouble: str = "", status: HTTPStatus = HTTPStatus.OK) -> Response:
@@ -222,13 +200,10 @@ def _form(request: Request, trouble: str = "", status: HTTPStatus = HTTPStatus.O
     page = _PAGE.format(
         language=language,
         app=texts["app"],
-        title=texts["login.title"],
         style=LOGIN_STYLE,
         action=escape(f"{_root(request)}{LOGIN}"),
-        token=texts["login.token"],
-        hint=texts["login.hint"],
-        enter=texts["login.enter"],
         trouble=f'<p role="alert">{escape(texts[trouble])}</p>' if trouble else "",
+        **{name: texts[f"login.{name}"] for name in ("title", "token", "hint", "enter")},
     )
     slow = {"Retry-After": str(WINDOW_SECONDS)} if status is HTTPStatus.TOO_MANY_REQUESTS else {}
     return HTMLResponse(page, status, _HEADERS | slow)

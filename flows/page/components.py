@@ -1,21 +1,17 @@
-"""What the views are made of: markup, notices, one visit's language and theme, wording."""
+"""What the views are made of: markup, notifications, lists, one visit's language and theme, wording."""
 
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from enum import StrEnum
-from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
+from datetime import datetime
+from typing import Any, Generic, TypeVar
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from flows.page.english import ENGLISH
-from flows.page.spanish import SPANISH
+from flows.page.texts import Texts
 from flows.plan import Assessment, StepRunState
 from flows.run_steps import group_by_reason
 from flows.runs import Runs
@@ -72,7 +68,7 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
 .row-in.q-btn .q-btn__content { justify-content: flex-start; gap: 2px 12px; flex-wrap: wrap; text-align: left; }
 .row-in .what { font-weight: 600; }
 .months .what { flex: 0 0 150px; } .months .mark { flex: 0 0 auto; }
-.row-in .told { flex: 1 1 100%; color: var(--soft); overflow-wrap: anywhere; }
+.row-in .detail { flex: 1 1 100%; color: var(--soft); overflow-wrap: anywhere; }
 .breaking { overflow-wrap: anywhere; }
 .mark { display: inline-block; border-radius: 99px; padding: 1px 10px; font-size: .82rem; font-weight: 600;
   color: var(--none); border: 1px solid var(--line); white-space: nowrap; }
@@ -137,6 +133,7 @@ button { border: 0; font-weight: 600; background: light-dark(#1f5f99, #8cc2f2); 
 
 FIELD = "outlined dense options-dense"
 """How every field looks (Quasar props)."""
+FIRST_YEAR_SHOWN = 2018
 
 
 class Tag(TextElement):
@@ -181,6 +178,13 @@ def choice(label: str, options: Mapping[str, str], value: str) -> ui.select:
     return field
 
 
+def year_field(visit: "Visit", label: str) -> ui.select:
+    """A year that a person may want to look at, newest first; at first the default year."""
+    default = visit.settings.default_year
+    years = list(range(visit.now.year + 1, min(FIRST_YEAR_SHOWN, default) - 1, -1))
+    return ui.select(years, label=label, value=default).props(FIELD)
+
+
 def day_field(label: str, value: str = "") -> ui.input:
     """A date as the browser's own date field; its value is ISO 8601."""
     return ui.input(label, value=value).props(f"{FIELD} type=date stack-label")
@@ -201,75 +205,6 @@ def dialog_of(title: str) -> Iterator[ui.dialog]:
         yield dialog
 
 
-class Language(StrEnum):
-    """The languages there are; the value is a part of every view's address."""
-
-    EN = "en"
-    ES = "es"
-
-    @property
-    def other(self) -> "Language":
-        """The one that the switch leads to."""
-        return Language.ES if self is Language.EN else Language.EN
-
-
-TEXTS: Mapping[Language, Mapping[str, str]] = {Language.EN: ENGLISH, Language.ES: SPANISH}
-_SWAPPED = str.maketrans(",.", ".,")
-
-
-@dataclass(frozen=True)
-class Texts:
-    """One language, and the zone that moments are shown in."""
-
-    language: Language
-    zone: ZoneInfo
-
-    def __call__(self, key: str, **values: object) -> str:
-        """The text of a key, its `{names}` filled in."""
-        return TEXTS[self.language][key].format(**values)
-
-    def known(self, key: str) -> str | None:
-        """The text of a key that may not be there, such as that of a count which only one step has."""
-        return TEXTS[self.language].get(key)
-
-    def month(self, month: date, *, long: bool = False) -> str:
-        """`Mar 2024`, or `March 2024`."""
-        return f"{self.month_name(month, long=long)} {month.year}"
-
-    def month_name(self, month: date, *, long: bool = False) -> str:
-        """`Mar`, or `March`."""
-        return self("months.long" if long else "months.short").split()[month.month - 1]
-
-    def step_run(self, step_id: str, month: date | None) -> str:
-        """A step and its month, as people call them; an old execution may be of a step that is not known any more."""
-        name = self.known(f"step.{step_id}") or step_id
-        return f"{name}, {self.month(month, long=True)}" if month else name
-
-    def entity(self, entity_type: str) -> str:
-        """What a record is called; its own name for a kind that has no text."""
-        return self.known(f"entity.{entity_type}") or entity_type.replace("_", " ")
-
-    def money(self, amount: Decimal) -> str:
-        """Two decimals, thousands apart; a dash for zero, so that the eye finds what is there."""
-        text = f"{amount:,.2f}" if amount else "-"
-        return text.translate(_SWAPPED) if self.language is Language.ES else text
-
-    def moment(self, moment: datetime | None) -> str:
-        """Day and time in the academy's zone."""
-        return f"{moment.astimezone(self.zone):%Y-%m-%d %H:%M:%S}" if moment else ""
-
-
-def preferred_language(accept_language: str) -> Language:
-    """The first of a browser's languages that the page speaks; English if none is."""
-    for part in accept_language.split(","):
-        if (code := part.strip()[:2].lower()) in set(Language):
-            return Language(code)
-    return Language.EN
-
-
-FIRST_YEAR_SHOWN = 2018
-
-
 @dataclass(frozen=True)
 class Visit:
     """One view in one browser."""
@@ -284,50 +219,25 @@ class Visit:
     guarded: bool
     """Whether people log in, and may log out."""
 
-    def address(self, view: str) -> str:
-        """Where a view is, in this language, below the place where the page is mounted."""
-        return f"/{self.texts.language}/{view}"
-
     @property
     def now(self) -> datetime:
         """The present moment in the academy's zone."""
         return datetime.now(self.settings.zone)
 
-    def years(self) -> list[int]:
-        """The years that a person may want to look at, newest first."""
-        return list(range(self.now.year + 1, min(FIRST_YEAR_SHOWN, self.settings.default_year) - 1, -1))
-
 
 Answer = TypeVar("Answer")
-_BAD: dict[str, Any] = {
-    "type": "negative",
-    "position": "bottom",
-    "timeout": None,
-    "close_button": "OK",
-    "multi_line": True,
-}
 
 
-def tell(message: str, *, good: bool) -> None:
-    """A notification, where it covers no navigation; a failure stays until it has been read."""
-    if good:
-        ui.notify(message, type="positive", position="bottom", timeout=6000)
-    else:
-        ui.notification(message, **_BAD)
+def notify_success(message: str) -> None:
+    """A notification, where it covers no navigation."""
+    ui.notify(message, type="positive", position="bottom", timeout=6000)
 
 
-class Complaint:
-    """One notification of what goes wrong, whose text grows with it; who has closed it gets a new one with the next."""
-
-    def __init__(self) -> None:
-        self._shown: ui.notification | None = None
-
-    def say(self, message: str) -> None:
-        """Show this, in the place of what was said before."""
-        if self._shown is None or self._shown.is_deleted:
-            self._shown = ui.notification(message, **_BAD)
-        elif self._shown.message != message:
-            self._shown.message = message
+def notify_failure(message: str) -> ui.notification:
+    """A notification that stays until it has been read."""
+    return ui.notification(
+        message, type="negative", position="bottom", timeout=None, close_button="OK", multi_line=True
+    )
 
 
 async def ask(texts: Texts, question: Callable[[], Answer]) -> Answer | None:
@@ -335,11 +245,58 @@ async def ask(texts: Texts, question: Callable[[], Answer]) -> Answer | None:
     try:
         return await asyncio.to_thread(question)
     except (SyncError, DatabaseUnusableError) as refusal:
-        tell(f"{texts('refused')}: {refusal}", good=False)
+        notify_failure(f"{texts('refused')}: {refusal}")
         return None
 
 
-_API = "/api"
+Row = TypeVar("Row")
+PAGE_ROWS = 25
+
+
+class PagedList(Generic[Row]):
+    """Rows, newest first, that grow by a page at a time. Each view's own says how they are read and shown."""
+
+    def __init__(self, texts: Texts, none: str) -> None:
+        """Args: `none` is the text if there is nothing."""
+        self._none = none
+        self._last: Row | None = None
+        self._rows = Tag("div")
+        with self._rows:
+            ui.label(texts("reading")).classes("soft")
+        self._more = ui.button(texts("more"), on_click=self._show_more).props("flat no-caps")
+        self._more.set_visibility(False)
+        ui.timer(0.0, self.refresh, once=True)
+
+    def read(self, after: Row | None, limit: int) -> list[Row]:
+        """The rows after this one, or the newest; called in a thread."""
+        raise NotImplementedError
+
+    def show(self, page: list[Row]) -> None:
+        """Build the elements of a page."""
+        raise NotImplementedError
+
+    async def refresh(self) -> None:
+        """Begin with the newest again."""
+        found = await self._read(None)
+        self._rows.clear()
+        self._show(found)
+
+    async def _show_more(self) -> None:
+        self._show(await self._read(self._last))
+
+    async def _read(self, after: Row | None) -> list[Row]:
+        """One more than a page, which tells whether there is another."""
+        return await asyncio.to_thread(self.read, after, PAGE_ROWS + 1)
+
+    def _show(self, found: list[Row]) -> None:
+        page = found[:PAGE_ROWS]
+        with self._rows:
+            if page:
+                self.show(page)
+                self._last = page[-1]
+            else:
+                ui.label(self._none).classes("soft")
+        self._more.set_visibility(len(found) > PAGE_ROWS)
 
 
 def run_address(flow_run_id: str | None) -> str | None:
@@ -347,16 +304,11 @@ def run_address(flow_run_id: str | None) -> str | None:
 
     A temporary server has no UI, and its runs are gone with it.
     """
-    base = os.environ.get("PREFECT_UI_URL") or os.environ.get("PREFECT_API_URL", "").rstrip("/").removesuffix(_API)
+    base = os.environ.get("PREFECT_UI_URL") or os.environ.get("PREFECT_API_URL", "").rstrip("/").removesuffix("/api")
     return f"{base.rstrip('/')}/runs/flow-run/{flow_run_id}" if base and flow_run_id else None
 
 
 REASONS_NAMED = 3
-
-
-def result_text(texts: Texts, result: Mapping[str, Any]) -> str:
-    """A result's counts: `invoices created 12, errors 2`; what is zero is left out."""
-    return ", ".join(f"{name} {value}" for name, value in result_counts(texts, result) if value not in {"0", "-"})
 
 
 def result_counts(texts: Texts, result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -371,24 +323,26 @@ def result_counts(texts: Texts, result: Mapping[str, Any]) -> Iterator[tuple[str
 
 
 def outcome_text(texts: Texts, execution: SyncExecution) -> str:
-    """What an execution did; empty for one that did not complete."""
+    """`invoices created 12, errors 2`: what an execution did, without what is zero; empty if it did not complete."""
     if execution.result is None:
         return ""
-    return result_text(texts, execution.result) or texts("execution.nothing")
+    counts = [f"{name} {value}" for name, value in result_counts(texts, execution.result) if value not in {"0", "-"}]
+    return ", ".join(counts) or texts("execution.nothing")
 
 
 def failures_text(texts: Texts, name: str, executions: Sequence[SyncExecution]) -> str:
     """`Sync Invoices: 4 of 13 failed: ...`: how many of a run have failed; for each reason, of which months it is."""
     failures = [each for each in executions if each.status == ExecutionStatus.FAILED]
-    told = group_by_reason((_cell_text(texts, each), each.error_message or "") for each in failures)
-    more = [texts("run.failed.more", count=len(told) - REASONS_NAMED)] if len(told) > REASONS_NAMED else []
+    reasons = group_by_reason(
+        (
+            texts.month(each.window_start) if each.window_start else texts.step_run(each.step_name, None),
+            each.error_message or "",
+        )
+        for each in failures
+    )
+    more = [texts("run.failed.more", count=len(reasons) - REASONS_NAMED)] if len(reasons) > REASONS_NAMED else []
     summary = texts("run.failed", step=name, failed=len(failures), total=len(executions))
-    return f"{summary}: {'; '.join([*told[:REASONS_NAMED], *more])}"
-
-
-def _cell_text(texts: Texts, execution: SyncExecution) -> str:
-    """Of a run of one step, the month says it."""
-    return texts.month(execution.window_start) if execution.window_start else texts.step_run(execution.step_name, None)
+    return f"{summary}: {'; '.join([*reasons[:REASONS_NAMED], *more])}"
 
 
 def standing_text(texts: Texts, assessment: Assessment) -> str:

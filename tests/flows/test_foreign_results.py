@@ -18,7 +18,8 @@ from flows.api.schemas import ExecutionAnswer, outcome_of, sum_results
 from flows.artifacts import execution_row
 from flows.cli.app import run_command
 from flows.cli.output import _show_overrides, accrual_table, counts_table, grids
-from flows.page.components import Language, Texts, outcome_text, result_counts
+from flows.page.components import outcome_text, result_counts
+from flows.page.texts import Language, Texts
 from flows.plan import StepRun, StepRunState, assess
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES
 from steps.invoices import InvoicesResult

@@ -10,7 +10,7 @@ from steps.errors import ConfigError
 from steps.settings import HoldedSettings, SyncSettings
 from steps.vendors.http import credential
 from tracking.database import configured_database_url, describe_database, get_engine, parse_database_url
-from tracking.settings import DatabaseUnusableError, SettingsFileError, describe_settings_file, settings_file
+from tracking.settings import DatabaseUnusableError, describe_settings_file, settings_file
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_settings_file_that_cannot_be_is_refused_in_one_line(
     assert written.out == ""
     assert line in written.err
     assert written.err.count("\n") == 1
-    with pytest.raises(SettingsFileError, match="SYNC_ENV_FILE is"):
+    with pytest.raises(DatabaseUnusableError, match="SYNC_ENV_FILE is"):
         SyncSettings.load()
 
 

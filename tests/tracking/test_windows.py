@@ -170,7 +170,7 @@ def test_only_the_dead_are_ended(database: str, alive: ExitStack) -> None:
 
     ended = end_dead_executions()
 
-    assert [each.execution_id for each in ended] == [dead]
+    assert ended == [dead]
     assert [(row.id, row.status) for row in executions_of_run("living")] == [(living, "running")]
 
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection (and in the transaction) that `tracking.migrate` opened."""
+"""Entry of Alembic: runs the migrations on the connection, in its transaction, that `tracking/database.py` opened."""
 
 from alembic import context
 

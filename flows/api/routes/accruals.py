@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from flows.api.lists import TaggedRoute, csv_answer
 from flows.api.problems import csv_file, not_modified, problems
 from flows.api.runs import AppSettings
 from flows.api.schemas import FirstOfMonth
-from flows.parameters import FIRST_YEAR, LAST_YEAR, AskedRange, parse_month, parse_month_date, resolve_range
+from flows.parameters import AskedRange, Year, months_of_year, parse_month, parse_month_date, resolve_range
 from steps.reports.export import as_json, csv_text, monthly_sheet
 from steps.reports.monthly import monthly_accruals
 from steps.reports.roll_forward import roll_forward
@@ -51,8 +51,7 @@ def show_roll_forward(month: Month, settings: AppSettings) -> dict[str, Any]:
 
 
 @router.get("/monthly/{year}", responses={**problems(), **not_modified()})
-def show_year(year: Annotated[int, Path(ge=FIRST_YEAR, le=LAST_YEAR)], settings: AppSettings) -> dict[str, Any]:
+def show_year(year: Year) -> dict[str, Any]:
     """What was accrued in each month of a year, by contract and period. Amounts are texts."""
-    window = resolve_range(AskedRange(year), utc_now(), settings)
     with read_session() as session:
-        return dict(as_json(monthly_accruals(session, window)))
+        return dict(as_json(monthly_accruals(session, months_of_year(year))))

@@ -4,11 +4,11 @@ from http import HTTPStatus
 from io import StringIO
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema
 
 from flows.api.lists import LARGEST_ID, RowId, TaggedRoute, csv_answer, link_to_next, next_cursor, read_cursor
-from flows.api.problems import RefusedError, csv_file, not_modified, problems
+from flows.api.problems import csv_file, not_modified, problems
 from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, Marked, StepId
 from flows.parameters import parse_step
 from steps.catalog import STEPS
@@ -36,19 +36,14 @@ class ExportQuery(BaseModel):
     status: ErrorStatus | None = None
 
     def resolve(self, *, older_than: int | None = None, limit: int | None = None) -> ErrorFilter:
-        """As the review of errors knows it.
+        """As `tracking/integration_errors.py` knows it.
 
         Raises:
-            UsageError: a value makes no sense.
+            UsageError: there is no such step.
         """
-        return ErrorFilter(
-            integration_name=self.integration_name,
-            operation=None if self.operation is None else parse_step(self.operation),
-            entity_type=self.entity_type,
-            status=self.status,
-            older_than=older_than,
-            limit=limit,
-        )
+        if self.operation is not None:
+            parse_step(self.operation)
+        return ErrorFilter(**self.model_dump(include=set(ExportQuery.model_fields)), older_than=older_than, limit=limit)
 
 
 class ErrorQuery(ExportQuery):
@@ -114,5 +109,5 @@ def mark_one(error_id: RowId, asked: Mark) -> IntegrationErrorAnswer:
     unknown = mark_errors([error_id], asked.status)
     error = find_error(error_id)
     if unknown or error is None:
-        raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no integration error {error_id}")
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no integration error {error_id}")
     return IntegrationErrorAnswer.model_validate(error)

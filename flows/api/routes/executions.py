@@ -1,13 +1,13 @@
 """Executions: what ran, runs and failed, newest first."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from flows.api.lists import RowId, TaggedRoute, link_to_next, next_cursor, read_cursor
-from flows.api.problems import RefusedError, not_modified, problems
+from flows.api.problems import not_modified, problems
 from flows.api.runs import AppSettings
 from flows.api.schemas import ExecutionAnswer, ExecutionDetail, ExecutionPage, IntegrationErrorAnswer, StepId
 from flows.parameters import parse_moment, parse_step
@@ -42,17 +42,16 @@ class ExecutionQuery(BaseModel):
         Raises:
             UsageError: a value makes no sense.
         """
-        after, before = self.started_after, self.started_before
-        by_start = after is not None or before is not None
-        return HistoryFilter(
-            step_name=None if self.step_name is None else parse_step(self.step_name),
-            status=self.status,
-            flow_run_id=self.flow_run_id,
-            started_after=None if after is None else parse_moment("started_after", after, settings.zone),
-            started_before=None if before is None else parse_moment("started_before", before, settings.zone),
-            older_than=None if self.cursor is None else read_cursor(self.cursor, by_start=by_start),
-            limit=self.limit + 1,
-        )
+        if self.step_name is not None:
+            parse_step(self.step_name)
+        started: dict[str, Any] = {
+            name: parse_moment(name, text, settings.zone)
+            for name in ("started_after", "started_before")
+            if (text := getattr(self, name)) is not None
+        }
+        older_than = None if self.cursor is None else read_cursor(self.cursor, by_start=bool(started))
+        same = self.model_dump(include={"step_name", "status", "flow_run_id"})
+        return HistoryFilter(**same, **started, older_than=older_than, limit=self.limit + 1)
 
 
 @router.get("", responses={**problems(), **not_modified()})
@@ -79,7 +78,7 @@ def show_execution(execution_id: RowId) -> ExecutionDetail:
     end_dead_executions()
     execution = find_execution(execution_id)
     if execution is None:
-        raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no execution {execution_id}")
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no execution {execution_id}")
     errors = find_errors(ErrorFilter(sync_execution_id=execution_id, limit=MAX_LIMIT))
     shown = [IntegrationErrorAnswer.model_validate(each) for each in errors]
     return ExecutionDetail(**dict(ExecutionAnswer.of(execution)), integration_errors=shown)

@@ -7,11 +7,11 @@ What a client sends is accepted in the query or in the body; both may say the sa
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from flows.api.problems import TRY_AGAIN, RefusedError, problems, status_of_name
+from flows.api.problems import TRY_AGAIN, problems, status_of_name
 from flows.api.routes.steps import API_CALLER
 from flows.api.runs import AppRuns, AppSettings, end_of_run
 from flows.api.schemas import FirstOfMonth, OverrideBy, OverrideText, outcome_of
@@ -77,11 +77,11 @@ async def _run(step: Step, said: dict[str, str], runs: Runs, settings: SyncSetti
     """The result of a step over the months that were said, their counts added up.
 
     Raises:
-        RefusedError: a month failed, with the status that its error stands for; no worker came; or this server has a
+        HTTPException: a month failed, with the status that its error stands for; no worker came; or this server has a
             backend itself.
     """
     if settings.backend_url:
-        raise RefusedError(
+        raise HTTPException(
             HTTPStatus.CONFLICT, "this server passes its steps on to a SYNC_BACKEND_URL: it is no backend itself"
         )
     by = said.pop("by", "") or API_CALLER
@@ -91,15 +91,12 @@ async def _run(step: Step, said: dict[str, str], runs: Runs, settings: SyncSetti
     if status.stage is not Stage.ended:  # the caller of a backend calls again: nothing may come of this call later
         await run_in_threadpool(runs.cancel, flow_run_id)
         why = f"nothing was run: it waited for {status.waits_for}"
-        raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, why, TRY_AGAIN)
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, why, TRY_AGAIN)
     outcome = outcome_of(status.executions)
     if outcome.status != ExecutionStatus.COMPLETED:
         first = next(each for each in status.executions if each.status != ExecutionStatus.COMPLETED)
-        raise RefusedError(status_of_name(first.details.get("error_type", "")), outcome.error_message)
+        raise HTTPException(status_of_name(first.details.get("error_type", "")), outcome.error_message)
     return outcome.result or {}
-
-
-_PROBLEMS = problems(HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY)
 
 
 def _add_call(step: Step, months: type[Nothing | Window | AccrualMonth]) -> None:
@@ -121,7 +118,7 @@ def _add_call(step: Step, months: type[Nothing | Window | AccrualMonth]) -> None
         name=step.id,
         summary=step.name,
         description=f"{step.description}. {_HOW[months]}",
-        responses=_PROBLEMS,
+        responses=problems(HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY),
     )
 
 

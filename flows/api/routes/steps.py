@@ -1,5 +1,6 @@
 """Steps: which there are, in which order, and run one (docs/interfaces.md, HTTP API)."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -9,23 +10,21 @@ from starlette.concurrency import run_in_threadpool
 from flows.api.lists import TaggedRoute
 from flows.api.problems import not_modified, problems
 from flows.api.runs import AppRuns, AppSettings, IdempotencyKeyHeader, accepted, end_of_run
-from flows.api.schemas import Accepted, AvailableSteps, StepAnswer, StepOutcome, StepRequest, outcome_of
+from flows.api.schemas import Accepted, AvailableSteps, StepOutcome, StepRequest, outcome_of
 from flows.parameters import resolve_override
 from flows.plan import IMPORT_ORDER
 from flows.runs import Stage, request_step
-from steps.catalog import ACCRUALS
+from steps.catalog import ACCRUALS, Step
 
 router = APIRouter(prefix="/api/sync", tags=["steps"], route_class=TaggedRoute)
 API_CALLER = "api"
 """Who overrides, when a request does not say."""
 
 
-@router.get("/available-steps", responses={**problems(), **not_modified()})
-def available_steps() -> AvailableSteps:
+@router.get("/available-steps", response_model=AvailableSteps, responses={**problems(), **not_modified()})
+def available_steps() -> dict[str, Sequence[Step]]:
     """The steps to choose from."""
-    return AvailableSteps(
-        import_steps=[StepAnswer.of(step) for step in IMPORT_ORDER], accrual_steps=[StepAnswer.of(ACCRUALS)]
-    )
+    return {"import_steps": IMPORT_ORDER, "accrual_steps": [ACCRUALS]}
 
 
 @router.get("/execution-order", responses={**problems(), **not_modified()})
@@ -37,7 +36,7 @@ def execution_order() -> list[str]:
 @router.post(
     "/execute-step",
     response_model=StepOutcome,
-    response_model_exclude_unset=True,
+    response_model_exclude_defaults=True,
     responses={
         202: {
             "model": Accepted,

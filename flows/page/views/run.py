@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from nicegui import ui
 
 from flows.page.components import (
     FIELD,
-    Complaint,
     Tag,
     Visit,
     announcer,
@@ -16,8 +14,10 @@ from flows.page.components import (
     choice,
     day_field,
     failures_text,
+    notify_failure,
+    notify_success,
     strong_button,
-    tell,
+    year_field,
 )
 from flows.page.views.history import execution_rows
 from flows.parameters import resolve_override
@@ -43,7 +43,7 @@ class RunProgress:
         self._visit, self._name, self._at_end = visit, "", at_end
         self._flow_run_id: str | None = None
         self._seen: list[tuple[int | None, str]] = []
-        self._complaint = Complaint()
+        self._failures: ui.notification | None = None
         self._panel = Tag("section", classes="panel", aria_label=visit.texts("run.latest"))
         with self._panel:
             Tag("h3", visit.texts("run.latest"))
@@ -61,7 +61,7 @@ class RunProgress:
     async def watch(self, name: str, request: RunRequest) -> None:
         """Start a run under this name and watch it."""
         texts = self._visit.texts
-        self._name, self._complaint = name, Complaint()
+        self._name, self._failures = name, None
         self._line.set_text(texts("run.starting"))
         self._rows.clear()
         self._bar.set_value(0.0)
@@ -100,7 +100,7 @@ class RunProgress:
         """A run that ended without a single execution says why by itself."""
         self._timer.deactivate()
         self._line.set_text(why)
-        tell(why, good=False)
+        notify_failure(why)
 
     def _show(self, status: RunStatus) -> None:
         executions: Sequence[SyncExecution] = status.executions
@@ -116,7 +116,7 @@ class RunProgress:
             execution_rows(self._visit, executions)
         self._bar.set_value(done / total if total else 0.0)
         if failed:
-            self._complaint.say(failures_text(texts, self._name, executions))
+            self._show_failures(failures_text(texts, self._name, executions))
         if done < total or not total:
             waits = status.stage is Stage.waits_for_run
             self._line.set_text(self._waiting_text(status) if waits else texts("run.progress", done=done, total=total))
@@ -125,102 +125,77 @@ class RunProgress:
         key = "run.failed" if failed else "run.done"
         self._line.set_text(texts(key, step=self._name, total=total, failed=failed))
         if not failed:
-            tell(self._line.text, good=True)
+            notify_success(self._line.text)
+
+    def _show_failures(self, message: str) -> None:
+        """In one notification, whose text grows; who has closed it gets a new one with the next failure."""
+        if self._failures is None or self._failures.is_deleted:
+            self._failures = notify_failure(message)
+        elif self._failures.message != message:
+            self._failures.message = message
 
 
 _YEAR, _MONTHS = "year", "months"
 
 
-def show_run(visit: Visit) -> None:
-    """Build the view."""
-    Tag("h2", visit.texts("run.title"))
-    with Tag("section", classes="panel"):
-        form = RunForm(visit)
-    progress = RunProgress(visit)
-    form.button.on_click(lambda: _execute(visit, form, progress))
-
-
-async def _execute(visit: Visit, form: "RunForm", progress: RunProgress) -> None:
-    """Refuse what makes no sense with the command line's own line, else start it and watch."""
-    options = form.options()
-    if options.override is not None and not form.who:
-        tell(visit.texts("closing.no_name"), good=False)
-        return
-    if asked := await ask(visit.texts, options.resolve):
-        step_id, span = asked
-        override = resolve_override(step_id, options.override, form.who)
-        form.button.disable()
-        await progress.start(STEPS[step_id], span, override)
-        form.button.enable()
-
-
-@dataclass
-class _Range:
-    kind: ui.radio
-    year: ui.select
-    start: ui.input
-    end: ui.input
-
-
-class RunForm:
-    """Step, months, and the button."""
+class RunView:
+    """Step, months, the button, and the run that it starts."""
 
     def __init__(self, visit: Visit) -> None:
-        texts = visit.texts
+        texts, year = visit.texts, visit.settings.default_year
         self._visit = visit
-        steps = {step_id: texts(f"step.{step_id}") for step_id in STEPS}
-        self._step = choice(texts("run.step"), steps, "invoices").classes("full-width")
-        self._what = ui.label().classes("soft")
-        self._months = Tag("div", classes="panel-in")
-        with self._months:
-            self._range = self._range_fields()
-            self._override, self._who = self._override_fields()
-        self._summary = ui.label().classes("soft").props('role="status" aria-live="polite"')
-        with Tag("div", classes="actions"):
-            self.button = strong_button(texts("run.execute"))
-        for field in (self._step, self._range.kind, self._range.year, self._range.start, self._range.end):
+        Tag("h2", texts("run.title"))
+        with Tag("section", classes="panel"):
+            steps = {step_id: texts(f"step.{step_id}") for step_id in STEPS}
+            self._step = choice(texts("step"), steps, "invoices").classes("full-width")
+            self._what = ui.label().classes("soft")
+            with Tag("div") as self._months:
+                self._kind = ui.radio({_YEAR: texts("run.year"), _MONTHS: texts("run.months")}, value=_YEAR)
+                self._kind.props("inline").props["aria-label"] = texts("run.range")
+                self._year = year_field(visit, texts("year"))
+                self._year.bind_visibility_from(self._kind, "value", value=_YEAR)
+                with Tag("div", classes="fields") as dates:
+                    self._start = day_field(texts("run.start"), f"{year}-01-01")
+                    self._end = day_field(texts("run.end"), f"{year + 1}-01-01")
+                dates.bind_visibility_from(self._kind, "value", value=_MONTHS)
+                why = ui.label(texts("run.end.why")).classes("soft small")
+                why.bind_visibility_from(self._kind, "value", value=_MONTHS)
+                with Tag("div", classes="column no-wrap full-width q-gutter-y-sm") as overriding:
+                    with Tag("div", classes="fields"):
+                        self._reason = ui.input(texts("run.override")).props(f"{FIELD} maxlength={LONGEST_REASON}")
+                        self._who = ui.input(texts("closing.who"))
+                        self._who.props(f"{FIELD} autocomplete=name maxlength={LONGEST_REASON}")
+                    ui.label(texts("run.override.why")).classes("soft small")
+                overriding.bind_visibility_from(self._step, "value", value=ACCRUALS.id)
+            self._summary = announcer().classes("soft")
+            with Tag("div", classes="actions"):
+                self._button = strong_button(texts("run.execute"), self._execute)
+        self._progress = RunProgress(visit)
+        for field in (self._step, self._kind, self._year, self._start, self._end):
             field.on_value_change(self._explain)
         self._explain()
 
-    def _range_fields(self) -> _Range:
-        texts, year = self._visit.texts, self._visit.settings.default_year
-        kind = ui.radio({_YEAR: texts("run.year"), _MONTHS: texts("run.months")}, value=_YEAR).props("inline")
-        kind.props["aria-label"] = texts("run.range")
-        field = ui.select(self._visit.years(), label=texts("grid.year"), value=year).props(FIELD)
-        field.bind_visibility_from(kind, "value", value=_YEAR)
-        with Tag("div", classes="fields") as dates:
-            start = day_field(texts("run.start"), f"{year}-01-01")
-            end = day_field(texts("run.end"), f"{year + 1}-01-01")
-        dates.bind_visibility_from(kind, "value", value=_MONTHS)
-        why = ui.label(texts("run.end.why")).classes("soft small")
-        why.bind_visibility_from(kind, "value", value=_MONTHS)
-        return _Range(kind, field, start, end)
+    async def _execute(self) -> None:
+        """Refuse what makes no sense with the command line's own line, else start it and watch."""
+        options, who = self._options(), str(self._who.value or "").strip()
+        if options.override is not None and not who:
+            notify_failure(self._visit.texts("closing.no_name"))
+        elif asked := await ask(self._visit.texts, options.resolve):
+            step_id, span = asked
+            override = resolve_override(step_id, options.override, who)
+            self._button.disable()
+            await self._progress.start(STEPS[step_id], span, override)
+            self._button.enable()
 
-    def _override_fields(self) -> tuple[ui.input, ui.input]:
-        """For accruals: why a month is accrued although its import is broken, and who says so."""
-        texts = self._visit.texts
-        with Tag("div", classes="column no-wrap full-width q-gutter-y-sm") as fields:
-            with Tag("div", classes="fields"):
-                reason = ui.input(texts("run.override")).props(f"{FIELD} maxlength={LONGEST_REASON}")
-                who = ui.input(texts("closing.who")).props(f"{FIELD} autocomplete=name maxlength={LONGEST_REASON}")
-            ui.label(texts("run.override.why")).classes("soft small")
-        fields.bind_visibility_from(self._step, "value", value=ACCRUALS.id)
-        return reason, who
-
-    @property
-    def who(self) -> str:
-        """The name of the person who overrides."""
-        return str(self._who.value or "").strip()
-
-    def options(self) -> TypedOptions:
+    def _options(self) -> TypedOptions:
         """What is asked for, as the command line would be."""
         step = str(self._step.value)
         if not called_by_month(STEPS[step], self._visit.settings):
             return TypedOptions(step)
-        override = str(self._override.value or "") or None if step == ACCRUALS.id else None
-        if self._range.kind.value == _YEAR:
-            return TypedOptions(step, year=str(self._range.year.value), override=override)
-        start, end = str(self._range.start.value or ""), str(self._range.end.value or "")
+        override = str(self._reason.value or "") or None if step == ACCRUALS.id else None
+        if self._kind.value == _YEAR:
+            return TypedOptions(step, year=str(self._year.value), override=override)
+        start, end = str(self._start.value or ""), str(self._end.value or "")
         return TypedOptions(step, start_date=start, end_date=end, override=override)
 
     def _explain(self) -> None:
@@ -233,11 +208,11 @@ class RunForm:
             self._summary.set_text(self._visit.texts("run.once"))
             return
         try:
-            self._summary.set_text(self._span_text(self.options().resolve()[1]))
+            _, span = self._options().resolve()
         except SyncError as refusal:
             self._summary.set_text(str(refusal))
-
-    def _span_text(self, span: MonthWindow) -> str:
+            return
         texts, count = self._visit.texts, sum(1 for _ in span.months())
         first, last = texts.month(span.start, long=True), texts.month(next_month(span.end, -1), long=True)
-        return texts("run.span.one" if count == 1 else "run.span", count=count, first=first, last=last)
+        key = "run.span.one" if count == 1 else "run.span"
+        self._summary.set_text(texts(key, count=count, first=first, last=last))

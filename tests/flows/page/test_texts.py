@@ -10,15 +10,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flows.page.app import VIEWS
-from flows.page.components import Language, Texts, preferred_language
-from flows.page.english import ENGLISH
-from flows.page.spanish import SPANISH
+from flows.page.texts import TEXTS, Language, Texts, preferred_language
 from flows.plan import StepRunState
 from flows.runs import Stage
 from steps.catalog import STEPS
 from steps.engine.contract_month import NotificationType
 from tracking.models import ErrorStatus, ExecutionStatus
 
+ENGLISH, SPANISH = TEXTS[Language.EN], TEXTS[Language.ES]
 FOLDER = Path(__file__).parents[3] / "flows" / "page"
 MADRID = ZoneInfo("Europe/Madrid")
 

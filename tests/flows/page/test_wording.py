@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flows.page.components import Language, Texts, failures_text, outcome_text, standing_text
+from flows.page.components import failures_text, outcome_text, standing_text
+from flows.page.texts import Language, Texts
 from flows.plan import Assessment, StepRun, StepRunState
 from steps.catalog import ACCRUALS, CRM_CLIENTS
 from steps.ledger.months import MonthWindow
