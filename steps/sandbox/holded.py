@@ -25,6 +25,15 @@ OTHER_TYPES = (
     "purchaseorder",
 )  # fmt: skip
 """Kinds of documents that exist and that this academy has none of."""
+ADDRESS: Json = {
+    "address": "Calle Mayor 1", "city": "Madrid", "postalCode": "28013", "province": "Madrid", "country": "España",
+    "countryCode": "ES", "info": "",
+}  # fmt: skip
+DEFAULTS: Json = {
+    "salesChannel": 0, "expensesAccount": 0, "dueDays": 0, "paymentDay": 0, "paymentMethod": 0, "discount": 0,
+    "language": "es", "currency": "eur", "salesTax": [], "purchasesTax": [], "accumulateInForm347": "yes",
+}  # fmt: skip
+"""Of contacts."""
 
 
 def answer(call: Call, world: World, modes: Modes) -> Answer:
@@ -165,8 +174,8 @@ def contact_json(record: Contact) -> Json:
         "tradeName": 0 if record.is_person else record.name, "email": record.email,
         "mobile": "+34600111222" if record.is_person else 0, "phone": "", "type": "client", "iban": "", "swift": "",
         "groupId": "", "clientRecord": {"num": 43000012, "name": record.name} if record.is_person else 0,
-        "supplierRecord": 0, "billAddress": _address() if record.is_person else [], "customFields": [],
-        "defaults": _defaults() if record.is_person else [],
+        "supplierRecord": 0, "billAddress": ADDRESS if record.is_person else [], "customFields": [],
+        "defaults": DEFAULTS if record.is_person else [],
         "socialNetworks": {"website": ""} if record.is_person else [], "tags": [], "notes": [], "contactPersons": [],
         "shippingAddresses": [], "isperson": int(record.is_person), "createdAt": made, "updatedAt": made,
         "updatedHash": "0f3a9c",
@@ -176,7 +185,7 @@ def contact_json(record: Contact) -> Json:
 
 def document_json(record: Document) -> Json:
     """An invoice or a credit note with its lines."""
-    number = _as_text if record.amounts_as_text else _as_number
+    number: Callable[[Decimal], Any] = str if record.amounts_as_text else Decimal
     row: Json = {
         "id": record.id, "contact": record.contact_id, "contactName": record.contact_name, "desc": "",
         "date": midnight(record.date), "dueDate": midnight(record.due_on) if record.due_on else None,
@@ -216,28 +225,6 @@ def _line(record: Document, position: int, line: Line) -> Json:
 
 
 def _payment(record: Document, payment: Payment) -> Json:
-    amount = _as_text(payment.amount) if record.amounts_as_text else payment.amount
+    amount = str(payment.amount) if record.amounts_as_text else payment.amount
     bank = "65aa00000000000000000001"
     return {"id": f"b0{record.id[2:]}", "amount": amount, "date": midnight(payment.paid_on), "bankId": bank}
-
-
-def _address() -> Json:
-    return {
-        "address": "Calle Mayor 1", "city": "Madrid", "postalCode": "28013", "province": "Madrid",
-        "country": "España", "countryCode": "ES", "info": "",
-    }  # fmt: skip
-
-
-def _defaults() -> Json:
-    return {
-        "salesChannel": 0, "expensesAccount": 0, "dueDays": 0, "paymentDay": 0, "paymentMethod": 0, "discount": 0,
-        "language": "es", "currency": "eur", "salesTax": [], "purchasesTax": [], "accumulateInForm347": "yes",
-    }  # fmt: skip
-
-
-def _as_text(amount: Decimal) -> Any:
-    return str(amount)
-
-
-def _as_number(amount: Decimal) -> Any:
-    return amount

@@ -1,11 +1,20 @@
 """The fake Notion API: its queries, and its objects and errors; ids answer dashed whatever was asked."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
 from typing import Any
 from uuid import UUID
 
 from steps.sandbox.exchange import Answer, Call, Json, Modes, json_answer
-from steps.sandbox.notion_filter import BadFilterError, Property, compile_filter, date_text, properties, rich_text
+from steps.sandbox.notion_filter import (
+    TIMESTAMPS,
+    BadFilterError,
+    Property,
+    compile_filter,
+    date_text,
+    properties,
+    rich_text,
+)
 from steps.sandbox.records import Page, notion_time
 from steps.sandbox.world import World
 
@@ -14,9 +23,19 @@ SOURCE_ID = "1b2c3d4e-0000-4000-8000-00000000e001"
 OTHER_SOURCE_ID = "1b2c3d4e-0000-4000-8000-00000000e002"
 OWNER: Json = {"object": "user", "id": "1b2c3d4e-0000-4000-8000-00000000b001"}
 MADE = "2023-06-01T08:00:00.000"
+BOT: Json = {
+    "object": "user", "id": "1b2c3d4e-0000-4000-8000-00000000f001", "name": "Accruals importer", "avatar_url": None,
+    "type": "bot",
+    "bot": {
+        "owner": {"type": "workspace", "workspace": True}, "workspace_name": "Example Academy",
+        "workspace_id": "1b2c3d4e-0000-4000-8000-00000000f002",
+        "workspace_limits": {"max_file_upload_size_in_bytes": 5242880},
+    },
+}  # fmt: skip
+"""Who the token belongs to."""
 
 LARGEST_PAGE = 100
-CURSOR = "1b2c3d4e-0000-4000-8000-c{:011x}"
+CURSOR = "1b2c3d4e-0000-4000-8000-c"
 BODY_KEYS = {"filter", "sorts", "page_size", "start_cursor"}
 NEW_BODY_KEYS = BODY_KEYS | {"in_trash", "archived", "result_type"}
 
@@ -37,13 +56,8 @@ def query(call: Call, pages: list[Page], modes: Modes, *, new_version: bool) -> 
     more = end < min(len(rows), modes.notion_query_limit)
     results = [page_json(row, shown, new_version=new_version) for row in rows[start:end]]
     incomplete = not more and end >= modes.notion_query_limit and len(rows) > modes.notion_query_limit
-    cursor = CURSOR.format(end) if more else None
+    cursor = f"{CURSOR}{end:011x}" if more else None
     return success(listing(results, cursor, new_version=new_version, incomplete=incomplete))
-
-
-def invalid_cursor(cursor: object) -> BadFilterError:
-    """What a cursor that expired, or never was one, is told."""
-    return BadFilterError(f"The start_cursor provided is invalid: {cursor}")
 
 
 def _check_body(body: Any, known: set[str]) -> None:
@@ -65,19 +79,10 @@ def _page_size(body: Json) -> int:
 def _position(body: Json) -> int:
     if "start_cursor" not in body:
         return 0
-    cursor = body["start_cursor"]
-    head, _, tail = str(cursor).rpartition("-c")
-    if not isinstance(cursor, str) or f"{head}-c" != CURSOR[: len(head) + 2] or not _is_uuid(cursor):
-        raise invalid_cursor(cursor)
-    return int(tail, 16)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+    match = re.fullmatch(f"{CURSOR}([0-9a-f]{{11}})", str(body["start_cursor"]))
+    if match is None:
+        raise BadFilterError(f"The start_cursor provided is invalid: {body['start_cursor']}")
+    return int(match[1], 16)
 
 
 def _chosen(pages: list[Page], body: Json, columns: list[Property]) -> list[Page]:
@@ -97,10 +102,8 @@ def _sorted(rows: list[Page], sort: Any, columns: dict[str, Property]) -> list[P
     if not isinstance(sort, dict) or sort.get("direction") not in {"ascending", "descending"}:
         raise BadFilterError("body failed validation: body.sorts[0].direction should be ascending or descending.")
     down = sort["direction"] == "descending"
-    if sort.get("timestamp") == "created_time":
-        return sorted(rows, key=lambda page: (page.created_at, page.id), reverse=down)
-    if sort.get("timestamp") == "last_edited_time":
-        return sorted(rows, key=lambda page: (page.last_edited_at, page.id), reverse=down)
+    if timestamp := TIMESTAMPS.get(sort.get("timestamp", "")):
+        return sorted(rows, key=lambda page: (timestamp(page), page.id), reverse=down)
     column = columns.get(sort.get("property", ""))
     if column is None:
         raise BadFilterError(f"Could not find sort property with name or id: {sort.get('property')}")
@@ -126,19 +129,21 @@ def answer(call: Call, world: World, modes: Modes) -> Answer:
     new_version = call.headers["notion-version"] >= NEW_VERSION
     match [call.method, *call.path.strip("/").split("/")]:
         case ["GET", "users", "me"]:
-            return success(bot_json())
+            return success(BOT)
         case ["GET", "databases", key]:
             body = database_json(properties(modes), new_version=new_version, several=modes.notion_several_sources)
             return _shared("database", key, (DATABASE_ID,)) or success(body)
         case ["POST", "databases", key, "query"] if not new_version:
             return _query_database(call, key, world, modes)
         case ["GET", "data_sources", key] if new_version:
-            source = data_source_json(_dashed(key) or key, properties(modes))
-            return _shared("data source", key, _sources(modes)) or success(source)
+            refused = _shared("data source", key, _sources(modes))
+            return refused or success(data_source_json(_dashed(key), properties(modes)))
         case ["POST", "data_sources", key, "query"] if new_version:
             return _query_source(call, key, world, modes)
         case ["GET", "pages", key]:
-            return _page(key, world, modes, new_version=new_version)
+            pages = {page.id: page for page in world.pages}  # a trashed one too
+            refused = _shared("page", key, pages)
+            return refused or success(page_json(pages[_dashed(key)], properties(modes), new_version=new_version))
     return error(400, "invalid_request_url", "Invalid request URL.")
 
 
@@ -175,28 +180,20 @@ def _query_database(call: Call, key: str, world: World, modes: Modes) -> Answer:
 
 def _query_source(call: Call, key: str, world: World, modes: Modes) -> Answer:
     """The students are in the first source; the one that somebody added is empty."""
-    pages = world.pages if _dashed(key) == SOURCE_ID else []
-    return _shared("data source", key, _sources(modes)) or query(call, pages, modes, new_version=True)
+    if refused := _shared("data source", key, _sources(modes)):
+        return refused
+    return query(call, world.pages if _dashed(key) == SOURCE_ID else [], modes, new_version=True)
 
 
 def _sources(modes: Modes) -> tuple[str, ...]:
     return (SOURCE_ID, OTHER_SOURCE_ID) if modes.notion_several_sources else (SOURCE_ID,)
 
 
-def _page(key: str, world: World, modes: Modes, *, new_version: bool) -> Answer:
-    """A trashed page still answers 200."""
-    found = next((page for page in world.pages if page.id == _dashed(key)), None)
-    if refused := _shared("page", key, (found.id,) if found else ()):
-        return refused
-    if found is None:
-        return error(404, "object_not_found", f"Could not find page with ID: {key}.")
-    return success(page_json(found, properties(modes), new_version=new_version))
-
-
-def _shared(what: str, key: str, known: tuple[str, ...]) -> Answer | None:
+def _shared(what: str, key: str, known: Container[str]) -> Answer | None:
     """The refusal of an id that is no UUID, or that the integration was not given: 404, not 403."""
-    dashed = _dashed(key)
-    if dashed is None:
+    try:
+        dashed = _dashed(key)
+    except ValueError:
         name = what.replace(" ", "_")
         text = f'path failed validation: path.{name}_id should be a valid uuid, instead was `"{key}"`.'
         return error(400, "validation_error", text)
@@ -210,11 +207,8 @@ def _shared(what: str, key: str, known: tuple[str, ...]) -> Answer | None:
     )
 
 
-def _dashed(key: str) -> str | None:
-    try:
-        return str(UUID(key))
-    except ValueError:
-        return None
+def _dashed(key: str) -> str:
+    return str(UUID(key))
 
 
 def request_id(status: int) -> str:
@@ -294,13 +288,3 @@ def data_source_json(source_id: str, columns: Sequence[Property]) -> Json:
 def schema_json(columns: Sequence[Property]) -> dict[str, Any]:
     """Name -> what the property is."""
     return {column.name: column.schema() for column in columns}
-
-
-def bot_json() -> Json:
-    """Who the token belongs to."""
-    workspace = "1b2c3d4e-0000-4000-8000-00000000f002"
-    limits = {"max_file_upload_size_in_bytes": 5242880}
-    owner = {"type": "workspace", "workspace": True}
-    inner = {"owner": owner, "workspace_name": "Example Academy", "workspace_id": workspace, "workspace_limits": limits}
-    head = {"object": "user", "id": "1b2c3d4e-0000-4000-8000-00000000f001", "name": "Accruals importer"}
-    return {**head, "avatar_url": None, "type": "bot", "bot": inner}

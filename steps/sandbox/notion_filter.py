@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 from steps.sandbox.exchange import Json, Modes
@@ -31,7 +32,9 @@ class Property:
         if self.usual_name in page.raw:
             spoiled: Json = page.raw[self.usual_name]
             return spoiled
-        return {"id": self.id, "type": self.type, self.type: _SHAPES[self.type](self.plain(page))}
+        plain = self.plain(page)
+        shown = _SHAPES[self.type](plain) if self.type in _SHAPES else plain
+        return {"id": self.id, "type": self.type, self.type: shown}
 
     def schema(self) -> Json:
         """The property as the database's schema lists it."""
@@ -93,22 +96,14 @@ def date_text(value: PageDate | None) -> str | None:
     return value.at.astimezone(UTC).isoformat() if value.at else value.start.isoformat()
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 _SHAPES: dict[str, Callable[[Any], Any]] = {
     "title": rich_text,
     "rich_text": rich_text,
     "select": _option,
     "status": _option,
     "date": _date,
-    "email": _same,
-    "multi_select": _same,
-    "people": _same,
-    "number": _same,
-    "checkbox": _same,
 }
+"""Of the types whose value is not just the plain one."""
 
 
 LARGEST_GROUP = 100
@@ -138,14 +133,28 @@ _PRESENCE: dict[str, Operator] = {
     "is_not_empty": lambda value, _: value not in (None, "", []),
 }
 _OPERATORS: dict[str, dict[str, Operator]] = {
-    **dict.fromkeys(("title", "rich_text", "email", "url", "phone_number"), _EQUALITY | _TEXT | _PRESENCE),
+    **dict.fromkeys(("title", "rich_text", "email"), _EQUALITY | _TEXT | _PRESENCE),
     **dict.fromkeys(("select", "status", "checkbox", "number"), _EQUALITY | _PRESENCE),
     "date": _ORDER | _PRESENCE,
 }
 
 
+TIMESTAMPS = {"created_time": attrgetter("created_at"), "last_edited_time": attrgetter("last_edited_at")}
+
+
 class BadFilterError(Exception):
     """What the API answers 400 `validation_error` to; the text is the message."""
+
+
+@dataclass(frozen=True)
+class _Equals:
+    """The condition that a property is a text."""
+
+    column: Property
+    text: str
+
+    def __call__(self, page: Page) -> bool:
+        return bool(self.column.plain(page) == self.text)
 
 
 def compile_filter(given: Any, columns: Mapping[str, Property], depth: int = 0) -> Test:
@@ -174,30 +183,13 @@ def _group(word: str, combine: Callable[[Any], bool], parts: Any, columns: Mappi
         )
     if depth >= DEEPEST:
         raise BadFilterError(f"body failed validation: filters may be nested {DEEPEST} levels deep.")
-    if word == "or" and (equal := _equal_to_one_of(parts, columns)):
-        return equal
     tests = [compile_filter(part, columns, depth + 1) for part in parts]
+    equal = [test for test in tests if isinstance(test, _Equals)]
+    if word == "or" and len(equal) == len(tests) and len({test.column.id for test in equal}) == 1:
+        # The lookup of many addresses at once, without trying each condition on each page.
+        plain, texts = equal[0].column.plain, {test.text for test in equal}
+        return lambda page: plain(page) in texts
     return lambda page: combine(test(page) for test in tests)
-
-
-def _equal_to_one_of(parts: list[Any], columns: Mapping[str, Property]) -> Test | None:
-    """The lookup of many addresses at once, without trying each condition on each page."""
-    tested = {str(part.get("property")) for part in parts if isinstance(part, dict)}
-    column = columns.get(next(iter(tested))) if len(tested) == 1 else None
-    if column is None or column.type == "date":
-        return None
-    if any(part != {"property": part.get("property"), column.type: {"equals": _given(part, column)}} for part in parts):
-        return None
-    wanted = [_given(part, column) for part in parts]
-    if not all(isinstance(value, str) for value in wanted):
-        return None
-    values = frozenset(wanted)
-    return lambda page: column.plain(page) in values
-
-
-def _given(part: Any, column: Property) -> Any:
-    inner = part.get(column.type) if isinstance(part, dict) else None
-    return inner.get("equals") if isinstance(inner, dict) else None
 
 
 def _condition(given: dict[str, Any], columns: Mapping[str, Property]) -> Test:
@@ -209,11 +201,11 @@ def _condition(given: dict[str, Any], columns: Mapping[str, Property]) -> Test:
     if kinds != [column.type]:
         raise BadFilterError(f"database property {column.type} does not match filter {''.join(kinds)}")
     compare, value = _operator(given[column.type], _OPERATORS.get(column.type, _PRESENCE))
-    if column.type != "date":
-        return lambda page: compare(column.plain(page), value)
-    if compare in _PRESENCE.values():
-        return lambda page: compare(column.plain(page), value)
-    return lambda page: _compare_dates(compare, date_text(column.plain(page)), value)
+    if column.type == "date" and compare not in _PRESENCE.values():
+        return lambda page: _compare_dates(compare, date_text(column.plain(page)), value)
+    if compare is _EQUALITY["equals"] and isinstance(value, str):
+        return _Equals(column, value)
+    return lambda page: compare(column.plain(page), value)
 
 
 def _operator(given: Any, operators: dict[str, Operator]) -> tuple[Operator, Any]:
@@ -226,15 +218,10 @@ def _operator(given: Any, operators: dict[str, Operator]) -> tuple[Operator, Any
 def _timestamp(given: dict[str, Any]) -> Test:
     """`created_time` and `last_edited_time` are compared as they are shown: rounded down to the minute."""
     kind = given["timestamp"]
-    if kind not in {"created_time", "last_edited_time"}:
+    if kind not in TIMESTAMPS:
         raise BadFilterError("body failed validation: body.filter.timestamp is not a timestamp.")
     compare, value = _operator(given.get(kind), _ORDER)
-
-    def test(page: Page) -> bool:
-        at = page.created_at if kind == "created_time" else page.last_edited_at
-        return _compare_dates(compare, notion_time(at), value)
-
-    return test
+    return lambda page: _compare_dates(compare, notion_time(TIMESTAMPS[kind](page)), value)
 
 
 def _compare_dates(compare: Operator, text: str | None, given: Any) -> bool:
@@ -242,17 +229,8 @@ def _compare_dates(compare: Operator, text: str | None, given: Any) -> bool:
     if text is None:
         return False
     if "T" not in str(given):
-        return compare(_moment(text).date(), _day(given))
+        return compare(_moment(text).date(), _moment(given).date())
     return compare(_moment(text), _moment(given))
-
-
-def _day(given: Any) -> date:
-    try:
-        return date.fromisoformat(str(given))
-    except ValueError:
-        raise BadFilterError(
-            "body failed validation: a filter's date should be a valid ISO 8601 date string."
-        ) from None
 
 
 def _moment(given: Any) -> datetime:
