@@ -9,8 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 from steps.sandbox.exchange import Answer, Call, Json, Modes, html_answer, json_answer, whole_number
-from steps.sandbox.records import Academy, Cohort, Enrollment, Student, User, crm_time, local_day
-from steps.sandbox.world import World
+from steps.sandbox.records import Academy, Cohort, Enrollment, Student, User, World, crm_time, local_day
 
 USERNAME = "importer@example.org"
 PASSWORD = "sandbox-fourgeeks-password"  # noqa: S105 - public, it opens nothing but the sandbox

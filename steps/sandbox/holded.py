@@ -15,8 +15,7 @@ from steps.sandbox.exchange import (
     json_answer,
     whole_number,
 )
-from steps.sandbox.records import Account, Contact, Document, Line, Payment, midnight
-from steps.sandbox.world import World
+from steps.sandbox.records import Account, Contact, Document, Line, Payment, World, midnight
 
 API_KEY = "sandbox-holded-key"
 DOCUMENTS_PER_PAGE = 500

@@ -15,8 +15,7 @@ from steps.sandbox.notion_filter import (
     properties,
     rich_text,
 )
-from steps.sandbox.records import Page, notion_time
-from steps.sandbox.world import World
+from steps.sandbox.records import Page, World, notion_time
 
 DATABASE_ID = "1b2c3d4e-0000-4000-8000-00000000d001"
 SOURCE_ID = "1b2c3d4e-0000-4000-8000-00000000e001"

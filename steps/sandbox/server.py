@@ -22,7 +22,8 @@ from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.exchange import Answer, Call, Modes, Vendor, html_answer
 from steps.sandbox.faults import Fault, Faults, fail_instead, rate_limited, repeated
 from steps.sandbox.fourgeeks import Tokens
-from steps.sandbox.world import World, build_world
+from steps.sandbox.records import World
+from steps.sandbox.world import build_world
 
 PREFIXES: dict[Vendor, str] = {
     "holded": "/holded/api/invoicing/v1",
