@@ -1,6 +1,6 @@
 """From a posted amount back to its rule, its sessions day by day, its documents."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -169,7 +169,7 @@ class Explanation:
     calculation: Calculation | None
     documents: tuple[ExplainedDocument, ...]
     notifications: tuple[str, ...]
-    """What a person was told, or why the contract cannot be processed."""
+    """What a person should look at, or why the contract cannot be processed."""
 
     @property
     def posted(self) -> Decimal:
@@ -206,7 +206,7 @@ def explain(session: Session, contract_id: int, month: date, settings: SyncSetti
         contract=name,
         month=month,
         closed=is_closed,
-        rule=_posted_rule(postings) or decision.rule,
+        rule=(_rule(postings[0].rule) if postings else None) or decision.rule,
         postings=postings,
         calculation=decision.calculation,
         documents=read_documents(session, contract_id, last_of_month(month), settings),
@@ -231,8 +231,8 @@ def _decision(session: Session, contract_id: int, month: date, settings: SyncSet
     except ContractFailureError as failure:
         return _Decision(None, notifications=(failure.reason,))
     contract_month = ContractMonth.of(known, month, rules, closed=False)
-    told = tuple(f"{note.type}: {note.message}" for one in (outcome, as_it_is) for note in one.notifications)
-    return _Decision(_rule(outcome.rule), _calculation(contract_month, outcome), tuple(dict.fromkeys(told)))
+    notes = (f"{note.type}: {note.message}" for one in (outcome, as_it_is) for note in one.notifications)
+    return _Decision(_rule(outcome.rule), _calculation(contract_month, outcome), tuple(dict.fromkeys(notes)))
 
 
 def _calculation(contract_month: ContractMonth, outcome: Outcome) -> Calculation:
@@ -242,34 +242,23 @@ def _calculation(contract_month: ContractMonth, outcome: Outcome) -> Calculation
         remaining=contract_month.remaining,
         sessions_in_month=contract_month.sessions.in_month,
         sessions_remaining=contract_month.sessions.remaining,
-        days=tuple(_session_days(contract_month)),
+        days=_session_days(contract_month),
         amount=outcome.amount,
     )
 
 
-def _session_days(contract_month: ContractMonth) -> Iterator[SessionDay]:
+def _session_days(contract_month: ContractMonth) -> tuple[SessionDay, ...]:
     """Each day in force in the month, with the period that owns it."""
     timetable = Timetable(contract_month.inputs.service, contract_month.rules.sorted_holidays)
-    spans = (
-        (period, part)
+    days = (
+        SessionDay(day, period.external_id, timetable.sessions(period, Span(day, day)))
         for period, own in owned_days(contract_month.periods)
         for span in own
         if (part := span.within(*contract_month.month))
+        for number in range((part.last - part.first).days + 1)
+        for day in [part.first + number * DAY]
     )
-    days = (
-        SessionDay(day, period.external_id, timetable.sessions(period, Span(day, day)))
-        for period, part in spans
-        for day in _days(part)
-    )
-    return iter(sorted(days, key=lambda each: each.day))
-
-
-def _days(span: Span) -> Iterator[date]:
-    return (span.first + number * DAY for number in range((span.last - span.first).days + 1))
-
-
-def _posted_rule(postings: tuple[ExplainedPosting, ...]) -> ExplainedRule | None:
-    return _rule(postings[0].rule) if postings else None
+    return tuple(sorted(days, key=lambda each: each.day))
 
 
 def _rule(name: str) -> ExplainedRule | None:

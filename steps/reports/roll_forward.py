@@ -7,8 +7,8 @@ arrived for closed months since then, or changed, or became void, is the line `l
 `draw_roll_forward()` makes a picture of it: what was accrued each month, and what was still deferred after it.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
@@ -103,17 +103,11 @@ class RollForwardChain:
     def summary(self, currency: str) -> RollForwardLine:
         """All months as one: the first opening, the sums, the last closing."""
         lines = [month.line(currency) for month in self.months]
-        return RollForwardLine(
-            currency,
-            opening=lines[0].opening,
-            late=sum((line.late for line in lines), ZERO),
-            invoiced=sum((line.invoiced for line in lines), ZERO),
-            credited=sum((line.credited for line in lines), ZERO),
-            accrued=sum((line.accrued for line in lines), ZERO),
-            closing=lines[-1].closing,
-            unlinked=sum((line.unlinked for line in lines), ZERO),
-            documents_to_date=lines[-1].documents_to_date,
-        )
+        sums: dict[str, Any] = {
+            name: sum((getattr(line, name) for line in lines), ZERO)
+            for name in ("late", "invoiced", "credited", "accrued", "unlinked")
+        }
+        return replace(lines[-1], opening=lines[0].opening, **sums)
 
 
 def roll_forward(session: Session, month: date, settings: SyncSettings) -> RollForward:
@@ -153,14 +147,11 @@ def _month(movements: Movements, stored: Mapping[date, RollForward], month: date
 
 def _empty_closed(month: date, before: RollForward | None) -> RollForward:
     """A month nobody had to close, because nothing was in it when a later one was closed."""
-    lines = before.lines if before else ()
-    still = (
-        RollForwardLine(
-            line.currency, opening=line.closing, closing=line.closing, documents_to_date=line.documents_to_date
-        )
-        for line in lines
+    lines = (
+        RollForwardLine(of.currency, opening=of.closing, closing=of.closing, documents_to_date=of.documents_to_date)
+        for of in (before.lines if before else ())
     )
-    return RollForward(month, closed=True, lines=tuple(still))
+    return RollForward(month, closed=True, lines=tuple(lines))
 
 
 def _line(movements: Movements, month: date, closed: RollForwardLine | None, currency: str) -> RollForwardLine:
@@ -187,12 +178,10 @@ _AMOUNTS = ("opening", "late", "invoiced", "credited", "accrued", "closing", "un
 
 def to_json(report: RollForward) -> dict[str, Any]:
     """Ready for JSON, amounts as texts."""
-    return {"month": report.month.isoformat(), "closed": report.closed, "currencies": list(_lines_json(report))}
-
-
-def _lines_json(report: RollForward) -> Iterator[dict[str, str]]:
-    for line in report.lines:
-        yield {"currency": line.currency} | {name: str(getattr(line, name)) for name in _AMOUNTS}
+    lines = [
+        {"currency": line.currency, **{name: str(getattr(line, name)) for name in _AMOUNTS}} for line in report.lines
+    ]
+    return {"month": report.month.isoformat(), "closed": report.closed, "currencies": lines}
 
 
 def from_json(stored: Mapping[str, Any]) -> RollForward:
