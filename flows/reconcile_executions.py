@@ -105,7 +105,11 @@ def reconcile(besides: str | None = None, client: SyncPrefectClient | None = Non
     found = Reconciliation(end_dead_executions())
     with nullcontext(client) if client else get_client(sync_client=True) as prefect:
         now = _now(prefect)
-        for run in _unended_runs(prefect):
+        unended = prefect.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNENDED))),
+        )
+        for run in unended:
             if str(run.id) == besides or not _is_dead(prefect, run, now):
                 continue
             # It may have freed its lock and ended since it was read.
@@ -113,13 +117,6 @@ def reconcile(besides: str | None = None, client: SyncPrefectClient | None = Non
             if _is_dead(prefect, again, now) and _crash(prefect, again):
                 found.crashed_in_prefect.append(str(run.id))
     return found
-
-
-def _unended_runs(client: SyncPrefectClient) -> list[FlowRun]:
-    return client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)),
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNENDED))),
-    )
 
 
 def log_settings() -> None:

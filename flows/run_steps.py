@@ -155,8 +155,13 @@ class TimeLimit:
 
 
 def throttle_of(limit: TimeLimit) -> Throttle:
-    """What holds before each request: the run's time limit, and Prefect's global limits of the vendors' names."""
-    names = _limited_vendors()
+    """What holds before each request: the run's time limit, and Prefect's global limits of the vendors' names.
+
+    Of these the active ones with a decay: one that is only ever freed by hand is no rate.
+    """
+    with get_client(sync_client=True) as client:
+        limits = client.read_global_concurrency_limits()
+    names = VENDORS & {each.name for each in limits if each.active and each.slot_decay_per_second > 0}
 
     def wait(vendor: str) -> None:
         limit.require()
@@ -164,13 +169,6 @@ def throttle_of(limit: TimeLimit) -> Throttle:
             rate_limit(vendor, timeout_seconds=_LONGEST_WAIT_SECONDS)
 
     return wait
-
-
-def _limited_vendors() -> frozenset[str]:
-    """Active limits with a decay: one that is only ever freed by hand is no rate."""
-    with get_client(sync_client=True) as client:
-        limits = client.read_global_concurrency_limits()
-    return VENDORS & {limit.name for limit in limits if limit.active and limit.slot_decay_per_second > 0}
 
 
 TASKS: Mapping[Step, StepTask] = {
@@ -182,7 +180,7 @@ TASKS: Mapping[Step, StepTask] = {
     catalog.ACCRUALS: process_accruals,
 }
 REASONS_NAMED = 5
-THE_REST = "what was left"
+NOT_BEGUN = "what was left"
 """Name of all that had not begun when the run's time was over."""
 
 
@@ -211,13 +209,12 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
         execution_ids = plan_executions(flow_run_id, [step_run.planned for step_run in step_runs])
         try:
             with (
-                _ending_the_rest(flow_run_id, watch),
+                _ending_open_executions(flow_run_id, watch),
                 watch.watching(),
-                ProgressBar(len(step_runs)) as bar,
                 StepContext(span, settings=settings, progress=progress, throttle=throttle_of(limit)) as context,
             ):
                 turn = _Turn(run_options, limit, lock, context)
-                outcome = _run_each(list(zip(step_runs, execution_ids, strict=True)), turn, bar)
+                outcome = _run_each(step_runs, execution_ids, turn)
         except KeyboardInterrupt:
             if watch.is_requested():
                 return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
@@ -257,15 +254,14 @@ class _Turn:
     context: StepContext
 
 
-def _run_each(step_runs: Sequence[tuple[StepRun, int]], turn: _Turn, bar: ProgressBar) -> _Outcome:
+def _run_each(step_runs: Sequence[StepRun], execution_ids: Sequence[int], turn: _Turn) -> _Outcome:
     """Do the step runs one after the other, while there is time."""
-    outcome, waiting = _Outcome(), [execution_id for _, execution_id in step_runs]
-    edges = _Edges()
-    for number, (step_run, _) in enumerate(step_runs):
+    outcome, waiting, edges, bar = _Outcome(), list(execution_ids), _Edges(), ProgressBar(len(step_runs))
+    for number, step_run in enumerate(step_runs):
         try:
             turn.limit.require()
         except RunTimeLimitError as error:
-            outcome.failures[THE_REST] = str(error)
+            outcome.failures[NOT_BEGUN] = str(error)
             break
         if not turn.lock.require(turn.context.progress.update):
             _record_unrecorded(outcome)
@@ -283,7 +279,7 @@ def _run_each(step_runs: Sequence[tuple[StepRun, int]], turn: _Turn, bar: Progre
 
 
 def _record_unrecorded(outcome: _Outcome) -> None:
-    """A task's hook says that it failed, unless the database was away just then: it is said again until it is taken."""
+    """A task's hook records that it failed, unless the database was away just then: it is tried until it is taken."""
     try:
         for execution_id, failure in list(outcome.unrecorded.items()):
             fail_open_execution(execution_id, failure)
@@ -293,8 +289,8 @@ def _record_unrecorded(outcome: _Outcome) -> None:
 
 
 def _why_not_run(failures: Mapping[str, str]) -> str:
-    if THE_REST in failures:
-        return f"not run: {failures[THE_REST]}"
+    if NOT_BEGUN in failures:
+        return f"not run: {failures[NOT_BEGUN]}"
     return f"not run, because it builds on what failed: {_named(failures)}"
 
 
@@ -302,7 +298,7 @@ def _why_not_run(failures: Mapping[str, str]) -> str:
 class _Edges:
     """The task runs so far, so that each waits for those it builds on, and Prefect shows the order as a graph."""
 
-    _done: dict[StepMonth, State[StepResult]] = field(default_factory=dict)
+    done: dict[StepMonth, State[StepResult]] = field(default_factory=dict)
     _sources: dict[StepMonth, set[StepMonth]] = field(default_factory=dict)
     """All that each builds on, directly or not."""
 
@@ -311,14 +307,10 @@ class _Edges:
 
         Failures are allowed: a task whose parent failed would else stay `NotReady`, which no hook hears of.
         """
-        sources = {done for done in self._done if catalog.builds_on(key, done)}
+        sources = {done for done in self.done if catalog.builds_on(key, done)}
         indirect = set[StepMonth]().union(*(self._sources[source] for source in sources))
         self._sources[key] = sources | indirect
-        return [allow_failure(self._done[source]) for source in self._done if source in sources - indirect]
-
-    def add(self, key: StepMonth, state: State[StepResult]) -> None:
-        """Note that a step and month has ended."""
-        self._done[key] = state
+        return [allow_failure(self.done[source]) for source in self.done if source in sources - indirect]
 
 
 def _run_step(step_run: StepRun, execution_id: int, turn: _Turn, edges: _Edges) -> str | None:
@@ -331,7 +323,7 @@ def _run_step(step_run: StepRun, execution_id: int, turn: _Turn, edges: _Edges) 
     inputs = [quote(context), step_run.window] if step_run.step.by_month else [quote(context)]
     task, wait_for = TASKS[step_run.step], edges.into(step_run.key)
     state: State[StepResult] = task(*inputs, wait_for=wait_for, return_state=True)
-    edges.add(step_run.key, state)
+    edges.done[step_run.key] = state
     took = f"{monotonic() - began:.1f} s"
     if state.is_completed():
         progress.log(f"{step_run.name}: {state.result().line} ({took})")
@@ -352,13 +344,13 @@ def _final_state(outcome: _Outcome, planned: int, executions: Sequence[SyncExecu
 
 def _named(failures: Mapping[str, str]) -> str:
     """Which step runs failed and why."""
-    told = group_by_reason(failures.items())
-    more = f"; and {len(told) - REASONS_NAMED} more reasons" if len(told) > REASONS_NAMED else ""
-    return "; ".join(told[:REASONS_NAMED]) + more
+    grouped = group_by_reason(failures.items())
+    more = f"; and {len(grouped) - REASONS_NAMED} more reasons" if len(grouped) > REASONS_NAMED else ""
+    return "; ".join(grouped[:REASONS_NAMED]) + more
 
 
 @contextmanager
-def _ending_the_rest(flow_run_id: str, watch: CancellationWatch) -> Iterator[None]:
+def _ending_open_executions(flow_run_id: str, watch: CancellationWatch) -> Iterator[None]:
     """However the run ends, no execution of it stays open."""
     try:
         yield

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -113,41 +113,11 @@ class RunStatus:
                 return None
 
 
-class Runs(Protocol):
-    """What the API and the page need of who starts runs; tests have one without Prefect."""
+class Runs:
+    """Runs on the Prefect server that is configured, else on a temporary one that ends with this object."""
 
     worker_wait_seconds: float
     """How long it may take until a worker is there for a run."""
-
-    def start(self, request: RunRequest, key: str | None = None) -> str:
-        """Ask for a run. Returns its flow run id.
-
-        Args:
-            request: What is to be run.
-            key: The same key and request again is the same run, also when it has ended.
-
-        Raises:
-            KeyReusedError: the key stands for another request.
-            SyncError: no run could be asked for.
-        """
-
-    def status(self, flow_run_id: str) -> RunStatus:
-        """What has become of a run.
-
-        Raises:
-            RunGoneError: nothing can be known of it.
-            PrefectUnavailableError: it has no executions, and Prefect does not answer.
-        """
-
-    def cancel(self, flow_run_id: str) -> None:
-        """Let nothing come of a run that has not begun."""
-
-    def close(self) -> None:
-        """End what belongs to this process."""
-
-
-class PrefectRuns:
-    """Runs on the Prefect server that is configured, else on a temporary one that ends with this object."""
 
     def __init__(self, worker: str | None = "api") -> None:
         """Args: `worker` is the name of a worker to bring along; None: others do the runs."""
@@ -158,10 +128,16 @@ class PrefectRuns:
         self.worker_wait_seconds = 30.0 if worker is None else 180.0
 
     def start(self, request: RunRequest, key: str | None = None) -> str:
-        """Create a run of the request's deployment; see `Runs.start`.
+        """Create a run of the request's deployment. Returns its flow run id.
+
+        Args:
+            request: What is to be run.
+            key: The same key and request again is the same run, also when it has ended.
 
         Raises:
+            KeyReusedError: the key stands for another request.
             NotSetUpError: there is no such deployment, or it takes other parameters.
+            PrefectUnavailableError: Prefect does not answer.
         """
         client = self._client()
         from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
@@ -194,7 +170,12 @@ class PrefectRuns:
         return str(run.id)
 
     def status(self, flow_run_id: str) -> RunStatus:
-        """See `Runs.status`."""
+        """What has become of a run.
+
+        Raises:
+            RunGoneError: nothing can be known of it.
+            PrefectUnavailableError: it has no executions, and Prefect does not answer.
+        """
         if executions := executions_of_run(flow_run_id):
             return self._status_of(flow_run_id, executions)
         client = self._client()
@@ -206,7 +187,7 @@ class PrefectRuns:
             return self._status_in_prefect(client, flow_run_id)
 
     def cancel(self, flow_run_id: str) -> None:
-        """See `Runs.cancel`."""
+        """Let nothing come of a run that has not begun."""
         client = self._client()
         from prefect.states import Cancelling
 

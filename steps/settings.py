@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from steps.errors import ConfigError, ErrorBudgetError
@@ -65,7 +65,11 @@ class ErrorBudget:
             )
 
 
-CommaList = Annotated[tuple[str, ...], NoDecode]
+def _split_commas(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 """`a,b` in the environment, `("a", "b")` here."""
 
 
@@ -73,13 +77,13 @@ class _Settings(FileSettings):
     """Secrets are known to the redaction from the moment they are read."""
 
     def model_post_init(self, _: Any) -> None:
-        """Nobody may forget to register a secret."""
+        """Register what is a secret."""
         for name in type(self).model_fields:
             if isinstance(value := getattr(self, name), SecretStr):
                 register_secret(value.get_secret_value())
 
     @classmethod
-    def load(cls) -> "Any":
+    def load(cls) -> Self:
         """The settings, or a `ConfigError` whose one line names each wrong variable and never its value."""
         try:
             return cls()
@@ -127,11 +131,6 @@ class FourgeeksSettings(_Settings):
     rate: float = Field(default=5.0, gt=0, le=1000)
     page_size: int = Field(default=200, ge=1, le=1000)
     """Rows asked for at once; halved by itself when the server runs out of time."""
-
-    @field_validator("academy_id", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return _split_commas(value)
 
     @field_validator("academy_id")
     @classmethod
@@ -198,13 +197,6 @@ class SyncSettings(_Settings):
     error_budget: str = "50%"
     """How many records of a window may be in trouble before its step fails: a share, or a number."""
 
-    @field_validator(
-        "service_account_prefix", "service_name_prefixes", "prework_days", "ignored_cohorts", mode="before"
-    )
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return _split_commas(value)
-
     @field_validator("timezone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
@@ -252,7 +244,3 @@ class SyncSettings(_Settings):
     def amount_counted(self, *, total: Decimal, net: Decimal) -> Decimal:
         """What a document counts, by `SYNC_ACCRUAL_BASIS`."""
         return net if self.accrual_basis is AccrualBasis.NET else total
-
-
-def _split_commas(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -37,7 +37,7 @@ def show_steps(as_json: AsJson = False) -> None:
     table = Table("order", Column("step", no_wrap=True), "name", "what it does", "called")
     for step in steps:
         order = str(IMPORT_ORDER.index(step) + 1) if step in IMPORT_ORDER else "on its own"
-        table.add_row(order, step.id, step.name, step.description, step.months)
+        table.add_row(order, step.id, step.name, step.description, "by month" if step.by_month else "once")
     Console().print(table)
 
 

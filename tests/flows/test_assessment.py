@@ -14,8 +14,8 @@ from flows.plan import (
     StepRunState,
     WorldMovedError,
     assess,
+    choose_step_runs,
     make_plan,
-    select_only,
     step_runs_of,
     step_runs_of_plan,
 )
@@ -139,8 +139,8 @@ def test_only_chooses_the_cells_that_stand_so(database: str) -> None:
     for step_run in cells:
         _executed(step_run, status="failed" if step_run == StepRun(CRM_CLIENTS, APRIL) else "completed")
 
-    assert select_only(assess(cells, MADRID), Only.failed) == [StepRun(CRM_CLIENTS, APRIL)]
-    assert select_only(assess(cells, MADRID), Only.missing) == []
+    assert choose_step_runs(cells, Only.failed, MADRID) == [StepRun(CRM_CLIENTS, APRIL)]
+    assert choose_step_runs(cells, Only.missing, MADRID) == []
 
 
 def test_a_plan_is_run_as_it_was_made(database: str) -> None:
