@@ -238,7 +238,7 @@ def _lines(client: Client, scenario: Scenario, bill: Bill, key: str) -> Iterator
     offer = OFFER_BY_KEY.get(key, OFFER_BY_KEY[scenario.offer])
     written = {"": "", "absent": None}
     account = written[key] if key in written else account_id(client.seed, key)
-    price = (offer.price * bill.share).quantize(CENT, ROUND_HALF_UP)
+    price = (offer.price * bill.percent / 100).quantize(CENT, ROUND_HALF_UP)
     tax = Decimal(bill.tax_percent)
     if bill.shape == "two lines":
         yield Line("Camiseta", account_id(client.seed, "merchandise"), Decimal("19.90"), Decimal(2), tax_percent=tax)

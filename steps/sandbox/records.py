@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 ZONE_NAME = "Europe/Madrid"
@@ -314,16 +314,6 @@ class Page:
         return replace(self, status=None, drop_date=None, certified_at=None, status_set_at=None)
 
 
-class Dated(Protocol):
-    """A record that was not always as it is."""
-
-    def as_of(self, day: date) -> Self | None:
-        """The record at the end of that day, if it was there."""
-
-
-Record = TypeVar("Record", bound=Dated)
-
-
 @dataclass(frozen=True)
 class World:
     """One academy. The lists are plain: a test adds, removes or replaces records as it likes."""
@@ -342,17 +332,8 @@ class World:
 
     def as_of(self, day: date) -> "World":
         """The same academy at the end of that day: what is dated, made or changed later has not happened yet."""
-
-        def seen(records: list[Record]) -> list[Record]:
-            return [present for record in records if (present := record.as_of(day)) is not None]
-
+        dated = ("contacts", "invoices", "credit_notes", "students", "cohorts", "enrollments", "pages")
+        known = {name: (record.as_of(day) for record in getattr(self, name)) for name in dated}
         return replace(
-            self,
-            contacts=seen(self.contacts),
-            invoices=seen(self.invoices),
-            credit_notes=seen(self.credit_notes),
-            students=seen(self.students),
-            cohorts=seen(self.cohorts),
-            enrollments=seen(self.enrollments),
-            pages=seen(self.pages),
+            self, **{name: [each for each in records if each is not None] for name, records in known.items()}
         )
