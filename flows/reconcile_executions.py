@@ -19,17 +19,7 @@ from typing import Any
 
 from prefect import flow, runtime
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    TaskRunFilter,
-    TaskRunFilterState,
-    TaskRunFilterStateType,
-)
+from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.context import FlowRunContext
@@ -37,7 +27,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
 from flows.artifacts import best_effort
-from flows.run_names import name_of_this_run, name_scheduled_runs
+from flows.run_names import OUR_FLOWS, name_of_this_run, name_scheduled_runs
 from flows.worker import WORK_POOL, worker_is_online
 from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
@@ -45,7 +35,6 @@ from tracking.locks import RunLock, run_lock, wait_for_database
 from tracking.reconcile import EndedExecution, end_dead_executions, run_is_alive
 from tracking.settings import describe_settings_file
 
-FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors", "reconcile-executions"]
 _UNENDED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 _LONGEST_SUBMISSION = timedelta(minutes=5)
 """A worker that lives starts the process of a run before that; Prefect too takes a place back after 5 minutes."""
@@ -105,11 +94,8 @@ def reconcile(besides: str | None = None, client: SyncPrefectClient | None = Non
     found = Reconciliation(end_dead_executions())
     with nullcontext(client) if client else get_client(sync_client=True) as prefect:
         now = _now(prefect)
-        unended = prefect.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)),
-            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNENDED))),
-        )
-        for run in unended:
+        unended = FlowRunFilter(state={"type": {"any_": _UNENDED}})
+        for run in prefect.read_flow_runs(flow_filter=OUR_FLOWS, flow_run_filter=unended):
             if str(run.id) == besides or not _is_dead(prefect, run, now):
                 continue
             # It may have freed its lock and ended since it was read.
@@ -208,8 +194,8 @@ def _crash(client: SyncPrefectClient, run: FlowRun) -> bool:
     if result.status != SetStateStatus.ACCEPT:
         return False
     tasks = client.read_task_runs(
-        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])),
-        task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_UNENDED))),
+        flow_run_filter=FlowRunFilter(id={"any_": [run.id]}),
+        task_run_filter=TaskRunFilter(state={"type": {"any_": _UNENDED}}),
     )
     for task in tasks:
         client.set_task_run_state(task.id, state, force=True)

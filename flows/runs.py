@@ -304,20 +304,14 @@ def _scheduled_status(client: "SyncPrefectClient", run: "FlowRun") -> RunStatus:
 
 def _active_runs(client: "SyncPrefectClient") -> list[str]:
     """Names of the runs that workers are doing, oldest first."""
-    from prefect.client.schemas.filters import (
-        FlowRunFilter,
-        FlowRunFilterState,
-        FlowRunFilterStateType,
-        WorkPoolFilter,
-        WorkPoolFilterName,
-    )
+    from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
     from prefect.client.schemas.objects import StateType
     from prefect.client.schemas.sorting import FlowRunSort
 
     active = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
     runs = client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=active))),
-        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[WORK_POOL])),
+        flow_run_filter=FlowRunFilter(state={"type": {"any_": active}}),
+        work_pool_filter=WorkPoolFilter(name={"any_": [WORK_POOL]}),
         sort=FlowRunSort.START_TIME_ASC,
     )
     return [run.name for run in runs]
@@ -325,9 +319,9 @@ def _active_runs(client: "SyncPrefectClient") -> list[str]:
 
 def _has_tasks(client: "SyncPrefectClient", run_id: UUID) -> bool:
     """Whether a run got as far as its steps, so that it must have executions somewhere."""
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.client.schemas.filters import FlowRunFilter
 
-    return bool(client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id])), limit=1))
+    return bool(client.read_task_runs(flow_run_filter=FlowRunFilter(id={"any_": [run_id]}), limit=1))
 
 
 @contextmanager

@@ -333,7 +333,7 @@ class World:
     def as_of(self, day: date) -> "World":
         """The same academy at the end of that day: what is dated, made or changed later has not happened yet."""
         dated = ("contacts", "invoices", "credit_notes", "students", "cohorts", "enrollments", "pages")
-        known = {name: (record.as_of(day) for record in getattr(self, name)) for name in dated}
-        return replace(
-            self, **{name: [each for each in records if each is not None] for name, records in known.items()}
-        )
+        past: dict[str, Any] = {
+            name: [seen for record in getattr(self, name) if (seen := record.as_of(day)) is not None] for name in dated
+        }
+        return replace(self, **past)
