@@ -37,7 +37,7 @@ from tracking.settings import describe_settings_file
 
 _UNENDED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 _LONGEST_SUBMISSION = timedelta(minutes=5)
-"""A worker that lives starts the process of a run before that; Prefect too takes a place back after 5 minutes."""
+"""A worker that is alive starts the process of a run before that; Prefect too takes a place back after 5 minutes."""
 _LONGEST_START = timedelta(minutes=1)
 """A run takes its lock before that."""
 _LONGEST_END = timedelta(minutes=5)
@@ -88,7 +88,7 @@ def reconcile(besides: str | None = None, client: SyncPrefectClient | None = Non
     """End what dead runs left open.
 
     Args:
-        besides: The flow run that asks; it lives.
+        besides: The flow run that asks; it is alive.
         client: Of the Prefect server; default: of the settings in use.
     """
     found = Reconciliation(end_dead_executions())
@@ -111,7 +111,7 @@ def log_settings() -> None:
 
 
 def await_database() -> None:
-    """Wait for a database that is away, in the run of a deployment; who calls a command is told at once instead.
+    """Wait for a database that is away, in the run of a deployment; a command fails at once instead.
 
     Raises:
         DatabaseUnusableError: it was away for too long.
@@ -181,13 +181,13 @@ def _is_dead(client: SyncPrefectClient, run: FlowRun, now: datetime) -> bool:
 
 
 def _database() -> str:
-    """Which database this is, as far as its URL tells."""
+    """Which database this is, as far as its URL says."""
     url = get_engine().url
     return sha256(f"{url.host}:{url.port}/{url.database}".encode()).hexdigest()[:16]
 
 
 def _crash(client: SyncPrefectClient, run: FlowRun) -> bool:
-    """As Prefect would have, if somebody had been left to tell it; False if the run has ended since it was read."""
+    """Mark a run as crashed, and its tasks; False if it has ended since it was read."""
     state: State[Any] = Crashed(message=_NEVER_BEGAN if run.state and run.state.is_pending() else _KILLED)
     # Prefect refuses a run that has ended, unless it is forced to; it must be forced with one that is being cancelled.
     result = client.set_flow_run_state(run.id, state, force=run.state is not None and run.state.is_cancelling())

@@ -222,7 +222,7 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
 
 
 def run_creator() -> str:
-    """Who created this flow run, as far as Prefect tells; else `unknown`."""
+    """Who created this flow run, as far as Prefect knows; else `unknown`."""
     creator = this_run().created_by
     return (creator.display_value if creator else None) or "unknown"
 

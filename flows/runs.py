@@ -235,7 +235,7 @@ class Runs:
                 opened.set_result(client)
                 while not self._closing.wait(1.0):
                     worker.restart_if_ended()
-        except BaseException as error:  # noqa: BLE001 - the threads that wait are told, whatever it was
+        except BaseException as error:  # noqa: BLE001 - the threads that wait get it, whatever it was
             if opened.done():
                 _log.error("the connection to Prefect ended: %s", error)
             else:

@@ -1,8 +1,8 @@
 """Who does the runs of deployments: workers, one of which `sync-actions api` brings along.
 
 That one is Prefect's own worker (`prefect worker start`) as a child process. It ends with its parent, however that
-ends: the parent holds a pipe to its standard input. Before it ends it has its runs cancelled: a worker that is only
-told to end kills them, and Prefect would call them running for ever.
+ends: the parent holds a pipe to its standard input. Before it ends it has its runs cancelled: a worker that just
+ends kills them, and Prefect would call them running for ever.
 """
 
 import logging

@@ -78,7 +78,7 @@ class VendorNotFoundError(VendorRejectedError):
 
 
 class VendorUnfinishedError(VendorError):
-    """Work that was accepted and whose end nobody told in time; it is not asked for again, for it may still go on."""
+    """Work that was accepted and did not end in time; it is not asked for again, for it may still go on."""
 
 
 class VendorPayloadError(VendorError):
@@ -117,7 +117,7 @@ class RecordRejectedError(SyncError):
 
 
 class RecordRepairedError(RecordRejectedError):
-    """The record was applied, without what no database stores: people are told, and nothing of it is missing."""
+    """The record was applied, without the characters that no database stores: the error says so to people."""
 
 
 class ErrorBudgetError(SyncError):

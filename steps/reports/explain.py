@@ -182,13 +182,6 @@ class Explanation:
         return bool(self.postings) and self.calculation is not None and self.calculation.amount != self.posted
 
 
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    rule: ExplainedRule | None
-    calculation: Calculation | None = None
-    notifications: tuple[str, ...] = ()
-
-
 def explain(session: Session, contract_id: int, month: date, settings: SyncSettings) -> Explanation:
     """Why this contract has what it has in this month (its first day).
 
@@ -201,25 +194,27 @@ def explain(session: Session, contract_id: int, month: date, settings: SyncSetti
     closed = last_closed_month(session)
     is_closed = closed is not None and month <= closed
     postings = read_postings(session, contract_id, month)
-    decision = _decision(session, contract_id, month, settings, closed=is_closed)
+    rule, calculation, notifications = _decide(session, contract_id, month, settings, closed=is_closed)
     return Explanation(
         contract=name,
         month=month,
         closed=is_closed,
-        rule=(_rule(postings[0].rule) if postings else None) or decision.rule,
+        rule=(_rule(postings[0].rule) if postings else None) or rule,
         postings=postings,
-        calculation=decision.calculation,
+        calculation=calculation,
         documents=read_documents(session, contract_id, last_of_month(month), settings),
-        notifications=() if postings else decision.notifications,
+        notifications=() if postings else notifications,
     )
 
 
-def _decision(session: Session, contract_id: int, month: date, settings: SyncSettings, *, closed: bool) -> _Decision:
-    """What the engine says of the month today, as if it had not been decided yet."""
+def _decide(
+    session: Session, contract_id: int, month: date, settings: SyncSettings, *, closed: bool
+) -> tuple[ExplainedRule | None, Calculation | None, tuple[str, ...]]:
+    """Rule, calculation and notifications of the month today, as if it had not been decided yet."""
     days = Span(month, last_of_month(month))
     chunk = due_contract(session, days.last, contract_id)
     if chunk is None:
-        return _Decision(_rule(rule_name(1)))
+        return _rule(rule_name(1)), None, ()
     rules = load_rules(session, settings)
     loaded = next(Loader(session, days, counted_amount(settings), load_services(session)).load(chunk))
     try:
@@ -229,10 +224,10 @@ def _decision(session: Session, contract_id: int, month: date, settings: SyncSet
         outcome = decide(known, month, rules, closed=False)
         as_it_is = decide(loaded.inputs, month, rules, closed=closed)
     except ContractFailureError as failure:
-        return _Decision(None, notifications=(failure.reason,))
+        return None, None, (failure.reason,)
     contract_month = ContractMonth.of(known, month, rules, closed=False)
     notes = (f"{note.type}: {note.message}" for one in (outcome, as_it_is) for note in one.notifications)
-    return _Decision(_rule(outcome.rule), _calculation(contract_month, outcome), tuple(dict.fromkeys(notes)))
+    return _rule(outcome.rule), _calculation(contract_month, outcome), tuple(dict.fromkeys(notes))
 
 
 def _calculation(contract_month: ContractMonth, outcome: Outcome) -> Calculation:

@@ -44,7 +44,7 @@ class RollForwardLine:
     unlinked: Decimal = ZERO
     """Documents without a contract: a line of their own, in no total."""
     documents_to_date: Decimal = ZERO
-    """All documents behind `closing`; kept with a closed month, to tell later what came late."""
+    """All documents behind `closing`; kept with a closed month, to see later what came late."""
 
     @property
     def difference(self) -> Decimal:

@@ -120,7 +120,7 @@ def _empty(call: Call) -> Answer:
 
 
 def _error(vendor: Vendor, status: int, retry_after: int | None) -> Answer:
-    """Server errors of the CRM and of Holded are pages for people; the rest has the vendor's JSON form."""
+    """Server errors of the CRM and of Holded are pages for people; all others have the vendor's JSON form."""
     if vendor == "notion":
         wait = retry_after if status == OVERLOADED else None
         return notion.error(status, NOTION_CODES.get(status, "invalid_request"), "Injected fault.", None, wait)

@@ -40,10 +40,10 @@ def answer(call: Call, world: World, modes: Modes) -> Answer:
     if (key := call.headers.get("key")) != API_KEY:
         return error(400 if (key or "").startswith("pat_") else 401, "Invalid key")
     match [call.method, *call.path.strip("/").split("/")]:
-        case ["GET", "documents", kind, *rest] if len(rest) <= 1:
-            return _documents(call, kind, rest, world, modes)
-        case ["GET", resource, *rest] if resource in _RESOURCES and len(rest) <= 1:
-            return _RESOURCES[resource](call, rest, world, modes)
+        case ["GET", "documents", kind, *ids] if len(ids) <= 1:
+            return _documents(call, kind, ids, world, modes)
+        case ["GET", resource, *ids] if resource in _RESOURCES and len(ids) <= 1:
+            return _RESOURCES[resource](call, ids, world, modes)
     return html_answer(200, WEB_APP_PAGE)
 
 
@@ -52,9 +52,9 @@ def error(status: int, info: str) -> Answer:
     return json_answer({"status": 0, "info": info}, status)
 
 
-def _contacts(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
-    if rest:
-        found = (contact for contact in world.contacts if contact.id == rest[0] and contact.found_by_id)
+def _contacts(call: Call, ids: list[str], world: World, modes: Modes) -> Answer:
+    if ids:
+        found = (contact for contact in world.contacts if contact.id == ids[0] and contact.found_by_id)
         return _detail([contact_json(contact) for contact in found], "Contact", modes)
     listed = [contact for contact in world.contacts if contact.listed and contact.found_by_id]
     return _page(call, [c for c in listed if _contact_fits(call, c)], contact_json, modes)
@@ -69,17 +69,17 @@ def _contact_fits(call: Call, contact: Contact) -> bool:
     return all(str(row[name] or "") == call.query[name] for name in asked)
 
 
-def _channels(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
-    if rest:
-        found = [account_json(account, alone=True) for account in world.accounts if account.id == rest[0]]
+def _channels(call: Call, ids: list[str], world: World, modes: Modes) -> Answer:
+    if ids:
+        found = [account_json(account, alone=True) for account in world.accounts if account.id == ids[0]]
         return _detail(found, "Sales channel", modes)
     return _page(call, [account for account in world.accounts if not account.archived], account_json, modes)
 
 
-def _services(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
+def _services(call: Call, ids: list[str], world: World, modes: Modes) -> Answer:
     rows = catalogue_json(world.accounts)
-    if rest:
-        return _detail([row for row in rows if row["id"] == rest[0]], "Service", modes)
+    if ids:
+        return _detail([row for row in rows if row["id"] == ids[0]], "Service", modes)
     return _page(call, rows, dict, modes)
 
 
@@ -90,13 +90,13 @@ _RESOURCES: dict[str, Callable[[Call, list[str], World, Modes], Answer]] = {
 }
 
 
-def _documents(call: Call, kind: str, rest: list[str], world: World, modes: Modes) -> Answer:
+def _documents(call: Call, kind: str, ids: list[str], world: World, modes: Modes) -> Answer:
     known = {"invoice": world.invoices, "creditnote": world.credit_notes}
     if kind not in known and kind not in OTHER_TYPES:
         return error(400, "Invalid document type")
     documents = known.get(kind, [])
-    if rest:
-        return _detail([document_json(d) for d in documents if d.id == rest[0]], "Document", modes)
+    if ids:
+        return _detail([document_json(d) for d in documents if d.id == ids[0]], "Document", modes)
     chosen = _sorted(call, list(filter(_document_filter(call), documents)))
     size = min(max(whole_number(call.query.get("limit"), DOCUMENTS_PER_PAGE), 1), modes.holded_documents_per_page)
     return json_answer([document_json(document) for document in _slice(call, chosen, size)])
