@@ -224,17 +224,16 @@ class Runs:
                 lasting = bool(PREFECT_API_URL.value())
                 stack.enter_context(prefect_api())
                 client = stack.enter_context(get_client(sync_client=True))
-                if worker_name is None:
-                    opened.set_result(client)
-                    self._closing.wait()
-                    return
-                from flows.prefect_setup import set_up_for_api
+                worker = None
+                if worker_name is not None:
+                    from flows.prefect_setup import set_up_for_api
 
-                set_up_for_api(client, lasting=lasting)
-                worker = stack.enter_context(brought_worker(client, worker_name))
+                    set_up_for_api(client, lasting=lasting)
+                    worker = stack.enter_context(brought_worker(client, worker_name))
                 opened.set_result(client)
                 while not self._closing.wait(1.0):
-                    worker.restart_if_ended()
+                    if worker is not None:
+                        worker.restart_if_ended()
         except BaseException as error:  # noqa: BLE001 - the threads that wait get it, whatever it was
             if opened.done():
                 _log.error("the connection to Prefect ended: %s", error)

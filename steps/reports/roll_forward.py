@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 from sqlalchemy import select
 from sqlmodel import Session
@@ -22,9 +22,6 @@ from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, first_of_month, last_of_month, next_month
 from steps.ledger.movements import Movement, Movements, read_movements
 from steps.settings import SyncSettings
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _NOTHING = Movement()
 
@@ -208,21 +205,12 @@ def draw_roll_forward(report: RollForwardChain, currency: str, picture_format: s
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # it takes a second to import, and few runs draw
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
 
     figure = Figure(figsize=_SIZE_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    _draw(axes, [f"{month.month:%b %Y}" for month in report.months], [m.line(currency) for m in report.months])
-    axes.set_title(f"Accrued and deferred revenue, {report.window}, in {currency}", fontsize=14, loc="left")
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)  # within the axes it would hide a month
-    file = BytesIO()
-    figure.savefig(file, format=cast(PictureFormat, picture_format))
-    return file.getvalue()
-
-
-def _draw(axes: "Axes", labels: list[str], lines: list[RollForwardLine]) -> None:
-    from matplotlib.ticker import FuncFormatter
-
+    lines = [month.line(currency) for month in report.months]
     places = range(len(lines))
     # Binary floats are good enough for the height of a bar: no amount is ever read back from a picture.
     axes.bar(places, [float(line.accrued) for line in lines], 0.6, color=_ACCRUED_COLOUR, label="accrued in the month")
@@ -235,10 +223,17 @@ def _draw(axes: "Axes", labels: list[str], lines: list[RollForwardLine]) -> None
         label="deferred at its end",
     )
     step = -(-len(lines) // _MOST_LABELS)
-    axes.set_xticks(list(places)[::step], labels[::step], rotation=45, ha="right")
+    axes.set_xticks(
+        places[::step], [f"{month.month:%b %Y}" for month in report.months][::step], rotation=45, ha="right"
+    )
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.grid(axis="y", color="#dddddd")
     axes.set_axisbelow(True)
     axes.axhline(0, color="#333333", linewidth=0.8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    axes.set_title(f"Accrued and deferred revenue, {report.window}, in {currency}", fontsize=14, loc="left")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)  # within the axes it would hide a month
+    file = BytesIO()
+    figure.savefig(file, format=cast(PictureFormat, picture_format))
+    return file.getvalue()

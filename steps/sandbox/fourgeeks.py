@@ -15,6 +15,7 @@ USERNAME = "importer@example.org"
 PASSWORD = "sandbox-fourgeeks-password"  # noqa: S105 - public, it opens nothing but the sandbox
 USER_ID = 7
 LIFE = timedelta(days=7)
+DEFAULT_PAGE = 20
 
 
 @dataclass
@@ -106,7 +107,7 @@ def answer(call: Call, world: World, modes: Modes, tokens: Tokens, *, fresh: boo
         return NOT_FOUND
     if refusal := tokens.refusal(call):
         return refusal
-    academy = _academy(call, world, modes, _CAPABILITIES[call.path.split("/")[3]])
+    academy = _academy(call, world, _CAPABILITIES[call.path.split("/")[3]])
     if isinstance(academy, Answer):
         return academy
     if call.method != "GET":
@@ -124,16 +125,14 @@ def _login(call: Call, tokens: Tokens) -> Answer:
     return tokens.log_in(call) if call.method == "POST" else _error(405, f'Method "{call.method}" not allowed.')
 
 
-def _academy(call: Call, world: World, modes: Modes, capability: str) -> Academy | Answer:
+def _academy(call: Call, world: World, capability: str) -> Academy | Answer:
     given = call.headers.get("academy") or call.query.get("academy")
     if not given:
         return _error(403, "Missing academy_id parameter expected for the endpoint url or 'Academy' header")
     if not given.isdigit():
         return _error(400, f"Academy ID needs to be an integer: {given}")
     found = next((academy for academy in world.academies if academy.id == int(given)), None)
-    if found is None or modes.fourgeeks_forbidden:
-        return _error(403, f"You (user: {USER_ID}) don't have this capability: {capability} for academy {given}")
-    return found
+    return found or _error(403, f"You (user: {USER_ID}) don't have this capability: {capability} for academy {given}")
 
 
 def _error(status: int, detail: str) -> Answer:
@@ -317,7 +316,7 @@ def _page(visit: Visit, rows: Sequence[Any], shape: Callable[[Any], Json]) -> An
     """The rows asked for, each in its JSON shape."""
     call, modes = visit.call, visit.modes
     limit = whole_number(call.query.get("limit"), 0)
-    limit = limit if limit > 0 else modes.fourgeeks_default_page
+    limit = limit if limit > 0 else DEFAULT_PAGE
     if modes.fourgeeks_slow_above is not None and limit > modes.fourgeeks_slow_above:
         return html_answer(503, TOO_SLOW)
     offset = max(whole_number(call.query.get("offset"), 0), 0)
