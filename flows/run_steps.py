@@ -94,30 +94,24 @@ class CancellationWatch:
 
     def is_requested(self) -> bool:
         """Whether the run is to be cancelled, as far as Prefect answers; also when its runner killed it for that."""
-        if self._interrupted:
-            return True
-        try:
-            return self._context.copy().run(self._is_to_be_cancelled)
-        except Exception as error:  # noqa: BLE001 - the run is ending; how Prefect fails is not what matters now
-            _log.warning("Prefect does not say whether the run was cancelled: %s", error)
-            return False
+        return self._interrupted or self._context.copy().run(self._ask, logging.WARNING)
 
     def _watch(self) -> None:
         while not self._stop.wait(_SECONDS_BETWEEN_LOOKS):
-            try:
-                requested = self._is_to_be_cancelled()
-            except Exception as error:  # noqa: BLE001 - it is asked again at the next look
-                _log.debug("Prefect does not say whether the run was cancelled: %s", error)
-                continue
-            if requested and not self._stop.is_set():
+            if self._ask(logging.DEBUG) and not self._stop.is_set():  # no answer: it is asked again at the next look
                 self._interrupted = True
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 return
 
-    def _is_to_be_cancelled(self) -> bool:
+    def _ask(self, level: int) -> bool:
+        """Whether Prefect says that the run is to be cancelled; that it does not answer is logged at this level."""
         short = {PREFECT_API_REQUEST_TIMEOUT: _TIMEOUT_SECONDS, PREFECT_CLIENT_MAX_RETRIES: 0}
-        with temporary_settings(short), get_client(sync_client=True) as client:
-            return client.read_flow_run(self._flow_run_id).state_type in _CANCELLED
+        try:
+            with temporary_settings(short), get_client(sync_client=True) as client:
+                return client.read_flow_run(self._flow_run_id).state_type in _CANCELLED
+        except Exception as error:  # noqa: BLE001 - a run goes on, or ends, whatever Prefect's trouble is
+            _log.log(level, "Prefect does not say whether the run was cancelled: %s", error)
+            return False
 
 
 VENDORS = frozenset({"holded", "fourgeeks", "notion"})
