@@ -153,8 +153,8 @@ def _assess_completed(
     return Assessment(step_run, StepRunState.completed, execution_id=done.id)
 
 
-class WorldMovedError(SyncError):
-    """Something ran since the plan was made; it is not what was looked at any more."""
+class OutdatedPlanError(SyncError):
+    """Something ran since the plan was made, so that it is not what a person looked at any more."""
 
 
 def choose_step_runs(step_runs: Sequence[StepRun], only: Only | None, zone: ZoneInfo) -> list[StepRun]:
@@ -183,7 +183,7 @@ def step_runs_of_plan(plan_id: int, zone: ZoneInfo) -> tuple[list[StepRun], Mont
 
     Raises:
         UsageError: there is no such plan.
-        WorldMovedError: a step run does not stand any more as it was shown.
+        OutdatedPlanError: a step run does not stand any more as it was shown.
     """
     plan = find_plan(plan_id)
     if plan is None:
@@ -196,7 +196,7 @@ def step_runs_of_plan(plan_id: int, zone: ZoneInfo) -> tuple[list[StepRun], Mont
         if (then["state"], then["execution_id"]) != (now.state, now.execution_id)
     ]
     if moved:
-        raise WorldMovedError(
+        raise OutdatedPlanError(
             f"plan {plan_id} is out of date: {'; '.join(moved)}. Make a new one with sync-actions plan"
         )
     return step_runs, MonthWindow(plan.span_start, plan.span_end)

@@ -6,7 +6,7 @@ SyncError
 ├─ VendorError                 says vendor, request and verdict
 │  ├─ VendorUnavailableError   timeout, connection, 408, 429, 5xx         -> the only one that is retried
 │  ├─ VendorDownError          a read that failed so before, in this run  -> fail at once, ask nothing
-│  ├─ VendorUnfinishedError    work was accepted and did not end in time   -> fail the window, do not ask again
+│  ├─ VendorUnfinishedError    work was accepted and did not end in time  -> fail the window, ask no more
 │  ├─ VendorRejectedError      any other status                           -> fail the window
 │  │  ├─ VendorAuthError       401, 403                                   -> fail the window, name the variable
 │  │  └─ VendorNotFoundError   404 (and Holded's 400 for an unknown id)

@@ -138,14 +138,13 @@ def _parts(course: Cohort) -> tuple[Cohort, ...]:
     begins = [local_day(course.kickoff_at) + length * number for number in range(MICRO_COHORTS)]
     ends = [*begins[1:], begins[-1] + length + timedelta(weeks=4)]
     return tuple(
-        Cohort(
+        replace(
+            course,
             id=course.id * 10 + number,
-            academy_id=course.academy_id,
             slug=f"{course.slug}-part-{number + 1}",
             name=f"{course.name} Part {number + 1}",
             kickoff_at=moment(begins[number], 18),
             ending_at=moment(ends[number], 18),
-            service_type=course.service_type,
             is_micro=True,
         )
         for number in range(MICRO_COHORTS)

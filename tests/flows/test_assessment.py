@@ -10,9 +10,9 @@ from sqlmodel import col
 from flows.plan import (
     IMPORT_ORDER,
     Only,
+    OutdatedPlanError,
     StepRun,
     StepRunState,
-    WorldMovedError,
     assess,
     choose_step_runs,
     make_plan,
@@ -157,7 +157,7 @@ def test_a_plan_is_refused_when_something_ran_since(database: str) -> None:
     execution_id = _executed(cells[1])
 
     line = rf"invoices 2024-04 was missing and is completed \(execution {execution_id}\)"
-    with pytest.raises(WorldMovedError, match=line):
+    with pytest.raises(OutdatedPlanError, match=line):
         step_runs_of_plan(plan_id, MADRID)
 
 
