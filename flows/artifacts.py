@@ -4,7 +4,6 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
-from types import TracebackType
 from typing import Any
 from uuid import UUID
 
@@ -24,34 +23,23 @@ from tracking.database import read_session
 from tracking.history import pending_errors_by_kind
 from tracking.models import SyncExecution
 
-WHOLE = 100.0
-
 
 class ProgressBar:
     """The share of a run's executions that have ended, as a progress artifact."""
 
     def __init__(self, total: int) -> None:
         self._total, self._done = max(total, 1), 0
-        self._artifact: UUID | None = None
-
-    def __enter__(self) -> "ProgressBar":
-        self._artifact = best_effort(
+        self._artifact: UUID | None = best_effort(
             lambda: create_progress_artifact(0.0, key="sync-progress", description="Executions that have ended")
         )
-        return self
 
     def advance(self) -> None:
         """One more execution has ended."""
         self._done += 1
-        share = WHOLE * self._done / self._total
+        share = 100.0 * self._done / self._total
         if (artifact := self._artifact) is not None:
             # Without an answer no more of them: each would take as long as a request may.
             self._artifact = best_effort(lambda: update_progress_artifact(artifact, share))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """An interrupted bar stays where it was."""
 
 
 def leave_summary(executions: Sequence[SyncExecution]) -> None:
@@ -77,21 +65,15 @@ def leave_summary(executions: Sequence[SyncExecution]) -> None:
 
 def execution_row(execution: SyncExecution) -> dict[str, Any]:
     """One execution as people read it."""
-    month = f"{execution.window_start:%Y-%m}" if execution.window_start else "-"
+    started, ended = execution.started_at, execution.completed_at
     return {
         "step": execution.step_name,
-        "month": month,
+        "month": f"{execution.window_start:%Y-%m}" if execution.window_start else "-",
         "status": execution.status,
-        "seconds": _seconds(execution),
+        "seconds": round((ended - started).total_seconds(), 2) if started and ended else None,
         "result": RecordedResult(execution.result).line if execution.result else "-",
         "error": execution.error_message or "",
     }
-
-
-def _seconds(execution: SyncExecution) -> float | None:
-    if execution.started_at is None or execution.completed_at is None:
-        return None
-    return round((execution.completed_at - execution.started_at).total_seconds(), 2)
 
 
 def best_effort(leave: Callable[[], Any]) -> Any:

@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 from flows.parameters import AskedRange, MonthDate, OverrideReason, Year, resolve_override, resolve_range
 from flows.plan import step_runs_of
 from flows.run_names import name_of_this_run
-from flows.run_steps import RunOptions, close_after_cancellation, close_after_crash, run_creator, run_steps
+from flows.run_steps import RunOptions, close_run, run_creator, run_steps
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
@@ -25,12 +25,7 @@ class AnyStep(StrEnum):
     accruals = ACCRUALS.id
 
 
-@flow(
-    name="execute-step",
-    flow_run_name=name_of_this_run,
-    on_crashed=[close_after_crash],
-    on_cancellation=[close_after_cancellation],
-)
+@flow(name="execute-step", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
 def execute_step(  # noqa: PLR0913, PLR0917 - these are the fields of the form
     step: AnyStep,
     year: Year | None = None,

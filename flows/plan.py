@@ -5,7 +5,7 @@ options are what a person typed or chose, checked by one set of rules for comman
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -127,15 +127,10 @@ def assess(step_runs: Sequence[StepRun], zone: ZoneInfo) -> list[Assessment]:
     """
     with read_session() as session:
         histories = step_month_histories(session, STEPS)
-    return [_assess_cell(step_run, histories, zone) for step_run in step_runs]
+    return [_assess(step_run, histories, zone) for step_run in step_runs]
 
 
-def select_only(assessments: Iterable[Assessment], only: Only) -> list[StepRun]:
-    """The step runs that `--only` means."""
-    return [each.step_run for each in assessments if each.state == only.value]
-
-
-def _assess_cell(step_run: StepRun, histories: Mapping[StepMonth, StepMonthHistory], zone: ZoneInfo) -> Assessment:
+def _assess(step_run: StepRun, histories: Mapping[StepMonth, StepMonthHistory], zone: ZoneInfo) -> Assessment:
     history = histories.get(step_run.key)
     if history is None:
         return Assessment(step_run, StepRunState.missing, "never run")
@@ -158,13 +153,15 @@ def _assess_completed(
     return Assessment(step_run, StepRunState.completed, execution_id=done.id)
 
 
-class WorldMovedError(SyncError):
-    """Something ran since the plan was made; it is not what was looked at any more."""
+class OutdatedPlanError(SyncError):
+    """Something ran since the plan was made, so that it is not what a person looked at any more."""
 
 
 def choose_step_runs(step_runs: Sequence[StepRun], only: Only | None, zone: ZoneInfo) -> list[StepRun]:
     """The step runs that a run is to do: all of them, or only those that stand so."""
-    return list(step_runs) if only is None else select_only(assess(step_runs, zone), only)
+    if only is None:
+        return list(step_runs)
+    return [each.step_run for each in assess(step_runs, zone) if each.state == only.value]
 
 
 def make_plan(assessments: Sequence[Assessment], span: MonthWindow) -> int:
@@ -186,12 +183,12 @@ def step_runs_of_plan(plan_id: int, zone: ZoneInfo) -> tuple[list[StepRun], Mont
 
     Raises:
         UsageError: there is no such plan.
-        WorldMovedError: a step_run does not stand any more as it was shown.
+        OutdatedPlanError: a step run does not stand any more as it was shown.
     """
     plan = find_plan(plan_id)
     if plan is None:
         raise UsageError(f"there is no plan {plan_id}: `sync-actions plan` makes one")
-    step_runs = [_cell(each["step"], each["month"]) for each in plan.cells]
+    step_runs = [_step_run(each["step"], each["month"]) for each in plan.cells]
     moved = [
         f"{now.step_run.name} was {then['state']} and is {now.state}"
         + (f" (execution {now.execution_id})" if now.execution_id else "")
@@ -199,13 +196,13 @@ def step_runs_of_plan(plan_id: int, zone: ZoneInfo) -> tuple[list[StepRun], Mont
         if (then["state"], then["execution_id"]) != (now.state, now.execution_id)
     ]
     if moved:
-        raise WorldMovedError(
+        raise OutdatedPlanError(
             f"plan {plan_id} is out of date: {'; '.join(moved)}. Make a new one with sync-actions plan"
         )
     return step_runs, MonthWindow(plan.span_start, plan.span_end)
 
 
-def _cell(step_id: str, month: str | None) -> StepRun:
+def _step_run(step_id: str, month: str | None) -> StepRun:
     return StepRun(STEPS[step_id], MonthWindow.of(date.fromisoformat(month)) if month else None)
 
 
@@ -239,7 +236,7 @@ def plan_retry(ids: Sequence[int], step: str | None = None) -> Retry:
     chosen = [each for each in met if not _why_not(each)]
     return Retry(
         [each.error.id for each in chosen if each.error.id is not None],
-        _cells(chosen),
+        _step_runs(chosen),
         _span([each for each in chosen if each.error.operation == INVOICES.id]),
         list(dict.fromkeys(left_out)),
     )
@@ -272,7 +269,7 @@ def _window(met: MetError) -> MonthWindow | None:
     return MonthWindow(execution.window_start, execution.window_end)
 
 
-def _cells(met: Sequence[MetError]) -> list[StepRun]:
+def _step_runs(met: Sequence[MetError]) -> list[StepRun]:
     records: dict[tuple[str, MonthWindow | None], list[RecordKey]] = defaultdict(list)
     for each in met:
         step = STEPS[each.error.operation]
@@ -284,7 +281,7 @@ def _cells(met: Sequence[MetError]) -> list[StepRun]:
 
 
 def _span(met: Sequence[MetError]) -> MonthWindow | None:
-    """All that the runs had read which met these: a record's mended date may be another month's.
+    """All that the runs had read which met these: a record's corrected date may be another month's.
 
     A contact means its documents, so that the months of these are read too.
     """
@@ -316,26 +313,23 @@ class TypedOptions:
     override: str | None = None
 
     def resolve(self) -> tuple[str, MonthWindow]:
-        """The first step and the range of months; whatever was typed is looked at.
+        """The first step and the range of months, after all options were checked.
 
         Raises:
             UsageError: one line that says what was given and what is allowed.
         """
-        step, span = self._range()
-        resolve_override(step, self.override, "")
-        return step, span
-
-    def _range(self) -> tuple[str, MonthWindow]:
-        settings: SyncSettings = SyncSettings.load()
-        if self.only is not None and self.only not in set(Only):
-            raise UsageError(f"only {self.only!r} is not known: one of {', '.join(Only)} is expected")
-        if self.overlap not in set(Overlap):
-            raise UsageError(f"overlap {self.overlap!r} is not known: one of {', '.join(Overlap)} is expected")
+        settings, step = SyncSettings.load(), IMPORT_ORDER[0].id
+        for name, given, allowed in (("only", self.only, tuple(Only)), ("overlap", self.overlap, tuple(Overlap))):
+            if given is not None and given not in allowed:
+                raise UsageError(f"{name} {given!r} is not known: one of {', '.join(allowed)} is expected")
         if self.plan is not None:
             step_runs, span = step_runs_of_plan(self.plan, settings.zone)
-            return step_runs[0].step.id if step_runs else IMPORT_ORDER[0].id, span
-        step = parse_step(self.from_step or IMPORT_ORDER[0].id)
-        start = None if self.start_date is None else parse_month_date("start date", self.start_date)
-        end = None if self.end_date is None else parse_month_date("end date", self.end_date)
-        year = None if self.year is None or (start and end) else parse_year(self.year)
-        return step, resolve_range(AskedRange(year, start, end), datetime.now(UTC), settings)
+            step = step_runs[0].step.id if step_runs else step
+        else:
+            step = parse_step(self.from_step or step)
+            start = None if self.start_date is None else parse_month_date("start date", self.start_date)
+            end = None if self.end_date is None else parse_month_date("end date", self.end_date)
+            year = None if self.year is None or (start and end) else parse_year(self.year)
+            span = resolve_range(AskedRange(year, start, end), datetime.now(UTC), settings)
+        resolve_override(step, self.override, "")
+        return step, span

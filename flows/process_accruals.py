@@ -15,18 +15,13 @@ from flows.parameters import (
 )
 from flows.plan import Only, choose_step_runs, step_runs_of, step_runs_of_plan
 from flows.run_names import name_of_this_run
-from flows.run_steps import RunOptions, close_after_cancellation, close_after_crash, run_creator, run_steps
+from flows.run_steps import RunOptions, close_run, run_creator, run_steps
 from steps.catalog import ACCRUALS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
 
 
-@flow(
-    name="process-accruals",
-    flow_run_name=name_of_this_run,
-    on_crashed=[close_after_crash],
-    on_cancellation=[close_after_cancellation],
-)
+@flow(name="process-accruals", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
 def process_accruals(
     year: Year | None = None,
     start_date: MonthDate | None = None,

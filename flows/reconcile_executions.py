@@ -19,17 +19,7 @@ from typing import Any
 
 from prefect import flow, runtime
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    TaskRunFilter,
-    TaskRunFilterState,
-    TaskRunFilterStateType,
-)
+from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.context import FlowRunContext
@@ -37,7 +27,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
 from flows.artifacts import best_effort
-from flows.run_names import name_of_this_run, name_scheduled_runs
+from flows.run_names import OUR_FLOWS, name_of_this_run, name_scheduled_runs
 from flows.worker import WORK_POOL, worker_is_online
 from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
@@ -45,10 +35,9 @@ from tracking.locks import RunLock, run_lock, wait_for_database
 from tracking.reconcile import end_dead_executions, run_is_alive
 from tracking.settings import describe_settings_file
 
-FLOW_NAMES = ["sync-import", "process-accruals", "execute-step", "retry-errors", "reconcile-executions"]
 _UNENDED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 _LONGEST_SUBMISSION = timedelta(minutes=5)
-"""A worker that lives starts the process of a run before that; Prefect too takes a place back after 5 minutes."""
+"""A worker that is alive starts the process of a run before that; Prefect too takes a place back after 5 minutes."""
 _LONGEST_START = timedelta(minutes=1)
 """A run takes its lock before that."""
 _LONGEST_END = timedelta(minutes=5)
@@ -100,13 +89,14 @@ def reconcile(besides: str | None = None, client: SyncPrefectClient | None = Non
     """End what dead runs left open.
 
     Args:
-        besides: The flow run that asks; it lives.
+        besides: The flow run that asks; it is alive.
         client: Of the Prefect server; default: of the settings in use.
     """
     found = Reconciliation(end_dead_executions())
     with nullcontext(client) if client else get_client(sync_client=True) as prefect:
         now = _now(prefect)
-        for run in _unended_runs(prefect):
+        unended = FlowRunFilter(state={"type": {"any_": _UNENDED}})
+        for run in prefect.read_flow_runs(flow_filter=OUR_FLOWS, flow_run_filter=unended):
             if str(run.id) == besides or not _is_dead(prefect, run, now):
                 continue
             # It may have freed its lock and ended since it was read.
@@ -116,20 +106,13 @@ def reconcile(besides: str | None = None, client: SyncPrefectClient | None = Non
     return found
 
 
-def _unended_runs(client: SyncPrefectClient) -> list[FlowRun]:
-    return client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)),
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNENDED))),
-    )
-
-
 def log_settings() -> None:
     """Say in the flow run's log which database and which settings file it uses: a worker may have others than you."""
     get_run_logger().info("uses %s and %s", describe_database(), describe_settings_file())
 
 
 def await_database() -> None:
-    """Wait for a database that is away, in the run of a deployment; who calls a command is told at once instead.
+    """Wait for a database that is away, in the run of a deployment; a command fails at once instead.
 
     Raises:
         DatabaseUnusableError: it was away for too long.
@@ -199,21 +182,21 @@ def _is_dead(client: SyncPrefectClient, run: FlowRun, now: datetime) -> bool:
 
 
 def _database() -> str:
-    """Which database this is, as far as its URL tells."""
+    """Which database this is, as far as its URL says."""
     url = get_engine().url
     return sha256(f"{url.host}:{url.port}/{url.database}".encode()).hexdigest()[:16]
 
 
 def _crash(client: SyncPrefectClient, run: FlowRun) -> bool:
-    """As Prefect would have, if somebody had been left to tell it; False if the run has ended since it was read."""
+    """Mark a run as crashed, and its tasks; False if it has ended since it was read."""
     state: State[Any] = Crashed(message=_NEVER_BEGAN if run.state and run.state.is_pending() else _KILLED)
     # Prefect refuses a run that has ended, unless it is forced to; it must be forced with one that is being cancelled.
     result = client.set_flow_run_state(run.id, state, force=run.state is not None and run.state.is_cancelling())
     if result.status != SetStateStatus.ACCEPT:
         return False
     tasks = client.read_task_runs(
-        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])),
-        task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_UNENDED))),
+        flow_run_filter=FlowRunFilter(id={"any_": [run.id]}),
+        task_run_filter=TaskRunFilter(state={"type": {"any_": _UNENDED}}),
     )
     for task in tasks:
         client.set_task_run_state(task.id, state, force=True)

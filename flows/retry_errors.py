@@ -5,16 +5,11 @@ from prefect.client.schemas.objects import State
 
 from flows.plan import plan_retry
 from flows.run_names import name_of_this_run
-from flows.run_steps import RunOptions, close_after_cancellation, close_after_crash, run_steps
+from flows.run_steps import RunOptions, close_run, run_steps
 from tracking.recorder import Overlap
 
 
-@flow(
-    name="retry-errors",
-    flow_run_name=name_of_this_run,
-    on_crashed=[close_after_crash],
-    on_cancellation=[close_after_cancellation],
-)
+@flow(name="retry-errors", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
 def retry_errors(
     errors: list[int] | None = None, step: str | None = None, overlap: Overlap = Overlap.wait
 ) -> State[None]:

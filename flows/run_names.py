@@ -4,31 +4,26 @@ Prefect gives a run that its scheduler makes a random name, and asks the flow fo
 `name_scheduled_runs` gives the runs to come theirs; the deployment `reconcile-executions/every-5-minutes` does it.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID
 
 from prefect import runtime
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import PrefectHTTPStatusError
+from pydantic import TypeAdapter
 
-from flows.parameters import AskedRange, Period, resolve_accrual_range, resolve_range
+from flows.parameters import AskedRange, resolve_accrual_range, resolve_range
 from flows.plan import IMPORT_ORDER, plan_retry
 from steps.catalog import STEPS
 from steps.settings import SyncSettings
 
-Parameters = Mapping[str, Any]
+Parameters = dict[str, Any]
 """Of a flow run: as the flow has them, or as JSON."""
+_asked = TypeAdapter(AskedRange).validate_python
 
 
 def run_name(flow_name: str, parameters: Parameters, scheduled: datetime) -> str:
@@ -55,23 +50,19 @@ def name_of_this_run() -> str:
 
 def name_scheduled_runs(client: SyncPrefectClient) -> None:
     """Give runs that the scheduler made, and that have not started, the names they will have."""
-    flows = {flow.id: flow.name for flow in client.read_flows(flow_filter=_OUR_FLOWS)}
-    scheduled = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
-    for run in client.read_flow_runs(flow_filter=_OUR_FLOWS, flow_run_filter=FlowRunFilter(state=scheduled)):
+    flows = {flow.id: flow.name for flow in client.read_flows(flow_filter=OUR_FLOWS)}
+    scheduled = FlowRunFilter(state={"type": {"any_": [StateType.SCHEDULED]}})
+    for run in client.read_flow_runs(flow_filter=OUR_FLOWS, flow_run_filter=scheduled):
         if not run.auto_scheduled or run.expected_start_time is None:
             continue
         name = run_name(flows[run.flow_id], run.parameters, run.expected_start_time)
-        if name != run.name:
-            _rename(client, run.id, name)
-
-
-def _rename(client: SyncPrefectClient, run_id: UUID, name: str) -> None:
-    """Give a run a name, unless somebody has deleted it meanwhile, as who changes its schedule does."""
-    try:
-        client.update_flow_run(run_id, name=name)
-    except PrefectHTTPStatusError as error:  # this call of Prefect's does not make an `ObjectNotFound` of it
-        if error.response.status_code != HTTPStatus.NOT_FOUND:
-            raise
+        if name == run.name:
+            continue
+        try:
+            client.update_flow_run(run.id, name=name)
+        except PrefectHTTPStatusError as error:  # who changes its schedule deletes the runs that it made
+            if error.response.status_code != HTTPStatus.NOT_FOUND:
+                raise
 
 
 def _import_name(parameters: Parameters, scheduled: datetime) -> str:
@@ -99,15 +90,6 @@ def _retry_name(parameters: Parameters, _: datetime) -> str:
     return f"retry {len(errors)} error{'' if len(errors) == 1 else 's'}"
 
 
-def _asked(parameters: Parameters) -> AskedRange:
-    start, end = (
-        date.fromisoformat(day) if isinstance(day, str) else day
-        for day in (parameters.get("start_date"), parameters.get("end_date"))
-    )
-    period = parameters.get("period")
-    return AskedRange(parameters.get("year"), start, end, None if period is None else Period(period))
-
-
 _NAMES: dict[str, tuple[str, Callable[[Parameters, datetime], str]]] = {
     "sync-import": ("import", _import_name),
     "process-accruals": ("accruals", _accruals_name),
@@ -116,4 +98,4 @@ _NAMES: dict[str, tuple[str, Callable[[Parameters, datetime], str]]] = {
     "reconcile-executions": ("reconcile", lambda _parameters, _scheduled: "reconcile"),
 }
 """Flow -> the name of a run whose parameters make no sense, and how one is made of those that do."""
-_OUR_FLOWS = FlowFilter(name=FlowFilterName(any_=list(_NAMES)))
+OUR_FLOWS = FlowFilter(name={"any_": list(_NAMES)})

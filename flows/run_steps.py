@@ -59,16 +59,10 @@ def group_by_reason(failures: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{', '.join(those)}: {reason}" for reason, those in names.items()]
 
 
-def close_after_crash(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
-    """End what the crashed run left open."""
-    end_executions_of_ended_run(
-        str(flow_run.id), f"never finished: the run crashed ({state.message or 'no reason given'})"
-    )
-
-
-def close_after_cancellation(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
-    """End what the cancelled run left open."""
-    end_executions_of_ended_run(str(flow_run.id), "never finished: the run was cancelled")
+def close_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
+    """End what a run left open that crashed or was cancelled."""
+    how = f"crashed ({state.message or 'no reason given'})" if state.is_crashed() else "was cancelled"
+    end_executions_of_ended_run(str(flow_run.id), f"never finished: the run {how}")
 
 
 _CANCELLED = {StateType.CANCELLING, StateType.CANCELLED}
@@ -100,30 +94,24 @@ class CancellationWatch:
 
     def is_requested(self) -> bool:
         """Whether the run is to be cancelled, as far as Prefect answers; also when its runner killed it for that."""
-        if self._interrupted:
-            return True
-        try:
-            return self._context.copy().run(self._is_to_be_cancelled)
-        except Exception as error:  # noqa: BLE001 - the run is ending; how Prefect fails is not what matters now
-            _log.warning("Prefect does not say whether the run was cancelled: %s", error)
-            return False
+        return self._interrupted or self._context.copy().run(self._ask, logging.WARNING)
 
     def _watch(self) -> None:
         while not self._stop.wait(_SECONDS_BETWEEN_LOOKS):
-            try:
-                requested = self._is_to_be_cancelled()
-            except Exception as error:  # noqa: BLE001 - it is asked again at the next look
-                _log.debug("Prefect does not say whether the run was cancelled: %s", error)
-                continue
-            if requested and not self._stop.is_set():
+            if self._ask(logging.DEBUG) and not self._stop.is_set():  # no answer: it is asked again at the next look
                 self._interrupted = True
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 return
 
-    def _is_to_be_cancelled(self) -> bool:
+    def _ask(self, level: int) -> bool:
+        """Whether Prefect says that the run is to be cancelled; that it does not answer is logged at this level."""
         short = {PREFECT_API_REQUEST_TIMEOUT: _TIMEOUT_SECONDS, PREFECT_CLIENT_MAX_RETRIES: 0}
-        with temporary_settings(short), get_client(sync_client=True) as client:
-            return client.read_flow_run(self._flow_run_id).state_type in _CANCELLED
+        try:
+            with temporary_settings(short), get_client(sync_client=True) as client:
+                return client.read_flow_run(self._flow_run_id).state_type in _CANCELLED
+        except Exception as error:  # noqa: BLE001 - a run goes on, or ends, whatever Prefect's trouble is
+            _log.log(level, "Prefect does not say whether the run was cancelled: %s", error)
+            return False
 
 
 VENDORS = frozenset({"holded", "fourgeeks", "notion"})
@@ -155,8 +143,13 @@ class TimeLimit:
 
 
 def throttle_of(limit: TimeLimit) -> Throttle:
-    """What holds before each request: the run's time limit, and Prefect's global limits of the vendors' names."""
-    names = _limited_vendors()
+    """What holds before each request: the run's time limit, and Prefect's global limits of the vendors' names.
+
+    Of these the active ones with a decay: one that is only ever freed by hand is no rate.
+    """
+    with get_client(sync_client=True) as client:
+        limits = client.read_global_concurrency_limits()
+    names = VENDORS & {each.name for each in limits if each.active and each.slot_decay_per_second > 0}
 
     def wait(vendor: str) -> None:
         limit.require()
@@ -164,13 +157,6 @@ def throttle_of(limit: TimeLimit) -> Throttle:
             rate_limit(vendor, timeout_seconds=_LONGEST_WAIT_SECONDS)
 
     return wait
-
-
-def _limited_vendors() -> frozenset[str]:
-    """Active limits with a decay: one that is only ever freed by hand is no rate."""
-    with get_client(sync_client=True) as client:
-        limits = client.read_global_concurrency_limits()
-    return VENDORS & {limit.name for limit in limits if limit.active and limit.slot_decay_per_second > 0}
 
 
 TASKS: Mapping[Step, StepTask] = {
@@ -182,7 +168,7 @@ TASKS: Mapping[Step, StepTask] = {
     catalog.ACCRUALS: process_accruals,
 }
 REASONS_NAMED = 5
-THE_REST = "what was left"
+NOT_BEGUN = "what was left"
 """Name of all that had not begun when the run's time was over."""
 
 
@@ -211,127 +197,110 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
         execution_ids = plan_executions(flow_run_id, [step_run.planned for step_run in step_runs])
         try:
             with (
-                _ending_the_rest(flow_run_id, watch),
+                _ending_open_executions(flow_run_id, watch),
                 watch.watching(),
-                ProgressBar(len(step_runs)) as bar,
                 StepContext(span, settings=settings, progress=progress, throttle=throttle_of(limit)) as context,
             ):
-                turn = _Turn(run_options, limit, lock, context)
-                outcome = _run_each(list(zip(step_runs, execution_ids, strict=True)), turn, bar)
+                run = _Run(run_options, limit, lock, context)
+                _run_each(run, step_runs, execution_ids)
         except KeyboardInterrupt:
             if watch.is_requested():
                 return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
             raise
         lock.require(progress.update)
-        _record_unrecorded(outcome)
-        end_open_executions(flow_run_id, _why_not_run(outcome.failures))
+        _record_unrecorded(run)
+        end_open_executions(flow_run_id, _why_not_run(run.failures))
     executions = executions_of_run(flow_run_id)
     leave_summary(executions)
-    return _final_state(outcome, len(step_runs), executions)
+    return _final_state(run, len(step_runs), executions)
 
 
 def run_creator() -> str:
-    """Who created this flow run, as far as Prefect tells; else `unknown`."""
+    """Who created this flow run, as far as Prefect knows; else `unknown`."""
     creator = this_run().created_by
     return (creator.display_value if creator else None) or "unknown"
 
 
 @dataclass
-class _Outcome:
-    """What came of the step runs so far."""
+class _Run:
+    """What a run works with, and what came of its step runs so far."""
 
-    completed: int = 0
-    failures: dict[str, str] = field(default_factory=dict)
-    """StepRun -> why it failed."""
-    unrecorded: dict[int, str] = field(default_factory=dict)
-    """Execution -> why it failed, while the database did not take it."""
-
-
-@dataclass(frozen=True)
-class _Turn:
-    """What is looked at before each step run."""
-
-    run_options: RunOptions
+    options: RunOptions
     limit: TimeLimit
     lock: RunLock
     context: StepContext
+    completed: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    """Step run -> why it failed."""
+    unrecorded: dict[int, str] = field(default_factory=dict)
+    """Execution -> why it failed, while the database did not take it."""
+    states: dict[StepMonth, State[StepResult]] = field(default_factory=dict)
+    """How the task runs so far ended."""
+    sources: dict[StepMonth, set[StepMonth]] = field(default_factory=dict)
+    """All that each of them builds on, directly or not."""
 
 
-def _run_each(step_runs: Sequence[tuple[StepRun, int]], turn: _Turn, bar: ProgressBar) -> _Outcome:
+def _run_each(run: _Run, step_runs: Sequence[StepRun], execution_ids: Sequence[int]) -> None:
     """Do the step runs one after the other, while there is time."""
-    outcome, waiting = _Outcome(), [execution_id for _, execution_id in step_runs]
-    edges = _Edges()
-    for number, (step_run, _) in enumerate(step_runs):
+    waiting, bar = list(execution_ids), ProgressBar(len(step_runs))
+    for number, step_run in enumerate(step_runs):
         try:
-            turn.limit.require()
+            run.limit.require()
         except RunTimeLimitError as error:
-            outcome.failures[THE_REST] = str(error)
-            break
-        if not turn.lock.require(turn.context.progress.update):
-            _record_unrecorded(outcome)
+            run.failures[NOT_BEGUN] = str(error)
+            return
+        if not run.lock.require(run.context.progress.update):
+            _record_unrecorded(run)
             waiting[number:] = plan_ended_again(waiting[number:])
-        if failure := _run_step(step_run, waiting[number], turn, edges):
-            outcome.failures[step_run.name] = failure
-            outcome.unrecorded[waiting[number]] = failure
-            if turn.run_options.stop_at_failure:
-                break
+        if failure := _run_step(step_run, waiting[number], run):
+            run.failures[step_run.name] = failure
+            run.unrecorded[waiting[number]] = failure
+            if run.options.stop_at_failure:
+                return
         else:
-            outcome.completed += 1
-        _record_unrecorded(outcome)
+            run.completed += 1
+        _record_unrecorded(run)
         bar.advance()
-    return outcome
 
 
-def _record_unrecorded(outcome: _Outcome) -> None:
-    """A task's hook says that it failed, unless the database was away just then: it is said again until it is taken."""
+def _record_unrecorded(run: _Run) -> None:
+    """A task's hook records that it failed, unless the database was away just then: it is tried until it is taken."""
     try:
-        for execution_id, failure in list(outcome.unrecorded.items()):
+        for execution_id, failure in list(run.unrecorded.items()):
             fail_open_execution(execution_id, failure)
-            del outcome.unrecorded[execution_id]
+            del run.unrecorded[execution_id]
     except SQLAlchemyError as error:
         get_run_logger().warning("The database does not take what failed: %s", type(error).__name__)
 
 
 def _why_not_run(failures: Mapping[str, str]) -> str:
-    if THE_REST in failures:
-        return f"not run: {failures[THE_REST]}"
+    if NOT_BEGUN in failures:
+        return f"not run: {failures[NOT_BEGUN]}"
     return f"not run, because it builds on what failed: {_named(failures)}"
 
 
-@dataclass
-class _Edges:
-    """The task runs so far, so that each waits for those it builds on, and Prefect shows the order as a graph."""
+def _built_on(key: StepMonth, run: _Run) -> list[Any]:
+    """For `wait_for`: what a step and month builds on, but for what that itself builds on; Prefect draws it as a graph.
 
-    _done: dict[StepMonth, State[StepResult]] = field(default_factory=dict)
-    _sources: dict[StepMonth, set[StepMonth]] = field(default_factory=dict)
-    """All that each builds on, directly or not."""
-
-    def into(self, key: StepMonth) -> list[Any]:
-        """For `wait_for`: what a step and month builds on, but for what that itself builds on.
-
-        Failures are allowed: a task whose parent failed would else stay `NotReady`, which no hook hears of.
-        """
-        sources = {done for done in self._done if catalog.builds_on(key, done)}
-        indirect = set[StepMonth]().union(*(self._sources[source] for source in sources))
-        self._sources[key] = sources | indirect
-        return [allow_failure(self._done[source]) for source in self._done if source in sources - indirect]
-
-    def add(self, key: StepMonth, state: State[StepResult]) -> None:
-        """Note that a step and month has ended."""
-        self._done[key] = state
+    Failures are allowed: a task whose parent failed would else stay `NotReady`, which no hook hears of.
+    """
+    sources = {done for done in run.states if catalog.builds_on(key, done)}
+    indirect = set[StepMonth]().union(*(run.sources[source] for source in sources))
+    run.sources[key] = sources | indirect
+    return [allow_failure(run.states[source]) for source in run.states if source in sources - indirect]
 
 
-def _run_step(step_run: StepRun, execution_id: int, turn: _Turn, edges: _Edges) -> str | None:
+def _run_step(step_run: StepRun, execution_id: int, run: _Run) -> str | None:
     """Do one step run; why it failed, or None."""
-    progress, options, began = turn.context.progress, turn.run_options, monotonic()
+    progress, options, began = run.context.progress, run.options, monotonic()
     progress.update(f"{step_run.name}: started")
-    context = turn.context.of_execution(
+    context = run.context.of_execution(
         execution_id, overlap=options.overlap, records=step_run.records, override=options.override
     )
     inputs = [quote(context), step_run.window] if step_run.step.by_month else [quote(context)]
-    task, wait_for = TASKS[step_run.step], edges.into(step_run.key)
+    task, wait_for = TASKS[step_run.step], _built_on(step_run.key, run)
     state: State[StepResult] = task(*inputs, wait_for=wait_for, return_state=True)
-    edges.add(step_run.key, state)
+    run.states[step_run.key] = state
     took = f"{monotonic() - began:.1f} s"
     if state.is_completed():
         progress.log(f"{step_run.name}: {state.result().line} ({took})")
@@ -341,24 +310,24 @@ def _run_step(step_run: StepRun, execution_id: int, turn: _Turn, edges: _Edges) 
     return failure
 
 
-def _final_state(outcome: _Outcome, planned: int, executions: Sequence[SyncExecution]) -> State[Any]:
+def _final_state(run: _Run, planned: int, executions: Sequence[SyncExecution]) -> State[Any]:
     attempt = max((execution.attempt for execution in executions), default=1)
     which = f" (attempt {attempt})" if attempt > 1 else ""
-    if not outcome.failures:
+    if not run.failures:
         return Completed(message=f"{planned} of {planned} executions completed{which}")
-    failed = planned - outcome.completed
-    return Failed(message=f"{failed} of {planned} executions failed{which}: {_named(outcome.failures)}")
+    failed = planned - run.completed
+    return Failed(message=f"{failed} of {planned} executions failed{which}: {_named(run.failures)}")
 
 
 def _named(failures: Mapping[str, str]) -> str:
     """Which step runs failed and why."""
-    told = group_by_reason(failures.items())
-    more = f"; and {len(told) - REASONS_NAMED} more reasons" if len(told) > REASONS_NAMED else ""
-    return "; ".join(told[:REASONS_NAMED]) + more
+    grouped = group_by_reason(failures.items())
+    more = f"; and {len(grouped) - REASONS_NAMED} more reasons" if len(grouped) > REASONS_NAMED else ""
+    return "; ".join(grouped[:REASONS_NAMED]) + more
 
 
 @contextmanager
-def _ending_the_rest(flow_run_id: str, watch: CancellationWatch) -> Iterator[None]:
+def _ending_open_executions(flow_run_id: str, watch: CancellationWatch) -> Iterator[None]:
     """However the run ends, no execution of it stays open."""
     try:
         yield

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -113,41 +113,11 @@ class RunStatus:
                 return None
 
 
-class Runs(Protocol):
-    """What the API and the page need of who starts runs; tests have one without Prefect."""
+class Runs:
+    """Runs on the Prefect server that is configured, else on a temporary one that ends with this object."""
 
     worker_wait_seconds: float
     """How long it may take until a worker is there for a run."""
-
-    def start(self, request: RunRequest, key: str | None = None) -> str:
-        """Ask for a run. Returns its flow run id.
-
-        Args:
-            request: What is to be run.
-            key: The same key and request again is the same run, also when it has ended.
-
-        Raises:
-            KeyReusedError: the key stands for another request.
-            SyncError: no run could be asked for.
-        """
-
-    def status(self, flow_run_id: str) -> RunStatus:
-        """What has become of a run.
-
-        Raises:
-            RunGoneError: nothing can be known of it.
-            PrefectUnavailableError: it has no executions, and Prefect does not answer.
-        """
-
-    def cancel(self, flow_run_id: str) -> None:
-        """Let nothing come of a run that has not begun."""
-
-    def close(self) -> None:
-        """End what belongs to this process."""
-
-
-class PrefectRuns:
-    """Runs on the Prefect server that is configured, else on a temporary one that ends with this object."""
 
     def __init__(self, worker: str | None = "api") -> None:
         """Args: `worker` is the name of a worker to bring along; None: others do the runs."""
@@ -158,10 +128,16 @@ class PrefectRuns:
         self.worker_wait_seconds = 30.0 if worker is None else 180.0
 
     def start(self, request: RunRequest, key: str | None = None) -> str:
-        """Create a run of the request's deployment; see `Runs.start`.
+        """Create a run of the request's deployment. Returns its flow run id.
+
+        Args:
+            request: What is to be run.
+            key: The same key and request again is the same run, also when it has ended.
 
         Raises:
+            KeyReusedError: the key stands for another request.
             NotSetUpError: there is no such deployment, or it takes other parameters.
+            PrefectUnavailableError: Prefect does not answer.
         """
         client = self._client()
         from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
@@ -194,7 +170,12 @@ class PrefectRuns:
         return str(run.id)
 
     def status(self, flow_run_id: str) -> RunStatus:
-        """See `Runs.status`."""
+        """What has become of a run.
+
+        Raises:
+            RunGoneError: nothing can be known of it.
+            PrefectUnavailableError: it has no executions, and Prefect does not answer.
+        """
         if executions := executions_of_run(flow_run_id):
             return self._status_of(flow_run_id, executions)
         client = self._client()
@@ -206,7 +187,7 @@ class PrefectRuns:
             return self._status_in_prefect(client, flow_run_id)
 
     def cancel(self, flow_run_id: str) -> None:
-        """See `Runs.cancel`."""
+        """Let nothing come of a run that has not begun."""
         client = self._client()
         from prefect.states import Cancelling
 
@@ -243,18 +224,17 @@ class PrefectRuns:
                 lasting = bool(PREFECT_API_URL.value())
                 stack.enter_context(prefect_api())
                 client = stack.enter_context(get_client(sync_client=True))
-                if worker_name is None:
-                    opened.set_result(client)
-                    self._closing.wait()
-                    return
-                from flows.prefect_setup import set_up_for_api
+                worker = None
+                if worker_name is not None:
+                    from flows.prefect_setup import set_up_for_api
 
-                set_up_for_api(client, lasting=lasting)
-                worker = stack.enter_context(brought_worker(client, worker_name))
+                    set_up_for_api(client, lasting=lasting)
+                    worker = stack.enter_context(brought_worker(client, worker_name))
                 opened.set_result(client)
                 while not self._closing.wait(1.0):
-                    worker.restart_if_ended()
-        except BaseException as error:  # noqa: BLE001 - the threads that wait are told, whatever it was
+                    if worker is not None:
+                        worker.restart_if_ended()
+        except BaseException as error:  # noqa: BLE001 - the threads that wait get it, whatever it was
             if opened.done():
                 _log.error("the connection to Prefect ended: %s", error)
             else:
@@ -323,20 +303,14 @@ def _scheduled_status(client: "SyncPrefectClient", run: "FlowRun") -> RunStatus:
 
 def _active_runs(client: "SyncPrefectClient") -> list[str]:
     """Names of the runs that workers are doing, oldest first."""
-    from prefect.client.schemas.filters import (
-        FlowRunFilter,
-        FlowRunFilterState,
-        FlowRunFilterStateType,
-        WorkPoolFilter,
-        WorkPoolFilterName,
-    )
+    from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
     from prefect.client.schemas.objects import StateType
     from prefect.client.schemas.sorting import FlowRunSort
 
     active = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
     runs = client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=active))),
-        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[WORK_POOL])),
+        flow_run_filter=FlowRunFilter(state={"type": {"any_": active}}),
+        work_pool_filter=WorkPoolFilter(name={"any_": [WORK_POOL]}),
         sort=FlowRunSort.START_TIME_ASC,
     )
     return [run.name for run in runs]
@@ -344,9 +318,9 @@ def _active_runs(client: "SyncPrefectClient") -> list[str]:
 
 def _has_tasks(client: "SyncPrefectClient", run_id: UUID) -> bool:
     """Whether a run got as far as its steps, so that it must have executions somewhere."""
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.client.schemas.filters import FlowRunFilter
 
-    return bool(client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run_id])), limit=1))
+    return bool(client.read_task_runs(flow_run_filter=FlowRunFilter(id={"any_": [run_id]}), limit=1))
 
 
 @contextmanager

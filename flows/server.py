@@ -10,7 +10,7 @@ import uvicorn
 from flows.api.app import create_app
 from flows.api.security import require_safe_binding
 from flows.page.app import mount_page
-from flows.runs import PrefectRuns
+from flows.runs import Runs
 from flows.worker import worker_name
 from steps.errors import SyncError, UsageError
 from steps.settings import SyncSettings
@@ -42,7 +42,7 @@ def serve(host: str, port: int, log: Callable[[str], None], *, with_worker: bool
     get_engine()  # a database that cannot be used is said now
     with _listen(host, port) as listener:
         served = listener.getsockname()[1]
-        runs = PrefectRuns(worker_name(served) if with_worker else None)
+        runs = Runs(worker_name(served) if with_worker else None)
         _log_to_standard_error()
         app = create_app(settings, runs)
         mount_page(app)
@@ -85,7 +85,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _warm_up(runs: PrefectRuns) -> None:
+def _warm_up(runs: Runs) -> None:
     try:
         runs.warm_up()
     except SyncError as error:

@@ -6,17 +6,12 @@ from prefect.client.schemas.objects import State
 from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_range
 from flows.plan import ImportStep, Only, choose_step_runs, step_runs_of, step_runs_of_plan, steps_from
 from flows.run_names import name_of_this_run
-from flows.run_steps import RunOptions, close_after_cancellation, close_after_crash, run_steps
+from flows.run_steps import RunOptions, close_run, run_steps
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
 
 
-@flow(
-    name="sync-import",
-    flow_run_name=name_of_this_run,
-    on_crashed=[close_after_crash],
-    on_cancellation=[close_after_cancellation],
-)
+@flow(name="sync-import", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
 def sync_import(
     from_step: ImportStep = ImportStep.services,
     year: Year | None = None,

@@ -1,8 +1,8 @@
 """Who does the runs of deployments: workers, one of which `sync-actions api` brings along.
 
 That one is Prefect's own worker (`prefect worker start`) as a child process. It ends with its parent, however that
-ends: the parent holds a pipe to its standard input. Before it ends it has its runs cancelled: a worker that is only
-told to end kills them, and Prefect would call them running for ever.
+ends: the parent holds a pipe to its standard input. Before it ends it has its runs cancelled: a worker that just
+ends kills them, and Prefect would call them running for ever.
 """
 
 import logging
@@ -151,14 +151,12 @@ def _end_with_parent(name: str) -> None:
 def _cancel_runs(name: str) -> None:
     """Cancel what this worker does, and wait until it has ended."""
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+    from prefect.client.schemas.filters import FlowRunFilter
     from prefect.client.schemas.objects import StateType
     from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
     from prefect.states import Cancelling
 
-    active = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING]))
-    )
+    active = FlowRunFilter(state={"type": {"any_": [StateType.PENDING, StateType.RUNNING]}})
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
         runs = [
             each.id

@@ -5,14 +5,6 @@ The order of the import is in `flows/plan.py`.
 
 from dataclasses import dataclass, field
 from datetime import date
-from enum import StrEnum
-
-
-class Months(StrEnum):
-    """How a step is called over a range of months."""
-
-    ONCE = "once"
-    BY_MONTH = "by month"
 
 
 @dataclass(frozen=True)
@@ -27,14 +19,10 @@ class Step:
     """`integration_error.integration_name`."""
     entity: str
     """What its result counts, in the plural: `<entity>_processed` and so on."""
-    months: Months
+    by_month: bool = False
+    """Whether it is called once for each month window of the range, or once a run."""
     builds_on: tuple["Step", ...] = field(default=(), repr=False)
     """The import steps that come before, in their order."""
-
-    @property
-    def by_month(self) -> bool:
-        """Whether it is called once for each month window of the range."""
-        return self.months is Months.BY_MONTH
 
 
 SERVICES = Step(
@@ -44,7 +32,6 @@ SERVICES = Step(
     "/api/integrations/holded/sync-services",
     "holded",
     "services",
-    Months.ONCE,
 )
 INVOICES = Step(
     "invoices",
@@ -53,7 +40,7 @@ INVOICES = Step(
     "/api/integrations/holded/sync-invoices-and-clients",
     "holded",
     "invoices",
-    Months.BY_MONTH,
+    by_month=True,
     builds_on=(SERVICES,),
 )
 CRM_CLIENTS = Step(
@@ -63,7 +50,7 @@ CRM_CLIENTS = Step(
     "/api/integrations/fourgeeks/sync-students-from-clients",
     "fourgeeks",
     "students",
-    Months.BY_MONTH,
+    by_month=True,
     builds_on=(SERVICES, INVOICES),
 )
 SERVICE_PERIODS = Step(
@@ -73,7 +60,7 @@ SERVICE_PERIODS = Step(
     "/api/integrations/fourgeeks/sync-enrollments-from-clients",
     "fourgeeks",
     "periods",
-    Months.BY_MONTH,
+    by_month=True,
     builds_on=(SERVICES, INVOICES, CRM_CLIENTS),
 )
 NOTION_EXTERNAL_ID = Step(
@@ -83,7 +70,6 @@ NOTION_EXTERNAL_ID = Step(
     "/api/integrations/notion/sync-page-ids",
     "notion",
     "pages",
-    Months.ONCE,
     builds_on=(SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS),
 )
 ACCRUALS = Step(
@@ -93,7 +79,7 @@ ACCRUALS = Step(
     "/api/accruals/process-contracts",
     "accruals",
     "contracts",
-    Months.BY_MONTH,
+    by_month=True,
     builds_on=(SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS, NOTION_EXTERNAL_ID),
 )
 

@@ -31,27 +31,11 @@ from tracking.models import ErrorStatus, ExecutionStatus, IntegrationError, Sync
 _FETCHED_AT_ONCE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedMonth:
-    """A closed month whose postings are no longer those it was closed with."""
-
-    month: date
-    stored: str
-    found: str
-
-
 def fingerprint(session: Session, month: date) -> str:
     """SHA-256 over the month's postings in order of contract and period, every column that says something included.
 
     One line a posting, fields apart by `|`: it can be worked out again anywhere, on either database.
     """
-    digest = sha256()
-    for line in _lines(session, month):
-        digest.update(line.encode())
-    return digest.hexdigest()
-
-
-def _lines(session: Session, month: date) -> Iterator[str]:
     columns = (
         col(ContractAccrual.contract_id),
         col(AccruedPeriod.service_period_id),
@@ -68,17 +52,17 @@ def _lines(session: Session, month: date) -> Iterator[str]:
         .order_by(columns[0], columns[1].is_not(None), columns[1])
         .execution_options(yield_per=_FETCHED_AT_ONCE)
     )
-    for contract, period, *told in session.execute(postings):
-        yield "|".join([month.isoformat(), str(contract), str(period or ""), *map(str, told)]) + "\n"
+    digest = sha256()
+    for contract, period, *others in session.execute(postings):
+        line = "|".join([month.isoformat(), str(contract), str(period or ""), *map(str, others)])
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()
 
 
-def find_changed_months(session: Session) -> list[ChangedMonth]:
+def find_changed_months(session: Session) -> list[date]:
     """Every closed month whose postings were changed since it was closed, ascending; none, if all is well."""
-    stored = session.execute(
-        select(col(ClosedMonth.month), col(ClosedMonth.postings_hash)).order_by(col(ClosedMonth.month))
-    )
-    found = ((month, known, fingerprint(session, month)) for month, known in stored.all())
-    return [ChangedMonth(*each) for each in found if each[1] != each[2]]
+    closed = select(col(ClosedMonth.month), col(ClosedMonth.postings_hash)).order_by(col(ClosedMonth.month))
+    return [month for month, stored in session.execute(closed).all() if fingerprint(session, month) != stored]
 
 
 class BlockerKind(StrEnum):
@@ -118,36 +102,37 @@ class Candidate:
         return last_of_month(self.month)
 
 
-Check = Callable[[Session, Candidate], Iterator[Blocker]]
+Check = Callable[[Session, Candidate], Iterator[str]]
+"""A message for each thing that is in the way."""
 
 
 def find_blockers(session: Session, candidate: Candidate) -> list[Blocker]:
     """Everything that is in the way; none: the month can be closed."""
-    return [blocker for check in CHECKS for blocker in check(session, candidate)]
+    return [Blocker(kind, message) for kind, check in CHECKS.items() for message in check(session, candidate)]
 
 
-def _already_closed(session: Session, candidate: Candidate) -> Iterator[Blocker]:
+def _already_closed(session: Session, candidate: Candidate) -> Iterator[str]:
     last = last_closed_month(session)
     if last is not None and last >= candidate.month:
         what = "is closed already" if last == candidate.month else f"was closed with {last:%Y-%m}"
-        yield Blocker(BlockerKind.ALREADY_CLOSED, f"{candidate.month:%Y-%m} {what}")
+        yield f"{candidate.month:%Y-%m} {what}"
 
 
-def _not_over(_: Session, candidate: Candidate) -> Iterator[Blocker]:
+def _not_over(_: Session, candidate: Candidate) -> Iterator[str]:
     if candidate.today <= candidate.last:
-        yield Blocker(BlockerKind.NOT_OVER, f"{candidate.month:%Y-%m} is not over: its last day is {candidate.last}")
+        yield f"{candidate.month:%Y-%m} is not over: its last day is {candidate.last}"
 
 
-def _earlier_open(session: Session, candidate: Candidate) -> Iterator[Blocker]:
+def _earlier_open(session: Session, candidate: Candidate) -> Iterator[str]:
     """Months without a document or posting need no closing: they are closed with this one."""
     closed = last_closed_month(session)
     movements = read_movements(session, candidate.last, candidate.settings)
     for month in sorted({month for month, _ in movements if month < candidate.month}):
         if closed is None or month > closed:
-            yield Blocker(BlockerKind.EARLIER_OPEN, f"{month:%Y-%m} comes before it and is still open")
+            yield f"{month:%Y-%m} comes before it and is still open"
 
 
-def _executions(session: Session, candidate: Candidate) -> Iterator[Blocker]:
+def _executions(session: Session, candidate: Candidate) -> Iterator[str]:
     latest = (
         select(func.max(col(SyncExecution.id)))
         .where(col(SyncExecution.window_start) == candidate.month)
@@ -159,20 +144,20 @@ def _executions(session: Session, candidate: Candidate) -> Iterator[Blocker]:
     )
     for row in session.scalars(undone.order_by(col(SyncExecution.id))):
         why = f": {row.error_message}" if row.error_message else ""
-        yield Blocker(BlockerKind.EXECUTION, f"execution {row.id} of {row.step_name} is {row.status}{why}")
+        yield f"execution {row.id} of {row.step_name} is {row.status}{why}"
 
 
-def _not_accrued(session: Session, candidate: Candidate) -> Iterator[Blocker]:
+def _not_accrued(session: Session, candidate: Candidate) -> Iterator[str]:
     done = select(col(SyncExecution.id)).where(
         col(SyncExecution.step_name) == ACCRUALS.id,
         col(SyncExecution.window_start) == candidate.month,
         col(SyncExecution.status) == ExecutionStatus.COMPLETED,
     )
     if session.scalar(done.limit(1)) is None:
-        yield Blocker(BlockerKind.NOT_ACCRUED, f"the accruals of {candidate.month:%Y-%m} were never completed")
+        yield f"the accruals of {candidate.month:%Y-%m} were never completed"
 
 
-def _pending_errors(session: Session, candidate: Candidate) -> Iterator[Blocker]:
+def _pending_errors(session: Session, candidate: Candidate) -> Iterator[str]:
     pending = (
         select(IntegrationError)
         .join(SyncExecution, col(SyncExecution.id) == IntegrationError.sync_execution_id)
@@ -182,10 +167,10 @@ def _pending_errors(session: Session, candidate: Candidate) -> Iterator[Blocker]
     )
     for error in session.scalars(pending):
         what = f"{error.operation}, {error.entity_type} {error.entity_external_id}: {error.error_message}"
-        yield Blocker(BlockerKind.PENDING_ERRORS, f"integration error {error.id} is pending: {what}")
+        yield f"integration error {error.id} is pending: {what}"
 
 
-def _contract_totals(session: Session, candidate: Candidate) -> Iterator[Blocker]:
+def _contract_totals(session: Session, candidate: Candidate) -> Iterator[str]:
     """Accrued + remaining = total, and accrued = its postings, for each contract (docs/accrual-rules.md, Promise 1)."""
     accrual, contract = col(ContractAccrual.id), col(ContractAccrual.contract_id)
     postings = sum_of_cents(AccruedPeriod.accrued_amount).label("cents")
@@ -205,11 +190,11 @@ def _contract_totals(session: Session, candidate: Candidate) -> Iterator[Blocker
     for contract_id, *amounts in session.execute(wrong):
         asked, had, left, posted_sum = map(from_cents, amounts)
         what = f"accrued {had} + remaining {left} against a total of {asked}, and postings of {posted_sum}"
-        yield Blocker(BlockerKind.CONTRACT_TOTALS, f"contract {contract_id} does not tie out: {what}")
+        yield f"contract {contract_id} does not tie out: {what}"
     yield from _never_processed(session, candidate)
 
 
-def _never_processed(session: Session, candidate: Candidate) -> Iterator[Blocker]:
+def _never_processed(session: Session, candidate: Candidate) -> Iterator[str]:
     contract = col(Invoice.service_contract_id)
     documents = (
         select(contract, sum_of_cents(counted_amount(candidate.settings)))
@@ -221,34 +206,33 @@ def _never_processed(session: Session, candidate: Candidate) -> Iterator[Blocker
     )
     for contract_id, amount in session.execute(documents):
         what = f"{from_cents(amount)} in documents, and the accruals never processed it"
-        yield Blocker(BlockerKind.CONTRACT_TOTALS, f"contract {contract_id} does not tie out: {what}")
+        yield f"contract {contract_id} does not tie out: {what}"
 
 
-def _roll_forward(session: Session, candidate: Candidate) -> Iterator[Blocker]:
+def _roll_forward(session: Session, candidate: Candidate) -> Iterator[str]:
     report = roll_forward(session, candidate.month, candidate.settings)
     for line in report.lines:
         if line.difference != ZERO:
             what = f"{line.difference} {line.currency} between opening and closing"
-            yield Blocker(BlockerKind.ROLL_FORWARD, f"the roll-forward does not tie out: {what}")
+            yield f"the roll-forward does not tie out: {what}"
 
 
-def _changed(session: Session, _: Candidate) -> Iterator[Blocker]:
-    for changed in find_changed_months(session):
-        what = "its postings are not those it was closed with"
-        yield Blocker(BlockerKind.CHANGED, f"{changed.month:%Y-%m} was changed behind its back: {what}")
+def _changed(session: Session, _: Candidate) -> Iterator[str]:
+    for month in find_changed_months(session):
+        yield f"{month:%Y-%m} was changed behind its back: its postings are not those it was closed with"
 
 
-CHECKS: tuple[Check, ...] = (
-    _already_closed,
-    _not_over,
-    _earlier_open,
-    _executions,
-    _not_accrued,
-    _pending_errors,
-    _contract_totals,
-    _roll_forward,
-    _changed,
-)
+CHECKS: dict[BlockerKind, Check] = {
+    BlockerKind.ALREADY_CLOSED: _already_closed,
+    BlockerKind.NOT_OVER: _not_over,
+    BlockerKind.EARLIER_OPEN: _earlier_open,
+    BlockerKind.EXECUTION: _executions,
+    BlockerKind.NOT_ACCRUED: _not_accrued,
+    BlockerKind.PENDING_ERRORS: _pending_errors,
+    BlockerKind.CONTRACT_TOTALS: _contract_totals,
+    BlockerKind.ROLL_FORWARD: _roll_forward,
+    BlockerKind.CHANGED: _changed,
+}
 
 
 class ClosingRefusedError(SyncError):
@@ -319,8 +303,3 @@ def reopen_month(month: date, by: Signature) -> list[date]:
 
 def _note(session: Session, month: date, action: ClosingAction, by: Signature) -> None:
     session.add(ClosingEvent(month=month, action=action, who=by.who, at=utc_now(), reason=by.reason.strip()))
-
-
-def closing_trail(session: Session) -> list[ClosingEvent]:
-    """Every closing and reopening there ever was, in their order."""
-    return list(session.scalars(select(ClosingEvent).order_by(col(ClosingEvent.id))))

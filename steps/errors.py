@@ -6,6 +6,7 @@ SyncError
 ├─ VendorError                 says vendor, request and verdict
 │  ├─ VendorUnavailableError   timeout, connection, 408, 429, 5xx         -> the only one that is retried
 │  ├─ VendorDownError          a read that failed so before, in this run  -> fail at once, ask nothing
+│  ├─ VendorUnfinishedError    work was accepted and did not end in time  -> fail the window, ask no more
 │  ├─ VendorRejectedError      any other status                           -> fail the window
 │  │  ├─ VendorAuthError       401, 403                                   -> fail the window, name the variable
 │  │  └─ VendorNotFoundError   404 (and Holded's 400 for an unknown id)
@@ -78,7 +79,7 @@ class VendorNotFoundError(VendorRejectedError):
 
 
 class VendorUnfinishedError(VendorError):
-    """Work that was accepted and whose end nobody told in time; it is not asked for again, for it may still go on."""
+    """Work that was accepted and did not end in time; it is not asked for again, for it may still go on."""
 
 
 class VendorPayloadError(VendorError):
@@ -117,7 +118,7 @@ class RecordRejectedError(SyncError):
 
 
 class RecordRepairedError(RecordRejectedError):
-    """The record was applied, without what no database stores: people are told, and nothing of it is missing."""
+    """The record was applied, without the characters that no database stores: the error says so to people."""
 
 
 class ErrorBudgetError(SyncError):

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from steps.errors import ConfigError, ErrorBudgetError
@@ -65,7 +65,11 @@ class ErrorBudget:
             )
 
 
-CommaList = Annotated[tuple[str, ...], NoDecode]
+def _split_commas(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 """`a,b` in the environment, `("a", "b")` here."""
 
 
@@ -73,13 +77,13 @@ class _Settings(FileSettings):
     """Secrets are known to the redaction from the moment they are read."""
 
     def model_post_init(self, _: Any) -> None:
-        """Nobody may forget to register a secret."""
+        """Register what is a secret."""
         for name in type(self).model_fields:
             if isinstance(value := getattr(self, name), SecretStr):
                 register_secret(value.get_secret_value())
 
     @classmethod
-    def load(cls) -> "Any":
+    def load(cls) -> Self:
         """The settings, or a `ConfigError` whose one line names each wrong variable and never its value."""
         try:
             return cls()
@@ -115,6 +119,12 @@ class HoldedSettings(_Settings):
     """Requests a second. Holded publishes no quota; clients up to 10 a second were seen (docs/vendors.md, Holded)."""
 
 
+def _require_numbers(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or not all(item.isdigit() for item in value):
+        raise ValueError("one academy id or several with commas, each a whole number")
+    return value
+
+
 class FourgeeksSettings(_Settings):
     """The 4Geeks CRM."""
 
@@ -122,23 +132,11 @@ class FourgeeksSettings(_Settings):
 
     username: str | None = None
     password: SecretStr | None = None
-    academy_id: CommaList = ("6",)
+    academy_id: Annotated[CommaList, AfterValidator(_require_numbers)] = ("6",)
     base_url: str = "https://breathecode.herokuapp.com/v1"
     rate: float = Field(default=5.0, gt=0, le=1000)
     page_size: int = Field(default=200, ge=1, le=1000)
     """Rows asked for at once; halved by itself when the server runs out of time."""
-
-    @field_validator("academy_id", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return _split_commas(value)
-
-    @field_validator("academy_id")
-    @classmethod
-    def _are_numbers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or not all(item.isdigit() for item in value):
-            raise ValueError("one academy id or several with commas, each a whole number")
-        return value
 
 
 class NotionSettings(_Settings):
@@ -170,13 +168,32 @@ class BackendDialect(StrEnum):
     DEVENGO = "devengo"
 
 
+def _require_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("a time zone name such as Europe/Madrid is expected") from None
+    return value
+
+
+def _require_days_by_type(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(re.fullmatch(r"[^=]+=\d+", item) for item in value):
+        raise ValueError("days by service type such as FS=14,DS=14 are expected")
+    return value
+
+
+def _require_budget(value: str) -> str:
+    ErrorBudget.parse(value)
+    return value
+
+
 class SyncSettings(_Settings):
     """What is the academy's own to say."""
 
     model_config = SettingsConfigDict(env_prefix="SYNC_")
 
     default_year: int = Field(default=2024, ge=2000, le=2100)
-    timezone: str = "Europe/Madrid"
+    timezone: Annotated[str, AfterValidator(_require_zone)] = "Europe/Madrid"
     backend_url: str | None = None
     backend_dialect: BackendDialect = BackendDialect.STANDARD
     backend_timeout: float = Field(default=900.0, gt=0, le=86400)
@@ -188,46 +205,15 @@ class SyncSettings(_Settings):
     recent_days: int = Field(default=15, ge=0)
     postponed_months: int = Field(default=3, ge=1)
     holidays_country: str | None = None
-    prework_days: CommaList = ()
+    prework_days: Annotated[CommaList, AfterValidator(_require_days_by_type)] = ()
     """Such as `FS=14,DS=14`."""
     ignored_cohorts: CommaList = ("yomequedoencasa", "*-pt-general")
     accept_loss: bool = False
     """Believe a vendor's list that lost most of what it had (see `SuspiciousEmptyError`)."""
     run_hours: float = Field(default=6.0, gt=0, le=168)
     """How long a run may last: what has not begun by then fails, and vendors are asked nothing more."""
-    error_budget: str = "50%"
+    error_budget: Annotated[str, AfterValidator(_require_budget)] = "50%"
     """How many records of a window may be in trouble before its step fails: a share, or a number."""
-
-    @field_validator(
-        "service_account_prefix", "service_name_prefixes", "prework_days", "ignored_cohorts", mode="before"
-    )
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return _split_commas(value)
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_a_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("a time zone name such as Europe/Madrid is expected") from None
-        return value
-
-    @field_validator("prework_days")
-    @classmethod
-    def _are_days_by_type(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for item in value:
-            kind, _, days = item.partition("=")
-            if not kind or not days.isdigit():
-                raise ValueError("days by service type such as FS=14,DS=14 are expected")
-        return value
-
-    @field_validator("error_budget")
-    @classmethod
-    def _is_a_budget(cls, value: str) -> str:
-        ErrorBudget.parse(value)
-        return value
 
     @property
     def budget(self) -> ErrorBudget:
@@ -252,7 +238,3 @@ class SyncSettings(_Settings):
     def amount_counted(self, *, total: Decimal, net: Decimal) -> Decimal:
         """What a document counts, by `SYNC_ACCRUAL_BASIS`."""
         return net if self.accrual_basis is AccrualBasis.NET else total
-
-
-def _split_commas(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, update
 from sqlmodel import Session, col, func, select
@@ -13,7 +13,6 @@ from sqlmodel import Session, col, func, select
 from tracking.database import read_session, tracking_session
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT
 from tracking.models import ErrorStatus, IntegrationError, SyncExecution, utc_now
-from tracking.redaction import write_csv
 
 _WORD = re.compile(r"\S+")
 _DIGIT = re.compile(r"\d")
@@ -129,23 +128,6 @@ def _chunks(values: Collection[Value]) -> Iterator[list[Value]]:
     return (ordered[start : start + _CHUNK] for start in range(0, len(ordered), _CHUNK))
 
 
-CSV_HEADER = (
-    "id",
-    "integration_name",
-    "operation",
-    "entity_type",
-    "entity_external_id",
-    "error_message",
-    "status",
-    "sync_execution_id",
-    "created_at",
-    "updated_at",
-    "occurrences",
-    "first_seen_at",
-    "last_seen_at",
-)
-
-
 @dataclass(frozen=True)
 class ErrorFilter:
     """Which integration errors are wanted; None means any."""
@@ -196,13 +178,6 @@ def mark_errors(ids: Sequence[int], status: ErrorStatus) -> list[int]:
             .values(status=status, updated_at=utc_now())
         )
     return [error_id for error_id in ids if error_id not in known]
-
-
-def export_errors(file: TextIO, wanted: ErrorFilter) -> int:
-    """Write the errors that fit as CSV. Returns how many."""
-    errors = find_errors(wanted)
-    write_csv(file, CSV_HEADER, ([getattr(error, name) for name in CSV_HEADER] for error in errors))
-    return len(errors)
 
 
 @dataclass(frozen=True)

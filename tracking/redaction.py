@@ -1,16 +1,13 @@
-"""No harm by text: what leaves the process as text (a table, a log, an answer) goes through this module first.
-
-No secret is shown, and no cell of a CSV file is a formula: `write_csv()` makes it plain text first.
+"""No secret in any text: what leaves the process as text (a table, a log, an answer) goes through this module first.
 
 `redact_message()` is for what people read and has a limit; `redact()` keeps the whole text. What others say in words of
 their own, such as a vendor's reason, may name a person: `redact_emails()` first. Nobody has limited what comes in here,
 so each takes time that grows with the text and no faster: its patterns begin where a match can begin and never go back.
 """
 
-import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Mapping
+from typing import Any
 
 _SECRET_NAMES = re.compile(r"(key|token|password|secret|authorization|cookie)$", re.IGNORECASE)
 _WORD = re.compile(r"\S+")
@@ -96,23 +93,3 @@ def _without_password(word: re.Match[str]) -> str:
     before, at, after = rest.rpartition("@")
     user, colon, _ = before.partition(":")
     return f"{scheme}{separator}{user}{colon}{MASK}{at}{after}" if colon else text
-
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def neutralised(cell: object) -> object:
-    """Text that starts like a formula gets an apostrophe in front, as a spreadsheet's own user would write it.
-
-    Numbers stay numbers: only text can carry a formula.
-    """
-    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
-        return f"'{cell}"
-    return cell
-
-
-def write_csv(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A header and rows as CSV, each cell neutralised."""
-    writer = csv.writer(file)
-    writer.writerow(header)
-    writer.writerows([neutralised(cell) for cell in row] for row in rows)

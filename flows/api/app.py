@@ -15,7 +15,7 @@ from flows.api.problems import add_problem_handlers, describe, problems
 from flows.api.routes import accruals, errors, executions, integrations, steps
 from flows.api.schemas import Health
 from flows.api.security import Answers, Guard, RequestLimits
-from flows.runs import PrefectRuns, Runs
+from flows.runs import Runs
 from steps.settings import SyncSettings
 from tracking.database import get_engine, schema_revision
 
@@ -53,7 +53,7 @@ def create_app(settings: SyncSettings, runs: Runs | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan,
     )
-    app.state.settings, app.state.runs = settings, runs or PrefectRuns()
+    app.state.settings, app.state.runs = settings, runs or Runs()
     for router in (steps.router, executions.router, errors.router, integrations.router, accruals.router, _health):
         app.include_router(router)
     add_problem_handlers(app)

@@ -17,10 +17,11 @@ from flows.parameters import parse_moment, parse_step
 from flows.plan import IMPORT_ORDER, Retry, plan_retry
 from steps.catalog import STEPS
 from steps.errors import UsageError
+from steps.reports.export import csv_text, errors_sheet
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
 from tracking.history import DEFAULT_LIMIT, HistoryFilter, executions_of_run, find_executions
-from tracking.integration_errors import ErrorFilter, MetError, export_errors, find_errors, find_met, mark_errors
+from tracking.integration_errors import ErrorFilter, MetError, find_errors, find_met, mark_errors
 from tracking.models import ErrorStatus, ExecutionStatus, IntegrationError, SyncExecution, utc_now
 from tracking.reconcile import end_dead_executions
 
@@ -36,7 +37,7 @@ def show_steps(as_json: AsJson = False) -> None:
     table = Table("order", Column("step", no_wrap=True), "name", "what it does", "called")
     for step in steps:
         order = str(IMPORT_ORDER.index(step) + 1) if step in IMPORT_ORDER else "on its own"
-        table.add_row(order, step.id, step.name, step.description, step.months)
+        table.add_row(order, step.id, step.name, step.description, "by month" if step.by_month else "once")
     Console().print(table)
 
 
@@ -111,11 +112,11 @@ def _mark(ids: list[int], *, resolve: bool, ignore: bool) -> None:
 
 def _export(path: Path, wanted: ErrorFilter) -> None:
     try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            count = export_errors(file, wanted)
+        errors = find_errors(wanted)
+        path.write_bytes(csv_text(errors_sheet(errors)).encode())
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
-    Console().print(f"{count} errors written to {path}")
+    Console().print(f"{len(errors)} errors written to {path}")
 
 
 def error_json(error: IntegrationError) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import re
 import secrets
 from collections.abc import Callable
-from io import StringIO
 from typing import Annotated, Literal
 
 import nicegui
@@ -27,12 +26,12 @@ from flows.page.views.run import RunView
 from flows.parameters import Year, months_of_year
 from flows.runs import Runs
 from steps.ledger.months import MonthWindow
-from steps.reports.export import Sheet, csv_text, monthly_sheet, roll_forward_sheet, xlsx_bytes
+from steps.reports.export import Sheet, csv_text, errors_sheet, monthly_sheet, roll_forward_sheet, xlsx_bytes
 from steps.reports.monthly import monthly_accruals
 from steps.reports.roll_forward import roll_forwards
 from steps.settings import SyncSettings
 from tracking.database import read_session
-from tracking.integration_errors import ErrorFilter, export_errors
+from tracking.integration_errors import ErrorFilter, find_errors
 
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
 _POLICY = "; ".join(
@@ -137,9 +136,8 @@ def download_routes() -> APIRouter:
 
     @router.get("/errors.csv")
     def errors(wanted: Annotated[WantedErrors, Query()]) -> Response:
-        file = StringIO(newline="")
-        export_errors(file, ErrorFilter(**wanted.model_dump(), limit=None))
-        return _file(file.getvalue().encode(), _CSV, "errors.csv")
+        found = find_errors(ErrorFilter(**wanted.model_dump(), limit=None))
+        return _file(csv_text(errors_sheet(found)).encode(), _CSV, "errors.csv")
 
     @router.get("/{report}.{ending}")
     def sheet(report: Literal["accruals", "roll-forward"], ending: Literal["csv", "xlsx"], year: Year) -> Response:

@@ -1,6 +1,6 @@
 """From a posted amount back to its rule, its sessions day by day, its documents."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -169,7 +169,7 @@ class Explanation:
     calculation: Calculation | None
     documents: tuple[ExplainedDocument, ...]
     notifications: tuple[str, ...]
-    """What a person was told, or why the contract cannot be processed."""
+    """What a person should look at, or why the contract cannot be processed."""
 
     @property
     def posted(self) -> Decimal:
@@ -180,13 +180,6 @@ class Explanation:
     def changed_since(self) -> bool:
         """Whether documents, periods or statuses changed after the posting: today it would be another amount."""
         return bool(self.postings) and self.calculation is not None and self.calculation.amount != self.posted
-
-
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    rule: ExplainedRule | None
-    calculation: Calculation | None = None
-    notifications: tuple[str, ...] = ()
 
 
 def explain(session: Session, contract_id: int, month: date, settings: SyncSettings) -> Explanation:
@@ -201,25 +194,27 @@ def explain(session: Session, contract_id: int, month: date, settings: SyncSetti
     closed = last_closed_month(session)
     is_closed = closed is not None and month <= closed
     postings = read_postings(session, contract_id, month)
-    decision = _decision(session, contract_id, month, settings, closed=is_closed)
+    rule, calculation, notifications = _decide(session, contract_id, month, settings, closed=is_closed)
     return Explanation(
         contract=name,
         month=month,
         closed=is_closed,
-        rule=_posted_rule(postings) or decision.rule,
+        rule=(_rule(postings[0].rule) if postings else None) or rule,
         postings=postings,
-        calculation=decision.calculation,
+        calculation=calculation,
         documents=read_documents(session, contract_id, last_of_month(month), settings),
-        notifications=() if postings else decision.notifications,
+        notifications=() if postings else notifications,
     )
 
 
-def _decision(session: Session, contract_id: int, month: date, settings: SyncSettings, *, closed: bool) -> _Decision:
-    """What the engine says of the month today, as if it had not been decided yet."""
+def _decide(
+    session: Session, contract_id: int, month: date, settings: SyncSettings, *, closed: bool
+) -> tuple[ExplainedRule | None, Calculation | None, tuple[str, ...]]:
+    """Rule, calculation and notifications of the month today, as if it had not been decided yet."""
     days = Span(month, last_of_month(month))
     chunk = due_contract(session, days.last, contract_id)
     if chunk is None:
-        return _Decision(_rule(rule_name(1)))
+        return _rule(rule_name(1)), None, ()
     rules = load_rules(session, settings)
     loaded = next(Loader(session, days, counted_amount(settings), load_services(session)).load(chunk))
     try:
@@ -229,10 +224,10 @@ def _decision(session: Session, contract_id: int, month: date, settings: SyncSet
         outcome = decide(known, month, rules, closed=False)
         as_it_is = decide(loaded.inputs, month, rules, closed=closed)
     except ContractFailureError as failure:
-        return _Decision(None, notifications=(failure.reason,))
+        return None, None, (failure.reason,)
     contract_month = ContractMonth.of(known, month, rules, closed=False)
-    told = tuple(f"{note.type}: {note.message}" for one in (outcome, as_it_is) for note in one.notifications)
-    return _Decision(_rule(outcome.rule), _calculation(contract_month, outcome), tuple(dict.fromkeys(told)))
+    notes = (f"{note.type}: {note.message}" for one in (outcome, as_it_is) for note in one.notifications)
+    return _rule(outcome.rule), _calculation(contract_month, outcome), tuple(dict.fromkeys(notes))
 
 
 def _calculation(contract_month: ContractMonth, outcome: Outcome) -> Calculation:
@@ -242,34 +237,23 @@ def _calculation(contract_month: ContractMonth, outcome: Outcome) -> Calculation
         remaining=contract_month.remaining,
         sessions_in_month=contract_month.sessions.in_month,
         sessions_remaining=contract_month.sessions.remaining,
-        days=tuple(_session_days(contract_month)),
+        days=_session_days(contract_month),
         amount=outcome.amount,
     )
 
 
-def _session_days(contract_month: ContractMonth) -> Iterator[SessionDay]:
+def _session_days(contract_month: ContractMonth) -> tuple[SessionDay, ...]:
     """Each day in force in the month, with the period that owns it."""
     timetable = Timetable(contract_month.inputs.service, contract_month.rules.sorted_holidays)
-    spans = (
-        (period, part)
+    days = (
+        SessionDay(day, period.external_id, timetable.sessions(period, Span(day, day)))
         for period, own in owned_days(contract_month.periods)
         for span in own
         if (part := span.within(*contract_month.month))
+        for number in range((part.last - part.first).days + 1)
+        for day in [part.first + number * DAY]
     )
-    days = (
-        SessionDay(day, period.external_id, timetable.sessions(period, Span(day, day)))
-        for period, part in spans
-        for day in _days(part)
-    )
-    return iter(sorted(days, key=lambda each: each.day))
-
-
-def _days(span: Span) -> Iterator[date]:
-    return (span.first + number * DAY for number in range((span.last - span.first).days + 1))
-
-
-def _posted_rule(postings: tuple[ExplainedPosting, ...]) -> ExplainedRule | None:
-    return _rule(postings[0].rule) if postings else None
+    return tuple(sorted(days, key=lambda each: each.day))
 
 
 def _rule(name: str) -> ExplainedRule | None:

@@ -1,11 +1,12 @@
-"""Reports as CSV, XLSX and JSON."""
+"""Reports as CSV, XLSX and JSON. No cell of a file is a formula: a text that looks like one is made plain first."""
 
+import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from decimal import Decimal
 from io import BytesIO, StringIO
-from typing import Any, TextIO
+from typing import Any
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
@@ -17,13 +18,11 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
 from steps.reports.explain import Explanation
-from steps.reports.journal import Journal, JournalLine
-from steps.reports.monthly import Amounts, MonthlyAccruals
+from steps.reports.journal import Account, Journal
+from steps.reports.monthly import Amounts, ContractName, MonthlyAccruals
 from steps.reports.roll_forward import RollForward, RollForwardChain, RollForwardLine
-from steps.reports.waterfall import Waterfall, WaterfallRow
-from tracking.redaction import neutralised, write_csv
-
-StepRun = str | Decimal | int | date | None
+from steps.reports.waterfall import Waterfall, WaterfallRow, WaterfallTotal
+from tracking.models import IntegrationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,8 @@ class Sheet:
 
     title: str
     header: tuple[str, ...]
-    rows: tuple[tuple[StepRun, ...], ...]
-    totals: tuple[tuple[StepRun, ...], ...] = ()
+    rows: tuple[tuple[Any, ...], ...]
+    totals: tuple[tuple[Any, ...], ...] = ()
 
 
 _ROLL_FORWARD = ("opening", "late", "invoiced", "credited", "accrued", "closing", "difference", "unlinked")
@@ -51,7 +50,7 @@ def roll_forward_sheet(report: RollForwardChain) -> Sheet:
     return Sheet(f"Roll-forward {report.window}", header, tuple(rows), tuple(totals))
 
 
-def _line(line: RollForwardLine) -> tuple[StepRun, ...]:
+def _line(line: RollForwardLine) -> tuple[Any, ...]:
     return (line.currency, *(getattr(line, name) for name in _ROLL_FORWARD))
 
 
@@ -59,16 +58,7 @@ def monthly_sheet(report: MonthlyAccruals) -> Sheet:
     """A row per contract and period, a column per month, a total per currency."""
     header = ("client", "email", "contract", "service", "period", "currency", *_names(report.months), "total")
     rows = (
-        (
-            row.contract.client,
-            row.contract.email,
-            row.contract.id,
-            row.contract.service,
-            row.period,
-            row.contract.currency,
-            *_by_month(row.amounts, report.months),
-            row.total,
-        )
+        (*_contract(row.contract), row.period, row.contract.currency, *_by_month(row.amounts, report.months), row.total)
         for row in report.rows
     )
     totals = (
@@ -81,39 +71,23 @@ def monthly_sheet(report: MonthlyAccruals) -> Sheet:
 def waterfall_sheet(report: Waterfall) -> Sheet:
     """A row per contract, a column per month to come, a total per currency."""
     header = ("client", "email", "contract", "service", "currency", "deferred", *_names(report.months), "not scheduled")
-    rows: Iterator[tuple[StepRun, ...]] = (
-        (
-            row.contract.client,
-            row.contract.email,
-            row.contract.id,
-            row.contract.service,
-            row.currency,
-            row.deferred,
-            *_by_month(row.expected, report.months),
-            row.not_scheduled,
-        )
-        for row in report.rows
-    )
-    totals: Iterator[tuple[StepRun, ...]] = (
-        (
-            "Total",
-            "",
-            None,
-            "",
-            total.currency,
-            total.deferred,
-            *_by_month(total.expected, report.months),
-            total.not_scheduled,
-        )
-        for total in report.totals
-    )
+
+    def amounts(row: WaterfallRow | WaterfallTotal) -> tuple[Any, ...]:
+        return (row.currency, row.deferred, *_by_month(row.expected, report.months), row.not_scheduled)
+
+    rows = ((*_contract(row.contract), *amounts(row)) for row in report.rows)
+    totals = (("Total", "", None, "", *amounts(total)) for total in report.totals)
     return Sheet(f"Waterfall after {report.month:%Y-%m}", header, tuple(rows), tuple(totals))
 
 
 def journal_sheet(journals: Iterable[Journal]) -> Sheet:
     """A row per line; debit and credit of each month and currency at the bottom."""
     reports = tuple(journals)
-    rows = (_journal_row(line) for report in reports for line in report.lines)
+    rows = (
+        (line.day, line.entry, *line.account, line.text, line.currency, line.debit, line.credit)
+        for report in reports
+        for line in report.lines
+    )
     totals = (
         (f"Total {report.month:%Y-%m}", None, "", "", "", currency, debit, credit)
         for report in reports
@@ -123,9 +97,19 @@ def journal_sheet(journals: Iterable[Journal]) -> Sheet:
     return Sheet("Journal", header, tuple(rows), tuple(totals))
 
 
-def _journal_row(line: JournalLine) -> tuple[StepRun, ...]:
-    number, name = line.account
-    return line.day, line.entry, number, name, line.text, line.currency, line.debit, line.credit
+_ERROR = (
+    "id", "integration_name", "operation", "entity_type", "entity_external_id", "error_message", "status",
+    "sync_execution_id", "created_at", "updated_at", "occurrences", "first_seen_at", "last_seen_at",
+)  # fmt: skip
+
+
+def errors_sheet(errors: Iterable[IntegrationError]) -> Sheet:
+    """A row per integration error, in the order given."""
+    return Sheet("Errors", _ERROR, tuple(tuple(getattr(error, name) for name in _ERROR) for error in errors))
+
+
+def _contract(name: ContractName) -> tuple[Any, ...]:
+    return name.client, name.email, name.id, name.service
 
 
 def _names(months: Iterable[date]) -> tuple[str, ...]:
@@ -147,13 +131,21 @@ _BOLD = Font(bold=True)
 def csv_text(sheet: Sheet) -> str:
     """The sheet as CSV, totals at the bottom."""
     file = StringIO(newline="")
-    write_sheet(file, sheet)
+    writer = csv.writer(file)
+    writer.writerow(sheet.header)
+    writer.writerows(map(_plain_text, row) for row in (*sheet.rows, *sheet.totals))
     return file.getvalue()
 
 
-def write_sheet(file: TextIO, sheet: Sheet) -> None:
-    """The sheet as CSV into a text file that was opened with `newline=""`."""
-    write_csv(file, sheet.header, (*sheet.rows, *sheet.totals))
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _plain_text(value: Any) -> Any:
+    """Text that starts like a formula gets an apostrophe in front, as a spreadsheet's own user would write it.
+
+    Numbers stay numbers: only text can carry a formula.
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def xlsx_bytes(*sheets: Sheet) -> bytes:
@@ -178,8 +170,8 @@ def _add_worksheet(workbook: Workbook, sheet: Sheet) -> None:
         worksheet.append([_cell(worksheet, value, bold=True) for value in row])
 
 
-def _cell(worksheet: WriteOnlyWorksheet, value: StepRun, *, bold: bool = False) -> Any:
-    shown: Any = neutralised(value)
+def _cell(worksheet: WriteOnlyWorksheet, value: Any, *, bold: bool = False) -> Any:
+    shown = _plain_text(value)
     if isinstance(shown, str):
         shown = ILLEGAL_CHARACTERS_RE.sub("", shown)
     cell = WriteOnlyCell(worksheet, shown)
@@ -200,7 +192,7 @@ def _widths(sheet: Sheet) -> list[int]:
     return [min(max(width + 2, _NARROWEST), _WIDEST) for width in widths]
 
 
-def _shown(value: StepRun) -> str:
+def _shown(value: Any) -> str:
     return f"{value:,.2f}" if isinstance(value, Decimal) else str(value or "")
 
 
@@ -232,14 +224,10 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in fields(value)]
         return {name: _plain(getattr(value, name)) for name in (*names, *_WORKED_OUT.get(type(value), ()))}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return _plain(value._asdict())
+    if isinstance(value, Account):
+        return value._asdict()
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    return _scalar(value)
-
-
-def _scalar(value: Any) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     return value.isoformat() if isinstance(value, date) else value

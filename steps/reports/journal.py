@@ -17,10 +17,6 @@ from steps.ledger.months import last_of_month
 from steps.ledger.movements import from_cents, sum_of_cents
 from steps.ledger.service import Service
 
-DEFERRED_ACCOUNT = "485000"
-"""Group 485 of the Spanish chart of accounts (Plan General de Contabilidad), income received in advance."""
-DEFERRED_NAME = "Deferred revenue (ingresos anticipados)"
-
 
 class Account(NamedTuple):
     """An account of the books."""
@@ -29,7 +25,8 @@ class Account(NamedTuple):
     name: str
 
 
-DEFERRED = Account(DEFERRED_ACCOUNT, DEFERRED_NAME)
+DEFERRED = Account("485000", "Deferred revenue (ingresos anticipados)")
+"""Group 485 of the Spanish chart of accounts (Plan General de Contabilidad), income received in advance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +79,7 @@ def journal(session: Session, month: date) -> Journal:
         .order_by(*keys)
         .group_by(*keys)
     )
-    found = [
-        *session.execute(sums.where(amount > ZERO)),
-        *session.execute(sums.where(amount < ZERO)),
-    ]
+    found = [*session.execute(sums.where(amount > ZERO)), *session.execute(sums.where(amount < ZERO))]
     lines = (
         line
         for entry, (currency, account, service, external_id, cents) in enumerate(found, start=1)

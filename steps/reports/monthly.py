@@ -111,8 +111,5 @@ def monthly_accruals(session: Session, window: MonthWindow) -> MonthlyAccruals:
         amounts[contract, period][month] = amount
     names = contract_names(session, (contract for contract, _ in amounts))
     rows = (MonthlyRow(names[contract], period, each) for (contract, period), each in amounts.items())
-    return MonthlyAccruals(window, tuple(sorted(rows, key=_order)))
-
-
-def _order(row: MonthlyRow) -> tuple[str, ContractName, str]:
-    return row.contract.currency, row.contract, row.period or ""
+    ordered = sorted(rows, key=lambda row: (row.contract.currency, row.contract, row.period or ""))
+    return MonthlyAccruals(window, tuple(ordered))

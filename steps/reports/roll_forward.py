@@ -7,12 +7,12 @@ arrived for closed months since then, or changed, or became void, is the line `l
 `draw_roll_forward()` makes a picture of it: what was accrued each month, and what was still deferred after it.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 from sqlalchemy import select
 from sqlmodel import Session
@@ -22,9 +22,6 @@ from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, first_of_month, last_of_month, next_month
 from steps.ledger.movements import Movement, Movements, read_movements
 from steps.settings import SyncSettings
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _NOTHING = Movement()
 
@@ -44,7 +41,7 @@ class RollForwardLine:
     unlinked: Decimal = ZERO
     """Documents without a contract: a line of their own, in no total."""
     documents_to_date: Decimal = ZERO
-    """All documents behind `closing`; kept with a closed month, to tell later what came late."""
+    """All documents behind `closing`; kept with a closed month, to see later what came late."""
 
     @property
     def difference(self) -> Decimal:
@@ -103,17 +100,11 @@ class RollForwardChain:
     def summary(self, currency: str) -> RollForwardLine:
         """All months as one: the first opening, the sums, the last closing."""
         lines = [month.line(currency) for month in self.months]
-        return RollForwardLine(
-            currency,
-            opening=lines[0].opening,
-            late=sum((line.late for line in lines), ZERO),
-            invoiced=sum((line.invoiced for line in lines), ZERO),
-            credited=sum((line.credited for line in lines), ZERO),
-            accrued=sum((line.accrued for line in lines), ZERO),
-            closing=lines[-1].closing,
-            unlinked=sum((line.unlinked for line in lines), ZERO),
-            documents_to_date=lines[-1].documents_to_date,
-        )
+        sums: dict[str, Any] = {
+            name: sum((getattr(line, name) for line in lines), ZERO)
+            for name in ("late", "invoiced", "credited", "accrued", "unlinked")
+        }
+        return replace(lines[-1], opening=lines[0].opening, **sums)
 
 
 def roll_forward(session: Session, month: date, settings: SyncSettings) -> RollForward:
@@ -153,14 +144,11 @@ def _month(movements: Movements, stored: Mapping[date, RollForward], month: date
 
 def _empty_closed(month: date, before: RollForward | None) -> RollForward:
     """A month nobody had to close, because nothing was in it when a later one was closed."""
-    lines = before.lines if before else ()
-    still = (
-        RollForwardLine(
-            line.currency, opening=line.closing, closing=line.closing, documents_to_date=line.documents_to_date
-        )
-        for line in lines
+    lines = (
+        RollForwardLine(of.currency, opening=of.closing, closing=of.closing, documents_to_date=of.documents_to_date)
+        for of in (before.lines if before else ())
     )
-    return RollForward(month, closed=True, lines=tuple(still))
+    return RollForward(month, closed=True, lines=tuple(lines))
 
 
 def _line(movements: Movements, month: date, closed: RollForwardLine | None, currency: str) -> RollForwardLine:
@@ -187,12 +175,10 @@ _AMOUNTS = ("opening", "late", "invoiced", "credited", "accrued", "closing", "un
 
 def to_json(report: RollForward) -> dict[str, Any]:
     """Ready for JSON, amounts as texts."""
-    return {"month": report.month.isoformat(), "closed": report.closed, "currencies": list(_lines_json(report))}
-
-
-def _lines_json(report: RollForward) -> Iterator[dict[str, str]]:
-    for line in report.lines:
-        yield {"currency": line.currency} | {name: str(getattr(line, name)) for name in _AMOUNTS}
+    lines = [
+        {"currency": line.currency, **{name: str(getattr(line, name)) for name in _AMOUNTS}} for line in report.lines
+    ]
+    return {"month": report.month.isoformat(), "closed": report.closed, "currencies": lines}
 
 
 def from_json(stored: Mapping[str, Any]) -> RollForward:
@@ -219,21 +205,12 @@ def draw_roll_forward(report: RollForwardChain, currency: str, picture_format: s
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # it takes a second to import, and few runs draw
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
 
     figure = Figure(figsize=_SIZE_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    _draw(axes, [f"{month.month:%b %Y}" for month in report.months], [m.line(currency) for m in report.months])
-    axes.set_title(f"Accrued and deferred revenue, {report.window}, in {currency}", fontsize=14, loc="left")
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)  # within the axes it would hide a month
-    file = BytesIO()
-    figure.savefig(file, format=cast(PictureFormat, picture_format))
-    return file.getvalue()
-
-
-def _draw(axes: "Axes", labels: list[str], lines: list[RollForwardLine]) -> None:
-    from matplotlib.ticker import FuncFormatter
-
+    lines = [month.line(currency) for month in report.months]
     places = range(len(lines))
     # Binary floats are good enough for the height of a bar: no amount is ever read back from a picture.
     axes.bar(places, [float(line.accrued) for line in lines], 0.6, color=_ACCRUED_COLOUR, label="accrued in the month")
@@ -246,10 +223,17 @@ def _draw(axes: "Axes", labels: list[str], lines: list[RollForwardLine]) -> None
         label="deferred at its end",
     )
     step = -(-len(lines) // _MOST_LABELS)
-    axes.set_xticks(list(places)[::step], labels[::step], rotation=45, ha="right")
+    axes.set_xticks(
+        places[::step], [f"{month.month:%b %Y}" for month in report.months][::step], rotation=45, ha="right"
+    )
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.grid(axis="y", color="#dddddd")
     axes.set_axisbelow(True)
     axes.axhline(0, color="#333333", linewidth=0.8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    axes.set_title(f"Accrued and deferred revenue, {report.window}, in {currency}", fontsize=14, loc="left")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)  # within the axes it would hide a month
+    file = BytesIO()
+    figure.savefig(file, format=cast(PictureFormat, picture_format))
+    return file.getvalue()

@@ -94,7 +94,7 @@ def _after(inputs: ContractInputs, outcome: Outcome) -> ContractInputs:
 
 
 def _last_eventful_day(inputs: ContractInputs, rules: AccrualRules) -> date:
-    """After it no day is in force, no status changes and nobody is new any more: whoever waits then, waits on."""
+    """After it no day is in force, no status changes and nobody is new any more: what waits then goes on waiting."""
     days = [inputs.contract_date + timedelta(days=rules.recent_days)]
     for period in inputs.periods:
         days += [period.end, change_date(period)]

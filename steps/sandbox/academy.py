@@ -1,8 +1,8 @@
 """The invented academy: its courses, its clients and what they leave with each vendor."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from steps.sandbox.records import (
@@ -14,14 +14,15 @@ from steps.sandbox.records import (
     Enrollment,
     Line,
     Page,
+    PageDate,
     Payment,
     Student,
     User,
+    World,
     local_day,
     moment,
-    write_pages,
 )
-from steps.sandbox.scenarios import Bill, Client, Seat, Story, hex_id, person_name
+from steps.sandbox.scenarios import Bill, Client, Course, OwnPage, Scenario, hex_id, person_name, uuid_id
 
 MADRID_SCHOOL = Academy(6, "Madrid Spain", "madrid-spain")
 VALENCIA_SCHOOL = Academy(7, "Valencia España", "valencia-spain")
@@ -137,14 +138,13 @@ def _parts(course: Cohort) -> tuple[Cohort, ...]:
     begins = [local_day(course.kickoff_at) + length * number for number in range(MICRO_COHORTS)]
     ends = [*begins[1:], begins[-1] + length + timedelta(weeks=4)]
     return tuple(
-        Cohort(
+        replace(
+            course,
             id=course.id * 10 + number,
-            academy_id=course.academy_id,
             slug=f"{course.slug}-part-{number + 1}",
             name=f"{course.name} Part {number + 1}",
             kickoff_at=moment(begins[number], 18),
             ending_at=moment(ends[number], 18),
-            service_type=course.service_type,
             is_micro=True,
         )
         for number in range(MICRO_COHORTS)
@@ -155,47 +155,38 @@ CENT = Decimal("0.01")
 FIRST_USER = 9001
 FIRST_PROFILE = 5101
 FIRST_ENROLLMENT = 70001
-RECORDS_PER_CLIENT = 50
-"""Room for the records of one client in the ranges of numbers."""
+RECORDS_PER_CLIENT, RECORDS_PER_CONTRACT = 50, 20
+"""Room for the records of one client, and of each contract, in the ranges of numbers."""
 MICRO_ENROLLMENTS = 10
-"""Of a client's numbers, where those in micro cohorts begin: at most three seats with three parts each."""
+"""Of a client's numbers, where those in micro cohorts begin: at most three enrollments with three parts each."""
+PAGES_PER_CLIENT = 5
 
 
-@dataclass
-class Records:
-    """What the stories left behind, in the order it was made."""
-
-    contacts: list[Contact] = field(default_factory=list)
-    documents: list[Document] = field(default_factory=list)
-    students: list[Student] = field(default_factory=list)
-    enrollments: list[Enrollment] = field(default_factory=list)
-    pages: list[Page] = field(default_factory=list)
-
-
-def tell(client: Client, cohorts: list[Cohort], into: Records) -> None:
-    """Add everything that the client's story leaves in the three systems."""
-    story = client.story
+def add_client(client: Client, world: World) -> None:
+    """Add everything that the client leaves in the three systems."""
+    scenario = client.scenario
     contact = _contact(client)
-    into.contacts.append(contact)
-    into.documents += _documents(client, contact, story, client.begins, 0)
-    seats = _enrollments(client, cohorts, story, client.begins, 0) if story.seats else []
-    if story.second is not None and story.second.starts is not None:
-        _, month, day = story.second.starts
-        begins = date(client.begins.year, month, day)
-        into.documents += _documents(client, contact, story.second, begins, 20)
-        seats += _enrollments(client, cohorts, story.second, begins, 20)
-    into.enrollments += [*seats, *_in_micro_cohorts(client, seats)]
-    if (seats or story.invited) and client.crm_number == client.index:
-        into.students.append(_student(client))
-    into.pages += write_pages(client, seats)
+    world.contacts.append(contact)
+    enrollments: list[Enrollment] = []
+    contracts = [(scenario, client.begins)]
+    if scenario.second is not None:
+        contracts.append((scenario.second, scenario.second.begins(world.year, client.random)))
+    for number, (contract, begins) in enumerate(contracts):
+        for document in _documents(client, contact, contract, begins, number * RECORDS_PER_CONTRACT):
+            (world.invoices if document.kind == "invoice" else world.credit_notes).append(document)
+        enrollments += _enrollments(client, world.cohorts, contract, begins, number * RECORDS_PER_CONTRACT)
+    world.enrollments.extend([*enrollments, *_in_micro_cohorts(client, enrollments)])
+    if (enrollments or scenario.invited) and client.crm_number == client.index:
+        world.students.append(_student(client))
+    world.pages.extend(_pages(client, enrollments))
 
 
 def _contact(client: Client) -> Contact:
-    kind = client.story.contact
+    kind = client.scenario.contact
     return Contact(
         id=hex_id(client.seed, "contact", client.index),
         name=client.name,
-        email=client.email(client.story.billing_email),
+        email=client.email(client.scenario.billing_email),
         created_on=client.begins,
         is_person=client.index % 9 != 0,
         tax_id=f"{client.index:08d}X",
@@ -204,20 +195,20 @@ def _contact(client: Client) -> Contact:
     )
 
 
-def _documents(client: Client, contact: Contact, story: Story, begins: date, offset: int) -> list[Document]:
+def _documents(client: Client, contact: Contact, scenario: Scenario, begins: date, offset: int) -> list[Document]:
     documents: list[Document] = []
-    for position, bill in enumerate(story.bills):
+    for position, bill in enumerate(scenario.bills):
         index = client.index * RECORDS_PER_CLIENT + offset + position
-        documents.append(_document(client, contact, story, bill, index, _months_later(begins, bill.months)))
+        documents.append(_document(client, contact, scenario, bill, index, _months_later(begins, bill.months)))
         if bill.credits is not None and bill.credits != -1:
             source = documents[bill.credits].id if bill.credits >= 0 else hex_id(client.seed, "nothing", index)
             documents[-1] = replace(documents[-1], source_invoice_id=source)
     return documents
 
 
-def _document(client: Client, contact: Contact, story: Story, bill: Bill, index: int, day: date) -> Document:
-    key = bill.offer if bill.offer is not None else story.offer
-    lines = tuple(_lines(client, story, bill, key))
+def _document(client: Client, contact: Contact, scenario: Scenario, bill: Bill, index: int, day: date) -> Document:
+    key = bill.offer if bill.offer is not None else scenario.offer
+    lines = tuple(_lines(client, scenario, bill, key))
     subtotal = sum((line.price * line.units * (1 - line.discount / 100) for line in lines), Decimal(0))
     subtotal = subtotal.quantize(CENT, ROUND_HALF_UP) * (-1 if bill.negative else 1)
     tax = (subtotal * bill.tax_percent / 100).quantize(CENT, ROUND_HALF_UP)
@@ -242,11 +233,11 @@ def _document(client: Client, contact: Contact, story: Story, bill: Bill, index:
     return replace(plain, **bill.fields)
 
 
-def _lines(client: Client, story: Story, bill: Bill, key: str) -> Iterator[Line]:
-    offer = OFFER_BY_KEY.get(key, OFFER_BY_KEY[story.offer])
+def _lines(client: Client, scenario: Scenario, bill: Bill, key: str) -> Iterator[Line]:
+    offer = OFFER_BY_KEY.get(key, OFFER_BY_KEY[scenario.offer])
     written = {"": "", "absent": None}
     account = written[key] if key in written else account_id(client.seed, key)
-    price = (offer.price * bill.share).quantize(CENT, ROUND_HALF_UP)
+    price = (offer.price * bill.percent / 100).quantize(CENT, ROUND_HALF_UP)
     tax = Decimal(bill.tax_percent)
     if bill.shape == "two lines":
         yield Line("Camiseta", account_id(client.seed, "merchandise"), Decimal("19.90"), Decimal(2), tax_percent=tax)
@@ -259,16 +250,16 @@ def _lines(client: Client, story: Story, bill: Bill, key: str) -> Iterator[Line]
 
 
 def _student(client: Client) -> Student:
-    user = None if client.story.invited else _user(client)
+    user = None if client.scenario.invited else _user(client)
     return Student(
         id=FIRST_PROFILE + client.index,
         academy_id=MADRID_SCHOOL.id,
         first_name=client.first_name,
         last_name=client.last_name,
-        email=None if client.index % 11 == 1 and user else client.email(client.story.crm_email),
+        email=None if client.index % 11 == 1 and user else client.email(client.scenario.crm_email),
         user=user,
         created_at=moment(client.begins, 9, client.index % 60),
-        status="INVITED" if client.story.invited else "ACTIVE",
+        status="INVITED" if client.scenario.invited else "ACTIVE",
     )
 
 
@@ -277,7 +268,7 @@ def _user(client: Client) -> User:
     first, last = person_name(number)
     return User(
         id=FIRST_USER + number,
-        email=client.email(client.story.crm_email) or "",
+        email=client.email(client.scenario.crm_email) or "",
         first_name=first,
         last_name=last,
         has_profile=number % 4 != 0,
@@ -286,42 +277,45 @@ def _user(client: Client) -> User:
     )
 
 
-def _enrollments(client: Client, cohorts: list[Cohort], story: Story, begins: date, offset: int) -> list[Enrollment]:
+def _enrollments(
+    client: Client, cohorts: list[Cohort], scenario: Scenario, begins: date, offset: int
+) -> list[Enrollment]:
     made: list[Enrollment] = []
-    for position, seat in enumerate(story.seats):
-        cohort = _cohort(cohorts, story, seat, begins, made)
-        made.append(_enrollment(client, seat, cohort, begins, offset + position))
+    for position, course in enumerate(scenario.courses):
+        cohort = _cohort(cohorts, scenario, course, begins, made)
+        made.append(_enrollment(client, course, cohort, begins, offset + position))
     return made
 
 
-def _cohort(cohorts: list[Cohort], story: Story, seat: Seat, begins: date, made: list[Enrollment]) -> Cohort:
-    if seat.slug is not None:
-        return next(cohort for cohort in cohorts if cohort.slug == seat.slug)
-    before = made[seat.after].cohort.ending_at if seat.after is not None else None
+def _cohort(cohorts: list[Cohort], scenario: Scenario, course: Course, begins: date, made: list[Enrollment]) -> Cohort:
+    if course.slug is not None:
+        return next(cohort for cohort in cohorts if cohort.slug == course.slug)
+    before = made[course.after].cohort.ending_at if course.after is not None else None
     after = local_day(before) if before is not None else begins
-    return next_cohort(cohorts, seat.kind or OFFER_BY_KEY[story.offer].service_type, after + timedelta(days=seat.wait))
+    return next_cohort(
+        cohorts, course.kind or OFFER_BY_KEY[scenario.offer].service_type, after + timedelta(days=course.wait)
+    )
 
 
-def _enrollment(client: Client, seat: Seat, cohort: Cohort, begins: date, position: int) -> Enrollment:
+def _enrollment(client: Client, course: Course, cohort: Cohort, begins: date, position: int) -> Enrollment:
     changed = None
-    if seat.at is not None and cohort.ending_at is not None:
+    if course.at is not None and cohort.ending_at is not None:
         kickoff, length = local_day(cohort.kickoff_at), cohort.ending_at - cohort.kickoff_at
-        day = begins if seat.at == 0 else kickoff + timedelta(days=round(length.days * seat.at))
+        day = begins if course.at == 0 else kickoff + timedelta(days=round(length.days * course.at))
         # Half past midnight in Madrid is the day before in UTC: the status belongs to Madrid's day.
-        changed = moment(day, 0, 30) if client.index % 6 == 1 and seat.at else moment(day, 20, 15, 4512)
+        changed = moment(day, 0, 30) if client.index % 6 == 1 and course.at else moment(day, 20, 15, 4512)
     return Enrollment(
         id=FIRST_ENROLLMENT + client.index * RECORDS_PER_CLIENT + position,
         user=_user(client),
         cohort=cohort,
-        educational_status=seat.status,
+        educational_status=course.status,
         created_at=moment(begins, 10, position % 60),
         status_changed_at=changed,
-        role=seat.role,
         financial_status=(None, "FULLY_PAID", "UP_TO_DATE", "LATE")[client.index % 4],
     )
 
 
-def _in_micro_cohorts(client: Client, seats: list[Enrollment]) -> list[Enrollment]:
+def _in_micro_cohorts(client: Client, enrollments: list[Enrollment]) -> list[Enrollment]:
     """What the CRM adds by itself for macro cohorts (docs/vendors.md, 4Geeks facts).
 
     The rows are `ACTIVE` for good, whatever becomes of the macro cohort's. Those of every fourth client do not name
@@ -329,19 +323,69 @@ def _in_micro_cohorts(client: Client, seats: list[Enrollment]) -> list[Enrollmen
     """
     return [
         replace(
-            seat,
-            id=seat.id - position + MICRO_ENROLLMENTS + position * MICRO_COHORTS + number,
+            enrollment,
+            id=enrollment.id - position + MICRO_ENROLLMENTS + position * MICRO_COHORTS + number,
             cohort=part,
             educational_status="ACTIVE",
             status_changed_at=None,
-            macro_cohort=None if client.index % 4 == 1 else seat.cohort,
+            macro_cohort=None if client.index % 4 == 1 else enrollment.cohort,
         )
-        for seat in seats
-        for position in [(seat.id - FIRST_ENROLLMENT) % 10]
-        for number, part in enumerate(seat.cohort.micro_cohorts)
+        for enrollment in enrollments
+        for position in [(enrollment.id - FIRST_ENROLLMENT) % 10]
+        for number, part in enumerate(enrollment.cohort.micro_cohorts)
     ]
 
 
 def _months_later(day: date, months: int) -> date:
     index = day.year * 12 + day.month - 1 + months
     return date(index // 12, index % 12 + 1, min(day.day, 28) if months else day.day)
+
+
+STATUS_NAMES = {
+    "GRADUATED": "Graduated",
+    "DROPPED": "Dropped",
+    "SUSPENDED": "Suspended",
+    "POSTPONED": "Early Postponed",
+    "NOT_COMPLETING": "Not Completing",
+}
+
+
+def _pages(client: Client, enrollments: list[Enrollment]) -> list[Page]:
+    """The client's pages; a second one with the same address was last edited earlier and says nothing."""
+    page = client.scenario.page
+    if page == "none":
+        return []
+    first = _blank(client, 0)
+    if isinstance(page, OwnPage):
+        first = _filled(first, page.status, moment(client.begins + timedelta(days=page.after), 11, 7), page.dated)
+    elif enrollments:
+        first = _repeats(first, enrollments[-1])
+    return [first, *(_blank(client, number) for number in range(1, client.scenario.pages))]
+
+
+def _blank(client: Client, number: int) -> Page:
+    return Page(
+        id=uuid_id(client.seed, "page", client.index * PAGES_PER_CLIENT + number),
+        name=client.name,
+        email=client.email(client.scenario.page_email),
+        created_at=moment(client.begins, 9 - number, client.index % 60),
+    )
+
+
+def _repeats(page: Page, enrollment: Enrollment) -> Page:
+    """As the CRM has it; someone who is still there may have no status at all."""
+    name = STATUS_NAMES.get(enrollment.educational_status or "")
+    if name is None or enrollment.status_changed_at is None:
+        return _filled(page, "Active" if enrollment.id % 3 else None, None, "no")
+    dated = "certified" if enrollment.educational_status in {"GRADUATED", "NOT_COMPLETING"} else "drop"
+    return _filled(page, name, enrollment.status_changed_at, dated)
+
+
+def _filled(page: Page, status: str | None, at: datetime | None, dated: str) -> Page:
+    if at is None:
+        return replace(page, status=status)
+    day = local_day(at)
+    value = PageDate(day, at if dated == "moment" else None, day + timedelta(days=6) if dated == "range" else None)
+    drop = value if dated in {"drop", "moment"} else None
+    certified = value if dated in {"certified", "range"} else None
+    return replace(page, status=status, drop_date=drop, certified_at=certified, status_set_at=at)

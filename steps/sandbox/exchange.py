@@ -88,12 +88,8 @@ class Modes:
     """Fewer: a server that caps the pages of documents at another size."""
     holded_unknown_status: int = 404
     """400 is reported too."""
-    fourgeeks_default_page: int = 20
-    """1000 with `ENABLE_DEFAULT_PAGINATION`."""
     fourgeeks_slow_above: int | None = None
     """Slow mode: a larger `limit` runs into the router's 30 seconds, which is a 503 in HTML."""
-    fourgeeks_forbidden: bool = False
-    """The role lacks the capability: 403 on everything but the login."""
     notion_several_sources: bool = False
     """Somebody added a data source: the old version answers 400."""
     notion_page_rows: int | None = None

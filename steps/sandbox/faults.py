@@ -59,8 +59,8 @@ class Faults:
         with self._lock:
             for position, (fault, left) in enumerate(self._pending):
                 if _fits(fault, call):
-                    rest = None if left is None else left - 1
-                    self._pending[position : position + 1] = [] if rest == 0 else [(fault, rest)]
+                    remaining = None if left is None else left - 1
+                    self._pending[position : position + 1] = [] if remaining == 0 else [(fault, remaining)]
                     return fault
         return None
 
@@ -85,6 +85,7 @@ NOTION_CODES = {
 PAGING = {"holded": ("page",), "fourgeeks": ("offset",), "notion": ()}
 EMPTY_PAGE: Json = {"count": 0, "first": None, "next": None, "previous": None, "last": None, "results": []}
 BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"
+EXPIRED = "The start_cursor provided is invalid: it has expired."
 FIRST_SERVER_ERROR = 500
 OVERLOADED = 529
 
@@ -119,7 +120,7 @@ def _empty(call: Call) -> Answer:
 
 
 def _error(vendor: Vendor, status: int, retry_after: int | None) -> Answer:
-    """Server errors of the CRM and of Holded are pages for people; the rest has the vendor's JSON form."""
+    """Server errors of the CRM and of Holded are pages for people; all others have the vendor's JSON form."""
     if vendor == "notion":
         wait = retry_after if status == OVERLOADED else None
         return notion.error(status, NOTION_CODES.get(status, "invalid_request"), "Injected fault.", None, wait)
@@ -130,10 +131,6 @@ def _error(vendor: Vendor, status: int, retry_after: int | None) -> Answer:
     return json_answer({"detail": "Injected fault", "status_code": status}, status)
 
 
-def _expired_cursor(_fault: Fault, _call: Call) -> Answer:
-    return notion.error(400, "validation_error", "The start_cursor provided is invalid: it has expired.")
-
-
 _INSTEAD: dict[str, Callable[[Fault, Call], Answer]] = {
     "429-no-retry-after": lambda _, call: rate_limited(call.vendor, None),
     "429": lambda fault, call: rate_limited(call.vendor, fault.retry_after),
@@ -142,7 +139,7 @@ _INSTEAD: dict[str, Callable[[Fault, Call], Answer]] = {
     "not-json": lambda _, __: Answer(200, b'[{"id": "65b1'),
     "soft-failure": lambda _, __: json_answer({"status": 0, "info": "Something went wrong"}),
     "empty": lambda _, call: _empty(call),
-    "expired-cursor": _expired_cursor,
+    "expired-cursor": lambda _, __: notion.error(400, "validation_error", EXPIRED),
 }
 
 

@@ -1,21 +1,21 @@
 """The fake 4Geeks API: its login, its lists with their filters and pages, and its JSON of the academy's people."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha1
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import unquote, urlencode
 
 from steps.sandbox.exchange import Answer, Call, Json, Modes, html_answer, json_answer, whole_number
-from steps.sandbox.records import Academy, Cohort, Enrollment, Student, User, crm_time, local_day
-from steps.sandbox.world import World
+from steps.sandbox.records import Academy, Cohort, Enrollment, Student, User, World, crm_time, local_day
 
 USERNAME = "importer@example.org"
 PASSWORD = "sandbox-fourgeeks-password"  # noqa: S105 - public, it opens nothing but the sandbox
 USER_ID = 7
 LIFE = timedelta(days=7)
+DEFAULT_PAGE = 20
 
 
 @dataclass
@@ -73,174 +73,6 @@ def _wrong_fields(body: dict[str, object]) -> dict[str, list[str]]:
 
 
 TOO_SLOW = "<!doctype html><html><head><title>Application Error</title></head><body>H12</body></html>"
-
-
-def page(call: Call, rows: Sequence[Any], shape: Callable[[Any], Json], modes: Modes, *, fresh: bool = True) -> Answer:
-    """The rows asked for, each in its JSON shape; only fresh answers (not from the cache) carry the count headers."""
-    limit = whole_number(call.query.get("limit"), 0)
-    limit = limit if limit > 0 else modes.fourgeeks_default_page
-    if modes.fourgeeks_slow_above is not None and limit > modes.fourgeeks_slow_above:
-        return html_answer(503, TOO_SLOW)
-    offset = max(whole_number(call.query.get("offset"), 0), 0)
-    results = [shape(row) for row in rows[offset : offset + limit]]
-    links = _links(call, len(rows), limit, offset)
-    headers = _headers(links, len(rows), limit, offset) if fresh else {}
-    return json_answer(links | {"results": results} if _is_wrapped(call) else results, headers=headers)
-
-
-def _is_wrapped(call: Call) -> bool:
-    if (envelope := call.query.get("envelope", "").lower()) in {"true", "false"}:
-        return envelope == "true"
-    return bool(call.query.get("limit") or call.query.get("offset"))
-
-
-def _links(call: Call, count: int, limit: int, offset: int) -> Json:
-    """`first` and `previous` are null on the first page, `next` and `last` on the last, which is not page-aligned."""
-    more = offset + limit < count
-    return {
-        "count": count,
-        "first": _link(call, limit, 0) if offset else None,
-        "next": _link(call, limit, offset + limit) if more else None,
-        "previous": _link(call, limit, max(offset - limit, 0)) if offset else None,
-        "last": _link(call, limit, count - limit) if more else None,
-    }
-
-
-def _link(call: Call, limit: int, offset: int) -> str:
-    others = {name: value for name, value in call.query.items() if name not in {"limit", "offset"}}
-    return f"{call.base_url}{call.path}?{urlencode({**others, 'limit': limit, 'offset': offset})}"
-
-
-def _headers(links: Json, count: int, limit: int, offset: int) -> dict[str, str]:
-    named = [f'<{links[name]}>; rel="{name}"' for name in ("first", "previous", "next", "last") if links[name]]
-    numbers = {"X-Total-Count": str(count), "X-Per-Page": str(limit), "X-Page": str(offset // limit + 1)}
-    return numbers | ({"Link": ", ".join(named)} if named else {})
-
-
-Row = TypeVar("Row")
-Key = Callable[[Any], Any]
-
-PROFILE_KEYS: dict[str, Key] = {
-    "id": lambda row: row.id,
-    "created_at": lambda row: (row.created_at, row.id),
-    "email": lambda row: (row.email or "", row.id),
-    "first_name": lambda row: (row.first_name, row.id),
-    "last_name": lambda row: (row.last_name, row.id),
-    "status": lambda row: (row.status, row.id),
-}
-ENROLLMENT_KEYS: dict[str, Key] = {
-    "id": lambda row: row.id,
-    "created_at": lambda row: (row.created_at, row.id),
-    "updated_at": lambda row: (row.updated_at, row.id),
-    "educational_status": lambda row: (row.educational_status or "", row.id),
-}
-COHORT_KEYS: dict[str, Key] = {
-    "id": lambda row: row.id,
-    "slug": lambda row: (row.slug or "", row.id),
-    "name": lambda row: (row.name, row.id),
-    "kickoff_date": lambda row: (row.kickoff_at, row.id),
-    "stage": lambda row: (row.stage, row.id),
-}
-
-
-class UnknownFieldError(Exception):
-    """A `sort` that is no field, or a filter value that cannot be one."""
-
-
-def choices(call: Call, name: str, shape: Callable[[str], str] = str) -> set[str]:
-    """A comma list of the query; empty when it was not sent."""
-    return {shape(part.strip()) for part in call.query.get(name, "").split(",") if part.strip()}
-
-
-def sort(rows: Sequence[Row], text: str, keys: dict[str, Key]) -> list[Row]:
-    """The rows by a comma list of fields, `-` for descending.
-
-    Raises:
-        UnknownFieldError: for a field that is not there.
-    """
-    ordered = list(rows)
-    for name in reversed([part.strip() for part in text.split(",") if part.strip()]):
-        field = name.removeprefix("-")
-        if field not in keys:
-            raise UnknownFieldError(f"Cannot resolve keyword '{field}' into field.")
-        ordered.sort(key=keys[field], reverse=name.startswith("-"))
-    return ordered
-
-
-def resembles(text: str, *, email: str | None, user: User | None, names: Iterable[str]) -> bool:
-    """`like`: only the last word counts, anywhere in a name or an address."""
-    words = text.lower().split()
-    if not words:
-        return True
-    places = [email, *names] + ([user.email, user.first_name, user.last_name] if user else [])
-    return any(words[-1] in place.lower() for place in places if place)
-
-
-def student_fits(call: Call, row: Student, enrollments: Iterable[Enrollment]) -> bool:
-    """Filters of the student list: one status, cohort slugs, `like`; a deleted one is not left out."""
-    status, slugs = call.query.get("status", "").upper(), choices(call, "cohort")
-    if status and row.status != status:
-        return False
-    if slugs and not any(
-        row.user and enrollment.user.id == row.user.id and enrollment.cohort.slug in slugs for enrollment in enrollments
-    ):
-        return False
-    return _like(call, row)
-
-
-def member_fits(call: Call, row: Student) -> bool:
-    """Filters of the member list: without students and deleted ones, unless `include` names them."""
-    include = set(call.query.get("include", "").split())
-    statuses, roles = choices(call, "status", str.upper), choices(call, "roles", str.lower)
-    hidden = (row.role == "student" and "student" not in include) or "@token.com" in (row.email or "")
-    deleted = row.status == "DELETED" and "deleted" not in include
-    if hidden or deleted or (statuses and row.status not in statuses) or (roles and row.role not in roles):
-        return False
-    return _like(call, row)
-
-
-def _like(call: Call, row: Student) -> bool:
-    names = (row.first_name, row.last_name)
-    return resembles(call.query.get("like", ""), email=row.email, user=row.user, names=names)
-
-
-def enrollment_fits(call: Call) -> Callable[[Enrollment], bool]:
-    """Filters of the list of enrolments. A status filter leaves out rows whose status is null.
-
-    Raises:
-        UnknownFieldError: `users` that are no numbers.
-    """
-    users = choices(call, "users")
-    if not all(user.isdigit() for user in users):
-        raise UnknownFieldError("Field 'id' expected a number but got " + repr(call.query["users"]) + ".")
-    wanted: list[tuple[set[str], Key]] = [
-        (users, lambda row: str(row.user.id)),
-        (choices(call, "roles", str.upper), lambda row: row.role),
-        (choices(call, "cohorts"), lambda row: row.cohort.slug),
-        (choices(call, "educational_status", str.upper), lambda row: row.educational_status),
-        (choices(call, "finantial_status", str.upper), lambda row: row.financial_status),
-    ]
-    narrowing = [(values, key) for values, key in wanted if values]
-    name, like = call.query.get("cohort", "").lower(), call.query.get("like", "")
-
-    def fits(row: Enrollment) -> bool:
-        if not all(key(row) in values for values, key in narrowing) or name not in row.cohort.name.lower():
-            return False
-        return resembles(like, email=None, user=row.user, names=())
-
-    return fits
-
-
-def cohort_fits(call: Call, row: Cohort) -> bool:
-    """Filters of the list of cohorts; deleted ones are left out unless `stage` names them."""
-    stages = choices(call, "stage", str.upper)
-    if row.stage not in stages if stages else row.stage == "DELETED":
-        return False
-    if "kickoff_date" in call.query and local_day(row.kickoff_at).isoformat() != call.query["kickoff_date"]:
-        return False
-    return call.query.get("like", "").lower() in f"{row.name} {row.slug}".lower()
-
-
 NOT_FOUND = html_answer(404, "<!doctype html><html><body><h1>Not Found</h1></body></html>")
 SERVER_ERROR = html_answer(500, "<!doctype html><html><body><h1>Server Error (500)</h1></body></html>")
 
@@ -254,6 +86,7 @@ class Visit:
     modes: Modes
     academy: Academy
     fresh: bool
+    """The answer does not come from the CRM's cache: only then has a list the count in its headers."""
 
     def profiles(self) -> list[Student]:
         """The academy's people, staff too."""
@@ -265,21 +98,24 @@ class Visit:
 
 
 def answer(call: Call, world: World, modes: Modes, tokens: Tokens, *, fresh: bool = True) -> Answer:
-    """What the CRM answers; `fresh` says that the answer did not come from its cache."""
+    """What the CRM answers; `fresh` says that the request was not made before. Lists of people are never cached."""
     if call.path in {"/auth/login", "/auth/login/"}:
         return _login(call, tokens)
-    route = next((found for found in map(_match(call.path), _ROUTES) if found), None)
-    if route is None:
+    routes = ((handler, re.fullmatch(pattern, call.path)) for pattern, handler in _ROUTES.items())
+    handler, match = next((route for route in routes if route[1]), (None, None))
+    if handler is None or match is None:
         return NOT_FOUND
     if refusal := tokens.refusal(call):
         return refusal
-    academy = _academy(call, world, modes, _CAPABILITIES[call.path.split("/")[3]])
+    academy = _academy(call, world, _CAPABILITIES[call.path.split("/")[3]])
     if isinstance(academy, Answer):
         return academy
     if call.method != "GET":
         return _error(405, f'Method "{call.method}" not allowed.')
-    handler, arguments = route
-    return handler(Visit(call, world, modes, academy, fresh), *arguments)
+    try:
+        return handler(Visit(call, world, modes, academy, fresh or call.path.startswith("/auth/")), *match.groups())
+    except UnknownFieldError as error:
+        return _error(400, str(error)) if handler is _enrollments else SERVER_ERROR
 
 
 def _login(call: Call, tokens: Tokens) -> Answer:
@@ -289,16 +125,14 @@ def _login(call: Call, tokens: Tokens) -> Answer:
     return tokens.log_in(call) if call.method == "POST" else _error(405, f'Method "{call.method}" not allowed.')
 
 
-def _academy(call: Call, world: World, modes: Modes, capability: str) -> Academy | Answer:
+def _academy(call: Call, world: World, capability: str) -> Academy | Answer:
     given = call.headers.get("academy") or call.query.get("academy")
     if not given:
         return _error(403, "Missing academy_id parameter expected for the endpoint url or 'Academy' header")
     if not given.isdigit():
         return _error(400, f"Academy ID needs to be an integer: {given}")
     found = next((academy for academy in world.academies if academy.id == int(given)), None)
-    if found is None or modes.fourgeeks_forbidden:
-        return _error(403, f"You (user: {USER_ID}) don't have this capability: {capability} for academy {given}")
-    return found
+    return found or _error(403, f"You (user: {USER_ID}) don't have this capability: {capability} for academy {given}")
 
 
 def _error(status: int, detail: str) -> Answer:
@@ -306,85 +140,89 @@ def _error(status: int, detail: str) -> Answer:
 
 
 def _students(visit: Visit) -> Answer:
-    enrollments = visit.enrollments() if "cohort" in visit.call.query else []
-    rows = [row for row in visit.profiles() if row.role == "student" and student_fits(visit.call, row, enrollments)]
-    try:
-        rows = sort(rows, visit.call.query.get("sort") or "-created_at", PROFILE_KEYS)
-    except UnknownFieldError:
-        return SERVER_ERROR
-    return page(visit.call, rows, lambda row: student_json(row, visit.academy), visit.modes)
+    """Only the documented filters; a deleted student is not left out."""
+    call = visit.call
+    status, slugs = call.query.get("status", "").upper(), _choices(call, "cohort")
+    members = {row.user.id for row in visit.enrollments() if row.cohort.slug in slugs} if slugs else set()
+    rows = [
+        row
+        for row in visit.profiles()
+        if row.role == "student"
+        and (not status or row.status == status)
+        and (not slugs or (row.user is not None and row.user.id in members))
+        and _is_like(call, row.user, row.email, row.first_name, row.last_name)
+    ]
+    rows = _sorted(rows, call.query.get("sort") or "-created_at", STUDENT_FIELDS)
+    return _page(visit, rows, lambda row: student_json(row, visit.academy))
 
 
 def _members(visit: Visit) -> Answer:
-    rows = [row for row in visit.profiles() if member_fits(visit.call, row)]
-    return page(visit.call, rows, lambda row: student_json(row, visit.academy), visit.modes)
+    """Without students and deleted ones, unless `include` names them."""
+    call = visit.call
+    include = set(call.query.get("include", "").split())
+    statuses, roles = _choices(call, "status", str.upper), _choices(call, "roles", str.lower)
+    rows = [
+        row
+        for row in visit.profiles()
+        if (row.role != "student" or "student" in include)
+        and (row.status != "DELETED" or "deleted" in include)
+        and "@token.com" not in (row.email or "")
+        and (not statuses or row.status in statuses)
+        and (not roles or row.role in roles)
+        and _is_like(call, row.user, row.email, row.first_name, row.last_name)
+    ]
+    return _page(visit, rows, lambda row: student_json(row, visit.academy))
 
 
-def _profile(visit: Visit, key: str, missing: str) -> Answer:
+def _profile(visit: Visit, key: str) -> Answer:
     """By user id, or by the exact address, letter case included; the lowest profile id wins."""
     wanted = unquote(key)
-    found = [row for row in visit.profiles() if row.user and wanted in {str(row.user.id), row.user.email}]
-    found += [row for row in visit.profiles() if row.user is None and row.email == wanted]
+    found = [
+        row
+        for row in visit.profiles()
+        if (wanted in {str(row.user.id), row.user.email} if row.user else row.email == wanted)
+    ]
     if not found:
-        return _error(404, missing)
+        among = " for this user and academy" if "/member/" in visit.call.path else ""
+        return _error(404, f"Profile not found{among}")
     lowest = min(found, key=lambda row: row.id)
     return json_answer(student_detail_json(lowest, visit.academy, visit.call.base_url))
 
 
-def _student(visit: Visit, key: str) -> Answer:
-    return _profile(visit, key, "Profile not found")
-
-
-def _member(visit: Visit, key: str) -> Answer:
-    return _profile(visit, key, "Profile not found for this user and academy")
-
-
 def _enrollments(visit: Visit, _cohort_id: str = "") -> Answer:
-    """The list; the variant with a cohort id ignores it (the sheet's trap)."""
-    try:
-        fits = enrollment_fits(visit.call)
-        by = (visit.call.query.get("sort") or "-created_at").split(",")[0]
-        rows = sort([enrollment for enrollment in visit.enrollments() if fits(enrollment)], by, ENROLLMENT_KEYS)
-    except UnknownFieldError as error:
-        return _error(400, str(error))
-    if visit.call.query.get("distinct") == "true":
-        rows = list({enrollment.user.id: enrollment for enrollment in rows}.values())
+    """The list; the variant with a cohort id ignores it (the sheet's trap). It is sorted by one field."""
+    call = visit.call
+    fits = _enrollment_filter(call)
+    by = (call.query.get("sort") or "-created_at").split(",")[0]
+    rows = _sorted([row for row in visit.enrollments() if fits(row)], by, ENROLLMENT_FIELDS)
+    if call.query.get("distinct") == "true":
+        rows = list({row.user.id: row for row in rows}.values())
     profiles = {student.user.id: student for student in visit.profiles() if student.user}
-    return page(
-        visit.call,
-        rows,
-        lambda enrollment: enrollment_json(enrollment, profiles.get(enrollment.user.id)),
-        visit.modes,
-        fresh=visit.fresh,
-    )
+    return _page(visit, rows, lambda row: enrollment_json(row, profiles.get(row.user.id)))
 
 
-def _enrollment(visit: Visit, cohort_id: str, user_id: str) -> Answer:
-    for enrollment in visit.enrollments():
-        if (str(enrollment.cohort.id), str(enrollment.user.id)) == (cohort_id, user_id):
-            return json_answer(enrollment_json(enrollment, _profile_of(visit, enrollment)))
+def _enrollment(visit: Visit, *ids: str) -> Answer:
+    """One, by its own id, or by those of cohort and user; only the former has a log, of free form."""
+    for row in visit.enrollments():
+        if ids in {(str(row.id),), (str(row.cohort.id), str(row.user.id))}:
+            profile = next((each for each in visit.profiles() if each.user and each.user.id == row.user.id), None)
+            return json_answer(enrollment_json(row, profile) | ({"history_log": {}} if len(ids) == 1 else {}))
     return _error(404, "Cohort user not found")
-
-
-def _enrollment_by_id(visit: Visit, enrollment_id: str) -> Answer:
-    for enrollment in visit.enrollments():
-        if str(enrollment.id) == enrollment_id:
-            return json_answer(enrollment_detail_json(enrollment, _profile_of(visit, enrollment)))
-    return _error(404, "Cohort user not found")
-
-
-def _profile_of(visit: Visit, enrollment: Enrollment) -> Student | None:
-    return next((row for row in visit.profiles() if row.user and row.user.id == enrollment.user.id), None)
 
 
 def _cohorts(visit: Visit) -> Answer:
-    cohorts = [row for row in visit.world.cohorts if row.academy_id == visit.academy.id]
-    rows = [row for row in cohorts if cohort_fits(visit.call, row)]
-    try:
-        rows = sort(rows, visit.call.query.get("sort") or "-kickoff_date", COHORT_KEYS)
-    except UnknownFieldError:
-        return SERVER_ERROR
-    return page(visit.call, rows, lambda row: cohort_json(row, visit.academy), visit.modes, fresh=visit.fresh)
+    """Deleted ones are left out unless `stage` names them."""
+    query, stages = visit.call.query, _choices(visit.call, "stage", str.upper)
+    rows = [
+        row
+        for row in visit.world.cohorts
+        if row.academy_id == visit.academy.id
+        and (row.stage in stages if stages else row.stage != "DELETED")
+        and query.get("kickoff_date") in {None, local_day(row.kickoff_at).isoformat()}
+        and query.get("like", "").lower() in f"{row.name} {row.slug}".lower()
+    ]
+    rows = _sorted(rows, query.get("sort") or "-kickoff_date", COHORT_FIELDS)
+    return _page(visit, rows, lambda row: cohort_json(row, visit.academy))
 
 
 def _cohort(visit: Visit, key: str) -> Answer:
@@ -394,32 +232,135 @@ def _cohort(visit: Visit, key: str) -> Answer:
     return _error(404, f"Cohort {key} not found")
 
 
-Handler = Callable[..., Answer]
-_ROUTES: tuple[tuple[re.Pattern[str], Handler], ...] = (
-    (re.compile(r"/auth/academy/student"), _students),
-    (re.compile(r"/auth/academy/student/([^/]+)"), _student),
-    (re.compile(r"/auth/academy/member"), _members),
-    (re.compile(r"/auth/academy/member/([^/]+)"), _member),
-    (re.compile(r"/admissions/academy/cohort"), _cohorts),
-    (re.compile(r"/admissions/academy/cohort/user"), _enrollments),
-    (re.compile(r"/admissions/academy/cohort/user/(\d+)"), _enrollment_by_id),
-    (re.compile(r"/admissions/academy/cohort/(\d+)/user"), _enrollments),
-    (re.compile(r"/admissions/academy/cohort/(\d+)/user/(\d+)"), _enrollment),
-    (re.compile(r"/admissions/academy/cohort/([^/]+)"), _cohort),
-)
+_ROUTES: dict[str, Callable[..., Answer]] = {
+    r"/auth/academy/student": _students,
+    r"/auth/academy/member": _members,
+    r"/auth/academy/(?:student|member)/([^/]+)": _profile,
+    r"/admissions/academy/cohort": _cohorts,
+    r"/admissions/academy/cohort/user": _enrollments,
+    r"/admissions/academy/cohort/(\d+)/user": _enrollments,
+    r"/admissions/academy/cohort/user/(\d+)": _enrollment,
+    r"/admissions/academy/cohort/(\d+)/user/(\d+)": _enrollment,
+    r"/admissions/academy/cohort/([^/]+)": _cohort,
+}
 _CAPABILITIES = {"student": "read_student", "member": "read_member", "cohort": "read_all_cohort"}
 
+STUDENT_FIELDS = ("id", "created_at", "email", "first_name", "last_name", "status")
+ENROLLMENT_FIELDS = ("id", "created_at", "updated_at", "educational_status")
+COHORT_FIELDS = ("id", "slug", "name", "kickoff_date", "stage")
+"""What the lists are sorted by."""
 
-def _match(path: str) -> Callable[[tuple[re.Pattern[str], Handler]], tuple[Handler, tuple[str, ...]] | None]:
-    def found(route: tuple[re.Pattern[str], Handler]) -> tuple[Handler, tuple[str, ...]] | None:
-        pattern, handler = route
-        match = pattern.fullmatch(path)
-        return (handler, match.groups()) if match else None
 
-    return found
+class UnknownFieldError(Exception):
+    """A `sort` that is no field, or a filter value that cannot be one."""
+
+
+def _sorted(rows: list[Any], text: str, fields: Sequence[str]) -> list[Any]:
+    """The rows by a comma list of fields, `-` for descending, equal ones by id.
+
+    Raises:
+        UnknownFieldError: for a field that is not there.
+    """
+
+    def key(row: Any) -> tuple[Any, int]:
+        return getattr(row, "kickoff_at" if field == "kickoff_date" else field) or "", row.id
+
+    for name in reversed([part.strip() for part in text.split(",") if part.strip()]):
+        field = name.removeprefix("-")
+        if field not in fields:
+            raise UnknownFieldError(f"Cannot resolve keyword '{field}' into field.")
+        rows = sorted(rows, key=key, reverse=name.startswith("-"))
+    return rows
+
+
+def _choices(call: Call, name: str, shape: Callable[[str], str] = str) -> set[str]:
+    """A comma list of the query; empty when it was not sent."""
+    return {shape(part.strip()) for part in call.query.get(name, "").split(",") if part.strip()}
+
+
+def _is_like(call: Call, user: User | None, *places: str | None) -> bool:
+    """`like`: only the last word counts, anywhere in a name or an address."""
+    words = call.query.get("like", "").lower().split()
+    if user is not None:
+        places += (user.email, user.first_name, user.last_name)
+    return not words or any(words[-1] in place.lower() for place in places if place)
+
+
+def _enrollment_filter(call: Call) -> Callable[[Enrollment], bool]:
+    """The documented filters. A status filter leaves out rows whose status is null.
+
+    Raises:
+        UnknownFieldError: `users` that are no numbers.
+    """
+    users = _choices(call, "users")
+    if not all(user.isdigit() for user in users):
+        raise UnknownFieldError("Field 'id' expected a number but got " + repr(call.query["users"]) + ".")
+    wanted: list[tuple[set[str], Callable[[Enrollment], str | None]]] = [
+        (users, lambda row: str(row.user.id)),
+        (_choices(call, "roles", str.upper), lambda row: row.role),
+        (_choices(call, "cohorts"), lambda row: row.cohort.slug),
+        (_choices(call, "educational_status", str.upper), lambda row: row.educational_status),
+        (_choices(call, "finantial_status", str.upper), lambda row: row.financial_status),
+    ]
+    narrowing = [(values, key) for values, key in wanted if values]
+    name = call.query.get("cohort", "").lower()
+
+    def fits(row: Enrollment) -> bool:
+        chosen = all(key(row) in values for values, key in narrowing)
+        return chosen and name in row.cohort.name.lower() and _is_like(call, row.user)
+
+    return fits
+
+
+def _page(visit: Visit, rows: Sequence[Any], shape: Callable[[Any], Json]) -> Answer:
+    """The rows asked for, each in its JSON shape."""
+    call, modes = visit.call, visit.modes
+    limit = whole_number(call.query.get("limit"), 0)
+    limit = limit if limit > 0 else DEFAULT_PAGE
+    if modes.fourgeeks_slow_above is not None and limit > modes.fourgeeks_slow_above:
+        return html_answer(503, TOO_SLOW)
+    offset = max(whole_number(call.query.get("offset"), 0), 0)
+    results = [shape(row) for row in rows[offset : offset + limit]]
+    links = _links(call, len(rows), limit, offset)
+    headers = _headers(links, len(rows), limit, offset) if visit.fresh else {}
+    return json_answer(links | {"results": results} if _is_wrapped(call) else results, headers=headers)
+
+
+def _is_wrapped(call: Call) -> bool:
+    if (envelope := call.query.get("envelope", "").lower()) in {"true", "false"}:
+        return envelope == "true"
+    return bool(call.query.get("limit") or call.query.get("offset"))
+
+
+def _links(call: Call, count: int, limit: int, offset: int) -> Json:
+    """`first` and `previous` are null on the first page, `next` and `last` on the last, which is not page-aligned."""
+    others = {name: value for name, value in call.query.items() if name not in {"limit", "offset"}}
+
+    def link(to: int) -> str:
+        return f"{call.base_url}{call.path}?{urlencode({**others, 'limit': limit, 'offset': to})}"
+
+    more = offset + limit < count
+    return {
+        "count": count,
+        "first": link(0) if offset else None,
+        "next": link(offset + limit) if more else None,
+        "previous": link(max(offset - limit, 0)) if offset else None,
+        "last": link(count - limit) if more else None,
+    }
+
+
+def _headers(links: Json, count: int, limit: int, offset: int) -> dict[str, str]:
+    named = [f'<{links[name]}>; rel="{name}"' for name in ("first", "previous", "next", "last") if links[name]]
+    numbers = {"X-Total-Count": str(count), "X-Per-Page": str(limit), "X-Page": str(offset // limit + 1)}
+    return numbers | ({"Link": ", ".join(named)} if named else {})
 
 
 SPAIN: Json = {"id": "es", "code": "es", "name": "Spain"}
+COMPLETION: Json = {
+    "strategy": {"type": "NO_COMPLETION_STRATEGY", "source": "legacy", "requirements": {}}, "is_complete": False,
+    "used_macro_override": False, "overall": {"total": 0, "completed": 0, "percent": 0}, "required": {},
+    "pending_required_slugs": {}, "pending_required_count": 0,
+}  # fmt: skip
 
 
 def student_json(record: Student, academy: Academy) -> Json:
@@ -449,19 +390,16 @@ def student_detail_json(record: Student, academy: Academy, base_url: str) -> Jso
 
 def enrollment_json(record: Enrollment, profile: Student | None) -> Json:
     """A row of the list of enrolments; spoiled fields win."""
+    macro = record.macro_cohort
     row: Json = {
         "id": record.id, "user": _enrolled_user(record.user), "cohort": _embedded_cohort(record.cohort),
         "role": record.role, "finantial_status": record.financial_status,
         "educational_status": record.educational_status, "watching": False, "created_at": crm_time(record.created_at),
         "updated_at": crm_time(record.updated_at), "profile_academy": _embedded_profile(profile),
-        "completion": _completion(), "source_macro_cohort": _macro_cohort(record.macro_cohort),
+        "completion": COMPLETION,
+        "source_macro_cohort": {"id": macro.id, "slug": macro.slug, "name": macro.name} if macro else None,
     }  # fmt: skip
     return row | dict(record.raw)
-
-
-def enrollment_detail_json(record: Enrollment, profile: Student | None) -> Json:
-    """One enrolment; only here is there a log, of free form."""
-    return enrollment_json(record, profile) | {"history_log": {}}
 
 
 def cohort_json(record: Cohort, academy: Academy) -> Json:
@@ -482,10 +420,6 @@ def cohort_json(record: Cohort, academy: Academy) -> Json:
             for part in record.micro_cohorts
         ],
     }  # fmt: skip
-
-
-def _macro_cohort(record: Cohort | None) -> Json | None:
-    return None if record is None else {"id": record.id, "slug": record.slug, "name": record.name}
 
 
 def _cohort_head(record: Cohort) -> Json:
@@ -533,14 +467,6 @@ def _embedded_profile(record: Student | None) -> Json | None:
         return None
     names = {"first_name": record.first_name, "last_name": record.last_name}
     return {"id": record.id, **names, "email": record.email, "phone": record.phone}
-
-
-def _completion() -> Json:
-    return {
-        "strategy": {"type": "NO_COMPLETION_STRATEGY", "source": "legacy", "requirements": {}}, "is_complete": False,
-        "used_macro_override": False, "overall": {"total": 0, "completed": 0, "percent": 0}, "required": {},
-        "pending_required_slugs": {}, "pending_required_count": 0,
-    }  # fmt: skip
 
 
 def _whole_academy(record: Academy) -> Json:

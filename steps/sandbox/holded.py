@@ -15,8 +15,7 @@ from steps.sandbox.exchange import (
     json_answer,
     whole_number,
 )
-from steps.sandbox.records import Account, Contact, Document, Line, Payment, midnight
-from steps.sandbox.world import World
+from steps.sandbox.records import Account, Contact, Document, Line, Payment, World, midnight
 
 API_KEY = "sandbox-holded-key"
 DOCUMENTS_PER_PAGE = 500
@@ -25,6 +24,15 @@ OTHER_TYPES = (
     "purchaseorder",
 )  # fmt: skip
 """Kinds of documents that exist and that this academy has none of."""
+ADDRESS: Json = {
+    "address": "Calle Mayor 1", "city": "Madrid", "postalCode": "28013", "province": "Madrid", "country": "España",
+    "countryCode": "ES", "info": "",
+}  # fmt: skip
+DEFAULTS: Json = {
+    "salesChannel": 0, "expensesAccount": 0, "dueDays": 0, "paymentDay": 0, "paymentMethod": 0, "discount": 0,
+    "language": "es", "currency": "eur", "salesTax": [], "purchasesTax": [], "accumulateInForm347": "yes",
+}  # fmt: skip
+"""Of contacts."""
 
 
 def answer(call: Call, world: World, modes: Modes) -> Answer:
@@ -32,10 +40,10 @@ def answer(call: Call, world: World, modes: Modes) -> Answer:
     if (key := call.headers.get("key")) != API_KEY:
         return error(400 if (key or "").startswith("pat_") else 401, "Invalid key")
     match [call.method, *call.path.strip("/").split("/")]:
-        case ["GET", "documents", kind, *rest] if len(rest) <= 1:
-            return _documents(call, kind, rest, world, modes)
-        case ["GET", resource, *rest] if resource in _RESOURCES and len(rest) <= 1:
-            return _RESOURCES[resource](call, rest, world, modes)
+        case ["GET", "documents", kind, *ids] if len(ids) <= 1:
+            return _documents(call, kind, ids, world, modes)
+        case ["GET", resource, *ids] if resource in _RESOURCES and len(ids) <= 1:
+            return _RESOURCES[resource](call, ids, world, modes)
     return html_answer(200, WEB_APP_PAGE)
 
 
@@ -44,9 +52,9 @@ def error(status: int, info: str) -> Answer:
     return json_answer({"status": 0, "info": info}, status)
 
 
-def _contacts(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
-    if rest:
-        found = (contact for contact in world.contacts if contact.id == rest[0] and contact.found_by_id)
+def _contacts(call: Call, ids: list[str], world: World, modes: Modes) -> Answer:
+    if ids:
+        found = (contact for contact in world.contacts if contact.id == ids[0] and contact.found_by_id)
         return _detail([contact_json(contact) for contact in found], "Contact", modes)
     listed = [contact for contact in world.contacts if contact.listed and contact.found_by_id]
     return _page(call, [c for c in listed if _contact_fits(call, c)], contact_json, modes)
@@ -61,17 +69,17 @@ def _contact_fits(call: Call, contact: Contact) -> bool:
     return all(str(row[name] or "") == call.query[name] for name in asked)
 
 
-def _channels(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
-    if rest:
-        found = [account_json(account, alone=True) for account in world.accounts if account.id == rest[0]]
+def _channels(call: Call, ids: list[str], world: World, modes: Modes) -> Answer:
+    if ids:
+        found = [account_json(account, alone=True) for account in world.accounts if account.id == ids[0]]
         return _detail(found, "Sales channel", modes)
     return _page(call, [account for account in world.accounts if not account.archived], account_json, modes)
 
 
-def _services(call: Call, rest: list[str], world: World, modes: Modes) -> Answer:
+def _services(call: Call, ids: list[str], world: World, modes: Modes) -> Answer:
     rows = catalogue_json(world.accounts)
-    if rest:
-        return _detail([row for row in rows if row["id"] == rest[0]], "Service", modes)
+    if ids:
+        return _detail([row for row in rows if row["id"] == ids[0]], "Service", modes)
     return _page(call, rows, dict, modes)
 
 
@@ -82,13 +90,13 @@ _RESOURCES: dict[str, Callable[[Call, list[str], World, Modes], Answer]] = {
 }
 
 
-def _documents(call: Call, kind: str, rest: list[str], world: World, modes: Modes) -> Answer:
+def _documents(call: Call, kind: str, ids: list[str], world: World, modes: Modes) -> Answer:
     known = {"invoice": world.invoices, "creditnote": world.credit_notes}
     if kind not in known and kind not in OTHER_TYPES:
         return error(400, "Invalid document type")
     documents = known.get(kind, [])
-    if rest:
-        return _detail([document_json(d) for d in documents if d.id == rest[0]], "Document", modes)
+    if ids:
+        return _detail([document_json(d) for d in documents if d.id == ids[0]], "Document", modes)
     chosen = _sorted(call, list(filter(_document_filter(call), documents)))
     size = min(max(whole_number(call.query.get("limit"), DOCUMENTS_PER_PAGE), 1), modes.holded_documents_per_page)
     return json_answer([document_json(document) for document in _slice(call, chosen, size)])
@@ -165,8 +173,8 @@ def contact_json(record: Contact) -> Json:
         "tradeName": 0 if record.is_person else record.name, "email": record.email,
         "mobile": "+34600111222" if record.is_person else 0, "phone": "", "type": "client", "iban": "", "swift": "",
         "groupId": "", "clientRecord": {"num": 43000012, "name": record.name} if record.is_person else 0,
-        "supplierRecord": 0, "billAddress": _address() if record.is_person else [], "customFields": [],
-        "defaults": _defaults() if record.is_person else [],
+        "supplierRecord": 0, "billAddress": ADDRESS if record.is_person else [], "customFields": [],
+        "defaults": DEFAULTS if record.is_person else [],
         "socialNetworks": {"website": ""} if record.is_person else [], "tags": [], "notes": [], "contactPersons": [],
         "shippingAddresses": [], "isperson": int(record.is_person), "createdAt": made, "updatedAt": made,
         "updatedHash": "0f3a9c",
@@ -176,7 +184,7 @@ def contact_json(record: Contact) -> Json:
 
 def document_json(record: Document) -> Json:
     """An invoice or a credit note with its lines."""
-    number = _as_text if record.amounts_as_text else _as_number
+    number: Callable[[Decimal], Any] = str if record.amounts_as_text else Decimal
     row: Json = {
         "id": record.id, "contact": record.contact_id, "contactName": record.contact_name, "desc": "",
         "date": midnight(record.date), "dueDate": midnight(record.due_on) if record.due_on else None,
@@ -216,28 +224,6 @@ def _line(record: Document, position: int, line: Line) -> Json:
 
 
 def _payment(record: Document, payment: Payment) -> Json:
-    amount = _as_text(payment.amount) if record.amounts_as_text else payment.amount
+    amount = str(payment.amount) if record.amounts_as_text else payment.amount
     bank = "65aa00000000000000000001"
     return {"id": f"b0{record.id[2:]}", "amount": amount, "date": midnight(payment.paid_on), "bankId": bank}
-
-
-def _address() -> Json:
-    return {
-        "address": "Calle Mayor 1", "city": "Madrid", "postalCode": "28013", "province": "Madrid",
-        "country": "España", "countryCode": "ES", "info": "",
-    }  # fmt: skip
-
-
-def _defaults() -> Json:
-    return {
-        "salesChannel": 0, "expensesAccount": 0, "dueDays": 0, "paymentDay": 0, "paymentMethod": 0, "discount": 0,
-        "language": "es", "currency": "eur", "salesTax": [], "purchasesTax": [], "accumulateInForm347": "yes",
-    }  # fmt: skip
-
-
-def _as_text(amount: Decimal) -> Any:
-    return str(amount)
-
-
-def _as_number(amount: Decimal) -> Any:
-    return amount

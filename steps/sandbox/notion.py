@@ -1,22 +1,271 @@
-"""The fake Notion API: its queries, and its objects and errors; ids answer dashed whatever was asked."""
+"""The fake Notion API: its queries with their filters, and its objects and errors.
 
-from collections.abc import Sequence
+Ids answer dashed whatever was asked.
+"""
+
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from steps.sandbox.exchange import Answer, Call, Json, Modes, json_answer
-from steps.sandbox.notion_filter import BadFilterError, Property, compile_filter, date_text, properties, rich_text
-from steps.sandbox.records import Page, notion_time
-from steps.sandbox.world import World
+from steps.sandbox.records import MADRID, Page, PageDate, World, notion_time
+
+STATUS_COLORS = {
+    "Active": "green", "Graduated": "blue", "Dropped": "red", "Early Dropped": "pink", "Suspended": "orange",
+    "Early Postponed": "yellow", "Not Completing": "brown",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Property:
+    """One column of the database."""
+
+    name: str
+    id: str
+    """As the schema gives it, URL-encoded."""
+    type: str
+    usual_name: str
+    plain: Callable[[Page], Any]
+    """What filters and sorts see: text, a status name, an ISO date."""
+
+    def value(self, page: Page) -> Json:
+        """The property as a page object carries it."""
+        if self.usual_name in page.raw:
+            spoiled: Json = page.raw[self.usual_name]
+            return spoiled
+        plain = self.plain(page)
+        shown = _SHAPES[self.type](plain) if self.type in _SHAPES else plain
+        return {"id": self.id, "type": self.type, self.type: shown}
+
+    def schema(self) -> Json:
+        """The property as the database's schema lists it."""
+        options = [{"id": name.lower(), "name": name, "color": color} for name, color in STATUS_COLORS.items()]
+        detail: Json = {"options": options} if self.type in {"select", "status"} else {}
+        return {"id": self.id, "name": self.name, "type": self.type, self.type: detail}
+
+
+def properties(modes: Modes) -> list[Property]:
+    """The columns, as somebody may have renamed or retyped them."""
+    columns: list[tuple[str, str, str, Callable[[Page], Any]]] = [
+        ("Name", "title", "title", lambda page: page.name),
+        ("Email", "aB%3Ac", modes.notion_email_type, lambda page: page.email),
+        ("Educational Status", "q%7Dx1", modes.notion_status_type, lambda page: page.status),
+        ("Progress", "st01", "status", lambda _: "Active"),
+        ("Drop Date", "dr01", "date", lambda page: page.drop_date),
+        ("Certificated At", "ce01", "date", lambda page: page.certified_at),
+        ("Notes", "rt01", "rich_text", lambda _: None),
+        ("Tags", "ms01", "multi_select", lambda _: []),
+        ("Mentor", "pe01", "people", lambda _: []),
+        ("Score", "nu01", "number", lambda page: round(len(page.name) * 5.25, 2)),
+        ("Paid", "cb01", "checkbox", lambda _: False),
+    ]
+    renamed = modes.notion_property_names
+    return [Property(renamed.get(name, name), key, kind, name, plain) for name, key, kind, plain in columns]
+
+
+def rich_text(text: str | None) -> list[Json]:
+    """Text as Notion's pieces, in two when it is long enough, since clients must join them."""
+    if not text:
+        return []
+    cut = text.find(" ") + 1
+    return [_piece(part) for part in (text[:cut], text[cut:]) if part]
+
+
+def _piece(text: str) -> Json:
+    flags = dict.fromkeys(("bold", "italic", "strikethrough", "underline", "code"), False)
+    annotations: Json = {**flags, "color": "default"}
+    content = {"content": text, "link": None}
+    return {"type": "text", "text": content, "annotations": annotations, "plain_text": text, "href": None}
+
+
+def _option(name: str | None) -> Json | None:
+    return {"id": name.lower()[:4], "name": name, "color": STATUS_COLORS.get(name, "default")} if name else None
+
+
+def _date(value: PageDate | None) -> Json | None:
+    if value is None:
+        return None
+    local = value.at.astimezone(MADRID).isoformat(timespec="milliseconds") if value.at else None
+    end = value.end.isoformat() if value.end else None
+    return {"start": local or value.start.isoformat(), "end": end, "time_zone": None}
+
+
+def date_text(value: PageDate | None) -> str | None:
+    """What a date filter compares: the ISO text, moments in UTC."""
+    if value is None:
+        return None
+    return value.at.astimezone(UTC).isoformat() if value.at else value.start.isoformat()
+
+
+_SHAPES: dict[str, Callable[[Any], Any]] = {
+    "title": rich_text,
+    "rich_text": rich_text,
+    "select": _option,
+    "status": _option,
+    "date": _date,
+}
+"""Of the types whose value is not just the plain one."""
+
+
+LARGEST_GROUP = 100
+DEEPEST = 2
+Test = Callable[[Page], bool]
+Operator = Callable[[Any, Any], bool]
+
+_EQUALITY: dict[str, Operator] = {
+    "equals": lambda value, given: value == given,
+    "does_not_equal": lambda value, given: value != given,
+}
+_TEXT: dict[str, Operator] = {
+    "contains": lambda value, given: given in (value or ""),
+    "does_not_contain": lambda value, given: given not in (value or ""),
+    "starts_with": lambda value, given: (value or "").startswith(given),
+    "ends_with": lambda value, given: (value or "").endswith(given),
+}
+_ORDER: dict[str, Operator] = {
+    "equals": lambda value, given: value == given,
+    "before": lambda value, given: value < given,
+    "after": lambda value, given: value > given,
+    "on_or_before": lambda value, given: value <= given,
+    "on_or_after": lambda value, given: value >= given,
+}
+_PRESENCE: dict[str, Operator] = {
+    "is_empty": lambda value, _: value in (None, "", []),
+    "is_not_empty": lambda value, _: value not in (None, "", []),
+}
+_OPERATORS: dict[str, dict[str, Operator]] = {
+    **dict.fromkeys(("title", "rich_text", "email"), _EQUALITY | _TEXT | _PRESENCE),
+    **dict.fromkeys(("select", "status", "checkbox", "number"), _EQUALITY | _PRESENCE),
+    "date": _ORDER | _PRESENCE,
+}
+
+
+TIMESTAMPS = {"created_time": attrgetter("created_at"), "last_edited_time": attrgetter("last_edited_at")}
+
+
+class BadFilterError(Exception):
+    """What the API answers 400 `validation_error` to; the text is the message."""
+
+
+@dataclass(frozen=True)
+class _Equals:
+    """The condition that a property is a text."""
+
+    column: Property
+    text: str
+
+    def __call__(self, page: Page) -> bool:
+        return bool(self.column.plain(page) == self.text)
+
+
+def compile_filter(given: Any, columns: Mapping[str, Property], depth: int = 0) -> Test:
+    """The filter as a test.
+
+    Raises:
+        BadFilterError: an unknown property or operator, another type than the property's, too many conditions
+            in a group, or groups nested too deep.
+    """
+    if not isinstance(given, dict):
+        raise BadFilterError("body failed validation: body.filter should be an object.")
+    for word, combine in (("or", any), ("and", all)):
+        if word in given:
+            return _group(word, combine, given[word], columns, depth)
+    if "timestamp" in given:
+        return _timestamp(given)
+    return _condition(given, columns)
+
+
+def _group(word: str, combine: Callable[[Any], bool], parts: Any, columns: Mapping[str, Property], depth: int) -> Test:
+    if not isinstance(parts, list):
+        raise BadFilterError(f"body failed validation: body.filter.{word} should be an array.")
+    if len(parts) > LARGEST_GROUP:
+        raise BadFilterError(
+            f"body failed validation: body.filter.{word}.length should be ≤ {LARGEST_GROUP}, instead was {len(parts)}."
+        )
+    if depth >= DEEPEST:
+        raise BadFilterError(f"body failed validation: filters may be nested {DEEPEST} levels deep.")
+    tests = [compile_filter(part, columns, depth + 1) for part in parts]
+    equal = [test for test in tests if isinstance(test, _Equals)]
+    if word == "or" and len(equal) == len(tests) and len({test.column.id for test in equal}) == 1:
+        # The lookup of many addresses at once, without trying each condition on each page.
+        plain, texts = equal[0].column.plain, {test.text for test in equal}
+        return lambda page: plain(page) in texts
+    return lambda page: combine(test(page) for test in tests)
+
+
+def _condition(given: dict[str, Any], columns: Mapping[str, Property]) -> Test:
+    name = given.get("property")
+    column = columns.get(name) if isinstance(name, str) else None
+    if column is None:
+        raise BadFilterError(f"Could not find property with name or id: {name}")
+    kinds = [key for key in given if key not in {"property", "type"}]
+    if kinds != [column.type]:
+        raise BadFilterError(f"database property {column.type} does not match filter {''.join(kinds)}")
+    compare, value = _operator(given[column.type], _OPERATORS.get(column.type, _PRESENCE))
+    if column.type == "date" and compare not in _PRESENCE.values():
+        return lambda page: _compare_dates(compare, date_text(column.plain(page)), value)
+    if compare is _EQUALITY["equals"] and isinstance(value, str):
+        return _Equals(column, value)
+    return lambda page: compare(column.plain(page), value)
+
+
+def _operator(given: Any, operators: dict[str, Operator]) -> tuple[Operator, Any]:
+    if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in operators:
+        raise BadFilterError(f"body failed validation: body.filter should have one of {', '.join(operators)}.")
+    name, value = next(iter(given.items()))
+    return operators[name], value
+
+
+def _timestamp(given: dict[str, Any]) -> Test:
+    """`created_time` and `last_edited_time` are compared as they are shown: rounded down to the minute."""
+    kind = given["timestamp"]
+    if kind not in TIMESTAMPS:
+        raise BadFilterError("body failed validation: body.filter.timestamp is not a timestamp.")
+    compare, value = _operator(given.get(kind), _ORDER)
+    return lambda page: _compare_dates(compare, notion_time(TIMESTAMPS[kind](page)), value)
+
+
+def _compare_dates(compare: Operator, text: str | None, given: Any) -> bool:
+    """A date without a time compares whole days; without an offset it is UTC."""
+    if text is None:
+        return False
+    if "T" not in str(given):
+        return compare(_moment(text).date(), _moment(given).date())
+    return compare(_moment(text), _moment(given))
+
+
+def _moment(given: Any) -> datetime:
+    try:
+        at = datetime.fromisoformat(str(given))
+    except ValueError:
+        raise BadFilterError(
+            "body failed validation: a filter's date should be a valid ISO 8601 date string."
+        ) from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
 
 DATABASE_ID = "1b2c3d4e-0000-4000-8000-00000000d001"
 SOURCE_ID = "1b2c3d4e-0000-4000-8000-00000000e001"
 OTHER_SOURCE_ID = "1b2c3d4e-0000-4000-8000-00000000e002"
 OWNER: Json = {"object": "user", "id": "1b2c3d4e-0000-4000-8000-00000000b001"}
 MADE = "2023-06-01T08:00:00.000"
+BOT: Json = {
+    "object": "user", "id": "1b2c3d4e-0000-4000-8000-00000000f001", "name": "Accruals importer", "avatar_url": None,
+    "type": "bot",
+    "bot": {
+        "owner": {"type": "workspace", "workspace": True}, "workspace_name": "Example Academy",
+        "workspace_id": "1b2c3d4e-0000-4000-8000-00000000f002",
+        "workspace_limits": {"max_file_upload_size_in_bytes": 5242880},
+    },
+}  # fmt: skip
+"""Who the token belongs to."""
 
 LARGEST_PAGE = 100
-CURSOR = "1b2c3d4e-0000-4000-8000-c{:011x}"
+CURSOR = "1b2c3d4e-0000-4000-8000-c"
 BODY_KEYS = {"filter", "sorts", "page_size", "start_cursor"}
 NEW_BODY_KEYS = BODY_KEYS | {"in_trash", "archived", "result_type"}
 
@@ -37,13 +286,8 @@ def query(call: Call, pages: list[Page], modes: Modes, *, new_version: bool) -> 
     more = end < min(len(rows), modes.notion_query_limit)
     results = [page_json(row, shown, new_version=new_version) for row in rows[start:end]]
     incomplete = not more and end >= modes.notion_query_limit and len(rows) > modes.notion_query_limit
-    cursor = CURSOR.format(end) if more else None
+    cursor = f"{CURSOR}{end:011x}" if more else None
     return success(listing(results, cursor, new_version=new_version, incomplete=incomplete))
-
-
-def invalid_cursor(cursor: object) -> BadFilterError:
-    """What a cursor that expired, or never was one, is told."""
-    return BadFilterError(f"The start_cursor provided is invalid: {cursor}")
 
 
 def _check_body(body: Any, known: set[str]) -> None:
@@ -65,19 +309,10 @@ def _page_size(body: Json) -> int:
 def _position(body: Json) -> int:
     if "start_cursor" not in body:
         return 0
-    cursor = body["start_cursor"]
-    head, _, tail = str(cursor).rpartition("-c")
-    if not isinstance(cursor, str) or f"{head}-c" != CURSOR[: len(head) + 2] or not _is_uuid(cursor):
-        raise invalid_cursor(cursor)
-    return int(tail, 16)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+    match = re.fullmatch(f"{CURSOR}([0-9a-f]{{11}})", str(body["start_cursor"]))
+    if match is None:
+        raise BadFilterError(f"The start_cursor provided is invalid: {body['start_cursor']}")
+    return int(match[1], 16)
 
 
 def _chosen(pages: list[Page], body: Json, columns: list[Property]) -> list[Page]:
@@ -97,10 +332,8 @@ def _sorted(rows: list[Page], sort: Any, columns: dict[str, Property]) -> list[P
     if not isinstance(sort, dict) or sort.get("direction") not in {"ascending", "descending"}:
         raise BadFilterError("body failed validation: body.sorts[0].direction should be ascending or descending.")
     down = sort["direction"] == "descending"
-    if sort.get("timestamp") == "created_time":
-        return sorted(rows, key=lambda page: (page.created_at, page.id), reverse=down)
-    if sort.get("timestamp") == "last_edited_time":
-        return sorted(rows, key=lambda page: (page.last_edited_at, page.id), reverse=down)
+    if timestamp := TIMESTAMPS.get(sort.get("timestamp", "")):
+        return sorted(rows, key=lambda page: (timestamp(page), page.id), reverse=down)
     column = columns.get(sort.get("property", ""))
     if column is None:
         raise BadFilterError(f"Could not find sort property with name or id: {sort.get('property')}")
@@ -126,19 +359,21 @@ def answer(call: Call, world: World, modes: Modes) -> Answer:
     new_version = call.headers["notion-version"] >= NEW_VERSION
     match [call.method, *call.path.strip("/").split("/")]:
         case ["GET", "users", "me"]:
-            return success(bot_json())
+            return success(BOT)
         case ["GET", "databases", key]:
             body = database_json(properties(modes), new_version=new_version, several=modes.notion_several_sources)
             return _shared("database", key, (DATABASE_ID,)) or success(body)
         case ["POST", "databases", key, "query"] if not new_version:
             return _query_database(call, key, world, modes)
         case ["GET", "data_sources", key] if new_version:
-            source = data_source_json(_dashed(key) or key, properties(modes))
-            return _shared("data source", key, _sources(modes)) or success(source)
+            refused = _shared("data source", key, _sources(modes))
+            return refused or success(data_source_json(_dashed(key), properties(modes)))
         case ["POST", "data_sources", key, "query"] if new_version:
             return _query_source(call, key, world, modes)
         case ["GET", "pages", key]:
-            return _page(key, world, modes, new_version=new_version)
+            pages = {page.id: page for page in world.pages}  # a trashed one too
+            refused = _shared("page", key, pages)
+            return refused or success(page_json(pages[_dashed(key)], properties(modes), new_version=new_version))
     return error(400, "invalid_request_url", "Invalid request URL.")
 
 
@@ -175,28 +410,20 @@ def _query_database(call: Call, key: str, world: World, modes: Modes) -> Answer:
 
 def _query_source(call: Call, key: str, world: World, modes: Modes) -> Answer:
     """The students are in the first source; the one that somebody added is empty."""
-    pages = world.pages if _dashed(key) == SOURCE_ID else []
-    return _shared("data source", key, _sources(modes)) or query(call, pages, modes, new_version=True)
+    if refused := _shared("data source", key, _sources(modes)):
+        return refused
+    return query(call, world.pages if _dashed(key) == SOURCE_ID else [], modes, new_version=True)
 
 
 def _sources(modes: Modes) -> tuple[str, ...]:
     return (SOURCE_ID, OTHER_SOURCE_ID) if modes.notion_several_sources else (SOURCE_ID,)
 
 
-def _page(key: str, world: World, modes: Modes, *, new_version: bool) -> Answer:
-    """A trashed page still answers 200."""
-    found = next((page for page in world.pages if page.id == _dashed(key)), None)
-    if refused := _shared("page", key, (found.id,) if found else ()):
-        return refused
-    if found is None:
-        return error(404, "object_not_found", f"Could not find page with ID: {key}.")
-    return success(page_json(found, properties(modes), new_version=new_version))
-
-
-def _shared(what: str, key: str, known: tuple[str, ...]) -> Answer | None:
+def _shared(what: str, key: str, known: Container[str]) -> Answer | None:
     """The refusal of an id that is no UUID, or that the integration was not given: 404, not 403."""
-    dashed = _dashed(key)
-    if dashed is None:
+    try:
+        dashed = _dashed(key)
+    except ValueError:
         name = what.replace(" ", "_")
         text = f'path failed validation: path.{name}_id should be a valid uuid, instead was `"{key}"`.'
         return error(400, "validation_error", text)
@@ -210,11 +437,8 @@ def _shared(what: str, key: str, known: tuple[str, ...]) -> Answer | None:
     )
 
 
-def _dashed(key: str) -> str | None:
-    try:
-        return str(UUID(key))
-    except ValueError:
-        return None
+def _dashed(key: str) -> str:
+    return str(UUID(key))
 
 
 def request_id(status: int) -> str:
@@ -294,13 +518,3 @@ def data_source_json(source_id: str, columns: Sequence[Property]) -> Json:
 def schema_json(columns: Sequence[Property]) -> dict[str, Any]:
     """Name -> what the property is."""
     return {column.name: column.schema() for column in columns}
-
-
-def bot_json() -> Json:
-    """Who the token belongs to."""
-    workspace = "1b2c3d4e-0000-4000-8000-00000000f002"
-    limits = {"max_file_upload_size_in_bytes": 5242880}
-    owner = {"type": "workspace", "workspace": True}
-    inner = {"owner": owner, "workspace_name": "Example Academy", "workspace_id": workspace, "workspace_limits": limits}
-    head = {"object": "user", "id": "1b2c3d4e-0000-4000-8000-00000000f001", "name": "Accruals importer"}
-    return {**head, "avatar_url": None, "type": "bot", "bot": inner}

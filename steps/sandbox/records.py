@@ -3,13 +3,11 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
-
-from steps.sandbox.scenarios import Client, Sheet, uuid_id
 
 ZONE_NAME = "Europe/Madrid"
 MADRID = ZoneInfo(ZONE_NAME)
@@ -218,7 +216,7 @@ class Cohort:
     service_type: str
     stage: str = "ENDED"
     micro_cohorts: tuple["Cohort", ...] = ()
-    """Its parts, one after the other: whoever is enrolled in a macro cohort is enrolled in each of them too."""
+    """Its parts, one after the other: a student of a macro cohort is enrolled in each of them too."""
     is_micro: bool = False
     """It is a part of another cohort."""
 
@@ -316,52 +314,26 @@ class Page:
         return replace(self, status=None, drop_date=None, certified_at=None, status_set_at=None)
 
 
-STATUS_NAMES = {
-    "GRADUATED": "Graduated",
-    "DROPPED": "Dropped",
-    "SUSPENDED": "Suspended",
-    "POSTPONED": "Early Postponed",
-    "NOT_COMPLETING": "Not Completing",
-}
-PAGES_PER_CLIENT = 5
+@dataclass(frozen=True)
+class World:
+    """One academy. The lists are plain: a test adds, removes or replaces records as it likes."""
 
+    year: int
+    zone: str = ZONE_NAME
+    academies: list[Academy] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
+    contacts: list[Contact] = field(default_factory=list)
+    invoices: list[Document] = field(default_factory=list)
+    credit_notes: list[Document] = field(default_factory=list)
+    students: list[Student] = field(default_factory=list)
+    cohorts: list[Cohort] = field(default_factory=list)
+    enrollments: list[Enrollment] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
 
-def write_pages(client: Client, seats: list[Enrollment]) -> list[Page]:
-    """The client's pages; a second one with the same address was last edited earlier and says nothing."""
-    page = client.story.page
-    if page == "none":
-        return []
-    first = _blank(client, 0)
-    if isinstance(page, Sheet):
-        first = _filled(first, page.status, moment(client.begins + timedelta(days=page.after), 11, 7), page.dated)
-    elif seats:
-        first = _repeats(first, seats[-1])
-    return [first, *(_blank(client, number) for number in range(1, client.story.pages))]
-
-
-def _blank(client: Client, number: int) -> Page:
-    return Page(
-        id=uuid_id(client.seed, "page", client.index * PAGES_PER_CLIENT + number),
-        name=client.name,
-        email=client.email(client.story.page_email),
-        created_at=moment(client.begins, 9 - number, client.index % 60),
-    )
-
-
-def _repeats(page: Page, seat: Enrollment) -> Page:
-    """As the CRM has it; someone who is still there may have no status at all."""
-    name = STATUS_NAMES.get(seat.educational_status or "")
-    if name is None or seat.status_changed_at is None:
-        return _filled(page, "Active" if seat.id % 3 else None, None, "no")
-    dated = "certified" if seat.educational_status in {"GRADUATED", "NOT_COMPLETING"} else "drop"
-    return _filled(page, name, seat.status_changed_at, dated)
-
-
-def _filled(page: Page, status: str | None, at: datetime | None, dated: str) -> Page:
-    if at is None:
-        return replace(page, status=status)
-    day = local_day(at)
-    value = PageDate(day, at if dated == "moment" else None, day + timedelta(days=6) if dated == "range" else None)
-    drop = value if dated in {"drop", "moment"} else None
-    certified = value if dated in {"certified", "range"} else None
-    return replace(page, status=status, drop_date=drop, certified_at=certified, status_set_at=at)
+    def as_of(self, day: date) -> "World":
+        """The same academy at the end of that day: what is dated, made or changed later has not happened yet."""
+        dated = ("contacts", "invoices", "credit_notes", "students", "cohorts", "enrollments", "pages")
+        past: dict[str, Any] = {
+            name: [seen for record in getattr(self, name) if (seen := record.as_of(day)) is not None] for name in dated
+        }
+        return replace(self, **past)

@@ -1,30 +1,29 @@
 """The three fake vendors on one loopback port."""
 
-import asyncio
 import gzip
 import json
 import signal
-import socket
+import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from threading import Event, Thread
+from http.server import BaseHTTPRequestHandler
+from socket import SHUT_RDWR, socket
+from socketserver import ThreadingTCPServer
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs
-
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
 from steps.sandbox import fourgeeks, holded, notion
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.exchange import Answer, Call, Modes, Vendor, html_answer
 from steps.sandbox.faults import Fault, Faults, fail_instead, rate_limited, repeated
 from steps.sandbox.fourgeeks import Tokens
-from steps.sandbox.world import World, build_world
+from steps.sandbox.records import World
+from steps.sandbox.world import build_world
 
 PREFIXES: dict[Vendor, str] = {
     "holded": "/holded/api/invoicing/v1",
@@ -34,10 +33,6 @@ PREFIXES: dict[Vendor, str] = {
 COMPRESSED_FROM = 10_000
 DROPPED = 0
 """Status in the log of a request that got no answer."""
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -57,179 +52,23 @@ class LoggedRequest:
 
 
 @dataclass
-class Desk:
-    """What the server works with; everything but the log may be changed between requests."""
+class SandboxServer:
+    """The three vendors at one address. Everything but `requests` may be changed between requests."""
 
     world: World
+    base_url: str
     modes: Modes = field(default_factory=Modes)
     faults: Faults = field(default_factory=Faults)
-    tokens: Tokens = field(default_factory=Tokens)
     requests: list[LoggedRequest] = field(default_factory=list)
+    """Every request that was answered or dropped, oldest first."""
+    _tokens: Tokens = field(default_factory=Tokens)
     _recent: dict[Vendor, deque[float]] = field(default_factory=dict)
     _cached: set[tuple[str, str]] = field(default_factory=set)
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """One request."""
-        call = await _read(scope, receive)
-        if call is None:
-            await _send(html_answer(404, "No such vendor"), send)
-            return
-        fault = self.faults.take(call)
-        if fault is not None and fault.kind == "slow":
-            await asyncio.sleep(fault.seconds)
-        answer = self._answer(call, fault)
-        if fault is not None and fault.kind in {"drop-connection", "truncated"}:
-            self._log(call, DROPPED if fault.kind == "drop-connection" else answer.status)
-            await _break(answer, fault, scope, receive, send)
-            return
-        self._log(call, answer.status)
-        await _send(_compressed(call, answer), send)
-
-    def _answer(self, call: Call, fault: Fault | None) -> Answer:
-        if self._is_over_its_rate(call.vendor):
-            return rate_limited(call.vendor, 1)
-        if fault is not None and (failed := fail_instead(fault, call)):
-            return failed
-        answer = self._true_answer(repeated(call) if fault is not None and fault.kind == "repeat-page" else call)
-        if fault is not None and fault.kind == "altered":
-            return replace(answer, content=fault.alter(answer.content))
-        if fault is not None and fault.kind == "incomplete":
-            status = {"type": "incomplete", "incomplete_reason": "query_result_limit_reached"}
-            cut = json.loads(answer.content) | {"has_more": False, "next_cursor": None, "request_status": status}
-            return replace(answer, content=json.dumps(cut, ensure_ascii=False).encode())
-        return answer
-
-    def _true_answer(self, call: Call) -> Answer:
-        if call.vendor == "holded":
-            return holded.answer(call, self.world, self.modes)
-        if call.vendor == "notion":
-            return notion.answer(call, self.world, self.modes)
-        place = (call.path, repr(sorted(call.query.items())))
-        fresh = place not in self._cached or call.query.get("cache") == "false"
-        self._cached.add(place)
-        return fourgeeks.answer(call, self.world, self.modes, self.tokens, fresh=fresh)
-
-    def _is_over_its_rate(self, vendor: Vendor) -> bool:
-        """Whether a request more than the vendor's rate was made within a second."""
-        if (rate := self.modes.rates.get(vendor)) is None:
-            return False
-        recent, now = self._recent.setdefault(vendor, deque()), monotonic()
-        while recent and recent[0] <= now - max(1.0, 1.0 / rate):
-            recent.popleft()
-        if len(recent) >= max(rate, 1):
-            return True
-        recent.append(now)
-        return False
-
-    def _log(self, call: Call, status: int) -> None:
-        body = call.body
-        if isinstance(body, dict):
-            body = {name: value for name, value in body.items() if name != "password"}
-        # One append is atomic: whoever reads the list from another thread sees whole entries.
-        self.requests.append(
-            LoggedRequest(call.vendor, call.method, call.path, dict(call.query), status, datetime.now(UTC), body)
-        )
-
-
-async def _read(scope: Message, receive: Receive) -> Call | None:
-    content = b""
-    while True:
-        message = await receive()
-        content += message.get("body", b"")
-        if not message.get("more_body"):
-            break
-    raw_path = scope["raw_path"].decode("ascii")
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    repeated_values = parse_qs(scope["query_string"].decode(), keep_blank_values=True)
-    for vendor, prefix in PREFIXES.items():
-        if raw_path.startswith(f"{prefix}/"):
-            return Call(
-                vendor=vendor,
-                method=scope["method"],
-                path=raw_path.removeprefix(prefix),
-                query={name: values[-1] for name, values in repeated_values.items()},
-                headers=headers,
-                content=content,
-                base_url=f"http://{headers.get('host', '')}{prefix}",
-                repeated=repeated_values,
-            )
-    return None
-
-
-def _compressed(call: Call, answer: Answer) -> Answer:
-    """The CRM compresses what is over 10 KB, if the client can read it."""
-    large = call.vendor == "fourgeeks" and len(answer.content) > COMPRESSED_FROM
-    if not large or "gzip" not in call.headers.get("accept-encoding", ""):
-        return answer
-    content = gzip.compress(answer.content, compresslevel=1, mtime=0)
-    return replace(answer, content=content, headers={**answer.headers, "Content-Encoding": "gzip"})
-
-
-async def _send(answer: Answer, send: Send) -> None:
-    await send(_start(answer))
-    await send({"type": "http.response.body", "body": answer.content})
-
-
-def _start(answer: Answer) -> Message:
-    headers = {
-        **answer.headers, "Content-Type": answer.content_type, "Content-Length": str(len(answer.content)),
-    }  # fmt: skip
-    pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    return {"type": "http.response.start", "status": answer.status, "headers": pairs}
-
-
-async def _break(answer: Answer, fault: Fault, scope: Message, receive: Receive, send: Send) -> None:
-    """Close the socket before the answer, or in the middle of its body."""
-    transport: asyncio.Transport = scope["state"]["transport"]
-    if fault.kind == "truncated":
-        await send(_start(answer))
-        half = answer.content[: len(answer.content) // 2]
-        await send({"type": "http.response.body", "body": half, "more_body": True})
-        transport.close()
-    else:
-        transport.abort()
-    while (await receive())["type"] != "http.disconnect":
-        """Until the loop has really closed it, so that the protocol does not try to answer."""
-
-
-IDLE_SECONDS = 600
-"""Longer than any client keeps a connection: that it is closed under a request is a fault, and asked for."""
-
-
-class SandboxServer:
-    """The three vendors at one address. `world`, `faults` and `modes` may be changed between requests."""
-
-    def __init__(self, world: World, base_url: str) -> None:
-        self.base_url = base_url
-        self._desk = Desk(world)
-
-    @property
-    def world(self) -> World:
-        """The academy as it is served now."""
-        return self._desk.world
-
-    @world.setter
-    def world(self, world: World) -> None:
-        self._desk.world = world
-
-    @property
-    def faults(self) -> Faults:
-        """What will go wrong."""
-        return self._desk.faults
-
-    @property
-    def modes(self) -> Modes:
-        """How the vendors behave."""
-        return self._desk.modes
-
-    @property
-    def requests(self) -> list[LoggedRequest]:
-        """Every request that was answered or dropped, oldest first."""
-        return self._desk.requests
+    _answering: Lock = field(default_factory=Lock)
 
     def expire_tokens(self) -> None:
         """The CRM's token dies now, before its seven days are over."""
-        self._desk.tokens.expire()
+        self._tokens.expire()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -246,18 +85,159 @@ class SandboxServer:
             "NOTION_BASE_URL": self.base_url + PREFIXES["notion"],
         }
 
-    @property
-    def application(self) -> Desk:
-        """The ASGI application behind the socket."""
-        return self._desk
+    def answer(self, call: Call, fault: Fault | None) -> Answer:
+        """Answer one request and log it; requests that come at the same time take turns."""
+        with self._answering:
+            answer = self._answer(call, fault)
+            body = call.body
+            if isinstance(body, dict):
+                body = {name: value for name, value in body.items() if name != "password"}
+            status = DROPPED if fault is not None and fault.kind == "drop-connection" else answer.status
+            at = datetime.now(UTC)
+            self.requests.append(LoggedRequest(call.vendor, call.method, call.path, call.query, status, at, body))
+        return answer
+
+    def _answer(self, call: Call, fault: Fault | None) -> Answer:
+        if self._is_over_its_rate(call.vendor):
+            return rate_limited(call.vendor, 1)
+        if fault is None:
+            return self._true_answer(call)
+        if failed := fail_instead(fault, call):
+            return failed
+        answer = self._true_answer(repeated(call) if fault.kind == "repeat-page" else call)
+        if fault.kind == "altered":
+            return replace(answer, content=fault.alter(answer.content))
+        if fault.kind == "incomplete":
+            status = {"type": "incomplete", "incomplete_reason": "query_result_limit_reached"}
+            cut = json.loads(answer.content) | {"has_more": False, "next_cursor": None, "request_status": status}
+            return replace(answer, content=json.dumps(cut, ensure_ascii=False).encode())
+        return answer
+
+    def _true_answer(self, call: Call) -> Answer:
+        if call.vendor == "holded":
+            return holded.answer(call, self.world, self.modes)
+        if call.vendor == "notion":
+            return notion.answer(call, self.world, self.modes)
+        place = (call.path, repr(sorted(call.query.items())))
+        fresh = place not in self._cached or call.query.get("cache") == "false"
+        self._cached.add(place)
+        return fourgeeks.answer(call, self.world, self.modes, self._tokens, fresh=fresh)
+
+    def _is_over_its_rate(self, vendor: Vendor) -> bool:
+        """Whether a request more than the vendor's rate was made within a second."""
+        if (rate := self.modes.rates.get(vendor)) is None:
+            return False
+        recent, now = self._recent.setdefault(vendor, deque()), monotonic()
+        while recent and recent[0] <= now - max(1.0, 1.0 / rate):
+            recent.popleft()
+        if len(recent) >= max(rate, 1):
+            return True
+        recent.append(now)
+        return False
 
 
-class _Protocol(H11Protocol):
-    """Lets the application reach the socket, for faults that no HTTP message can express."""
+class _Listener(ThreadingTCPServer):
+    """A thread for each connection. A connection that a client keeps open is never closed for being idle."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.app_state = {**self.app_state, "transport": transport}
-        super().connection_made(transport)
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], world: World) -> None:
+        self.closing = Event()
+        self._open: set[socket] = set()
+        super().__init__(address, _Connection)
+        self.sandbox = SandboxServer(world, f"http://{address[0]}:{self.server_address[1]}")
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Keep the connection in mind, to close it with the server."""
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """The connection is over."""
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say what went wrong, unless it is that a client is gone."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+    def server_close(self) -> None:
+        """Close every connection and wait for its thread."""
+        self.closing.set()
+        for connection in list(self._open):
+            with suppress(OSError):  # its thread may just have closed it
+                connection.shutdown(SHUT_RDWR)
+        super().server_close()
+
+
+class _Connection(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Listener
+
+    def do_GET(self) -> None:
+        """Answer a request of any method."""
+        sandbox, call = self.server.sandbox, self._call()
+        if call is None:
+            self._send(html_answer(404, "No such vendor"))
+            return
+        fault = sandbox.faults.take(call)
+        kind = fault.kind if fault is not None else None
+        if fault is not None and kind == "slow":
+            self.server.closing.wait(fault.seconds)
+        answer = sandbox.answer(call, fault)
+        if kind == "drop-connection":
+            self.close_connection = True
+        elif kind == "truncated":
+            self._send(answer, answer.content[: len(answer.content) // 2])
+            self.close_connection = True
+        else:
+            self._send(_compressed(call, answer))
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing on standard error: `SandboxServer.requests` is the log."""
+
+    def _call(self) -> Call | None:
+        """The request as the vendor sees it; `None` if the address is no vendor's."""
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        path, _, query = self.path.partition("?")
+        repeated_values = parse_qs(query, keep_blank_values=True)
+        for vendor, prefix in PREFIXES.items():
+            if path.startswith(f"{prefix}/"):
+                return Call(
+                    vendor=vendor,
+                    method=self.command,
+                    path=path.removeprefix(prefix),
+                    query={name: values[-1] for name, values in repeated_values.items()},
+                    headers={name.lower(): value for name, value in self.headers.items()},
+                    content=content,
+                    base_url=f"http://{self.headers.get('Host', '')}{prefix}",
+                    repeated=repeated_values,
+                )
+        return None
+
+    def _send(self, answer: Answer, part: bytes | None = None) -> None:
+        """Send the answer; with `part` only this of its body, whose whole length is announced."""
+        self.send_response(answer.status)
+        length = str(len(answer.content))
+        for name, value in {**answer.headers, "Content-Type": answer.content_type, "Content-Length": length}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer.content if part is None else part)
+
+
+def _compressed(call: Call, answer: Answer) -> Answer:
+    """The CRM compresses what is over 10 KB, if the client can read it."""
+    large = call.vendor == "fourgeeks" and len(answer.content) > COMPRESSED_FROM
+    if not large or "gzip" not in call.headers.get("accept-encoding", ""):
+        return answer
+    content = gzip.compress(answer.content, compresslevel=1, mtime=0)
+    return replace(answer, content=content, headers={**answer.headers, "Content-Encoding": "gzip"})
 
 
 @contextmanager
@@ -272,67 +252,29 @@ def serve_sandbox(world: World, *, port: int = 0, host: str = "127.0.0.1") -> It
     Raises:
         OSError: the port is taken.
     """
-    listener = socket.create_server((host, port))
-    # An answer is written in two parts: without this the second would wait 40 ms for the first one's receipt.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    server = SandboxServer(world, f"http://{host}:{listener.getsockname()[1]}")
-    loop, started = asyncio.new_event_loop(), Event()
-    stopping = asyncio.Event()
-    thread = Thread(target=_run, args=(loop, listener, server.application, started, stopping), name="sandbox")
-    thread.start()
-    started.wait()
-    try:
-        yield server
-    finally:
-        loop.call_soon_threadsafe(stopping.set)
-        thread.join()
+    with _Listener((host, port), world) as listener:
+        thread = Thread(target=listener.serve_forever, args=(0.005,), name="sandbox")
+        thread.start()
+        try:
+            yield listener.sandbox
+        finally:
+            listener.shutdown()
+            thread.join()
 
 
-def _run(
-    loop: asyncio.AbstractEventLoop, listener: socket.socket, application: Desk, started: Event, stopping: asyncio.Event
-) -> None:
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(_serve(listener, application, started, stopping))
-
-
-async def _serve(listener: socket.socket, application: Any, started: Event, stopping: asyncio.Event) -> None:
-    """Accept connections until told to stop, then close every one of them.
-
-    The protocol is used without `uvicorn.Server`, which would take over signals and write to the log of the host.
-    """
-    config = uvicorn.Config(
-        application, lifespan="off", log_config=None, access_log=False, ws="none", timeout_keep_alive=IDLE_SECONDS
-    )
-    config.load()
-    state = ServerState()
-    loop = asyncio.get_running_loop()
-    accepting = await loop.create_server(lambda: _Protocol(config, state, {}), sock=listener)
-    started.set()
-    await stopping.wait()
-    accepting.close()
-    for task in list(state.tasks):
-        task.cancel()
-    for connection in list(state.connections):
-        connection.transport.abort()
-    await asyncio.gather(*state.tasks, return_exceptions=True)
-    while state.connections:
-        await asyncio.sleep(0)
-
-
-def serve_until_interrupted(say: Callable[[str], object], *, port: int = 0, clients: int = 60) -> None:
-    """Serve the academy until Ctrl-C or a termination signal.
+def serve_until_interrupted(say: Callable[[str], object], *, port: int) -> None:
+    """Serve an academy of the usual size until Ctrl-C or a termination signal.
 
     Args:
         say: gets the lines that point a shell at the server, once it accepts connections.
         port: 0 takes any free one.
-        clients: how large the academy is.
 
     Raises:
         OSError: the port is taken.
     """
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with serve_sandbox(build_world(clients=clients), port=port) as server:
+    with serve_sandbox(build_world(), port=port) as server:
         try:
             for name, value in server.environment.items():
                 say(f"export {name}={value}")

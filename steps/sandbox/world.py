@@ -1,9 +1,9 @@
 """The whole sandbox world: the academy's clients, people who are nobody's client, and damaged records."""
 
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date
 from random import Random
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any
 
 from steps.sandbox.academy import (
     FIRST_ENROLLMENT,
@@ -12,25 +12,12 @@ from steps.sandbox.academy import (
     OFFERS,
     RECORDS_PER_CLIENT,
     VALENCIA_SCHOOL,
-    Records,
+    add_client,
     open_accounts,
     plan_cohorts,
-    tell,
 )
-from steps.sandbox.records import (
-    ZONE_NAME,
-    Academy,
-    Account,
-    Cohort,
-    Contact,
-    Document,
-    Enrollment,
-    Page,
-    Student,
-    User,
-    moment,
-)
-from steps.sandbox.scenarios import ORDINARY, SPECIAL, Client, Story, hex_id, mail_address, person_name, uuid_id
+from steps.sandbox.records import Enrollment, Page, Student, User, World, moment
+from steps.sandbox.scenarios import ORDINARY, SPECIAL, Client, Scenario, hex_id, mail_address, person_name, uuid_id
 
 SPOILED_DOCUMENTS: tuple[dict[str, Any], ...] = (
     {"total": "1.234,56"},
@@ -56,20 +43,20 @@ SPOILED_PAGES: tuple[dict[str, Any], ...] = (
 )
 
 
-def spoil(seed: int, records: Records) -> None:
+def spoil(seed: int, world: World) -> None:
     """Add a spoiled copy of the first records of each kind, with ids of their own, and one id used twice."""
-    invoices = [document for document in records.documents if document.kind == "invoice"]
+    invoices = list(world.invoices)
     for number, (invoice, raw) in enumerate(zip(invoices, SPOILED_DOCUMENTS, strict=False)):
-        records.documents.append(replace(invoice, id=hex_id(seed, "spoiled document", number), raw=raw))
+        world.invoices.append(replace(invoice, id=hex_id(seed, "spoiled document", number), raw=raw))
     if invoices:
-        records.documents.append(replace(invoices[0], number="F-TWICE", subtotal=invoices[0].subtotal + 1))
-    for number, (contact, raw) in enumerate(zip(list(records.contacts), SPOILED_CONTACTS, strict=False)):
-        records.contacts.append(replace(contact, id=hex_id(seed, "spoiled contact", number), raw=raw))
-    first_free = max((enrollment.id for enrollment in records.enrollments), default=0) + 1
-    for number, (seat, raw) in enumerate(zip(list(records.enrollments), SPOILED_ENROLLMENTS, strict=False)):
-        records.enrollments.append(replace(seat, id=first_free + number, raw=raw))
-    for number, (page, raw) in enumerate(zip(list(records.pages), SPOILED_PAGES, strict=False)):
-        records.pages.append(replace(page, id=uuid_id(seed, "spoiled page", number), raw=raw))
+        world.invoices.append(replace(invoices[0], number="F-TWICE", subtotal=invoices[0].subtotal + 1))
+    for number, (contact, raw) in enumerate(zip(list(world.contacts), SPOILED_CONTACTS, strict=False)):
+        world.contacts.append(replace(contact, id=hex_id(seed, "spoiled contact", number), raw=raw))
+    first_free = max((enrollment.id for enrollment in world.enrollments), default=0) + 1
+    for number, (enrollment, raw) in enumerate(zip(list(world.enrollments), SPOILED_ENROLLMENTS, strict=False)):
+        world.enrollments.append(replace(enrollment, id=first_free + number, raw=raw))
+    for number, (page, raw) in enumerate(zip(list(world.pages), SPOILED_PAGES, strict=False)):
+        world.pages.append(replace(page, id=uuid_id(seed, "spoiled page", number), raw=raw))
 
 
 FIRST_STAFF = 8001
@@ -77,26 +64,55 @@ FIRST_STRANGER = 1_000_000
 STAFF_ROLES = ("teacher", "assistant", "coach_6", "academy_reporter")
 
 
-def add_bystanders(seed: int, clients: int, year: int, cohorts: list[Cohort], records: Records) -> None:
-    """Add them: a fifth as many strangers as clients, four of the staff, one client who is also in Valencia."""
-    courses = [
-        cohort
-        for cohort in cohorts
-        if cohort.ending_at and cohort.academy_id == MADRID_SCHOOL.id and not cohort.is_micro
-    ]
-    day = date(year, 1, 7)
+def add_strangers(seed: int, clients: int, world: World) -> None:
+    """Add people who are nobody's client: a fifth as many as clients; and the staff, and a client's double life.
+
+    The first client with a login studies in Valencia too, under the same address.
+    """
+    courses = [c for c in world.cohorts if c.ending_at and c.academy_id == MADRID_SCHOOL.id and not c.is_micro]
+    day = date(world.year, 1, 7)
     for number in range(2 + clients // 5):
-        _add_stranger(number, courses[(number * 5) % len(courses)], day, records)
+        user = _user(FIRST_STRANGER + number)
+        world.students.append(_student(user, day, status="DELETED" if number == 0 else "ACTIVE"))
+        course, made = courses[(number * 5) % len(courses)], moment(day, 9, number % 60)
+        world.enrollments.append(Enrollment(number + 1, user, course, "ACTIVE", made))
         if number % 2:
-            records.pages.append(_stranger_page(seed, number, day))
+            page_id, name = uuid_id(seed, "stranger", number), f"{user.first_name} {user.last_name}"
+            page = Page(page_id, name, user.email, moment(day, 8), "Active", in_trash=number == 1)
+            world.pages.append(page)
     for number, role in enumerate(STAFF_ROLES):
-        _add_staff(number, role, courses[number], day, records)
-    _add_valencia(next(c for c in cohorts if c.academy_id == VALENCIA_SCHOOL.id), day, records)
+        user = _user(FIRST_STAFF + number)
+        world.students.append(_student(user, day, role=role))
+        world.enrollments.append(
+            Enrollment(
+                id=FIRST_ENROLLMENT - 1 - number,
+                user=user,
+                cohort=courses[number],
+                educational_status=None,
+                created_at=moment(day, 9, number),
+                role="TEACHER" if number == 0 else "ASSISTANT",
+                financial_status=None,
+            )
+        )
+    known = next(student for student in world.students if student.user and student.role == "student")
+    if known.user is not None:
+        valencia = next(c for c in world.cohorts if c.academy_id == VALENCIA_SCHOOL.id)
+        world.students.append(
+            replace(
+                known,
+                id=FIRST_STRANGER - 1,
+                academy_id=VALENCIA_SCHOOL.id,
+                created_at=moment(day, 8),
+                email=known.user.email,
+            )
+        )
+        enrollment_id = FIRST_ENROLLMENT - RECORDS_PER_CLIENT
+        world.enrollments.append(Enrollment(enrollment_id, known.user, valencia, "ACTIVE", moment(day, 9)))
 
 
-def _person(user_id: int, number: int) -> User:
+def _user(number: int) -> User:
     first, last = person_name(number)
-    return User(user_id, mail_address(first, last, number), first, last, has_profile=False)
+    return User(number, mail_address(first, last, number), first, last, has_profile=False)
 
 
 def _student(user: User, day: date, *, role: str = "student", status: str = "ACTIVE") -> Student:
@@ -113,134 +129,40 @@ def _student(user: User, day: date, *, role: str = "student", status: str = "ACT
     )
 
 
-def _add_stranger(number: int, cohort: Cohort, day: date, records: Records) -> None:
-    user = _person(FIRST_STRANGER + number, FIRST_STRANGER + number)
-    records.students.append(_student(user, day, status="DELETED" if number == 0 else "ACTIVE"))
-    made = moment(day, 9, number % 60)
-    records.enrollments.append(Enrollment(number + 1, user, cohort, "ACTIVE", made))
-
-
-def _add_staff(number: int, role: str, cohort: Cohort, day: date, records: Records) -> None:
-    user = _person(FIRST_STAFF + number, FIRST_STAFF + number)
-    records.students.append(_student(user, day, role=role))
-    seat_role = "TEACHER" if number == 0 else "ASSISTANT"
-    made = moment(day, 9, number)
-    records.enrollments.append(
-        Enrollment(FIRST_ENROLLMENT - 1 - number, user, cohort, None, made, role=seat_role, financial_status=None)
-    )
-
-
-def _add_valencia(cohort: Cohort, day: date, records: Records) -> None:
-    """The first client with a login studies in the other school too, under the same address."""
-    known = next((student for student in records.students if student.user and student.role == "student"), None)
-    if known is None or known.user is None:
-        return
-    profile_id = FIRST_STRANGER - 1
-    records.students.append(
-        replace(known, id=profile_id, academy_id=VALENCIA_SCHOOL.id, created_at=moment(day, 8), email=known.user.email)
-    )
-    seat_id = FIRST_ENROLLMENT - RECORDS_PER_CLIENT
-    records.enrollments.append(Enrollment(seat_id, known.user, cohort, "ACTIVE", moment(day, 9)))
-
-
-def _stranger_page(seed: int, number: int, day: date) -> Page:
-    first, last = person_name(FIRST_STRANGER + number)
-    address = mail_address(first, last, FIRST_STRANGER + number)
-    page_id = uuid_id(seed, "stranger", number)
-    return Page(page_id, f"{first} {last}", address, moment(day, 8), "Active", in_trash=number == 1)
-
-
-class Dated(Protocol):
-    """A record that was not always as it is."""
-
-    def as_of(self, day: date) -> Self | None:
-        """The record at the end of that day, if it was there."""
-
-
-Record = TypeVar("Record", bound=Dated)
-
-
-@dataclass(frozen=True)
-class World:
-    """One academy. The lists are plain: a test adds, removes or replaces records as it likes."""
-
-    year: int
-    zone: str = ZONE_NAME
-    academies: list[Academy] = field(default_factory=list)
-    accounts: list[Account] = field(default_factory=list)
-    contacts: list[Contact] = field(default_factory=list)
-    invoices: list[Document] = field(default_factory=list)
-    credit_notes: list[Document] = field(default_factory=list)
-    students: list[Student] = field(default_factory=list)
-    cohorts: list[Cohort] = field(default_factory=list)
-    enrollments: list[Enrollment] = field(default_factory=list)
-    pages: list[Page] = field(default_factory=list)
-
-    def as_of(self, day: date) -> "World":
-        """The same academy at the end of that day: what is dated, made or changed later has not happened yet."""
-        return replace(
-            self,
-            contacts=_as_of(day, self.contacts),
-            invoices=_as_of(day, self.invoices),
-            credit_notes=_as_of(day, self.credit_notes),
-            students=_as_of(day, self.students),
-            cohorts=_as_of(day, self.cohorts),
-            enrollments=_as_of(day, self.enrollments),
-            pages=_as_of(day, self.pages),
-        )
-
-
 def build_world(*, seed: int = 2024, clients: int = 60, year: int = 2024, spoiled: bool = False) -> World:
     """The academy of that seed.
 
-    The first sixty clients live one special story each, whatever their number; the others are drawn from ordinary
-    life. Each client has a random sequence of its own, so a larger academy holds the smaller one unchanged.
+    The first sixty clients go through one special scenario each, whatever their number; the others through ordinary
+    ones, by lot. Each client has a random sequence of its own, so a larger academy holds the smaller one unchanged.
 
     Args:
         seed: what everything invented is derived from, ids included.
         clients: how many people were ever billed.
         year: the year that documents and courses lie in, apart from a few that began the year before.
-        spoiled: adds records that no importer can apply (see `spoiled.py`); without them only the awkward
-            cases of everyday life are there.
+        spoiled: adds records that no importer can apply; without them only the awkward cases of everyday life are
+            there.
     """
-    cohorts = plan_cohorts(year)
-    records = Records()
+    world = World(year, academies=[MADRID_SCHOOL, VALENCIA_SCHOOL])
+    world.accounts.extend(open_accounts(seed))
+    world.cohorts.extend(plan_cohorts(year))
     for index in range(clients):
-        tell(_client(seed, index, year), cohorts, records)
-    add_bystanders(seed, clients, year, cohorts, records)
+        add_client(_client(seed, index, year), world)
+    add_strangers(seed, clients, world)
     if spoiled:
-        spoil(seed, records)
-    documents = sorted(records.documents, key=lambda document: (document.sequence, document.id))
-    return World(
-        year=year,
-        academies=[MADRID_SCHOOL, VALENCIA_SCHOOL],
-        accounts=open_accounts(seed),
-        contacts=records.contacts,
-        invoices=[document for document in documents if document.kind == "invoice"],
-        credit_notes=[document for document in documents if document.kind == "creditnote"],
-        students=records.students,
-        cohorts=cohorts,
-        enrollments=records.enrollments,
-        pages=records.pages,
-    )
-
-
-def _as_of(day: date, records: list[Record]) -> list[Record]:
-    return [seen for record in records if (seen := record.as_of(day)) is not None]
+        spoil(seed, world)
+    for documents in (world.invoices, world.credit_notes):
+        documents.sort(key=lambda document: (document.sequence, document.id))
+    return world
 
 
 def _client(seed: int, index: int, year: int) -> Client:
     random = Random(f"{seed}/{index}")  # noqa: S311 - the same for the same seed is the point
-    story = SPECIAL[index] if index < len(SPECIAL) else _ordinary(random)
-    if story.starts is None:
-        begins = date(year, 1, 1) + timedelta(days=random.randrange(365))
-    else:
-        begins = date(year + story.starts[0], *story.starts[1:])
-    return Client(seed, index, story, begins, random, *person_name(index))
+    scenario = SPECIAL[index] if index < len(SPECIAL) else _ordinary(random)
+    return Client(seed, index, scenario, scenario.begins(year, random), random, *person_name(index))
 
 
-def _ordinary(random: Random) -> Story:
-    weights, stories = zip(*ORDINARY, strict=True)
+def _ordinary(random: Random) -> Scenario:
+    weights, scenarios = zip(*ORDINARY, strict=True)
     services = [offer.key for offer in OFFERS if offer.key not in NOT_SERVICES]
-    story: Story = random.choices(stories, weights)[0]
-    return replace(story, offer=random.choice(services))
+    scenario: Scenario = random.choices(scenarios, weights)[0]
+    return replace(scenario, offer=random.choice(services))

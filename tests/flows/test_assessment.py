@@ -10,12 +10,12 @@ from sqlmodel import col
 from flows.plan import (
     IMPORT_ORDER,
     Only,
+    OutdatedPlanError,
     StepRun,
     StepRunState,
-    WorldMovedError,
     assess,
+    choose_step_runs,
     make_plan,
-    select_only,
     step_runs_of,
     step_runs_of_plan,
 )
@@ -139,8 +139,8 @@ def test_only_chooses_the_cells_that_stand_so(database: str) -> None:
     for step_run in cells:
         _executed(step_run, status="failed" if step_run == StepRun(CRM_CLIENTS, APRIL) else "completed")
 
-    assert select_only(assess(cells, MADRID), Only.failed) == [StepRun(CRM_CLIENTS, APRIL)]
-    assert select_only(assess(cells, MADRID), Only.missing) == []
+    assert choose_step_runs(cells, Only.failed, MADRID) == [StepRun(CRM_CLIENTS, APRIL)]
+    assert choose_step_runs(cells, Only.missing, MADRID) == []
 
 
 def test_a_plan_is_run_as_it_was_made(database: str) -> None:
@@ -157,7 +157,7 @@ def test_a_plan_is_refused_when_something_ran_since(database: str) -> None:
     execution_id = _executed(cells[1])
 
     line = rf"invoices 2024-04 was missing and is completed \(execution {execution_id}\)"
-    with pytest.raises(WorldMovedError, match=line):
+    with pytest.raises(OutdatedPlanError, match=line):
         step_runs_of_plan(plan_id, MADRID)
 
 

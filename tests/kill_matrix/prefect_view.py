@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterExpectedStartTime
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterExpectedStartTime
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.reconcile_executions import FLOW_NAMES
+from flows.run_names import OUR_FLOWS
 from tests.kill_matrix.ground import Ground
 
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -24,7 +24,7 @@ def unended_runs(ground: Ground, since: datetime) -> list[str]:
         get_client(sync_client=True) as api,
     ):
         runs = api.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=FLOW_NAMES)),
+            flow_filter=OUR_FLOWS,
             flow_run_filter=FlowRunFilter(expected_start_time=FlowRunFilterExpectedStartTime(after_=since)),
         )
     return [f"{run.name}: {run.state_type}" for run in runs if run.state_type not in _ENDED]

@@ -6,8 +6,8 @@ import pytest
 import stamina
 
 from steps.sandbox.academy import MADRID_SCHOOL
+from steps.sandbox.records import World
 from steps.sandbox.server import SandboxServer, serve_sandbox
-from steps.sandbox.world import World
 from steps.vendors import fourgeeks
 from steps.vendors.http import RetryPolicy
 from tests.fast_vendors import FAST

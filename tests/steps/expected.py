@@ -12,8 +12,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from steps.sandbox.records import Account, Contact, Document, Enrollment, Page, local_day
-from steps.sandbox.world import World
+from steps.sandbox.records import Account, Contact, Document, Enrollment, Page, World, local_day
 
 ContractKey = tuple[str, str]
 """Client email and income account."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from steps.sandbox.world import World
+from steps.sandbox.records import World
 
 
 def personal_texts(world: World) -> set[str]:

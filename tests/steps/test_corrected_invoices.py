@@ -17,9 +17,8 @@ from steps.ledger.accrual import ContractAccrual
 from steps.ledger.contract import ServiceContract
 from steps.ledger.service import ServicePeriod
 from steps.sandbox.academy import MADRID_SCHOOL
-from steps.sandbox.records import Account, Document, Enrollment
+from steps.sandbox.records import Account, Document, Enrollment, World
 from steps.sandbox.server import SandboxServer
-from steps.sandbox.world import World
 from tests.steps.accruals.test_step_replay import postings
 from tests.steps.calls import (
     process_accruals,

@@ -8,8 +8,8 @@ import pytest
 
 from steps.errors import ConfigError, ErrorBudgetError
 from steps.sandbox.academy import MADRID_SCHOOL
+from steps.sandbox.records import World
 from steps.sandbox.server import SandboxServer
-from steps.sandbox.world import World
 from steps.settings import ErrorBudget, SyncSettings
 from tests.steps.calls import sync_invoices, sync_notion_external_ids, sync_service_periods
 from tests.steps.ledger_view import LedgerView, rows

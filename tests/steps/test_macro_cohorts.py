@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from steps.ledger.service import ServicePeriod
-from steps.sandbox.records import Cohort
+from steps.sandbox.records import Cohort, World
 from steps.sandbox.server import SandboxServer
-from steps.sandbox.world import World, build_world
+from steps.sandbox.world import build_world
 from tests.steps.accruals.test_step_replay import Posting, postings
 from tests.steps.calls import process_accruals, sync_invoices, sync_service_periods, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger

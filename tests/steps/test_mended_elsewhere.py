@@ -5,8 +5,8 @@ from datetime import date
 from typing import Any
 
 from steps.sandbox.academy import MADRID_SCHOOL
+from steps.sandbox.records import World
 from steps.sandbox.server import SandboxServer
-from steps.sandbox.world import World
 from tests.steps.calls import sync_crm_clients, sync_invoices, sync_notion_external_ids, sync_service_periods
 from tests.steps.ledger_view import LedgerView
 from tests.steps.records import FULL_STACK, contact, enrollment, invoice, month, page, student, user

@@ -8,8 +8,9 @@ from math import ceil
 
 import pytest
 
+from steps.sandbox.records import World
 from steps.sandbox.server import SandboxServer
-from steps.sandbox.world import World, build_world
+from steps.sandbox.world import build_world
 from tests.steps.year_import import import_year
 
 ALLOWED = 1.10

@@ -9,8 +9,9 @@ import pytest
 
 from steps.ledger.months import MonthWindow
 from steps.sandbox.academy import MADRID_SCHOOL
+from steps.sandbox.records import World
 from steps.sandbox.server import SandboxServer
-from steps.sandbox.world import World, build_world
+from steps.sandbox.world import build_world
 from tests.steps.calls import (
     one_run,
     sync_crm_clients,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from steps.sandbox.academy import MADRID_SCHOOL
+from steps.sandbox.records import World
 from steps.sandbox.server import SandboxServer
-from steps.sandbox.world import World
 from tests.steps.calls import (
     sync_crm_clients,
     sync_invoices,

@@ -1,7 +1,6 @@
 """Integration errors: records that could not be applied, as work for people."""
 
 from http import HTTPStatus
-from io import StringIO
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -12,8 +11,9 @@ from flows.api.problems import csv_file, not_modified, problems
 from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, Marked, StepId
 from flows.parameters import parse_step
 from steps.catalog import STEPS
+from steps.reports.export import csv_text, errors_sheet
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
-from tracking.integration_errors import ErrorFilter, export_errors, find_error, find_errors, mark_errors
+from tracking.integration_errors import ErrorFilter, find_error, find_errors, mark_errors
 from tracking.models import ErrorStatus
 
 router = APIRouter(prefix="/api/integrations/errors", tags=["errors"], route_class=TaggedRoute)
@@ -87,9 +87,7 @@ def list_errors(request: Request, response: Response, query: Annotated[ErrorQuer
 )
 def export_csv(query: Annotated[ExportQuery, Query()]) -> Response:
     """Every integration error that fits, as a spreadsheet."""
-    file = StringIO(newline="")
-    export_errors(file, query.resolve())
-    return csv_answer(file.getvalue(), "integration-errors.csv")
+    return csv_answer(csv_text(errors_sheet(find_errors(query.resolve()))), "integration-errors.csv")
 
 
 @router.patch("/bulk-update", responses=problems())

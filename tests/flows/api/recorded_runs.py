@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from flows.plan import StepRun, step_runs_of
-from flows.runs import KeyReusedError, RunRequest, RunStatus, Stage
+from flows.runs import KeyReusedError, RunRequest, Runs, RunStatus, Stage
 from steps.catalog import STEPS
 from steps.engine.gate import Override
 from steps.ledger.months import MonthWindow
@@ -24,7 +24,7 @@ def counts_of(step_run: StepRun) -> Result:
 
 
 @dataclass
-class RecordedRuns:
+class RecordedRuns(Runs):
     """Each run ends at once, with rows of its own in the database."""
 
     work: Callable[[StepRun], Result] = counts_of

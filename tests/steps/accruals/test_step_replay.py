@@ -17,9 +17,9 @@ from steps.ledger.contract import ServiceContract
 from steps.ledger.months import last_of_month
 from steps.ledger.service import Service, ServicePeriod
 from steps.sandbox.academy import FIRST_USER
-from steps.sandbox.records import Enrollment
+from steps.sandbox.records import Enrollment, World
 from steps.sandbox.server import SandboxServer
-from steps.sandbox.world import World, build_world
+from steps.sandbox.world import build_world
 from tests.steps.calls import process_accruals
 from tests.steps.ledger_view import rows
 from tests.steps.year_import import YEAR, import_year

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from steps.sandbox.records import World
 from steps.sandbox.server import SandboxServer, serve_sandbox
-from steps.sandbox.world import World, build_world
+from steps.sandbox.world import build_world
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The server on its socket: quick, clean, the same bytes for the same seed, and a world that may change."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from threading import enumerate as running_threads
 import httpx
 import pytest
 
-import steps
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 
@@ -74,10 +72,8 @@ def test_an_address_of_no_vendor_is_404(sandbox: SandboxServer) -> None:
 
 
 def test_as_a_program_it_says_how_to_reach_it_and_ends_when_told() -> None:
-    root = Path(steps.__file__).parents[1]
-    with subprocess.Popen(
-        [sys.executable, "-m", "steps.sandbox"], cwd=root, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
-    ) as program:
+    command = Path(sys.executable).parent / "sync-actions"
+    with subprocess.Popen([command, "sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         lines = [program.stdout.readline() for _ in range(9)]
         program.send_signal(signal.SIGINT)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steps.sandbox.records import World
 from steps.sandbox.scenarios import SPECIAL
-from steps.sandbox.world import World, build_world
+from steps.sandbox.world import build_world
 
 WORLD = build_world(clients=90)
 DAYS = st.dates(date(2023, 10, 1), date(2025, 12, 31))
@@ -44,7 +45,7 @@ def test_every_id_is_used_once() -> None:
         assert len(ids) == len(set(ids))
 
 
-def test_sixty_clients_show_every_special_story() -> None:
+def test_sixty_clients_show_every_special_scenario() -> None:
     assert len(SPECIAL) <= 60
     statuses = {seat.educational_status for seat in WORLD.enrollments}
     assert statuses >= {None, "ACTIVE", "POSTPONED", "DROPPED", "SUSPENDED", "GRADUATED", "NOT_COMPLETING", "ON_HOLD"}
@@ -104,7 +105,7 @@ def test_a_status_is_active_the_day_before_it_changed_and_itself_on_the_day() ->
         assert (on_the_day.educational_status, on_the_day.updated_at) == (seat.educational_status, seat.updated_at)
 
 
-def test_seats_and_pages_are_known_from_the_first_document_on() -> None:
+def test_enrollments_and_pages_are_known_from_the_first_document_on() -> None:
     """Otherwise a live import and a replay would see different periods (docs/accrual-rules.md, Promise 4)."""
     world: World = build_world(clients=500)
     documents = world.invoices + world.credit_notes
