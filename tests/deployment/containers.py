@@ -75,10 +75,10 @@ class Machine:
         section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
         wrote = []
         for line in re.findall(r"^ *docker compose (.+)$", section, re.MULTILINE):
-            match shlex.split(line, comments=True):
-                case ["exec", "-T", name, *command, ">", file]:
+            match [word for word in shlex.split(line, comments=True) if word != "-T"]:
+                case ["exec", name, *command, ">", file]:
                     (self.folder / file).write_bytes(self.container(name).require(*command))
-                case ["exec", "-T", name, *command, "<", file]:
+                case ["exec", name, *command, "<", file]:
                     self.container(name).require(*command, stdin=(self.folder / file).read_bytes())
                 case ["exec", name, *command]:
                     wrote.append(self.container(name).require(*command).decode())
