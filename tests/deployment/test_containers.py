@@ -137,7 +137,8 @@ def test_no_service_shows_a_secret_in_its_environment_or_log(installation: Machi
 def test_a_worker_that_is_stopped_leaves_no_month_half_written_and_the_next_run_completes(
     installation: Machine, api: httpx.Client, vendors: SandboxServer
 ) -> None:
-    vendors.faults.add(Fault("holded", "slow", "/documents", seconds=600, when=lambda _: bool(_months(installation))))
+    stuck = Fault("holded", "slow", "/documents", times=None, seconds=600, when=lambda _: bool(_months(installation)))
+    vendors.faults.add(stuck)
     asked = api.post("/api/sync/execute-step", json=SPRING, headers={"Prefer": "respond-async"}).json()
     await_true(lambda: "running" in _statuses(api, asked) and "completed" in _statuses(api, asked))
     for name in WORKERS:
