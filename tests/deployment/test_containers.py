@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from steps.sandbox.server import SandboxServer, serve_sandbox
@@ -23,6 +24,17 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("deployment")]
 
 BASES = ("ledger-database", "prefect-database", "prefect")
 WORKERS = ("worker", "worker-2")
+_STOP_AT_MAY = """
+CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(3600); RETURN NEW; END $$;
+CREATE TRIGGER stop AFTER INSERT ON invoice FOR EACH ROW WHEN (NEW.invoice_date >= '2024-05-01') EXECUTE FUNCTION stop()
+"""
+"""A run is amid the transaction of May for as long as one wants."""
+_HOW_MANY_STOPPED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+_GO_ON = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE wait_event = 'PgSleep';
+DROP FUNCTION stop CASCADE
+"""
+SPRING = {"step_name": "invoices", "start_date": "2024-03-01", "end_date": "2024-07-01"}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +48,7 @@ def image() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def vendors() -> Iterator[SandboxServer]:
-    """The three vendors, whom a test may break."""
+    """The three vendors, of a small academy."""
     with serve_sandbox(build_world(clients=20)) as sandbox:
         yield sandbox
 
@@ -131,6 +143,62 @@ def test_no_service_shows_a_secret_in_its_environment_or_log(installation: Machi
         assert [secret for secret in told.split() if secret in seen] == []
 
 
+def test_a_worker_that_is_stopped_leaves_no_month_half_written_and_the_next_run_completes(
+    installation: Machine, api: httpx.Client
+) -> None:
+    ledger = installation.container("ledger-database")
+    ledger.require("psql", "-U", "sync", "-c", _STOP_AT_MAY, "sync")
+    asked = api.post("/api/sync/execute-step", json=SPRING, headers={"Prefer": "respond-async"}).json()
+    await_true(lambda: b"1" in ledger.require("psql", "-U", "sync", "-tAc", _HOW_MANY_STOPPED, "sync"))
+    for name in WORKERS:
+        container = installation.container(name)
+        assert container.stop() < container.service.stop_seconds
+    ledger.require("psql", "-U", "sync", "-c", _GO_ON, "sync")
+    reconciled = installation.container("api").run("sync-actions", "reconcile")
+    stopped = _executions(api, asked)
+    written = _months(installation)
+    with_prefect = _state_of(installation, asked["flow_run_id"])
+    for name in WORKERS:
+        installation.container(name).start().await_healthy()
+    done = api.post("/api/sync/execute-step", json=SPRING).json()
+
+    assert reconciled.returncode == 0, reconciled.stderr
+    assert {each["window_start"][:7]: each["status"] for each in stopped} == {
+        "2024-03": "completed",
+        "2024-04": "completed",
+        "2024-05": "failed",
+        "2024-06": "failed",
+    }
+    assert written == {"2024-03", "2024-04"}
+    assert with_prefect not in {"RUNNING", "PENDING"}
+    assert done["status"] == "completed", done
+    assert _months(installation) == {f"2024-0{month}" for month in range(3, 7)}
+
+
+def _executions(api: httpx.Client, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    answer = api.get("/api/sync/executions", params={"flow_run_id": asked["flow_run_id"]}).json()
+    found: list[dict[str, Any]] = answer["executions"]
+    return found
+
+
+def _statuses(api: httpx.Client, asked: dict[str, Any]) -> set[str]:
+    return {each["status"] for each in _executions(api, asked)}
+
+
+def _months(installation: Machine) -> set[str]:
+    """Those of which there are invoices."""
+    address = installation.secret("sync.env", "SYNC_DATABASE_URL")
+    with psycopg.connect(address) as connection:
+        found = connection.execute("SELECT DISTINCT to_char(invoice_date, 'YYYY-MM') FROM invoice").fetchall()
+    return {month for (month,) in found}
+
+
+def _state_of(installation: Machine, flow_run_id: str) -> str:
+    user, _, password = installation.secret("prefect_client.toml", "PREFECT_API_AUTH_STRING").partition(":")
+    url = f"http://{installation.addresses['prefect']}:4200/api/flow_runs/{flow_run_id}"
+    return str(httpx.get(url, auth=(user, password)).raise_for_status().json()["state"]["type"])
+
+
 def test_both_databases_are_backed_up_and_restored_as_the_guide_says(installation: Machine, api: httpx.Client) -> None:
     ledger, prefect = (f"{name}-database" for name in ("ledger", "prefect"))
     before = api.get("/api/sync/executions").json()["executions"]
@@ -166,11 +234,6 @@ def test_an_upgrade_as_the_guide_says_lets_no_run_begin_and_ends_with_everything
 
     assert waiting[0]["waits_for"] == "a worker: none is online in the work pool sync"
     assert schema.startswith("The schema is at ")
-
-
-def _statuses(api: httpx.Client, asked: dict[str, Any]) -> set[str]:
-    answer = api.get("/api/sync/executions", params={"flow_run_id": asked["flow_run_id"]}).json()
-    return {each["status"] for each in answer["executions"]}
 
 
 def test_each_service_ends_within_the_time_that_it_is_given(installation: Machine) -> None:
