@@ -3,6 +3,8 @@
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import best_effort
+from flows.events import tell_import
 from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_range
 from flows.plan import ImportStep, Only, choose_step_runs, step_runs_of, step_runs_of_plan, steps_from
 from flows.run_names import name_of_this_run
@@ -46,4 +48,7 @@ def sync_import(
     asked = AskedRange(year, start_date, end_date, period)
     span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
     step_runs = choose_step_runs(step_runs_of(steps_from(from_step), span, settings), only, settings.zone)
-    return run_steps(step_runs, span, RunOptions(overlap))
+    state = run_steps(step_runs, span, RunOptions(overlap))
+    if state.is_completed() and from_step == ImportStep.services and only is None:
+        best_effort(lambda: tell_import(span))
+    return state

@@ -11,6 +11,7 @@ from rich.console import Console
 from flows.cli.output import error_line
 from flows.cli.reports import roll_forward_tables
 from flows.cli.run import ExitStatus, login_name, sandboxed
+from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.parameters import parse_month
 from flows.prefect_server import prefect_api, quiet_prefect
 from steps.closing import Candidate, ClosingRefusedError, Signature, close_month, reopen_month
@@ -44,6 +45,7 @@ def close(
     for part in roll_forward_tables(RollForwardChain(MonthWindow.of(candidate.month), (stored,))):
         console.print(part)
     console.print(f"{candidate.month:%Y-%m} is closed.")
+    tell_months(MONTH_CLOSED, [candidate.month])
 
 
 def reopen(
@@ -54,6 +56,7 @@ def reopen(
     """Open a closed month again, and every closed month after it."""
     opened = reopen_month(parse_month(month), Signature(_who(by), reason))
     Console(highlight=False).print(f"open again: {', '.join(f'{each:%Y-%m}' for each in opened)}")
+    tell_months(MONTH_REOPENED, opened)
 
 
 def _who(by: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
+from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.page.components import FIELD, Tag, Visit, ask, dialog_of, english, mark, strong_button, tell
 from steps.closing import Blocker, Candidate, Signature, close_month, find_blockers, reopen_month
 from steps.ledger.money import ZERO
@@ -100,6 +101,7 @@ class ClosingList:
         async def close(by: Signature) -> bool:
             done = await ask(texts, lambda: close_month(candidate, by)) is not None
             if done:
+                await asyncio.to_thread(tell_months, MONTH_CLOSED, [month])
                 tell(texts("closing.done", month=name), good=True)
             return done
 
@@ -122,6 +124,7 @@ class ClosingList:
         async def reopen(by: Signature) -> bool:
             opened = await ask(texts, lambda: reopen_month(month, by)) or []
             if opened:
+                await asyncio.to_thread(tell_months, MONTH_REOPENED, opened)
                 tell(texts("closing.opened", months=", ".join(map(texts.month, opened))), good=True)
             return bool(opened)
 
