@@ -6,9 +6,10 @@ because of it. What happened is in our own tables.
 
 import logging
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
+from flows.parameters import local_day
 from flows.plan import StepRun
 from flows.prefect_server import logs_delivered, quiet_prefect
 from steps.catalog import Step
@@ -29,7 +30,8 @@ MONTH_NOT_CLOSED = "sync.month.not-closed"
 MANY_ERRORS = "sync.errors.many"
 """Label: whether more records than `SYNC_NOTIFY_ERRORS` are in trouble."""
 _HEALTH_SECONDS = 2.0
-_TOLD_FOR = timedelta(minutes=5)
+_MINUTES_TOLD = 5
+"""Of each hour."""
 _log = logging.getLogger(__name__)
 
 Resource = dict[str, str]
@@ -90,10 +92,10 @@ def tell_month_not_closed(scheduled: datetime, settings: SyncSettings) -> date |
         scheduled: When the run that looks was to start; it is one of every five minutes.
         settings: For the day, and the zone it is read in.
     """
-    now = scheduled.astimezone(settings.zone)
-    month = next_month(first_of_month(now.date()), -1)
-    if not settings.close_day or now.day < settings.close_day or timedelta(minutes=now.minute) >= _TOLD_FOR:
+    today = local_day(scheduled, settings.zone)
+    if not settings.close_day or today.day < settings.close_day or scheduled.minute >= _MINUTES_TOLD:
         return None
+    month = next_month(first_of_month(today), -1)
     with read_session() as session:
         last = last_closed_month(session)
     if last is not None and last >= month:

@@ -103,6 +103,8 @@ class Only(StrEnum):
     failed = "failed"
     missing = "missing"
     stale = "stale"
+    due = "due"
+    """Whatever is failed, missing or stale."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,13 @@ def assess(step_runs: Sequence[StepRun], zone: ZoneInfo) -> list[Assessment]:
 
 def select_only(assessments: Iterable[Assessment], only: Only) -> list[StepRun]:
     """The step runs that `--only` means."""
-    return [each.step_run for each in assessments if each.state == only.value]
+    return [each.step_run for each in assessments if is_meant(each, only)]
+
+
+def is_meant(assessment: Assessment, only: Only) -> bool:
+    """Whether `--only` means a step run that stands so."""
+    states = {Only.failed, Only.missing, Only.stale} if only is Only.due else {only}
+    return assessment.state.value in states
 
 
 def _assess_cell(step_run: StepRun, histories: Mapping[StepMonth, StepMonthHistory], zone: ZoneInfo) -> Assessment:

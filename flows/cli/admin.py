@@ -106,8 +106,34 @@ def prefect() -> None:
 
 
 @prefect_app.command("setup")
-def set_up_prefect() -> None:
-    """Make or update work pool, vendors' limits and deployments on the server of PREFECT_API_URL; safe to repeat."""
+def set_up_prefect(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing: say what would be new or changed.")
+    ] = False,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BLOCK",
+            help="Who is told when something goes wrong: a notification block, such as slack-webhook/us.",
+        ),
+    ] = None,
+    notify_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESSES",
+            envvar="SYNC_NOTIFY_URL",
+            show_envvar=True,
+            help="The same by addresses of Apprise, such as mailto://...; several with commas. A secret.",
+        ),
+    ] = None,
+) -> None:
+    """Make or update what a Prefect server needs on that of PREFECT_API_URL; safe to repeat.
+
+    Work pool, vendors' limits, deployments, and automations that tell somebody. Without --notify and --notify-url those
+    who are told stay.
+    """
+    if notify and notify_url:
+        raise UsageError("--notify and --notify-url do not go together: the one names a block, the other makes it")
     quiet_prefect()
     from prefect.settings import PREFECT_API_URL
 
@@ -116,11 +142,19 @@ def set_up_prefect() -> None:
     with prefect_api():
         from prefect.client.orchestration import get_client
 
-        from flows.prefect_setup import set_up
+        from flows.prefect_setup import Change, Setup, find_block, make_block, set_up
 
         with get_client(sync_client=True) as client:
-            for item in set_up(client):
-                typer.echo(str(item))
+            items, block = [], find_block(client, notify) if notify else None
+            if notify_url:
+                block, item = make_block(client, notify_url, dry_run=dry_run)
+                items.append(item)
+            items += set_up(client, Setup(dry_run=dry_run, block=block))
+    for each in items:
+        is_to_be = dry_run and each.change != Change.unchanged
+        typer.echo(f"{each.name}: would be {each.change}" if is_to_be else str(each))
+    if not any(each.is_message for each in items):
+        typer.echo("Nobody is told when a run fails: say --notify BLOCK or --notify-url ADDRESSES.")
 
 
 def serve_api(

@@ -56,7 +56,9 @@ def sync_actions(
     end_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="Month to stop before, excluded.")] = None,
     only: Annotated[
         str | None,
-        typer.Option(metavar="STATE", help="Only the steps and months that are failed, missing or stale."),
+        typer.Option(
+            metavar="STATE", help="Only the steps and months that are failed, missing or stale; due: all of these."
+        ),
     ] = None,
     overlap: OverlapOption = Overlap.wait,
     override: OverrideOption = None,

@@ -141,6 +141,10 @@ def test_only_chooses_the_cells_that_stand_so(database: str) -> None:
 
     assert select_only(assess(cells, MADRID), Only.failed) == [StepRun(CRM_CLIENTS, APRIL)]
     assert select_only(assess(cells, MADRID), Only.missing) == []
+    assert select_only(assess([*cells, StepRun(ACCRUALS, MARCH)], MADRID), Only.due) == [
+        StepRun(CRM_CLIENTS, APRIL),
+        StepRun(ACCRUALS, MARCH),
+    ]
 
 
 def test_a_plan_is_run_as_it_was_made(database: str) -> None:
