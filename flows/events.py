@@ -12,7 +12,6 @@ from typing import Any
 from flows.parameters import local_day
 from flows.plan import StepRun
 from flows.prefect_server import logs_delivered, quiet_prefect
-from steps.catalog import Step
 from steps.ledger.accrual import last_closed_month
 from steps.ledger.months import MonthWindow, first_of_month, next_month
 from steps.settings import SyncSettings
@@ -47,18 +46,19 @@ def tell_step_run(step_run: StepRun, execution_id: int, failure: str | None, *, 
         refused: Whether that is because the import of its month is broken.
     """
     step, window = step_run.step, step_run.window
-    about = {"step": step.id, "month": f"{window}" if window else "", "execution_id": execution_id}
-    related = [_month(window.start)] if window else []
+    month = f"{window}" if window else ""
+    about = {"step": step.id, "month": month, "execution_id": execution_id}
+    resource, related = _resource("step", step.id, step.name), [_resource("month", month, month)] if month else []
     reason = {} if failure is None else {"reason": failure}
-    emit(STEP_RUN_COMPLETED if failure is None else STEP_RUN_FAILED, _step(step), related, {**about, **reason})
-    if refused and window:
-        emit(ACCRUALS_REFUSED, _month(window.start), [_step(step)], {**about, **reason})
+    emit(STEP_RUN_COMPLETED if failure is None else STEP_RUN_FAILED, resource, related, {**about, **reason})
+    if refused and month:
+        emit(ACCRUALS_REFUSED, related[0], [resource], {**about, **reason})
     if not (errors := sum(kind.count for kind in pending_errors_by_kind([execution_id]))):
         return
     # What made the step fail is told as that.
     many = failure is None and errors > SyncSettings.load().notify_errors
-    resource = {**_step(step), MANY_ERRORS: "true" if many else "false"}
-    emit(ERRORS_RECORDED, resource, related, {**about, "errors": errors})
+    marked = {**resource, MANY_ERRORS: "true" if many else "false"}
+    emit(ERRORS_RECORDED, marked, related, {**about, "errors": errors})
 
 
 def tell_import(span: MonthWindow) -> None:
@@ -82,7 +82,7 @@ def tell_months(event: str, months: Iterable[date]) -> None:
         return
     with logs_delivered():
         for month in months:
-            emit(event, _month(month))
+            emit(event, _resource("month", f"{month:%Y-%m}", f"{month:%Y-%m}"))
 
 
 def tell_month_not_closed(scheduled: datetime, settings: SyncSettings) -> date | None:
@@ -100,7 +100,8 @@ def tell_month_not_closed(scheduled: datetime, settings: SyncSettings) -> date |
         last = last_closed_month(session)
     if last is not None and last >= month:
         return None
-    emit(MONTH_NOT_CLOSED, _month(month), (), {"close_day": settings.close_day})
+    resource = _resource("month", f"{month:%Y-%m}", f"{month:%Y-%m}")
+    emit(MONTH_NOT_CLOSED, resource, (), {"close_day": settings.close_day})
     return month
 
 
@@ -113,18 +114,10 @@ def emit(
     emit_event(name, resource=resource, related=list(related), payload=payload or {})
 
 
-def _step(step: Step) -> Resource:
+def _resource(kind: str, identifier: str, name: str) -> Resource:
+    """Such as `sync.month.2024-03`."""
     return {
-        "prefect.resource.id": f"sync.step.{step.id}",
-        "prefect.resource.name": step.name,
-        "prefect.resource.role": "step",
-    }
-
-
-def _month(month: date) -> Resource:
-    name = f"{month:%Y-%m}"
-    return {
-        "prefect.resource.id": f"sync.month.{name}",
+        "prefect.resource.id": f"sync.{kind}.{identifier}",
         "prefect.resource.name": name,
-        "prefect.resource.role": "month",
+        "prefect.resource.role": kind,
     }

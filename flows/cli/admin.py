@@ -1,4 +1,4 @@
-"""Commands that look after the installation: `api`, `close`, `reopen`, `db`, `prefect`."""
+"""Commands that look after the installation: `api`, `close`, `reopen`, `db`, `doctor`, `prefect`."""
 
 import os
 from contextlib import ExitStack
@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from flows.cli.output import error_line
 from flows.cli.reports import roll_forward_tables
@@ -155,6 +157,24 @@ def set_up_prefect(
         typer.echo(f"{each.name}: would be {each.change}" if is_to_be else str(each))
     if not any(each.is_message for each in items):
         typer.echo("Nobody is told when a run fails: say --notify BLOCK or --notify-url ADDRESSES.")
+
+
+def examine_installation() -> None:
+    """Look at everything that may be wrong around the program, and say what to do. Nothing is changed.
+
+    Exit status: 0 no problem, 1 some.
+    """
+    from flows.doctor import Verdict, examine
+
+    findings = examine()
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for each in findings:
+        style = {Verdict.ok: "green", Verdict.problem: "bold red"}.get(each.verdict, "yellow")
+        table.add_row(Text(each.verdict, style=style), Text(each.subject), Text(each.words, overflow="fold"))
+    Console(highlight=False).print(table)
+    problems = sum(each.verdict is Verdict.problem for each in findings)
+    typer.echo(f"{problems} problem{'' if problems == 1 else 's'}." if problems else "No problem found.")
+    raise typer.Exit(ExitStatus.FAILED if problems else ExitStatus.COMPLETED)
 
 
 def serve_api(
