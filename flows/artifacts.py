@@ -77,11 +77,11 @@ def execution_row(execution: SyncExecution) -> dict[str, Any]:
 
 
 def best_effort(leave: Callable[[], Any]) -> Any:
-    """Leave an artifact, or a line in the log: it is never worth failing a run for."""
+    """Leave an artifact or an event, or a line in the log: it is never worth failing a run for."""
     try:
         return leave()
     except Exception as error:  # noqa: BLE001 - whatever Prefect's API answers, the run's work is done
-        get_run_logger().warning("Prefect did not take an artifact: %s", error)
+        get_run_logger().warning("Prefect did not take an artifact or an event: %s", error)
         return None
 
 

@@ -63,7 +63,7 @@ def resolve_range(asked: AskedRange, scheduled: datetime, settings: SyncSettings
     if asked.start_date is not None or asked.end_date is not None:
         return _range_of_dates(asked.start_date, asked.end_date)
     if asked.period is not None:
-        return _range_of_period(asked.period, scheduled.astimezone(settings.zone).date())
+        return _range_of_period(asked.period, local_day(scheduled, settings.zone))
     year = settings.default_year if asked.year is None else asked.year
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise UsageError(f"year {year} is not allowed: a year from {FIRST_YEAR} to {LAST_YEAR} is expected")
@@ -87,12 +87,17 @@ def resolve_accrual_range(asked: AskedRange, scheduled: datetime, settings: Sync
     span = resolve_range(asked, scheduled, settings)
     if asked.start_date is not None or asked.period is not Period.year_to_date:
         return span
-    this_month = first_of_month(scheduled.astimezone(settings.zone).date())
+    this_month = first_of_month(local_day(scheduled, settings.zone))
     if this_month == span.start:
         raise UsageError(
             f"period {asked.period}: no month of {span.start.year} is over yet; {Period.previous_month} is"
         )
     return MonthWindow(span.start, this_month)
+
+
+def local_day(moment: datetime, zone: ZoneInfo) -> date:
+    """The day of a moment in a zone; Prefect's own kind of time would give a kind of date that it deprecates."""
+    return date.fromordinal(moment.astimezone(zone).toordinal())
 
 
 def resolve_override(step_id: str, reason: str | None, by: str) -> Override | None:

@@ -103,6 +103,8 @@ class Only(StrEnum):
     failed = "failed"
     missing = "missing"
     stale = "stale"
+    due = "due"
+    """Whatever is failed, missing or stale."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,12 @@ def assess(step_runs: Sequence[StepRun], zone: ZoneInfo) -> list[Assessment]:
     with read_session() as session:
         histories = step_month_histories(session, STEPS)
     return [_assess(step_run, histories, zone) for step_run in step_runs]
+
+
+def is_meant(assessment: Assessment, only: Only) -> bool:
+    """Whether `--only` means a step run that stands so."""
+    states = {Only.failed, Only.missing, Only.stale} if only is Only.due else {only}
+    return assessment.state.value in states
 
 
 def _assess(step_run: StepRun, histories: Mapping[StepMonth, StepMonthHistory], zone: ZoneInfo) -> Assessment:
@@ -161,7 +169,7 @@ def choose_step_runs(step_runs: Sequence[StepRun], only: Only | None, zone: Zone
     """The step runs that a run is to do: all of them, or only those that stand so."""
     if only is None:
         return list(step_runs)
-    return [each.step_run for each in assess(step_runs, zone) if each.state == only.value]
+    return [each.step_run for each in assess(step_runs, zone) if is_meant(each, only)]
 
 
 def make_plan(assessments: Sequence[Assessment], span: MonthWindow) -> int:

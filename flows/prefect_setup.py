@@ -1,17 +1,20 @@
-"""What a Prefect server needs to work for this project: work pool, vendors' limits, deployments. Safe to repeat.
+"""What a Prefect server needs for this project: work pool, vendors' limits, deployments, messages. Safe to repeat.
 
 `sync-actions prefect setup` does it on a lasting server; `sync-actions api` does it on the temporary server that it
 starts, and makes what its own runs miss on a lasting one when it brings a worker along.
 """
 
+import logging
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any
+from uuid import UUID, uuid4
 
 import yaml
 from prefect import Flow
+from prefect.blocks.notifications import SlackWebhook
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import (
     DeploymentScheduleCreate,
@@ -22,14 +25,23 @@ from prefect.client.schemas.actions import (
 from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.events.actions import SendNotification
+from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_UI_URL
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.importtools import import_object
 from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessWorker
+from pydantic import SecretStr
 
+from flows.automations import follow_up, messages
 from flows.worker import WORK_POOL
+from steps.errors import UsageError
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings
+from tracking.redaction import register_secret
+
+_MESSAGE, _TRIGGER = "message", "trigger"
 
 
 class Change(StrEnum):
@@ -42,7 +54,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True)
 class SetUpItem:
-    """One thing that a Prefect server has now."""
+    """One thing that a Prefect server has now, or would have."""
 
     name: str
     """Such as `deployment sync-import/monthly`."""
@@ -52,15 +64,32 @@ class SetUpItem:
         """One line for people."""
         return f"{self.name}: {self.change}"
 
+    @property
+    def is_message(self) -> bool:
+        """Whether somebody is told something by it."""
+        return self.name.startswith(_MESSAGE)
 
-def set_up(client: SyncPrefectClient) -> list[SetUpItem]:
-    """Make or update the work pool, the vendors' limits and the deployments of `flows/prefect.yaml`."""
+
+@dataclass(frozen=True)
+class Setup:
+    """Whether a setup only looks, and by what people are told."""
+
+    dry_run: bool = False
+    """Change nothing: just say what would be new and changed."""
+    block: UUID | None = None
+    """A notification block; None: those that messages have already stay."""
+
+
+_EARNEST = Setup()
+
+
+def set_up(client: SyncPrefectClient, setup: Setup) -> list[SetUpItem]:
+    """Make or update work pool, vendors' limits, and the deployments of `flows/prefect.yaml`; then who is told."""
     declared = _declared()
-    return [
-        _make_work_pool(client),
-        *_make_limits(client),
-        *(_deploy(client, each, declared["pull"]) for each in declared["deployments"]),
-    ]
+    items = [_make_work_pool(client, setup), *_make_limits(client, setup)]
+    for each in declared["deployments"]:
+        items += [_deploy(client, each, declared["pull"], setup), *_make_triggers(client, each, setup)]
+    return [*items, *_make_messages(client, setup)]
 
 
 def set_up_for_api(client: SyncPrefectClient, *, lasting: bool) -> None:
@@ -86,11 +115,12 @@ def _declared() -> dict[str, Any]:
     return declared
 
 
-def _make_work_pool(client: SyncPrefectClient, command: str | None = None) -> SetUpItem:
+def _make_work_pool(client: SyncPrefectClient, setup: Setup = _EARNEST, command: str | None = None) -> SetUpItem:
     """A pool of processes; one of another kind, for the same deployments, is left as it is.
 
     Args:
         client: Of the server.
+        setup: Whether to change anything.
         command: What begins a run, where all workers are on this machine. Without it a worker first starts a process
             that looks for the run's folder and environment, and that one becomes the run: some seconds more.
     """
@@ -101,22 +131,23 @@ def _make_work_pool(client: SyncPrefectClient, command: str | None = None) -> Se
         template = ProcessWorker.get_default_base_job_template()
         if command is not None:
             template["variables"]["properties"]["command"]["default"] = command
-        client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type=ProcessWorker.type, base_job_template=template))
+        if not setup.dry_run:
+            client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type=ProcessWorker.type, base_job_template=template))
         return SetUpItem(name, Change.new)
     return SetUpItem(name, Change.unchanged)
 
 
-def _make_limits(client: SyncPrefectClient) -> list[SetUpItem]:
+def _make_limits(client: SyncPrefectClient, setup: Setup = _EARNEST) -> list[SetUpItem]:
     """Of each vendor, by its setting such as HOLDED_RATE."""
     rates: dict[str, float] = {
         "holded": HoldedSettings.load().rate,
         "fourgeeks": FourgeeksSettings.load().rate,
         "notion": NotionSettings.load().rate,
     }
-    return [_make_limit(client, vendor, rate) for vendor, rate in rates.items()]
+    return [_make_limit(client, vendor, rate, setup) for vendor, rate in rates.items()]
 
 
-def _make_limit(client: SyncPrefectClient, vendor: str, rate: float) -> SetUpItem:
+def _make_limit(client: SyncPrefectClient, vendor: str, rate: float, setup: Setup) -> SetUpItem:
     """A global limit by which all runs together send a vendor `rate` requests a second.
 
     Each request takes a slot, and slots come free again at that rate (`slot_decay_per_second`).
@@ -126,12 +157,14 @@ def _make_limit(client: SyncPrefectClient, vendor: str, rate: float) -> SetUpIte
         known = client.read_global_concurrency_limit_by_name(vendor)
     except ObjectNotFound:
         limit = GlobalConcurrencyLimitCreate(name=vendor, limit=slots, slot_decay_per_second=rate)
-        client.create_global_concurrency_limit(limit)
+        if not setup.dry_run:
+            client.create_global_concurrency_limit(limit)
         return SetUpItem(name, Change.new)
     if (known.active, known.limit, known.slot_decay_per_second) == (True, slots, rate):
         return SetUpItem(name, Change.unchanged)
     update = GlobalConcurrencyLimitUpdate(active=True, limit=slots, slot_decay_per_second=rate)
-    client.update_global_concurrency_limit(vendor, update)
+    if not setup.dry_run:
+        client.update_global_concurrency_limit(vendor, update)
     return SetUpItem(name, Change.changed)
 
 
@@ -139,21 +172,22 @@ def _deploy(
     client: SyncPrefectClient,
     declared: dict[str, Any],
     pull_steps: list[dict[str, Any]],
+    setup: Setup = _EARNEST,
     *,
     only_missing: bool = False,
 ) -> SetUpItem:
     """One deployment; what a person paused in Prefect stays paused."""
     flow: Flow[..., Any] = import_object(declared["entrypoint"])
-    full_name = f"{flow.name}/{declared['name']}"
-    try:
-        known = client.read_deployment_by_name(full_name)
-    except ObjectNotFound:
-        known = None
+    full_name = _full_name(declared)
+    known = _find_deployment(client, full_name)
     if known is not None and only_missing:
         return SetUpItem(f"deployment {full_name}", Change.unchanged)
     wanted = _fields(declared, flow, pull_steps, known)
     if known is not None and _fields_of(known) == wanted:
         return SetUpItem(f"deployment {full_name}", Change.unchanged)
+    change = Change.new if known is None else Change.changed
+    if setup.dry_run:
+        return SetUpItem(f"deployment {full_name}", change)
     schedules = [
         DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone=timezone), slug=slug, active=active)
         for slug, cron, timezone, active in wanted.pop("schedules")
@@ -162,7 +196,19 @@ def _deploy(
     client.create_deployment(
         client.create_flow(flow), declared["name"], schedules=schedules, enforce_parameter_schema=True, **wanted
     )
-    return SetUpItem(f"deployment {full_name}", Change.new if known is None else Change.changed)
+    return SetUpItem(f"deployment {full_name}", change)
+
+
+def _full_name(declared: dict[str, Any]) -> str:
+    flow: Flow[..., Any] = import_object(declared["entrypoint"])
+    return f"{flow.name}/{declared['name']}"
+
+
+def _find_deployment(client: SyncPrefectClient, full_name: str) -> DeploymentResponse | None:
+    try:
+        return client.read_deployment_by_name(full_name)
+    except ObjectNotFound:
+        return None
 
 
 def _fields(
@@ -209,3 +255,115 @@ def _fields_of(known: DeploymentResponse) -> dict[str, Any]:
             (slug, cron.cron, cron.timezone, active) for slug, cron, active in crons if isinstance(cron, CronSchedule)
         ],
     }
+
+
+def _make_triggers(client: SyncPrefectClient, declared: dict[str, Any], setup: Setup) -> list[SetUpItem]:
+    """What starts a deployment besides people and the clock."""
+    triggers = declared.get("triggers", [])
+    known = _find_deployment(client, _full_name(declared)) if triggers else None
+    if known is None:  # it is only looked at what a setup would make
+        return [SetUpItem(f"{_TRIGGER} {each['name']}", Change.new) for each in triggers]
+    return [_make_automation(client, _TRIGGER, follow_up(each, known.id), setup) for each in triggers]
+
+
+def _make_messages(client: SyncPrefectClient, setup: Setup) -> list[SetUpItem]:
+    """The automations that tell somebody; none as long as no notification block was ever named.
+
+    One that a person turned off stays off. Without a block of this setup each keeps its own, and one that is new has
+    that of another.
+    """
+    known = {each.name: each for each in client.read_automations()}
+    blocks = {each.name: _blocks_of(known.get(each.name)) for each in messages()}
+    if setup.block is not None:
+        blocks = {name: {setup.block} for name in blocks}
+    usual = next(filter(None, blocks.values()), None)
+    if usual is None:
+        return []
+    ui_url = str(PREFECT_UI_URL.value()).rstrip("/")
+    wanted = [each.automation(sorted(blocks[each.name] or usual), ui_url) for each in messages()]
+    return [_make_automation(client, _MESSAGE, each, setup) for each in wanted]
+
+
+def _blocks_of(known: Automation | None) -> set[UUID]:
+    return {each.block_document_id for each in known.actions if isinstance(each, SendNotification)} if known else set()
+
+
+def _make_automation(client: SyncPrefectClient, kind: str, wanted: AutomationCore, setup: Setup) -> SetUpItem:
+    name = f"{kind} {wanted.name}"
+    found = client.read_automations_by_name(wanted.name)
+    if not found:
+        if not setup.dry_run:
+            client.create_automation(wanted)
+        return SetUpItem(name, Change.new)
+    known = found[0]
+    wanted.enabled = known.enabled
+    fields = wanted.model_dump(exclude={"owner_resource"})  # whose it is is not answered, and cannot be changed
+    if known.model_dump(exclude={"id", "owner_resource"}) == fields:
+        return SetUpItem(name, Change.unchanged)
+    if not setup.dry_run:
+        client.update_automation(known.id, AutomationCore(**fields))
+    return SetUpItem(name, Change.changed)
+
+
+NOTIFY_BLOCK = "sync-management"
+"""Name of the block that `--notify-url` makes. Prefect has none for any address: its Slack block passes all that are no
+Slack webhook on to Apprise as they are."""
+
+
+def find_block(client: SyncPrefectClient, slug: str) -> UUID:
+    """The notification block of a slug such as `slack-webhook/accounting`.
+
+    Raises:
+        UsageError: the server has no such block, or it is of a kind that sends nothing; the line says which there are.
+    """
+    there = [
+        f"{block.block_type.slug}/{block.name}"
+        for block in client.read_block_documents(include_secrets=False, limit=200)
+        if block.block_type and block.block_schema and "notify" in block.block_schema.capabilities
+    ]
+    if slug not in there:
+        others = f"there are {', '.join(there)}" if there else "there are none; make one in its UI, or use --notify-url"
+        raise UsageError(f"--notify {slug!r} is no notification block of the Prefect server: {others}")
+    kind, _, name = slug.partition("/")
+    return client.read_block_document_by_name(name, kind, include_secrets=False).id
+
+
+def make_block(client: SyncPrefectClient, addresses: str, *, dry_run: bool) -> tuple[UUID, SetUpItem]:
+    """The block of Apprise addresses, which are a secret: nothing shows one. A dry run invents the id of a new block.
+
+    Raises:
+        UsageError: one of them is none that Apprise knows.
+    """
+    url = ", ".join(_parse_addresses(addresses))
+    slug = SlackWebhook.get_block_type_slug()
+    name = f"block {slug}/{NOTIFY_BLOCK}"
+    try:
+        known = client.read_block_document_by_name(NOTIFY_BLOCK, slug)
+    except ObjectNotFound:
+        known = None
+    if known is not None and known.data.get("url") == url:
+        return known.id, SetUpItem(name, Change.unchanged)
+    change = Change.new if known is None else Change.changed
+    if dry_run:
+        return known.id if known else uuid4(), SetUpItem(name, change)
+    saved: Any = SlackWebhook(url=SecretStr(url)).save(NOTIFY_BLOCK, overwrite=True)
+    return saved, SetUpItem(name, change)
+
+
+def _parse_addresses(text: str) -> list[str]:
+    from apprise import Apprise
+    from apprise.utils.parse import parse_urls
+
+    register_secret(text)
+    urls: list[str] = parse_urls(text)  # type: ignore[no-untyped-call]
+    for url in urls:
+        register_secret(url)
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it would show the address that it cannot read
+    wrong = [number for number, url in enumerate(urls, start=1) if Apprise.instantiate(url) is None]
+    if wrong or not urls:
+        which = f"address {', '.join(map(str, wrong))} of {len(urls)}" if urls else "what was given"
+        raise UsageError(
+            f"--notify-url: {which} is none that Apprise knows, such as mailto://USER:PASSWORD@HOST or "
+            "slack://TOKEN (https://appriseit.com/services)"
+        )
+    return urls

@@ -40,7 +40,7 @@ def process_accruals(
         start_date: First month, as its first day (such as 2024-03-01).
         end_date: The month after the last one, as its first day; it is not included.
         period: Months relative to the scheduled start of the run, such as previous-month.
-        only: Do just the steps and months that are failed, missing or stale; the others are left as they are.
+        only: Do just the steps and months that are failed, missing, stale, or due: any of these. The others are left.
         plan: Id of a plan that `sync-actions plan` made: exactly that is run, and all above is left aside.
         overlap: What to do about a month that another run is working on: wait for it, or be refused.
         override: Accrue although the import of a month is broken; the reason, which is kept.

@@ -27,8 +27,10 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
 from flows.artifacts import best_effort
+from flows.events import tell_month_not_closed
 from flows.run_names import OUR_FLOWS, name_of_this_run, name_scheduled_runs
 from flows.worker import WORK_POOL, worker_is_online
+from steps.settings import SyncSettings
 from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
 from tracking.locks import RunLock, run_lock, wait_for_database
@@ -74,6 +76,7 @@ def reconcile_executions() -> State[None]:
         found = reconcile(besides=str(this_run().id))
         with get_client(sync_client=True) as client:
             name_scheduled_runs(client)
+    best_effort(lambda: tell_month_not_closed(runtime.flow_run.scheduled_start_time, SyncSettings.load()))
     return Completed(message=str(found))
 
 

@@ -23,7 +23,8 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.utilities.annotations import quote
 from sqlalchemy.exc import SQLAlchemyError
 
-from flows.artifacts import ProgressBar, leave_summary
+from flows.artifacts import ProgressBar, best_effort, leave_summary
+from flows.events import tell_step_run
 from flows.plan import StepRun
 from flows.reconcile_executions import await_database, locked_run, log_settings, reconcile, this_run
 from steps import catalog
@@ -32,7 +33,7 @@ from steps.catalog import Step
 from steps.context import StepContext
 from steps.crm_clients import sync_crm_clients
 from steps.engine.gate import Override
-from steps.errors import RunTimeLimitError
+from steps.errors import BrokenImportError, RunTimeLimitError
 from steps.invoices import sync_invoices
 from steps.ledger.months import MonthWindow
 from steps.notion_external_ids import sync_notion_external_ids
@@ -302,11 +303,13 @@ def _run_step(step_run: StepRun, execution_id: int, run: _Run) -> str | None:
     state: State[StepResult] = task(*inputs, wait_for=wait_for, return_state=True)
     run.states[step_run.key] = state
     took = f"{monotonic() - began:.1f} s"
-    if state.is_completed():
+    failure = None if state.is_completed() else describe_failure(state)
+    if failure is None:
         progress.log(f"{step_run.name}: {state.result().line} ({took})")
-        return None
-    failure = describe_failure(state)
-    progress.log(f"{step_run.name}: FAILED: {failure} ({took})")
+    else:
+        progress.log(f"{step_run.name}: FAILED: {failure} ({took})")
+    refused = isinstance(state.result(raise_on_failure=False), BrokenImportError)
+    best_effort(lambda: tell_step_run(step_run, execution_id, failure, refused=refused))
     return failure
 
 

@@ -3,6 +3,8 @@
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import best_effort
+from flows.events import tell_import
 from flows.parameters import AskedRange, MonthDate, Period, Year, resolve_range
 from flows.plan import ImportStep, Only, choose_step_runs, step_runs_of, step_runs_of_plan, steps_from
 from flows.run_names import name_of_this_run
@@ -30,7 +32,7 @@ def sync_import(
         start_date: First month, as its first day (such as 2024-03-01).
         end_date: The month after the last one, as its first day; it is not included.
         period: Months relative to the scheduled start of the run, such as previous-month.
-        only: Do just the steps and months that are failed, missing or stale; the others are left as they are.
+        only: Do just the steps and months that are failed, missing, stale, or due: any of these. The others are left.
         plan: Id of a plan that `sync-actions plan` made: exactly that is run, and all above is left aside.
         overlap: What to do about a step and month that another run is working on: wait for it, or be refused.
     """
@@ -41,4 +43,7 @@ def sync_import(
     asked = AskedRange(year, start_date, end_date, period)
     span = resolve_range(asked, runtime.flow_run.scheduled_start_time, settings)
     step_runs = choose_step_runs(step_runs_of(steps_from(from_step), span, settings), only, settings.zone)
-    return run_steps(step_runs, span, RunOptions(overlap))
+    state = run_steps(step_runs, span, RunOptions(overlap))
+    if state.is_completed() and from_step == ImportStep.services and only is None:
+        best_effort(lambda: tell_import(span))
+    return state

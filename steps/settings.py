@@ -214,6 +214,10 @@ class SyncSettings(_Settings):
     """How long a run may last: what has not begun by then fails, and vendors are asked nothing more."""
     error_budget: Annotated[str, AfterValidator(_require_budget)] = "50%"
     """How many records of a window may be in trouble before its step fails: a share, or a number."""
+    notify_errors: int = Field(default=20, ge=0)
+    """How many records of a step's window may be in trouble before somebody is told."""
+    close_day: int = Field(default=10, ge=0, le=28)
+    """From which day on somebody is told that the month before is not closed; 0: never."""
 
     @property
     def budget(self) -> ErrorBudget:

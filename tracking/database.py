@@ -30,6 +30,11 @@ _MIGRATION_LOCK = 0x53594D49
 """Key of the PostgreSQL advisory lock under which the schema changes ("SYMI")."""
 
 
+def schema_head() -> str:
+    """The revision that this version of the program works with."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
 def schema_revision(connection: Connection) -> str | None:
     """The revision that a database is at; None when it is empty."""
     return MigrationContext.configure(connection).get_current_revision()
@@ -41,11 +46,7 @@ def upgrade_database(engine: Engine) -> str:
     Raises:
         DatabaseUnusableError: a newer version of the program made it.
     """
-    config = Config()
-    config.set_main_option("script_location", "tracking:migrations")
-    config.set_main_option("path_separator", "os")
-    scripts = ScriptDirectory.from_config(config)
-    head = scripts.get_current_head() or ""
+    scripts, head = ScriptDirectory.from_config(_config()), schema_head()
     with engine.connect() as connection:
         revision = schema_revision(connection)
     if revision == head:
@@ -58,9 +59,17 @@ def upgrade_database(engine: Engine) -> str:
     with engine.connect().execution_options(writer=True) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")  # nothing, if another process was first
     return head
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "tracking:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
 
 
 LOCK_WAIT_SECONDS = 60

@@ -1,4 +1,4 @@
-"""Commands that look after the installation: `api`, `close`, `reopen`, `db`, `prefect`."""
+"""Commands that look after the installation: `api`, `close`, `reopen`, `db`, `doctor`, `prefect`."""
 
 import os
 from contextlib import ExitStack
@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from flows.cli.output import error_line
 from flows.cli.reports import roll_forward_tables
 from flows.cli.run import ExitStatus, login_name, sandboxed
+from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.parameters import parse_month
 from flows.prefect_server import prefect_api, quiet_prefect
 from steps.closing import Candidate, ClosingRefusedError, Signature, close_month, reopen_month
@@ -44,6 +47,7 @@ def close(
     for part in roll_forward_tables(RollForwardChain(MonthWindow.of(candidate.month), (stored,))):
         console.print(part)
     console.print(f"{candidate.month:%Y-%m} is closed.")
+    tell_months(MONTH_CLOSED, [candidate.month])
 
 
 def reopen(
@@ -54,6 +58,7 @@ def reopen(
     """Open a closed month again, and every closed month after it."""
     opened = reopen_month(parse_month(month), Signature(_who(by), reason))
     Console(highlight=False).print(f"open again: {', '.join(f'{each:%Y-%m}' for each in opened)}")
+    tell_months(MONTH_REOPENED, opened)
 
 
 def _who(by: str | None) -> str:
@@ -103,8 +108,34 @@ def prefect() -> None:
 
 
 @prefect_app.command("setup")
-def set_up_prefect() -> None:
-    """Make or update work pool, vendors' limits and deployments on the server of PREFECT_API_URL; safe to repeat."""
+def set_up_prefect(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing: say what would be new or changed.")
+    ] = False,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BLOCK",
+            help="Who is told when something goes wrong: a notification block, such as slack-webhook/us.",
+        ),
+    ] = None,
+    notify_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESSES",
+            envvar="SYNC_NOTIFY_URL",
+            show_envvar=True,
+            help="The same by addresses of Apprise, such as mailto://...; several with commas. A secret.",
+        ),
+    ] = None,
+) -> None:
+    """Make or update what a Prefect server needs on that of PREFECT_API_URL; safe to repeat.
+
+    Work pool, vendors' limits, deployments, and automations that tell somebody. Without --notify and --notify-url those
+    who are told stay.
+    """
+    if notify and notify_url:
+        raise UsageError("--notify and --notify-url do not go together: the one names a block, the other makes it")
     quiet_prefect()
     from prefect.settings import PREFECT_API_URL
 
@@ -113,11 +144,37 @@ def set_up_prefect() -> None:
     with prefect_api():
         from prefect.client.orchestration import get_client
 
-        from flows.prefect_setup import set_up
+        from flows.prefect_setup import Change, Setup, find_block, make_block, set_up
 
         with get_client(sync_client=True) as client:
-            for item in set_up(client):
-                typer.echo(str(item))
+            items, block = [], find_block(client, notify) if notify else None
+            if notify_url:
+                block, item = make_block(client, notify_url, dry_run=dry_run)
+                items.append(item)
+            items += set_up(client, Setup(dry_run=dry_run, block=block))
+    for each in items:
+        is_to_be = dry_run and each.change != Change.unchanged
+        typer.echo(f"{each.name}: would be {each.change}" if is_to_be else str(each))
+    if not any(each.is_message for each in items):
+        typer.echo("Nobody is told when a run fails: say --notify BLOCK or --notify-url ADDRESSES.")
+
+
+def examine_installation() -> None:
+    """Look at everything that may be wrong around the program, and say what to do. Nothing is changed.
+
+    Exit status: 0 no problem, 1 some.
+    """
+    from flows.doctor import Verdict, examine
+
+    findings = examine()
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for each in findings:
+        style = {Verdict.ok: "green", Verdict.problem: "bold red"}.get(each.verdict, "yellow")
+        table.add_row(Text(each.verdict, style=style), Text(each.subject), Text(each.words, overflow="fold"))
+    Console(highlight=False).print(table)
+    problems = sum(each.verdict is Verdict.problem for each in findings)
+    typer.echo(f"{problems} problem{'' if problems == 1 else 's'}." if problems else "No problem found.")
+    raise typer.Exit(ExitStatus.FAILED if problems else ExitStatus.COMPLETED)
 
 
 def serve_api(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from flows.cli.admin import close, database_app, prefect_app, reopen, serve_api
+from flows.cli.admin import close, database_app, examine_installation, prefect_app, reopen, serve_api
 from flows.cli.history import errors, show_history, show_steps
 from flows.cli.output import error_line
 from flows.cli.reports import show_explanation, show_report
@@ -40,6 +40,7 @@ app.command("explain")(show_explanation)
 app.command("close")(close)
 app.command("reopen")(reopen)
 app.command("api")(serve_api)
+app.command("doctor")(examine_installation)
 
 
 @app.callback(invoke_without_command=True)
@@ -56,7 +57,9 @@ def sync_actions(
     end_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="Month to stop before, excluded.")] = None,
     only: Annotated[
         str | None,
-        typer.Option(metavar="STATE", help="Only the steps and months that are failed, missing or stale."),
+        typer.Option(
+            metavar="STATE", help="Only the steps and months that are failed, missing or stale; due: all of these."
+        ),
     ] = None,
     overlap: OverlapOption = Overlap.wait,
     override: OverrideOption = None,
@@ -73,7 +76,8 @@ def sync_actions(
     Without a command the import runs. Exit status: 0 everything completed, 1 a step failed, 2 wrong usage,
     130 interrupted.
     """
-    export_settings_file()
+    if context.invoked_subcommand != "doctor":  # which says itself what is wrong with the file
+        export_settings_file()
     options = TypedOptions(from_step, year, start_date, end_date, only, overlap, override=override)
     if context.invoked_subcommand is None:
         raise typer.Exit(run(options, sandbox=sandbox, as_json=as_json))

@@ -21,6 +21,7 @@ from flows.plan import (
     StepRunState,
     TypedOptions,
     assess,
+    is_meant,
     make_plan,
     step_runs_of,
     steps_from,
@@ -159,7 +160,9 @@ def plan_run(
     year: Annotated[str | None, typer.Option(metavar="YYYY", help="Whole year.")] = None,
     start_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="First month, included.")] = None,
     end_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="Month to stop before, excluded.")] = None,
-    only: Annotated[str | None, typer.Option(metavar="STATE", help="Only failed, missing or stale cells.")] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="STATE", help="Only failed, missing or stale cells; due: all of these.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Show where each step and month stands, and keep the plan, without running anything."""
@@ -167,7 +170,7 @@ def plan_run(
     settings: SyncSettings = SyncSettings.load()
     cells = step_runs_of((ACCRUALS,) if step == ACCRUALS.id else steps_from(step), span, settings)
     everything = assess(cells, settings.zone)
-    chosen = [each for each in everything if only is None or each.state == Only(only).value]
+    chosen = [each for each in everything if only is None or is_meant(each, Only(only))]
     plan_id = make_plan(chosen, span)
     if as_json:
         answer = {"plan": plan_id, "cells": [_as_json(each) for each in chosen]}

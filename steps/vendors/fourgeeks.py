@@ -287,6 +287,13 @@ class FourgeeksConnector(Connector):
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules, explain=explain)
         super().__init__(VendorHttp(site, self._auth))
 
+    def check(self) -> None:
+        """Log in and ask for a student of each academy, to see whether the vendor answers and takes the credential."""
+        for academy in self._academies:
+            query = {**_STUDENTS.query, "limit": 1, "offset": 0}
+            request = replace(_STUDENTS, query=query, headers={"Academy": academy})
+            _unwrapped(request, self._ask(request))
+
     def students(self) -> Listing[Student]:
         """Every student profile, invited and deleted ones included."""
         return self._all_academies("student", _STUDENTS, None).parse(parse_student)

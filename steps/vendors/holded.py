@@ -275,6 +275,10 @@ class HoldedConnector(Connector):
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules, explain=_explain)
         super().__init__(VendorHttp(site, _KeyAuth(key)))
 
+    def check(self) -> None:
+        """Ask for one page, to see whether the vendor answers and takes the credential."""
+        next(self._pages("/saleschannels", {}))
+
     def income_accounts(self) -> Listing[IncomeAccount]:
         """Every sales channel that is not deleted."""
         return self._unpaged("service", "/saleschannels", "income accounts").parse(parse_income_account)

@@ -1,6 +1,7 @@
 """Notion: the pages of the students' database (docs/vendors.md, Notion)."""
 
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
@@ -223,6 +224,12 @@ class NotionConnector(Connector):
         base_url = address("NOTION_BASE_URL", settings.base_url)
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, TRANSIENT | {409}, rules, explain=explain)
         super().__init__(VendorHttp(site, _BearerAuth(token)))
+
+    def check(self) -> None:
+        """Ask for one page, to see whether the vendor answers, takes the credential and has the database."""
+        request = replace(_query(f"/databases/{self._database}/query", _VERSION), body={"page_size": 1})
+        with suppress(MultipleDataSourcesError):  # it is there, and in several parts
+            _results(request, self._http.ask(request))
 
     def student_pages(self) -> Listing[StudentPage]:
         """Every page of the database that is not in the trash: a full scan solves letter case and duplicates.

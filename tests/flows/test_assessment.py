@@ -141,6 +141,10 @@ def test_only_chooses_the_cells_that_stand_so(database: str) -> None:
 
     assert choose_step_runs(cells, Only.failed, MADRID) == [StepRun(CRM_CLIENTS, APRIL)]
     assert choose_step_runs(cells, Only.missing, MADRID) == []
+    assert choose_step_runs([*cells, StepRun(ACCRUALS, MARCH)], Only.due, MADRID) == [
+        StepRun(CRM_CLIENTS, APRIL),
+        StepRun(ACCRUALS, MARCH),
+    ]
 
 
 def test_a_plan_is_run_as_it_was_made(database: str) -> None:

@@ -34,11 +34,14 @@ def test_the_file_names_the_deployments_that_others_rely_on() -> None:
     assert {d["work_pool"]["name"] for d in _declared().values()} == {"sync"}
 
 
-@pytest.mark.parametrize(("flow", "cron"), [("sync-import", "0 6 2 * *"), ("process-accruals", "0 6 3 * *")])
-def test_the_monthly_runs_work_on_the_month_before_their_schedule(flow: str, cron: str) -> None:
+@pytest.mark.parametrize(
+    ("flow", "cron", "more"),
+    [("sync-import", "0 6 2 * *", {}), ("process-accruals", "0 6 3 * *", {"only": "due"})],
+)
+def test_the_monthly_runs_work_on_the_month_before_their_schedule(flow: str, cron: str, more: dict[str, str]) -> None:
     monthly = _declared()[f"{flow}/monthly"]
 
-    assert monthly["parameters"] == {"period": "previous-month"}
+    assert monthly["parameters"] == {"period": "previous-month", **more}
     assert [(s["cron"], s["timezone"]) for s in monthly["schedules"]] == [(cron, "Europe/Madrid")]
 
 

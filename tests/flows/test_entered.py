@@ -18,7 +18,7 @@ MARCH = ("--start-date", "2024-03-01", "--end-date", "2024-04-01")
 @pytest.mark.parametrize(
     ("arguments", "most_files", "most_functions"),
     [
-        (("--sandbox", "--from-step", "invoices"), 45, 356),
+        (("--sandbox", "--from-step", "invoices"), 46, 361),
         (("--from-step", "accruals", "--override", "nothing was imported"), 46, 335),
     ],
     ids=["invoices", "accruals"],

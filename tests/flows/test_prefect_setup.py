@@ -3,28 +3,39 @@
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prefect.blocks.notifications import SlackWebhook
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
+from prefect.events.schemas.automations import AutomationCore
 
+from flows.automations import messages
+from flows.cli.app import run_command
 from flows.prefect_server import temporary_server
 from tests.flows.conftest import CommandLine, prefect_client
+from tests.flows.webhook import listening
 from tests.flows.worker import DEPLOYMENTS
 
 pytestmark = pytest.mark.prefect
 
+FOLLOWS = "trigger Sync: accruals follow the monthly import"
 EVERYTHING = [
     "work pool sync",
     "limit holded, 4 requests a second",
     "limit fourgeeks, 5 requests a second",
     "limit notion, 3 requests a second",
-    *(f"deployment {name}" for name in DEPLOYMENTS),
+    *(f"deployment {name}" for name in DEPLOYMENTS[:4]),
+    FOLLOWS,
+    *(f"deployment {name}" for name in DEPLOYMENTS[4:]),
 ]
+NOBODY = "Nobody is told when a run fails: say --notify BLOCK or --notify-url ADDRESSES."
+MESSAGES = [f"message {each.name}" for each in messages()]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def empty_server(prefect_home: Callable[[], Path]) -> Iterator[str]:
     """A Prefect server on which nothing was set up."""
     with pytest.MonkeyPatch.context() as patch:
@@ -56,9 +67,9 @@ def test_a_server_is_set_up_once_repeating_changes_nothing_and_what_a_person_pau
     changed = command_line.run("prefect", "setup", PREFECT_API_URL=empty_server, HOLDED_RATE="2.5")
 
     assert (first.status, first.err) == (0, "")
-    assert first.out.splitlines() == [f"{each}: new" for each in EVERYTHING]
-    assert again.out.splitlines() == [f"{each}: there already" for each in EVERYTHING]
-    assert [line for line in changed.out.splitlines() if not line.endswith(": there already")] == [
+    assert first.out.splitlines() == [*(f"{each}: new" for each in EVERYTHING), NOBODY]
+    assert again.out.splitlines() == [*(f"{each}: there already" for each in EVERYTHING), NOBODY]
+    assert [line for line in changed.out.splitlines()[:-1] if not line.endswith(": there already")] == [
         "limit holded, 2.5 requests a second: changed",
         "limit notion, 3 requests a second: changed",
     ]
@@ -66,6 +77,50 @@ def test_a_server_is_set_up_once_repeating_changes_nothing_and_what_a_person_pau
     assert (holded.limit, holded.slot_decay_per_second) == (2, 2.5)
     (schedule,) = client.read_deployment_by_name("sync-import/monthly").schedules
     assert (schedule.active, schedule.schedule.cron) == (False, "0 6 2 * *")  # type: ignore[union-attr]
+
+
+def _setup(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, list[str], str]:
+    """Exit status, lines and standard error of `sync-actions prefect setup`."""
+    status = run_command(["prefect", "setup", *options])
+    written = capsys.readouterr()
+    return status, written.out.splitlines(), written.err
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # by Apprise
+def test_who_is_told_is_looked_at_first_then_named_once_and_stays(
+    client: SyncPrefectClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = _setup(capsys, "--notify", "slack-webhook/nobody")
+    wrong = _setup(capsys, "--notify-url", "json://127.0.0.1:9/one, nonsense://by-heart")
+    with listening() as webhook:
+        address = f"json://127.0.0.1:{webhook.url.rpartition(':')[2]}/by-heart"
+        looked = _setup(capsys, "--dry-run", "--notify-url", address)
+        assert client.read_work_pools() == []
+        assert client.read_automations() == []
+        made = _setup(capsys, "--notify-url", address)
+        (failed,) = client.read_automations_by_name("Sync: a run failed")
+        failed.enabled = False
+        client.update_automation(failed.id, AutomationCore(**failed.model_dump(exclude={"id", "owner_resource"})))
+        again = _setup(capsys)
+        block: Any = SlackWebhook.load("sync-management")
+        block.notify("said", subject="once")
+        named = webhook.save_block("accounting")
+        other = _setup(capsys, "--notify", named)
+
+    assert webhook.posts[0]["title"] == "once"
+    assert (unknown[0], unknown[1]) == (2, [])
+    assert unknown[2].startswith(
+        "Error: --notify 'slack-webhook/nobody' is no notification block of the Prefect server:"
+    )
+    assert (wrong[0], wrong[1]) == (2, [])
+    assert wrong[2].startswith("Error: --notify-url: address 2 of 2 is none that Apprise knows")
+    made_block = "block slack-webhook/sync-management"
+    assert looked == (0, [f"{each}: would be new" for each in (made_block, *EVERYTHING, *MESSAGES)], "")
+    assert made == (0, [f"{each}: new" for each in (made_block, *EVERYTHING, *MESSAGES)], "")
+    assert again == (0, [f"{each}: there already" for each in (*EVERYTHING, *MESSAGES)], "")
+    assert [line for line in other[1] if line.endswith(": changed")] == [f"{each}: changed" for each in MESSAGES]
+    assert "by-heart" not in str([unknown, wrong, looked, made, again, other])
+    assert client.read_automations_by_name(failed.name)[0].enabled is False
 
 
 def _limit(slots: int) -> GlobalConcurrencyLimitUpdate:

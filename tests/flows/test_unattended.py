@@ -116,6 +116,13 @@ def test_who_follows_the_guide_has_an_import_by_a_worker_that_is_in_another_fold
     assert (20, told) in {(log.level, log.message) for log in logs}
 
 
+def test_the_doctor_finds_nothing_wrong_where_the_guide_was_followed(guide: Guide) -> None:
+    guide.follow("sync-actions doctor")
+
+    assert guide.said["sync-actions doctor"].endswith("No problem found.\n"), guide.said["sync-actions doctor"]
+    assert "not checked" not in guide.said["sync-actions doctor"]
+
+
 @pytest.mark.long
 def test_a_workers_run_that_would_write_its_database_into_its_temporary_folder_fails_and_says_so(guide: Guide) -> None:
     with guide.client() as client:
@@ -157,7 +164,7 @@ def test_a_year_of_monthly_runs_is_scheduled_at_six_in_madrid_summer_and_winter(
     assert {t.utcoffset() for t in times} == {timedelta(hours=1), timedelta(hours=2)}
     months = [first_of_month(t.date()) for t in times]
     assert months == [next_month(months[0], count) for count in range(len(months))]
-    assert {str(run.parameters) for run in runs} == {"{'period': 'previous-month'}"}
+    assert {run.parameters["period"] for run in runs} == {"previous-month"}
 
 
 @pytest.mark.long

@@ -23,7 +23,7 @@ from tracking.database import dispose_engines
         (["--start-date", "2024-03-15", "--end-date", "2024-05-01"], "2024-03-15 is not the first day of a month"),
         (["--start-date", "2024-05-01", "--end-date", "2024-03-01"], "is not after start date"),
         (["--start-date", "tomorrow", "--end-date", "2024-03-01"], "'tomorrow' is no date: YYYY-MM-01"),
-        (["--only", "red"], "only 'red' is not known: one of failed, missing, stale is expected"),
+        (["--only", "red"], "only 'red' is not known: one of failed, missing, stale, due is expected"),
         (["--overlap", "push"], "overlap 'push' is not known: one of wait, refuse is expected"),
         (["run", "--plan", "1", "--overlap", "push"], "overlap 'push' is not known"),
         (["--override", "the CRM is gone"], "override is for accruals alone: it says nothing about services"),

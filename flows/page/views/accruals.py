@@ -8,6 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
+from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.page.components import (
     FIELD,
     Tag,
@@ -174,6 +175,7 @@ async def _ask_to_close(visit: Visit, month: date, refresh: Refresh) -> None:
 
     def close(by: Signature) -> str:
         close_month(candidate, by)
+        tell_months(MONTH_CLOSED, [month])
         return texts("closing.done", month=name)
 
     _ask_signature(visit, texts("closing.close", month=name), ("closing.free", "closing.reason"), close, refresh)
@@ -188,7 +190,9 @@ def _ask_to_reopen(visit: Visit, month: date, refresh: Refresh) -> None:
     texts = visit.texts
 
     def reopen(by: Signature) -> str:
-        return texts("closing.opened", months=", ".join(map(texts.month, reopen_month(month, by))))
+        opened = reopen_month(month, by)
+        tell_months(MONTH_REOPENED, opened)
+        return texts("closing.opened", months=", ".join(map(texts.month, opened)))
 
     title = texts("closing.reopen", month=texts.month(month, long=True))
     _ask_signature(visit, title, ("closing.later", "reason"), reopen, refresh)
