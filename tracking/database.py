@@ -12,15 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session
@@ -28,25 +23,28 @@ from sqlmodel import Session
 from tracking.encryption import forget_keys, require_present_key
 from tracking.settings import ENV_FILE, DatabaseSettings, DatabaseUnusableError, absolute_sqlite_file
 
+if TYPE_CHECKING:
+    import psycopg
+
 _MIGRATION_LOCK = 0x53594D49
 """Key of the PostgreSQL advisory lock under which the schema changes ("SYMI")."""
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", "tracking:migrations")
-    config.set_main_option("path_separator", "os")
-    return config
+_VERSIONS = Path(__file__).parent / "migrations" / "versions"
 
 
-def schema_head() -> str:
-    """The revision that this version of the program works with."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+@lru_cache
+def schema_revisions() -> tuple[str, ...]:
+    """The revisions that this version of the program knows, oldest first: the numbers of the migrations' files."""
+    return tuple(sorted(file.name[1:].partition("_")[0] for file in _VERSIONS.glob("v*.py")))
 
 
 def schema_revision(connection: Connection) -> str | None:
     """The revision that a database is at; None when it is empty."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def upgrade_database(engine: Engine) -> str:
@@ -55,7 +53,7 @@ def upgrade_database(engine: Engine) -> str:
     Raises:
         DatabaseUnusableError: a newer version of the program made it.
     """
-    head = schema_head()
+    head = schema_revisions()[-1]
     with engine.connect() as connection:
         if _known(schema_revision(connection)) == head:
             return head
@@ -63,18 +61,26 @@ def upgrade_database(engine: Engine) -> str:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         if _known(schema_revision(connection)) != head:
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _migrate(connection)
     return head
 
 
+def _migrate(connection: Connection) -> None:
+    from alembic import command  # a sixth of the time of a command that reads, and few have anything to migrate
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "tracking:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
 def _known(revision: str | None) -> str | None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in schema_revisions():
         raise DatabaseUnusableError(
-            f"The database is at schema {revision!r}, which a newer version of this program made; this version "
-            f"knows up to {schema_head()!r}. Update the program, or set SYNC_DATABASE_URL to another database."
+            f"The database is at schema {revision!r}, which a newer version of this program made; this version knows "
+            f"up to {schema_revisions()[-1]!r}. Update the program, or set SYNC_DATABASE_URL to another database."
         )
     return revision
 
@@ -295,6 +301,8 @@ def connect_lock(url: URL) -> "psycopg.Connection[tuple[int]]":
     Raises:
         DatabaseUnusableError: a pooler in transaction mode, which takes no session settings, answers.
     """
+    import psycopg  # SQLite has no need of it, and it takes a tenth of a second
+
     options = f"{_SERVER_KEEPALIVE} -c idle_session_timeout=0 -c lock_timeout=5s"
     dialect = create_engine(url, poolclass=NullPool).dialect
     _, arguments = dialect.create_connect_args(url)

@@ -15,9 +15,8 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import psycopg
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, func, select
 from sqlalchemy.exc import OperationalError
@@ -25,6 +24,9 @@ from sqlmodel import Session
 
 from tracking.database import connect_lock, get_engine, tracking_session
 from tracking.settings import DatabaseUnusableError
+
+if TYPE_CHECKING:
+    import psycopg
 
 LOCK_WAIT_SECONDS = 5.0
 """A reader that ends what a dead run left open holds its lock for a moment."""
@@ -69,10 +71,7 @@ def run_lock(run_id: str) -> Iterator[RunLock]:
     """
     url = get_engine().url
     lock = _FileRunLock(url, run_id) if url.get_backend_name() == "sqlite" else _AdvisoryRunLock(url, run_id)
-    try:
-        lock.acquire()
-    except psycopg.OperationalError as error:
-        raise DatabaseUnusableError(f"the database does not answer: {_first_line(error)}") from None
+    lock.acquire()
     try:
         yield lock
     finally:
@@ -157,17 +156,25 @@ class _AdvisoryRunLock:
     """PostgreSQL: a session lock on a connection of its own."""
 
     def __init__(self, url: URL, run_id: str) -> None:
-        self._url, self._run_id = url, run_id
+        import psycopg  # SQLite has no need of it, and it takes a tenth of a second
+
+        self._url, self._run_id, self._driver = url, run_id, psycopg
         self._connection: psycopg.Connection[tuple[int]] | None = None
 
     def acquire(self) -> None:
+        try:
+            self._take()
+        except self._driver.OperationalError as error:
+            raise DatabaseUnusableError(f"the database does not answer: {_first_line(error)}") from None
+
+    def _take(self) -> None:
         connection = connect_lock(self._url)
         try:
             _refuse_pooler(connection)
             connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [self._run_id])
         except BaseException as error:
             connection.close()
-            if isinstance(error, psycopg.errors.LockNotAvailable):
+            if isinstance(error, self._driver.errors.LockNotAvailable):
                 raise RunLockedError(_ELSEWHERE) from None
             raise
         self._connection = connection
@@ -180,8 +187,8 @@ class _AdvisoryRunLock:
         deadline = monotonic() + DATABASE_OUTAGE_SECONDS
         while True:
             try:
-                self.acquire()
-            except (psycopg.OperationalError, RunLockedError) as error:
+                self._take()
+            except (self._driver.OperationalError, RunLockedError) as error:
                 if monotonic() > deadline:
                     raise _away(error) from None
                 sleep(_RETRY_SECONDS)
@@ -191,12 +198,12 @@ class _AdvisoryRunLock:
     def _is_alive(self) -> bool:
         try:
             return self._connection is not None and bool(self._connection.execute("select 1").fetchone())
-        except psycopg.Error:
+        except self._driver.Error:
             return False
 
     def release(self) -> None:
         if self._connection is not None:
-            with suppress(psycopg.Error):
+            with suppress(self._driver.Error):
                 self._connection.close()
         self._connection = None
 
