@@ -5,14 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from decimal import Decimal
 from io import BytesIO, StringIO
-from typing import Any, TextIO
-
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
+from typing import TYPE_CHECKING, Any, TextIO
 
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
@@ -22,6 +15,10 @@ from steps.reports.monthly import Amounts, MonthlyAccruals
 from steps.reports.roll_forward import RollForward, RollForwardChain, RollForwardLine
 from steps.reports.waterfall import Waterfall, WaterfallRow
 from tracking.redaction import neutralised, write_csv
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+    from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 StepRun = str | Decimal | int | date | None
 
@@ -141,7 +138,6 @@ _DATE_FORMAT = "yyyy-mm-dd"
 _NARROWEST, _WIDEST = 10, 40
 _LONGEST_TITLE = 31
 """Of a worksheet; Excel refuses more."""
-_BOLD = Font(bold=True)
 
 
 def csv_text(sheet: Sheet) -> str:
@@ -158,6 +154,8 @@ def write_sheet(file: TextIO, sheet: Sheet) -> None:
 
 def xlsx_bytes(*sheets: Sheet) -> bytes:
     """The sheets as one workbook, totals at the bottom in bold. Amounts are numbers, to the cent."""
+    from openpyxl import Workbook  # with numpy, which it loads, it takes as long as all else that a report loads
+
     workbook = Workbook(write_only=True)  # rows go out as they come: memory does not grow with the report
     for sheet in sheets:
         _add_worksheet(workbook, sheet)
@@ -166,7 +164,9 @@ def xlsx_bytes(*sheets: Sheet) -> bytes:
     return file.getvalue()
 
 
-def _add_worksheet(workbook: Workbook, sheet: Sheet) -> None:
+def _add_worksheet(workbook: "Workbook", sheet: Sheet) -> None:
+    from openpyxl.utils import get_column_letter
+
     worksheet = workbook.create_sheet(sheet.title[:_LONGEST_TITLE])
     worksheet.freeze_panes = "A2"
     for number, width in enumerate(_widths(sheet), start=1):
@@ -178,7 +178,11 @@ def _add_worksheet(workbook: Workbook, sheet: Sheet) -> None:
         worksheet.append([_cell(worksheet, value, bold=True) for value in row])
 
 
-def _cell(worksheet: WriteOnlyWorksheet, value: StepRun, *, bold: bool = False) -> Any:
+def _cell(worksheet: "WriteOnlyWorksheet", value: StepRun, *, bold: bool = False) -> Any:
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+    from openpyxl.styles import Font
+
     shown: Any = neutralised(value)
     if isinstance(shown, str):
         shown = ILLEGAL_CHARACTERS_RE.sub("", shown)
@@ -188,7 +192,7 @@ def _cell(worksheet: WriteOnlyWorksheet, value: StepRun, *, bold: bool = False) 
     elif isinstance(value, date):
         cell.number_format = _DATE_FORMAT
     if bold:
-        cell.font = _BOLD
+        cell.font = Font(bold=True)
     return cell
 
 
