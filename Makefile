@@ -22,9 +22,7 @@ setup: $(READY) ## Install the project and its tools into .venv
 
 demo: $(READY) ## Import and accrue the sandbox academy's 2024, with nothing to configure
 	@mkdir -p .demo
-	@$(DEMO) $(BIN)/sync-actions --sandbox
-	@$(DEMO) $(BIN)/sync-actions --from-step accruals
-	@$(DEMO) $(BIN)/sync-actions report
+	@$(DEMO) $(BIN)/sync-actions demo
 
 lint: $(READY) ## Check style and formatting
 	$(BIN)/ruff check

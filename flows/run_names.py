@@ -22,8 +22,8 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import PrefectHTTPStatusError
 
-from flows.parameters import AskedRange, Period, resolve_accrual_range, resolve_range
-from flows.plan import IMPORT_ORDER, plan_retry
+from flows.parameters import IMPORT_ORDER, AskedRange, Period, resolve_accrual_range, resolve_range
+from flows.plan import plan_retry
 from steps.catalog import STEPS
 from steps.settings import SyncSettings
 

@@ -25,7 +25,7 @@ from flows.page.views.errors import show_errors
 from flows.page.views.history import show_history
 from flows.page.views.overview import show_grid
 from flows.page.views.run import show_run
-from flows.parameters import Year
+from flows.plan import Year
 from flows.runs import Runs
 from steps.ledger.months import MonthWindow
 from steps.reports.export import Sheet, csv_text, monthly_sheet, roll_forward_sheet, xlsx_bytes
