@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from getpass import getuser
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -146,16 +147,18 @@ def run_flow(title: str, start: Callable[[], Any], *, sandbox: bool) -> Any:
         return start()
 
 
+_OF_A_RUN = ("flows.cli.output", "flows.process_accruals", "flows.sync_import")
+_OF_PREFECT = ("fastapi.encoders", "prefect.flow_engine", "prefect.task_engine")
+"""What Prefect itself imports when a flow begins: then nothing boots any more beside it."""
+
+
 def _get_ready(stack: ExitStack, *, sandbox: bool) -> None:
     """Import all that a run needs, serve the sandbox, and open the database, as long as a server boots."""
     with importing():
-        import flows.cli.output
-        import flows.run_steps  # noqa: F401 - the flow itself is imported when it is called
+        for module in (*_OF_A_RUN, *_OF_PREFECT, *(["steps.sandbox.server"] if sandbox else [])):
+            import_module(module)
         from tracking.database import get_engine
         from tracking.settings import export_settings_file
-
-        if sandbox:
-            pass
     export_settings_file()
     if sandbox:
         stack.enter_context(sandboxed())
