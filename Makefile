@@ -22,9 +22,7 @@ setup: $(READY) ## Install the project and its tools into .venv
 
 demo: $(READY) ## Import and accrue the sandbox academy's 2024, with nothing to configure
 	@mkdir -p .demo
-	@$(DEMO) $(BIN)/sync-actions --sandbox
-	@$(DEMO) $(BIN)/sync-actions --from-step accruals
-	@$(DEMO) $(BIN)/sync-actions report
+	@$(DEMO) $(BIN)/sync-actions demo
 
 lint: $(READY) ## Check style and formatting
 	$(BIN)/ruff check
@@ -63,10 +61,11 @@ soak: $(READY) ## Run the whole program for 20 minutes while all around it fails
 soak-short: $(READY) ## The same for a minute and a half, with few kinds of disturbances
 	@$(BIN)/python -m pytest -m soak tests/soak
 
-bench: $(READY) ## Measure accruals, tracking, dispatch and the history on SQLite and PostgreSQL (some minutes), and update docs/measurements.md
+bench: $(READY) ## Measure accruals, tracking, dispatch, starting and the history on SQLite and PostgreSQL (some minutes), and update docs/measurements.md
 	$(BIN)/python -m tests.benchmarks.accruals --write
 	$(BIN)/python -m tests.benchmarks.tracking --write
 	$(BIN)/python -m tests.benchmarks.dispatch --write
+	$(BIN)/python -m tests.benchmarks.starting --write
 	$(BIN)/python -m tests.benchmarks.history --write
 
 clean: ## Remove what setup and demo made

@@ -39,8 +39,8 @@ from tracking.database import (
     describe_database,
     get_engine,
     make_engine,
-    schema_head,
     schema_revision,
+    schema_revisions,
 )
 from tracking.redaction import redact_message
 from tracking.settings import (
@@ -178,7 +178,7 @@ def _database() -> list[Finding]:
         return [Finding("database", Verdict.problem, words)]
     if revision is None:
         return [Finding("database", Verdict.ok, f"{name} is empty: its tables are made at the first use")]
-    if revision != (head := schema_head()):
+    if revision != (head := schema_revisions()[-1]):
         words = f"{name} is at schema {revision}, and this version works with {head}: run `sync-actions db upgrade`"
         return [Finding("database", Verdict.problem, f"{words}, or install the version that made it")]
     get_engine()  # looks whether it is encrypted with the present key

@@ -1,32 +1,61 @@
-"""What a person may ask for -> a range of months, and what a run is called.
+"""What a person may ask for: steps in the order of the import, a range of months, the options of a run.
 
 One rule set for command line, API, form and schedule. Explicit dates win over `period`, `period` over `year`, and the
-default year is for those who say nothing (docs/interfaces.md, Months).
+default year is for those who say nothing (docs/interfaces.md, Months). A wrong request is answered at once: what takes
+long to import (settings, the database) is imported by the functions that get that far.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Annotated
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from steps.catalog import ACCRUALS, STEPS
-from steps.engine.gate import LONGEST_REASON, Override
+from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS, Step
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow, first_of_month, next_month
-from steps.settings import SyncSettings
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from steps.engine.gate import Override
+    from steps.settings import SyncSettings
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 MONTHS_A_QUARTER = 3
 
-MonthDate = Annotated[date, Field(json_schema_extra={"pattern": r"^(20\d{2}|2100|2101)-(0[1-9]|1[0-2])-01$"})]
-"""A first of a month; Prefect refuses another day by the pattern, before a run exists."""
-OverrideReason = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_REASON})]
-"""Why accruals are to go on although the import of a month is broken; Prefect's form refuses an empty one."""
-Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
+IMPORT_ORDER = (SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS, NOTION_EXTERNAL_ID)
+"""The order of the import: nothing else knows it.
+
+Services exist before contracts, invoices before the clients that the CRM is asked about, clients before their periods,
+periods before accruals; external ids come last for completeness (docs/interfaces.md, The six steps).
+"""
+
+
+class ImportStep(StrEnum):
+    """The import steps as a drop-down, in their order."""
+
+    services = SERVICES.id
+    invoices = INVOICES.id
+    crm_clients = CRM_CLIENTS.id
+    service_periods = SERVICE_PERIODS.id
+    notion_external_id = NOTION_EXTERNAL_ID.id
+
+
+def steps_from(step_id: str) -> tuple[Step, ...]:
+    """The import steps from this one on."""
+    ids = [step.id for step in IMPORT_ORDER]
+    return IMPORT_ORDER[ids.index(step_id) :]
+
+
+class Only(StrEnum):
+    """Which step runs of the asked range a run does; the others are left as they are."""
+
+    failed = "failed"
+    missing = "missing"
+    stale = "stale"
+    due = "due"
+    """Whatever is failed, missing or stale."""
 
 
 class Period(StrEnum):
@@ -48,8 +77,19 @@ class AskedRange:
     """Exclusive."""
     period: Period | None = None
 
+    def require_allowed(self) -> None:
+        """Refuse what no setting makes right.
 
-def resolve_range(asked: AskedRange, scheduled: datetime, settings: SyncSettings) -> MonthWindow:
+        Raises:
+            UsageError: one line that says what was given and what is allowed.
+        """
+        if self.start_date is not None or self.end_date is not None:
+            _range_of_dates(self.start_date, self.end_date)
+        elif self.period is None and self.year is not None and not FIRST_YEAR <= self.year <= LAST_YEAR:
+            raise UsageError(f"year {self.year} is not allowed: a year from {FIRST_YEAR} to {LAST_YEAR} is expected")
+
+
+def resolve_range(asked: AskedRange, scheduled: datetime, settings: "SyncSettings") -> MonthWindow:
     """The months to work on.
 
     Args:
@@ -60,13 +100,12 @@ def resolve_range(asked: AskedRange, scheduled: datetime, settings: SyncSettings
     Raises:
         UsageError: one line that says what was given and what is allowed.
     """
+    asked.require_allowed()
     if asked.start_date is not None or asked.end_date is not None:
         return _range_of_dates(asked.start_date, asked.end_date)
     if asked.period is not None:
         return _range_of_period(asked.period, local_day(scheduled, settings.zone))
     year = settings.default_year if asked.year is None else asked.year
-    if not FIRST_YEAR <= year <= LAST_YEAR:
-        raise UsageError(f"year {year} is not allowed: a year from {FIRST_YEAR} to {LAST_YEAR} is expected")
     return months_of_year(year)
 
 
@@ -75,7 +114,7 @@ def months_of_year(year: int) -> MonthWindow:
     return MonthWindow(date(year, 1, 1), date(year + 1, 1, 1))
 
 
-def resolve_accrual_range(asked: AskedRange, scheduled: datetime, settings: SyncSettings) -> MonthWindow:
+def resolve_accrual_range(asked: AskedRange, scheduled: datetime, settings: "SyncSettings") -> MonthWindow:
     """The months to accrue: the same rules, but `year-to-date` ends with the last month that is over.
 
     A month that is not over cannot be accrued; who names one gets that as its failure, who says "to date" means those
@@ -95,12 +134,12 @@ def resolve_accrual_range(asked: AskedRange, scheduled: datetime, settings: Sync
     return MonthWindow(span.start, this_month)
 
 
-def local_day(moment: datetime, zone: ZoneInfo) -> date:
+def local_day(moment: datetime, zone: "ZoneInfo") -> date:
     """The day of a moment in a zone; Prefect's own kind of time would give a kind of date that it deprecates."""
     return date.fromordinal(moment.astimezone(zone).toordinal())
 
 
-def resolve_override(step_id: str, reason: str | None, by: str) -> Override | None:
+def resolve_override(step_id: str, reason: str | None, by: str) -> "Override | None":
     """A person's word that the accruals are to go on although the import of a month is broken; None: nobody gave it.
 
     Raises:
@@ -110,6 +149,8 @@ def resolve_override(step_id: str, reason: str | None, by: str) -> Override | No
         return None
     if step_id != ACCRUALS.id:
         raise UsageError(f"override is for {ACCRUALS.id} alone: it says nothing about {step_id}")
+    from steps.engine.gate import Override
+
     return Override.of(reason, by)
 
 
@@ -173,13 +214,33 @@ def parse_month(text: str) -> date:
         except ValueError:
             pass
         else:
-            return resolve_range(
-                AskedRange(None, start, next_month(start)), datetime.now(UTC), SyncSettings.load()
-            ).start
+            return _range_of_dates(start, next_month(start)).start
     raise UsageError(f"month {text!r} is no month: YYYY-MM is expected, such as 2024-03")
 
 
-def parse_moment(name: str, text: str, zone: ZoneInfo) -> datetime:
+def parse_report_range(month: str | None, year: str | None, start_date: str | None, end_date: str | None) -> AskedRange:
+    """The months of a report: dates win over the year, as everywhere; a single month goes with neither.
+
+    Raises:
+        UsageError: one line that says what was given and what is allowed.
+    """
+    if month is not None:
+        if year or start_date or end_date:
+            raise UsageError("--month is a range of its own: leave out --year, --start-date and --end-date")
+        first = parse_month(month)
+        return AskedRange(None, first, next_month(first))
+    return _parse_range(year, start_date, end_date)
+
+
+def _parse_range(year: str | None, start_date: str | None, end_date: str | None) -> AskedRange:
+    start = None if start_date is None else parse_month_date("start date", start_date)
+    end = None if end_date is None else parse_month_date("end date", end_date)
+    asked = AskedRange(None if year is None or (start and end) else parse_year(year), start, end)
+    asked.require_allowed()
+    return asked
+
+
+def parse_moment(name: str, text: str, zone: "ZoneInfo") -> datetime:
     """A date or a time in ISO 8601, aware; one without an offset is read in `zone`.
 
     Raises:
@@ -212,3 +273,61 @@ def parse_step(text: str) -> str:
     if text not in STEPS:
         raise UsageError(f"step {text!r} is not known: one of {', '.join(STEPS)} is expected")
     return text
+
+
+_WAIT = "wait"
+
+
+@dataclass(frozen=True)
+class TypedOptions:
+    """The options of a run, as a person typed or chose them at the command line or on the page."""
+
+    from_step: str | None = None
+    year: str | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+    only: str | None = None
+    overlap: str = _WAIT
+    """An `Overlap`."""
+    plan: int | None = None
+    """Run this plan; what says which steps and months does not go with it."""
+    override: str | None = None
+
+    def resolve(self) -> tuple[str, MonthWindow]:
+        """The first step and the range of months; whatever was typed is looked at.
+
+        Raises:
+            UsageError: one line that says what was given and what is allowed.
+        """
+        step, span = self._range()
+        resolve_override(step, self.override, "")
+        return step, span
+
+    def _range(self) -> tuple[str, MonthWindow]:
+        if self.only is not None and self.only not in set(Only):
+            raise UsageError(f"only {self.only!r} is not known: one of {', '.join(Only)} is expected")
+        if self.overlap != _WAIT:
+            _require_overlap(self.overlap)
+        if self.plan is not None:
+            return _range_of_plan(self.plan)
+        step = parse_step(self.from_step or IMPORT_ORDER[0].id)
+        asked = _parse_range(self.year, self.start_date, self.end_date)
+        from steps.settings import SyncSettings
+
+        return step, resolve_range(asked, datetime.now(UTC), SyncSettings.load())
+
+
+def _require_overlap(text: str) -> None:
+    from tracking.recorder import Overlap
+
+    if text not in set(Overlap):
+        raise UsageError(f"overlap {text!r} is not known: one of {', '.join(Overlap)} is expected")
+
+
+def _range_of_plan(plan_id: int) -> tuple[str, MonthWindow]:
+    from flows.plan import step_runs_of_plan
+    from steps.settings import SyncSettings
+
+    settings: SyncSettings = SyncSettings.load()
+    step_runs, span = step_runs_of_plan(plan_id, settings.zone)
+    return step_runs[0].step.id if step_runs else IMPORT_ORDER[0].id, span

@@ -1,19 +1,22 @@
-"""What a run is to do: the order of the import, step runs and where each stands, plans, and the options of a run.
+"""What a run is to do: step runs and where each stands, plans, what is tried again, and the types of a run's form.
 
-A step run is a step and, if it works by month, a month window. A plan is step runs that a person looked at first. The
-options are what a person typed or chose, checked by one set of rules for command line and page. Knows no Prefect.
+A step run is a step and, if it works by month, a month window. A plan is step runs that a person looked at first. Knows
+no Prefect.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from flows.parameters import AskedRange, parse_month_date, parse_step, parse_year, resolve_override, resolve_range
-from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS, Step
-from steps.engine.gate import began_before, changed_since
+from pydantic import Field
+
+from flows.parameters import FIRST_YEAR, IMPORT_ORDER, LAST_YEAR, Only, parse_step
+from steps.catalog import ACCRUALS, INVOICES, STEPS, Step
+from steps.engine.gate import LONGEST_REASON, began_before, changed_since
 from steps.errors import SyncError, UsageError
 from steps.ledger.contract import days_of_clientless_documents
 from steps.ledger.months import MonthWindow, first_of_month, next_month
@@ -23,30 +26,13 @@ from tracking.database import read_session
 from tracking.history import StepMonth, StepMonthHistory, SyncPlan, find_plan, save_plan, step_month_histories
 from tracking.integration_errors import MetError, RecordKey, find_met, pending_errors, span_of_runs
 from tracking.models import OPEN_STATUSES, ErrorStatus, ExecutionStatus, SyncExecution, execution_name
-from tracking.recorder import Overlap, PlannedExecution
+from tracking.recorder import PlannedExecution
 
-IMPORT_ORDER = (SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS, NOTION_EXTERNAL_ID)
-"""The order of the import: nothing else knows it.
-
-Services exist before contracts, invoices before the clients that the CRM is asked about, clients before their periods,
-periods before accruals; external ids come last for completeness (docs/interfaces.md, The six steps).
-"""
-
-
-class ImportStep(StrEnum):
-    """The import steps as a drop-down, in their order."""
-
-    services = SERVICES.id
-    invoices = INVOICES.id
-    crm_clients = CRM_CLIENTS.id
-    service_periods = SERVICE_PERIODS.id
-    notion_external_id = NOTION_EXTERNAL_ID.id
-
-
-def steps_from(step_id: str) -> tuple[Step, ...]:
-    """The import steps from this one on."""
-    ids = [step.id for step in IMPORT_ORDER]
-    return IMPORT_ORDER[ids.index(step_id) :]
+MonthDate = Annotated[date, Field(json_schema_extra={"pattern": r"^(20\d{2}|2100|2101)-(0[1-9]|1[0-2])-01$"})]
+"""A first of a month in a form; Prefect refuses another day by the pattern, before a run exists."""
+OverrideReason = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_REASON})]
+"""Why accruals are to go on although the import of a month is broken; Prefect's form refuses an empty one."""
+Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
 
 
 @dataclass(frozen=True)
@@ -95,16 +81,6 @@ class StepRunState(StrEnum):
     missing = "missing"
     running = "running"
     stale = "stale"
-
-
-class Only(StrEnum):
-    """Which step runs of the asked range a run does; the others are left as they are."""
-
-    failed = "failed"
-    missing = "missing"
-    stale = "stale"
-    due = "due"
-    """Whatever is failed, missing or stale."""
 
 
 @dataclass(frozen=True)
@@ -304,40 +280,3 @@ def _span(met: Sequence[MetError]) -> MonthWindow | None:
         contacts = {each.error.entity_external_id for each in met if each.error.entity_type == "contact"}
         days += days_of_clientless_documents(session, contacts)
     return MonthWindow(first_of_month(min(days)), next_month(max(days)))
-
-
-@dataclass(frozen=True)
-class TypedOptions:
-    """The options of a run, as a person typed or chose them at the command line or on the page."""
-
-    from_step: str | None = None
-    year: str | None = None
-    start_date: str | None = None
-    end_date: str | None = None
-    only: str | None = None
-    overlap: str = Overlap.wait
-    plan: int | None = None
-    """Run this plan; what says which steps and months does not go with it."""
-    override: str | None = None
-
-    def resolve(self) -> tuple[str, MonthWindow]:
-        """The first step and the range of months, after all options were checked.
-
-        Raises:
-            UsageError: one line that says what was given and what is allowed.
-        """
-        settings, step = SyncSettings.load(), IMPORT_ORDER[0].id
-        for name, given, allowed in (("only", self.only, tuple(Only)), ("overlap", self.overlap, tuple(Overlap))):
-            if given is not None and given not in allowed:
-                raise UsageError(f"{name} {given!r} is not known: one of {', '.join(allowed)} is expected")
-        if self.plan is not None:
-            step_runs, span = step_runs_of_plan(self.plan, settings.zone)
-            step = step_runs[0].step.id if step_runs else step
-        else:
-            step = parse_step(self.from_step or step)
-            start = None if self.start_date is None else parse_month_date("start date", self.start_date)
-            end = None if self.end_date is None else parse_month_date("end date", self.end_date)
-            year = None if self.year is None or (start and end) else parse_year(self.year)
-            span = resolve_range(AskedRange(year, start, end), datetime.now(UTC), settings)
-        resolve_override(step, self.override, "")
-        return step, span

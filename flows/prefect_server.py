@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Thread
 from time import monotonic, sleep
 from typing import IO
@@ -25,7 +25,7 @@ from steps.progress import LOGGED
 from tracking.redaction import register_secret
 
 STARTUP_SECONDS = 180
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.05
 _TIMEOUT_SECONDS = 5
 
 
@@ -48,31 +48,33 @@ def prefect_api(meanwhile: Callable[[], None] | None = None) -> Iterator[None]:
     """A reachable Prefect API inside the block.
 
     Args:
-        meanwhile: Done while a temporary server boots, which takes seconds.
+        meanwhile: What takes seconds and needs no API. Unless the environment names an API, a temporary server boots
+            meanwhile; should Prefect's profile name one, it is ended again.
 
     Raises:
         PrefectUnavailableError: the configured one does not answer or refuses access, or the temporary one did not
             start.
     """
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
-
-    if configured := PREFECT_API_URL.value():
-        with _still_there():
-            _require_answer(configured)
-            with logs_delivered():
-                yield
-        return
     password = secrets.token_urlsafe()
     register_secret(password)
     auth_string = f"sync-actions:{password}"
-    with (
-        _still_there(),
-        temporary_server(auth_string, meanwhile) as url,
-        temporary_settings(
-            {PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: auth_string}, restore_defaults={PREFECT_API_KEY}
-        ),
-        logs_delivered(),
-    ):
+    with ExitStack() as stack:
+        server = None if os.environ.get("PREFECT_API_URL") else stack.enter_context(_booting_server(auth_string))
+        if meanwhile is not None:
+            meanwhile()
+        from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
+
+        stack.enter_context(_still_there())
+        if configured := PREFECT_API_URL.value():
+            if server is not None:
+                server.end()
+            _require_answer(configured)
+        else:
+            server = server or stack.enter_context(_booting_server(auth_string))
+            server.await_start()
+            ours = {PREFECT_API_URL: server.url, PREFECT_API_AUTH_STRING: auth_string}
+            stack.enter_context(temporary_settings(ours, restore_defaults={PREFECT_API_KEY}))
+        stack.enter_context(logs_delivered())
         yield
 
 
@@ -134,63 +136,78 @@ def _require_access(url: str) -> None:
 
 
 @contextmanager
-def temporary_server(auth_string: str | None = None, meanwhile: Callable[[], None] | None = None) -> Iterator[str]:
-    """The URL of a Prefect API of our own on a free loopback port; it ends with the block, or with this process.
+def temporary_server() -> Iterator[str]:
+    """The URL of a Prefect API on a free loopback port, for tests and measurements: whoever asks is answered.
 
-    Args:
-        auth_string: `USER:PASSWORD` that each request must carry (all but that for health); None: whoever asks is
-            answered, which is for tests.
-        meanwhile: Done while it boots.
+    It ends with the block, or with this process.
     """
-    LOGGED.update(
-        "starting a temporary Prefect server (takes a while; set PREFECT_API_URL to use one that runs already)"
-    )
-    port = _free_port()
-    protection = {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}"}
-    if auth_string is not None:
-        protection["PREFECT_SERVER_API_AUTH_STRING"] = auth_string
-    with tempfile.TemporaryFile("w+") as output:
-        server = subprocess.Popen(  # noqa: S603 - our own module on our own interpreter
-            [sys.executable, "-m", __name__, str(port)],
+    with _booting_server(None) as server:
+        server.await_start()
+        yield server.url
+
+
+class _Server:
+    """A temporary server, in a process of its own."""
+
+    def __init__(self, auth_string: str | None, output: IO[str]) -> None:
+        self._port, self._output = _free_port(), output
+        self.url = f"http://127.0.0.1:{self._port}/api"
+        protection = {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{self._port}"}
+        if auth_string is not None:
+            protection["PREFECT_SERVER_API_AUTH_STRING"] = auth_string
+        self._process = subprocess.Popen(  # noqa: S603 - our own module on our own interpreter
+            [sys.executable, "-m", __name__, str(self._port)],
             env={**os.environ, **protection},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             start_new_session=True,  # a Ctrl-C is for the command, which still needs the server to say goodbye
         )
-        try:
-            url = f"http://127.0.0.1:{port}/api"
-            if meanwhile is not None:
-                meanwhile()
-            _await_start(server, url, output)
-            yield url
-        finally:
-            server.terminate()
-            try:
-                server.wait(_TIMEOUT_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-            if server.stdin is not None:
-                server.stdin.close()
 
+    def await_start(self) -> None:
+        """Wait until it answers: it listens when it has started, and not before.
 
-def _await_start(server: "subprocess.Popen[bytes]", url: str, output: IO[str]) -> None:
-    import httpx
-
-    deadline = monotonic() + STARTUP_SECONDS
-    # One client without certificates: making a TLS context for each question would take a core from the booting server.
-    with httpx.Client(timeout=_TIMEOUT_SECONDS, verify=False, trust_env=False) as client:  # noqa: S501 - plain http
-        while monotonic() < deadline and server.poll() is None:
-            try:
-                if client.get(f"{url}/health").is_success:
-                    return
-            except httpx.HTTPError:
-                pass
+        Raises:
+            PrefectUnavailableError: it ended, or did not start in time; with its last line.
+        """
+        deadline = monotonic() + STARTUP_SECONDS
+        while monotonic() < deadline and self._process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), _TIMEOUT_SECONDS):
+                return
             sleep(_POLL_SECONDS)
-    output.seek(0)
-    last_line = output.read().strip().splitlines()[-1:] or ["it said nothing"]
-    raise PrefectUnavailableError(f"The temporary Prefect server did not start: {last_line[0]}")
+        self._output.seek(0)
+        last_line = self._output.read().strip().splitlines()[-1:] or ["it said nothing"]
+        raise PrefectUnavailableError(f"The temporary Prefect server did not start: {last_line[0]}")
+
+    def end(self) -> None:
+        """End it, if it has not ended."""
+        self._process.terminate()
+        try:
+            self._process.wait(_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+
+@contextmanager
+def _booting_server(auth_string: str | None) -> Iterator[_Server]:
+    """A temporary server that has begun to boot; it ends with the block, or with this process.
+
+    Args:
+        auth_string: `USER:PASSWORD` that each request must carry (all but that for health); None: whoever asks is
+            answered.
+    """
+    LOGGED.update(
+        "starting a temporary Prefect server (takes a while; set PREFECT_API_URL to use one that runs already)"
+    )
+    with tempfile.TemporaryFile("w+") as output:
+        server = _Server(auth_string, output)
+        try:
+            yield server
+        finally:
+            server.end()
 
 
 def _free_port() -> int:

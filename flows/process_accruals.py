@@ -4,16 +4,8 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
 from flows.artifacts import leave_accrual_pictures
-from flows.parameters import (
-    AskedRange,
-    MonthDate,
-    OverrideReason,
-    Period,
-    Year,
-    resolve_accrual_range,
-    resolve_override,
-)
-from flows.plan import Only, choose_step_runs, step_runs_of, step_runs_of_plan
+from flows.parameters import AskedRange, Only, Period, resolve_accrual_range, resolve_override
+from flows.plan import MonthDate, OverrideReason, Year, choose_step_runs, step_runs_of, step_runs_of_plan
 from flows.run_names import name_of_this_run
 from flows.run_steps import RunOptions, close_run, run_creator, run_steps
 from steps.catalog import ACCRUALS

@@ -16,8 +16,8 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import PrefectHTTPStatusError
 from pydantic import TypeAdapter
 
-from flows.parameters import AskedRange, resolve_accrual_range, resolve_range
-from flows.plan import IMPORT_ORDER, plan_retry
+from flows.parameters import IMPORT_ORDER, AskedRange, resolve_accrual_range, resolve_range
+from flows.plan import plan_retry
 from steps.catalog import STEPS
 from steps.settings import SyncSettings
 

@@ -11,33 +11,38 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlmodel import Session
 
 from tracking.encryption import forget_keys, require_present_key
 from tracking.settings import ENV_FILE, DatabaseSettings, DatabaseUnusableError, absolute_sqlite_file
 
+if TYPE_CHECKING:
+    import psycopg
+
 _MIGRATION_LOCK = 0x53594D49
 """Key of the PostgreSQL advisory lock under which the schema changes ("SYMI")."""
 
 
-def schema_head() -> str:
-    """The revision that this version of the program works with."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+_VERSIONS = Path(__file__).parent / "migrations" / "versions"
+
+
+@lru_cache
+def schema_revisions() -> tuple[str, ...]:
+    """The revisions that this version of the program knows, oldest first: the numbers of the migrations' files."""
+    return tuple(sorted(file.name[1:].partition("_")[0] for file in _VERSIONS.glob("v*.py")))
 
 
 def schema_revision(connection: Connection) -> str | None:
     """The revision that a database is at; None when it is empty."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def upgrade_database(engine: Engine) -> str:
@@ -46,12 +51,12 @@ def upgrade_database(engine: Engine) -> str:
     Raises:
         DatabaseUnusableError: a newer version of the program made it.
     """
-    scripts, head = ScriptDirectory.from_config(_config()), schema_head()
+    head = schema_revisions()[-1]
     with engine.connect() as connection:
         revision = schema_revision(connection)
     if revision == head:
         return head
-    if revision not in {None, *(script.revision for script in scripts.walk_revisions())}:
+    if revision not in {None, *schema_revisions()}:
         raise DatabaseUnusableError(
             f"The database is at schema {revision!r}, which a newer version of this program made; this version "
             f"knows up to {head!r}. Update the program, or set SYNC_DATABASE_URL to another database."
@@ -59,17 +64,19 @@ def upgrade_database(engine: Engine) -> str:
     with engine.connect().execution_options(writer=True) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")  # nothing, if another process was first
+        _migrate(connection)  # nothing, if another process was first
     return head
 
 
-def _config() -> Config:
+def _migrate(connection: Connection) -> None:
+    from alembic import command  # a sixth of the time of a command that reads, and few have anything to migrate
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "tracking:migrations")
     config.set_main_option("path_separator", "os")
-    return config
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 LOCK_WAIT_SECONDS = 60
@@ -254,6 +261,8 @@ def connect_lock(url: URL) -> "psycopg.Connection[tuple[int]]":
     Raises:
         DatabaseUnusableError: a pooler answers that hands out connections by transaction.
     """
+    import psycopg  # SQLite has no need of it, and it takes a tenth of a second
+
     options = f"{_SERVER_KEEPALIVE} -c idle_session_timeout=0 -c lock_timeout=5s"
     _, arguments = get_engine().dialect.create_connect_args(url)
     given = {**arguments, "connect_timeout": 10, **_KEEPALIVE, "application_name": "sync-management run lock"}

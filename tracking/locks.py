@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
-import psycopg
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, func, select
 from sqlalchemy.exc import OperationalError
@@ -22,6 +22,9 @@ from sqlmodel import Session
 
 from tracking.database import connect_lock, get_engine, tracking_session
 from tracking.settings import DatabaseUnusableError
+
+if TYPE_CHECKING:
+    pass
 
 LOCK_WAIT_SECONDS = 5.0
 """A reader that ends what a dead run left open holds its lock for a moment."""
@@ -69,10 +72,7 @@ def run_lock(run_id: str) -> Iterator[RunLock]:
             yield RunLock()
         return
     lock = _AdvisoryRunLock(url, run_id)
-    try:
-        lock.acquire()
-    except psycopg.OperationalError as error:
-        raise DatabaseUnusableError(f"the database does not answer: {_first_line(error)}") from None
+    lock.acquire()
     try:
         yield lock
     finally:
@@ -141,16 +141,24 @@ class _AdvisoryRunLock(RunLock):
     """PostgreSQL: a session lock on a connection of its own."""
 
     def __init__(self, url: URL, run_id: str) -> None:
-        self._url, self._run_id = url, run_id
+        import psycopg  # SQLite has no need of it, and it takes a tenth of a second
+
+        self._url, self._run_id, self._driver = url, run_id, psycopg
         self._connection: psycopg.Connection[tuple[int]] | None = None
 
     def acquire(self) -> None:
+        try:
+            self._take()
+        except self._driver.OperationalError as error:
+            raise DatabaseUnusableError(f"the database does not answer: {_first_line(error)}") from None
+
+    def _take(self) -> None:
         connection = connect_lock(self._url)
         try:
             connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [self._run_id])
         except BaseException as error:
             connection.close()
-            if isinstance(error, psycopg.errors.LockNotAvailable):
+            if isinstance(error, self._driver.errors.LockNotAvailable):
                 raise RunLockedError(_ELSEWHERE) from None
             raise
         self._connection = connection
@@ -160,18 +168,18 @@ class _AdvisoryRunLock(RunLock):
             return True
         self.release()
         log("the connection to the database was lost; waiting for the database")
-        _keep_trying(self.acquire, psycopg.OperationalError, RunLockedError)
+        _keep_trying(self._take, self._driver.OperationalError, RunLockedError)
         return False
 
     def _is_alive(self) -> bool:
         try:
             return self._connection is not None and bool(self._connection.execute("select 1").fetchone())
-        except psycopg.Error:
+        except self._driver.Error:
             return False
 
     def release(self) -> None:
         if self._connection is not None:
-            with suppress(psycopg.Error):
+            with suppress(self._driver.Error):
                 self._connection.close()
         self._connection = None
 

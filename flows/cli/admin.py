@@ -1,20 +1,18 @@
-"""Commands that look after the installation: `api`, `close`, `reopen`, `db`, `doctor`, `prefect`."""
+"""What the commands do that look after the installation, such as `api`, `reconcile`, `close`, `db` and `doctor`."""
 
 import os
 from contextlib import ExitStack
-from datetime import datetime
-from typing import Annotated
+from datetime import date, datetime
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.output import error_line
+from flows.cli.app import ExitStatus, error_line
 from flows.cli.reports import roll_forward_tables
-from flows.cli.run import ExitStatus, login_name, sandboxed
+from flows.cli.run import login_name, sandboxed
 from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
-from flows.parameters import parse_month
 from flows.prefect_server import prefect_api, quiet_prefect
 from steps.closing import Candidate, ClosingRefusedError, Signature, close_month, reopen_month
 from steps.errors import UsageError
@@ -22,20 +20,14 @@ from steps.ledger.months import MonthWindow
 from steps.reports.roll_forward import RollForwardChain
 from steps.settings import SyncSettings
 from tracking.database import configured_database_url, make_engine, upgrade_database
-from tracking.encryption import encrypt_again, new_key
-
-Month = Annotated[str, typer.Argument(metavar="MONTH", help="Such as 2024-03.")]
-Who = Annotated[str | None, typer.Option(metavar="WHO", help="Who says so; default: the login name.")]
+from tracking.encryption import encrypt_again
+from tracking.settings import export_settings_file
 
 
-def close(
-    month: Month,
-    reason: Annotated[str, typer.Option(help="A remark that stays in the books.")] = "",
-    by: Who = None,
-) -> None:
-    """Close a month for good: its postings never change again. Refused with the list of what is in the way."""
+def close(month: date, reason: str, by: str | None) -> None:
+    """Close a month and show its roll-forward, or what is in the way."""
     settings: SyncSettings = SyncSettings.load()
-    candidate = Candidate(parse_month(month), datetime.now(settings.zone).date(), settings)
+    candidate = Candidate(month, datetime.now(settings.zone).date(), settings)
     try:
         stored = close_month(candidate, Signature(_who(by), reason))
     except ClosingRefusedError as refusal:
@@ -50,13 +42,10 @@ def close(
     tell_months(MONTH_CLOSED, [candidate.month])
 
 
-def reopen(
-    month: Month,
-    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
-    by: Who = None,
-) -> None:
-    """Open a closed month again, and every closed month after it."""
-    opened = reopen_month(parse_month(month), Signature(_who(by), reason))
+def reopen(month: date, reason: str, by: str | None) -> None:
+    """Open a closed month and those after it."""
+    SyncSettings.load()  # the books are not touched while a setting is wrong
+    opened = reopen_month(month, Signature(_who(by), reason))
     Console(highlight=False).print(f"open again: {', '.join(f'{each:%Y-%m}' for each in opened)}")
     tell_months(MONTH_REOPENED, opened)
 
@@ -73,69 +62,23 @@ def _who(by: str | None) -> str:
     return who
 
 
-database_app = typer.Typer(help="Look after the database: its schema, and its encryption.", no_args_is_help=True)
-
-
-@database_app.command("upgrade")
 def upgrade() -> None:
-    """Bring the schema up to date now (every command does it at its first use)."""
+    """Bring the schema up to date."""
     engine = make_engine(configured_database_url())
     typer.echo(f"The schema is at {upgrade_database(engine)}.")
     engine.dispose()
 
 
-@database_app.command("encrypt")
 def encrypt() -> None:
-    """Encrypt names, emails and records with SYNC_ENCRYPTION_KEY: once, after it was set or changed."""
+    """Encrypt what is not, or not with the present key."""
     engine = make_engine(configured_database_url())
     upgrade_database(engine)
     typer.echo(f"{encrypt_again(engine)} rows encrypted.")
     engine.dispose()
 
 
-@database_app.command("key")
-def key() -> None:
-    """Print a new key for SYNC_ENCRYPTION_KEY. Keep it: without it the names and emails are lost."""
-    typer.echo(new_key())
-
-
-prefect_app = typer.Typer(no_args_is_help=True)
-
-
-@prefect_app.callback()
-def prefect() -> None:
-    """Look after a lasting Prefect server."""
-
-
-@prefect_app.command("setup")
-def set_up_prefect(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Change nothing: say what would be new or changed.")
-    ] = False,
-    notify: Annotated[
-        str | None,
-        typer.Option(
-            metavar="BLOCK",
-            help="Who is told when something goes wrong: a notification block, such as slack-webhook/us.",
-        ),
-    ] = None,
-    notify_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESSES",
-            envvar="SYNC_NOTIFY_URL",
-            show_envvar=True,
-            help="The same by addresses of Apprise, such as mailto://...; several with commas. A secret.",
-        ),
-    ] = None,
-) -> None:
-    """Make or update what a Prefect server needs on that of PREFECT_API_URL; safe to repeat.
-
-    Work pool, vendors' limits, deployments, and automations that tell somebody. Without --notify and --notify-url those
-    who are told stay.
-    """
-    if notify and notify_url:
-        raise UsageError("--notify and --notify-url do not go together: the one names a block, the other makes it")
+def set_up_prefect(*, dry_run: bool, notify: str | None, notify_url: str | None) -> None:
+    """Make or update what a Prefect server that lasts needs, and say what is new, changed and there already."""
     quiet_prefect()
     from prefect.settings import PREFECT_API_URL
 
@@ -160,10 +103,7 @@ def set_up_prefect(
 
 
 def examine_installation() -> None:
-    """Look at everything that may be wrong around the program, and say what to do. Nothing is changed.
-
-    Exit status: 0 no problem, 1 some.
-    """
+    """A line for each thing that may be wrong around the program, and what to do; ends with 1 if there is a problem."""
     from flows.doctor import Verdict, examine
 
     findings = examine()
@@ -177,18 +117,19 @@ def examine_installation() -> None:
     raise typer.Exit(ExitStatus.FAILED if problems else ExitStatus.COMPLETED)
 
 
-def serve_api(
-    host: Annotated[
-        str, typer.Option(help="Address to serve on; another machine's clients need SYNC_API_TOKEN.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
-    no_worker: Annotated[
-        bool,
-        typer.Option("--no-worker", help="Bring no worker along: others on the server of PREFECT_API_URL do the runs."),
-    ] = False,
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the built-in sandbox as the three vendors.")] = False,
-) -> None:
-    """Serve the HTTP API and the page: run steps, see what happened, work the errors, take reports along."""
+def reconcile_now() -> None:
+    """End what dead runs left open, here and in Prefect."""
+    quiet_prefect()
+    export_settings_file()
+    with prefect_api():
+        from flows.reconcile_executions import reconcile
+
+        typer.echo(str(reconcile()))
+
+
+def serve_api(host: str, port: int, *, with_worker: bool, sandbox: bool) -> None:
+    """Serve the HTTP API and the page until the process is told to stop."""
+    export_settings_file()
     quiet_prefect()
     with ExitStack() as stack:
         if sandbox:
@@ -196,4 +137,4 @@ def serve_api(
             os.environ["PREFECT_API_URL"] = ""  # on a lasting server its worker would take real runs to the sandbox
         from flows.server import serve  # it imports Prefect, which takes seconds
 
-        serve(host, port, typer.echo, with_worker=not no_worker)
+        serve(host, port, typer.echo, with_worker=with_worker)

@@ -1,57 +1,43 @@
-"""Commands that read what happened: `steps`, `history`, `errors`."""
+"""What happened and where it stands: `history`, `errors`, `plan`."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
-from typer.core import TyperGroup
 
-from flows.cli.output import error_line, execution_json, show_outcome, status_text
-from flows.cli.run import ExitStatus, run_flow, use_sandbox_database
-from flows.parameters import parse_moment, parse_step
-from flows.plan import IMPORT_ORDER, Retry, plan_retry
-from steps.catalog import STEPS
+from flows.cli.app import ExitStatus, error_line
+from flows.cli.output import execution_json, show_outcome, state_grids, status_text
+from flows.parameters import Only, parse_moment, steps_from
+from steps.catalog import ACCRUALS
 from steps.errors import UsageError
+from steps.ledger.months import MonthWindow
 from steps.reports.export import csv_text, errors_sheet
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
-from tracking.history import DEFAULT_LIMIT, HistoryFilter, executions_of_run, find_executions
+from tracking.history import HistoryFilter, executions_of_run, find_executions
 from tracking.integration_errors import ErrorFilter, MetError, find_errors, find_met, mark_errors
 from tracking.models import ErrorStatus, ExecutionStatus, IntegrationError, SyncExecution, utc_now
 from tracking.reconcile import end_dead_executions
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON array on standard output instead of a table.")]
-
-
-def show_steps(as_json: AsJson = False) -> None:
-    """List the six steps, the import steps in their fixed order."""
-    steps = list(STEPS.values())
-    if as_json:
-        _print_json([{"id": step.id, "name": step.name, "description": step.description} for step in steps])
-        return
-    table = Table("order", Column("step", no_wrap=True), "name", "what it does", "called")
-    for step in steps:
-        order = str(IMPORT_ORDER.index(step) + 1) if step in IMPORT_ORDER else "on its own"
-        table.add_row(order, step.id, step.name, step.description, "by month" if step.by_month else "once")
-    Console().print(table)
+if TYPE_CHECKING:
+    from flows.plan import Assessment, Retry
 
 
 def show_history(
-    step: Annotated[str | None, typer.Option(help="Only this step.", metavar="STEP")] = None,
-    status: Annotated[str | None, typer.Option(help="Only pending, running, completed or failed.")] = None,
-    since: Annotated[str | None, typer.Option(help="Recorded at or after this date or time (ISO 8601).")] = None,
-    until: Annotated[str | None, typer.Option(help="Recorded before this date or time (ISO 8601).")] = None,
-    limit: Annotated[int, typer.Option(help="How many at the most, newest first.", min=1, max=1000)] = DEFAULT_LIMIT,
-    as_json: AsJson = False,
+    step_id: str | None, status: str | None, since: str | None, until: str | None, limit: int, *, as_json: bool
 ) -> None:
-    """Show past and present executions, newest first."""
+    """Show the executions that fit, newest first.
+
+    Raises:
+        UsageError: there is no such status, or what should be a time is none.
+    """
     wanted = HistoryFilter(
-        step_name=None if step is None else parse_step(step),
+        step_name=step_id,
         status=None if status is None else _one_of("status", status, [s.value for s in ExecutionStatus]),
         since=None if since is None else parse_moment("--since", since, _zone_settings().zone),
         until=None if until is None else parse_moment("--until", until, _zone_settings().zone),
@@ -65,25 +51,15 @@ def show_history(
         Console().print(_history_table(executions) if executions else "No execution fits.")
 
 
-def show_errors(
-    ids: Annotated[list[int] | None, typer.Argument(help="Ids to resolve or ignore.", metavar="[ID]...")] = None,
-    resolve: Annotated[bool, typer.Option("--resolve", help="Mark these ids as resolved.")] = False,
-    ignore: Annotated[bool, typer.Option("--ignore", help="Mark these ids as ignored: they stay so.")] = False,
-    export: Annotated[Path | None, typer.Option(help="Write the errors to this CSV file.", metavar="FILE.csv")] = None,
-    step: Annotated[str | None, typer.Option(help="Only this step.", metavar="STEP")] = None,
-    status: Annotated[str, typer.Option(help="Only pending, resolved or ignored, or all.")] = ErrorStatus.PENDING,
-    limit: Annotated[int, typer.Option(help="How many to list, newest first.", min=1, max=1000)] = DEFAULT_LIMIT,
-    as_json: AsJson = False,
-) -> None:
-    """List records that could not be applied; export, resolve or ignore them."""
-    if resolve or ignore:
-        _mark(ids or [], resolve=resolve, ignore=ignore)
-        return
-    if ids:
-        raise UsageError("ids are for --resolve or --ignore: neither was given")
+def show_errors(step_id: str | None, status: str, limit: int, export: str | None, *, as_json: bool) -> None:
+    """Show the errors that fit, newest first, or write all of them to a file.
+
+    Raises:
+        UsageError: there is no such status, or the file cannot be written.
+    """
     shown = _one_of("status", status, [*(s.value for s in ErrorStatus), "all"])
     wanted = ErrorFilter(
-        operation=None if step is None else parse_step(step),
+        operation=step_id,
         status=None if shown == "all" else shown,
         limit=None if export else limit,
     )
@@ -97,11 +73,12 @@ def show_errors(
         Console().print(_error_table(errors) if errors else "No integration error fits.")
 
 
-def _mark(ids: list[int], *, resolve: bool, ignore: bool) -> None:
-    if resolve and ignore:
-        raise UsageError("--resolve and --ignore exclude each other: give one of them")
-    if not ids:
-        raise UsageError("which errors? give their ids, such as: sync-actions errors --resolve 3 5")
+def mark(ids: list[int], *, resolve: bool) -> None:
+    """Mark errors as resolved, or else as ignored.
+
+    Raises:
+        UsageError: some are not there; the others are marked.
+    """
     status = ErrorStatus.RESOLVED if resolve else ErrorStatus.IGNORED
     unknown = mark_errors(ids, status)
     if marked := [error_id for error_id in ids if error_id not in unknown]:
@@ -110,13 +87,13 @@ def _mark(ids: list[int], *, resolve: bool, ignore: bool) -> None:
         raise UsageError(f"no integration error has the id {', '.join(map(str, unknown))}")
 
 
-def _export(path: Path, wanted: ErrorFilter) -> None:
+def _export(file_name: str, wanted: ErrorFilter) -> None:
     try:
         errors = find_errors(wanted)
-        path.write_bytes(csv_text(errors_sheet(errors)).encode())
+        Path(file_name).write_bytes(csv_text(errors_sheet(errors)).encode())
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
-    Console().print(f"{len(errors)} errors written to {path}")
+        raise UsageError(f"cannot write {file_name}: {error.strerror}") from None
+    Console().print(f"{len(errors)} errors written to {file_name}")
 
 
 def error_json(error: IntegrationError) -> dict[str, Any]:
@@ -173,61 +150,12 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))  # noqa: T201 - the one thing on standard output
 
 
-def retry(
-    ids: Annotated[
-        list[int] | None, typer.Argument(help="Ids of errors. Default: all pending.", metavar="[ID]...")
-    ] = None,
-    step: Annotated[str | None, typer.Option(help="Only errors of this step.", metavar="STEP")] = None,
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the built-in sandbox as the three vendors.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
-) -> None:
-    """Try records again that could not be applied, and nothing else; 1 if some are still in trouble."""
-    if sandbox:
-        use_sandbox_database()
-    plan = plan_retry(ids or [], step)
-    for line in plan.left_out:
-        error_line(line)
-    if not plan.step_runs:
-        typer.echo("No pending error to try again.")
-        return
-    raise typer.Exit(_retry(plan, sandbox=sandbox, as_json=as_json))
+def show_error(error_id: int, *, as_json: bool) -> None:
+    """Show one error with the vendor's record.
 
-
-def _retry(plan: Retry, *, sandbox: bool, as_json: bool) -> ExitStatus:
-    from flows.retry_errors import retry_errors
-
-    began = utc_now()
-    state = run_flow(
-        f"Retry of {len(plan.error_ids)} errors",
-        lambda: retry_errors(plan.error_ids, return_state=True),
-        sandbox=sandbox,
-    )
-    flow_run_id = str(state.state_details.flow_run_id)
-    met = find_met(plan.error_ids)
-    left = [each for each in met if each.error.status == ErrorStatus.PENDING]
-    if as_json:
-        answer = {
-            "flow_run_id": flow_run_id,
-            "state": str(state.name),
-            "executions": [execution_json(each) for each in executions_of_run(flow_run_id)],
-            "resolved": [each.error.id for each in met if each not in left],
-            "pending": [each.error.id for each in left],
-        }
-        print(json.dumps(answer, indent=2))  # noqa: T201 - the one thing on standard output
-    else:
-        show_outcome(flow_run_id, str(state.name), state.message, as_json=False)
-        console = Console(highlight=False)
-        console.print(f"{len(met) - len(left)} of {len(met)} errors resolved.")
-        for each in left:
-            found = "" if each.error.last_seen_at >= began else " (not found this time: run its step and month again)"
-            console.print(Text(f"{each.error.id} is still in trouble: {each.error.error_message}{found}"))
-    return ExitStatus.FAILED if left or not state.is_completed() else ExitStatus.COMPLETED
-
-
-def show_error(
-    error_id: Annotated[int, typer.Argument(help="Id of the error.", metavar="ID")], as_json: AsJson = False
-) -> None:
-    """Show one error: what is wrong, since when, who met it, and the vendor's own record."""
+    Raises:
+        UsageError: there is none with this id.
+    """
     met = find_met([error_id])
     if not met:
         raise UsageError(f"no integration error has the id {error_id}")
@@ -255,19 +183,94 @@ def _facts(met: MetError) -> Sequence[tuple[str, str]]:
     )
 
 
-_LIST = "list"
+def retry(ids: list[int], step_id: str | None, *, sandbox: bool, as_json: bool) -> ExitStatus:
+    """Try records again that could not be applied: these, or all pending ones."""
+    from flows.plan import plan_retry  # it brings the gate of the accruals and the backend's client
+
+    plan = plan_retry(ids, step_id)
+    for line in plan.left_out:
+        error_line(line)
+    if not plan.step_runs:
+        Console().print("No pending error to try again.")
+        return ExitStatus.COMPLETED
+    return _retry(plan, sandbox=sandbox, as_json=as_json)
 
 
-class _ListUnlessNamed(TyperGroup):
-    """A group whose arguments are the list's, unless they begin with the name of another command or ask for help."""
+def _retry(plan: "Retry", *, sandbox: bool, as_json: bool) -> ExitStatus:
+    from flows.cli.run import run_flow
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """What follows `errors`."""
-        named = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
-        return super().parse_args(ctx, args if named else [_LIST, *args])
+    began = utc_now()
+    state = run_flow(f"Retry of {len(plan.error_ids)} errors", lambda: _start(plan), sandbox=sandbox)
+    flow_run_id = str(state.state_details.flow_run_id)
+    met = find_met(plan.error_ids)
+    left = [each for each in met if each.error.status == ErrorStatus.PENDING]
+    if as_json:
+        answer = {
+            "flow_run_id": flow_run_id,
+            "state": str(state.name),
+            "executions": [execution_json(each) for each in executions_of_run(flow_run_id)],
+            "resolved": [each.error.id for each in met if each not in left],
+            "pending": [each.error.id for each in left],
+        }
+        print(json.dumps(answer, indent=2))  # noqa: T201 - the one thing on standard output
+    else:
+        show_outcome(flow_run_id, str(state.name), state.message, as_json=False)
+        console = Console(highlight=False)
+        console.print(f"{len(met) - len(left)} of {len(met)} errors resolved.")
+        for each in left:
+            found = "" if each.error.last_seen_at >= began else " (not found this time: run its step and month again)"
+            console.print(Text(f"{each.error.id} is still in trouble: {each.error.error_message}{found}"))
+    return ExitStatus.FAILED if left or not state.is_completed() else ExitStatus.COMPLETED
 
 
-errors = typer.Typer(cls=_ListUnlessNamed, help="List records that could not be applied; export, mark or retry them.")
-errors.command(_LIST)(show_errors)
-errors.command("retry")(retry)
-errors.command("show")(show_error)
+def _start(plan: "Retry") -> Any:
+    from flows.retry_errors import retry_errors
+
+    return retry_errors(plan.error_ids, return_state=True)
+
+
+_SHOWN_REASONS = 20
+_WITH_REASON = frozenset({"failed", "stale", "running"})
+"""States of which it is told why."""
+
+
+def show_plan(step_id: str, span: MonthWindow, only: str | None, *, as_json: bool) -> None:
+    """Show where each step and month stands, and keep those that are asked for as a plan."""
+    from flows.plan import assess, is_meant, make_plan, step_runs_of  # as in `retry`
+
+    settings: SyncSettings = SyncSettings.load()
+    cells = step_runs_of((ACCRUALS,) if step_id == ACCRUALS.id else steps_from(step_id), span, settings)
+    everything = assess(cells, settings.zone)
+    chosen = [each for each in everything if only is None or is_meant(each, Only(only))]
+    plan_id = make_plan(chosen, span)
+    if as_json:
+        _print_json({"plan": plan_id, "cells": [_assessment_json(each) for each in chosen]})
+    else:
+        _show_states(everything, chosen, plan_id)
+
+
+def _show_states(everything: "Sequence[Assessment]", chosen: "Sequence[Assessment]", plan_id: int) -> None:
+    console = Console(highlight=False)
+    for table in state_grids(everything):
+        console.print(table)
+    reasons = [each for each in everything if each.state in _WITH_REASON]
+    for each in reasons[:_SHOWN_REASONS]:
+        console.print(Text(f"{each.step_run.name} is {each.state}: {each.why}"))
+    if len(reasons) > _SHOWN_REASONS:
+        console.print(f"... and {len(reasons) - _SHOWN_REASONS} more; --json shows them all")
+    counts = Counter(str(each.state) for each in everything)
+    console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    console.print(
+        f"Plan {plan_id}: {len(chosen)} executions. Run exactly these with: sync-actions run --plan {plan_id}"
+    )
+
+
+def _assessment_json(assessment: "Assessment") -> dict[str, object]:
+    window = assessment.step_run.window
+    return {
+        "step": assessment.step_run.step.id,
+        "month": window.start.isoformat() if window else None,
+        "state": assessment.state,
+        "why": assessment.why,
+        "execution_id": assessment.execution_id,
+    }

@@ -1,67 +1,23 @@
-"""What commands print: tables for people, JSON for programs, progress on standard error."""
+"""What commands print: tables for people, JSON for programs."""
 
 import json
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, Group
-from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from flows.plan import Assessment, StepRunState
 from steps.catalog import ACCRUALS
-from steps.progress import PROGRESS_LOGGER
 from steps.results import RecordedResult
 from tracking.history import executions_of_run, pending_errors_by_kind
 from tracking.models import ExecutionStatus, SyncExecution
 
-
-def error_line(message: str) -> None:
-    """One line on standard error, whatever the message held."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(" ".join(message.split())))
-
-
-class RunView(logging.Handler):
-    """Progress of a run on standard error: a line for each thing that ended, a moving one for what is going on."""
-
-    def __init__(self, title: str) -> None:
-        super().__init__()
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._status: Status | None = None
-        self._title = title
-
-    def __enter__(self) -> "RunView":
-        self._console.print(Text(self._title, style="bold"))
-        if self._console.is_terminal:
-            self._status = self._console.status("starting")
-            self._status.start()
-        PROGRESS_LOGGER.setLevel(logging.DEBUG)
-        PROGRESS_LOGGER.propagate = False
-        PROGRESS_LOGGER.addHandler(self)
-        return self
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Show one message: for good, or until the next one."""
-        message = record.getMessage()
-        if record.levelno >= logging.INFO:
-            self._console.print(Text(message, style="red" if "FAILED" in message else ""))
-        elif self._status is not None:
-            self._status.update(Text(message, style="cyan"))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        PROGRESS_LOGGER.removeHandler(self)
-        PROGRESS_LOGGER.propagate = True
-        PROGRESS_LOGGER.setLevel(logging.NOTSET)
-        if self._status is not None:
-            self._status.stop()
+if TYPE_CHECKING:
+    from flows.plan import Assessment
 
 
 _COUNTS = {"processed": "read", "created": "created", "updated": "updated", "skipped": "skipped"}
@@ -75,12 +31,13 @@ _STATUS_STYLE: dict[str, str] = {
 
 
 _STATE_MARKS = {
-    StepRunState.completed: ("ok", "green"),
-    StepRunState.failed: ("FAIL", "bold red"),
-    StepRunState.missing: ("-", "dim"),
-    StepRunState.running: ("run", "cyan"),
-    StepRunState.stale: ("old", "yellow"),
+    "completed": ("ok", "green"),
+    "failed": ("FAIL", "bold red"),
+    "missing": ("-", "dim"),
+    "running": ("run", "cyan"),
+    "stale": ("old", "yellow"),
 }
+"""`StepRunState` -> three letters, so that a year fits, and their colour."""
 GridCell = tuple[str, date | None, Text]
 """Step, month (None: once a run), and what is shown."""
 
@@ -91,7 +48,7 @@ def grids(executions: Sequence[SyncExecution]) -> Iterator[Group]:
     yield from _grids("Records processed", cells)
 
 
-def state_grids(assessments: Iterable[Assessment]) -> Iterator[Group]:
+def state_grids(assessments: "Iterable[Assessment]") -> Iterator[Group]:
     """Steps x months, a table for each year: where each step run stands."""
     cells = [
         (each.step_run.step.id, each.step_run.window.start if each.step_run.window else None, _mark(each.state))
@@ -119,8 +76,7 @@ def _grid(title: str, cells: Sequence[GridCell]) -> Group:
     return _titled(title, table)
 
 
-def _mark(state: StepRunState) -> Text:
-    """A state in three letters, so that a year fits."""
+def _mark(state: str) -> Text:
     return Text(_STATE_MARKS[state][0], style=_STATE_MARKS[state][1])
 
 

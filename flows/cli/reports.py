@@ -1,24 +1,22 @@
-"""Commands of the accruals' reports: `report`, `explain`."""
+"""What the commands of the accruals' reports show: `report`, `explain`."""
 
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 from sqlmodel import Session
 
-from flows.cli.history import AsJson
-from flows.parameters import AskedRange, parse_month, parse_month_date, parse_year, resolve_range
+from flows.parameters import AskedRange, resolve_range
 from steps.errors import UsageError
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, next_month
@@ -32,25 +30,6 @@ from steps.reports.roll_forward import RollForwardChain, RollForwardLine, draw_r
 from steps.reports.waterfall import Waterfall, WaterfallTotal, waterfall
 from steps.settings import SyncSettings
 from tracking.database import read_session
-
-
-def parse_window(
-    month: str | None, year: str | None, start_date: str | None, end_date: str | None, settings: SyncSettings
-) -> MonthWindow:
-    """The months of a report: dates win over the year, as everywhere; a single month goes with neither.
-
-    Raises:
-        UsageError: one line that says what was given and what is allowed.
-    """
-    if month is not None:
-        if year or start_date or end_date:
-            raise UsageError("--month is a range of its own: leave out --year, --start-date and --end-date")
-        return MonthWindow.of(parse_month(month))
-    start = None if start_date is None else parse_month_date("start date", start_date)
-    end = None if end_date is None else parse_month_date("end date", end_date)
-    asked_year = None if year is None or (start and end) else parse_year(year)
-    return resolve_range(AskedRange(asked_year, start, end), datetime.now(UTC), settings)
-
 
 _AMOUNTS = ("opening", "late", "invoiced", "credited", "accrued", "closing")
 NOTHING = "Nothing was invoiced or accrued in these months."
@@ -235,24 +214,15 @@ _KINDS = {
 _SHEET_ENDINGS, _PICTURE_ENDINGS = (".csv", ".xlsx"), (".png", ".svg")
 
 
-def show_report(
-    kind: Annotated[
-        str, typer.Argument(metavar="[KIND]", help=f"One of {', '.join(ReportKind)}.")
-    ] = ReportKind.ROLL_FORWARD,
-    month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="One month.")] = None,
-    year: Annotated[str | None, typer.Option(metavar="YYYY", help="Whole year; without any, the default year.")] = None,
-    start_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="First month, included.")] = None,
-    end_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="Month to stop before, excluded.")] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write to this file; .csv or .xlsx, or of a chart .png or .svg."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")] = False,
-) -> None:
-    """Show what was invoiced, accrued and is still deferred; the waterfall is that of the last month."""
-    wanted = _parse_kind(kind)
+def show_report(kind: str, asked: AskedRange, file: str | None, *, as_json: bool) -> None:
+    """Show a report, or write it to a file.
+
+    Raises:
+        UsageError: there is no such report, or the file does not fit it.
+    """
+    wanted, output = _parse_kind(kind), None if file is None else Path(file)
     settings: SyncSettings = SyncSettings.load()
-    window = parse_window(month, year, start_date, end_date, settings)
+    window = resolve_range(asked, datetime.now(UTC), settings)
     ending = _ending(wanted, output, as_json=as_json)
     form = _KINDS[wanted]
     with read_session() as session:
@@ -314,15 +284,11 @@ def _write(path: Path, content: bytes) -> None:
     Console(highlight=False, soft_wrap=True).print(f"written: {path}", markup=False)
 
 
-def show_explanation(
-    contract: Annotated[int, typer.Argument(metavar="CONTRACT", help="Its id, as the reports show it.")],
-    month: Annotated[str, typer.Argument(metavar="MONTH", help="Such as 2024-03.")],
-    as_json: AsJson = False,
-) -> None:
-    """Explain a contract's month: its rule, its sessions day by day, its documents and what brought them."""
+def show_explanation(contract: int, month: date, *, as_json: bool) -> None:
+    """Show what was posted for a contract in a month, and why."""
     settings: SyncSettings = SyncSettings.load()
     with read_session() as session:
-        explanation = explain(session, contract, parse_month(month), settings)
+        explanation = explain(session, contract, month, settings)
     if as_json:
         print(json.dumps(plain_json(explanation), indent=2))  # noqa: T201 - the one thing on standard output
         return

@@ -1,41 +1,70 @@
-"""Commands that run something: the import, accruals, a plan, records again; with the sandbox if asked."""
+"""Commands that run something: the import, accruals, a plan, records again; with the sandbox if asked.
 
-import json
+The temporary Prefect server is booted first of all, and meanwhile the rest is imported: each takes seconds.
+"""
+
+import logging
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from enum import IntEnum
+from functools import partial
 from getpass import getuser
-from typing import Annotated, Any
+from importlib import import_module
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console
+from rich.status import Status
 from rich.text import Text
 
-from flows.cli.output import RunView, show_outcome, state_grids
-from flows.plan import (
-    Assessment,
-    ImportStep,
-    Only,
-    StepRunState,
-    TypedOptions,
-    assess,
-    is_meant,
-    make_plan,
-    step_runs_of,
-    steps_from,
-)
+from flows.cli.app import ExitStatus, importing
+from flows.parameters import ImportStep, Only, TypedOptions
 from flows.prefect_server import prefect_api, quiet_prefect
 from steps.catalog import ACCRUALS
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
-from steps.sandbox.server import SandboxServer, serve_sandbox
-from steps.sandbox.world import build_world
-from steps.settings import SyncSettings
-from tracking.database import get_engine
-from tracking.recorder import Overlap
-from tracking.settings import default_database_url
+from steps.progress import PROGRESS_LOGGER
+
+if TYPE_CHECKING:
+    from steps.sandbox.server import SandboxServer
+
+
+class RunView(logging.Handler):
+    """Progress of a run on standard error: a line for each thing that ended, a moving one for what is going on."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._status: Status | None = None
+        self._title = title
+
+    def __enter__(self) -> "RunView":
+        self._console.print(Text(self._title, style="bold"))
+        if self._console.is_terminal:
+            self._status = self._console.status("starting")
+            self._status.start()
+        PROGRESS_LOGGER.setLevel(logging.DEBUG)
+        PROGRESS_LOGGER.propagate = False
+        PROGRESS_LOGGER.addHandler(self)
+        return self
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one message: for good, or until the next one."""
+        message = record.getMessage()
+        if record.levelno >= logging.INFO:
+            self._console.print(Text(message, style="red" if "FAILED" in message else ""))
+        elif self._status is not None:
+            self._status.update(Text(message, style="cyan"))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        PROGRESS_LOGGER.removeHandler(self)
+        PROGRESS_LOGGER.propagate = True
+        PROGRESS_LOGGER.setLevel(logging.NOTSET)
+        if self._status is not None:
+            self._status.stop()
+
 
 _LOCAL_RATE = "1000"
 """Requests a second: a server on loopback has no quota."""
@@ -45,17 +74,23 @@ def use_sandbox_database() -> bool:
     """Point `SYNC_DATABASE_URL` to the sandbox's own database, unless it is set. Whether it was not."""
     if os.environ.get("SYNC_DATABASE_URL"):
         return False
+    from tracking.settings import default_database_url
+
     os.environ["SYNC_DATABASE_URL"] = default_database_url("sandbox")
     return True
 
 
 @contextmanager
-def sandboxed() -> Iterator[SandboxServer]:
+def sandboxed() -> "Iterator[SandboxServer]":
     """Serve the academy on loopback and let the environment point to it.
 
     Raises:
         UsageError: a remote backend is configured; it would ask the real vendors.
     """
+    from steps.sandbox.server import serve_sandbox
+    from steps.sandbox.world import build_world
+    from steps.settings import SyncSettings
+
     settings: SyncSettings = SyncSettings.load()
     if settings.backend_url:
         raise UsageError("--sandbox does not go with SYNC_BACKEND_URL: unset the one or leave out the other")
@@ -66,59 +101,68 @@ def sandboxed() -> Iterator[SandboxServer]:
         yield server
 
 
-OverlapOption = Annotated[
-    str,
-    typer.Option(metavar="HOW", help="When another run works on a step and month: wait for it, or refuse (and fail)."),
-]
-
-OverrideOption = Annotated[
-    str | None,
-    typer.Option(metavar="REASON", help="Accruals only: accrue although the import of a month is broken."),
-]
-
-
-class ExitStatus(IntEnum):
-    """What a shell is told (docs/interfaces.md, Command line)."""
-
-    COMPLETED = 0
-    FAILED = 1
-    WRONG_USAGE = 2
-    INTERRUPTED = 130
-
-
-def run(options: TypedOptions, *, sandbox: bool, as_json: bool) -> ExitStatus:
-    """Check everything, run the flow, show what came of it."""
-    step, span = options.resolve()
+def run(options: TypedOptions, step: str, span: MonthWindow, *, sandbox: bool, as_json: bool) -> ExitStatus:
+    """Run the flow of options that were understood, and show what came of it."""
     title = _title(options, step, span) + (", on the sandbox" if sandbox else "")
     state = run_flow(title, lambda: _start_flow(options, step, span), sandbox=sandbox)
-    flow_run_id = str(state.state_details.flow_run_id)
-    show_outcome(flow_run_id, str(state.name), state.message, as_json=as_json)
+    return _show(state, as_json=as_json)
+
+
+def run_demo() -> ExitStatus:
+    """Import the sandbox academy's default year, then accrue it, on one Prefect server."""
+    options = TypedOptions()
+    step, span = options.resolve()
+
+    def start() -> list[Any]:
+        states = [_start_flow(options, step, span)]
+        if states[0].is_completed():
+            states.append(_start_flow(TypedOptions(ACCRUALS.id), ACCRUALS.id, span))
+        return states
+
+    states = run_flow(f"Import and accruals, {span}, on the sandbox", start, sandbox=True)
+    return [_show(state, as_json=False) for state in states][-1]
+
+
+def _show(state: Any, *, as_json: bool) -> ExitStatus:
+    from flows.cli.output import show_outcome
+
+    show_outcome(str(state.state_details.flow_run_id), str(state.name), state.message, as_json=as_json)
     if state.is_cancelled():
         return ExitStatus.INTERRUPTED
     return ExitStatus.COMPLETED if state.is_completed() else ExitStatus.FAILED
 
 
 def run_flow(title: str, start: Callable[[], Any], *, sandbox: bool) -> Any:
-    """Run a flow in this process, telling what it does. Returns its final state.
+    """Run flows in this process, telling what they do. Returns what `start` does: their final states.
 
     Args:
         title: What a person reads first.
-        start: Imports the flow and runs it; called once Prefect is ready.
+        start: Imports the flows and runs them; called once Prefect is ready.
         sandbox: Serve the three vendors from the built-in sandbox meanwhile.
     """
+    quiet_prefect()
     with ExitStack() as stack:
         stack.enter_context(RunView(title))
-        if sandbox:
-            stack.enter_context(sandboxed())
-        get_engine()  # a database that cannot be used is said before Prefect boots
-        quiet_prefect()
-        stack.enter_context(prefect_api(meanwhile=_import_flows))
+        stack.enter_context(prefect_api(meanwhile=partial(_get_ready, stack, sandbox=sandbox)))
         return start()
 
 
-def _import_flows() -> None:
-    """What all flows import takes seconds, and a temporary server as many to boot."""
-    import flows.run_steps  # noqa: F401 - the flow itself is imported when it is called
+_OF_A_RUN = ("flows.cli.output", "flows.process_accruals", "flows.sync_import")
+_OF_PREFECT = ("fastapi.encoders", "prefect.flow_engine", "prefect.task_engine")
+"""What Prefect itself imports when a flow begins: then nothing boots any more beside it."""
+
+
+def _get_ready(stack: ExitStack, *, sandbox: bool) -> None:
+    """Import all that a run needs, serve the sandbox, and open the database, as long as a server boots."""
+    with importing():
+        for module in (*_OF_A_RUN, *_OF_PREFECT, *(["steps.sandbox.server"] if sandbox else [])):
+            import_module(module)
+        from tracking.database import get_engine
+        from tracking.settings import export_settings_file
+    export_settings_file()
+    if sandbox:
+        stack.enter_context(sandboxed())
+    get_engine()
 
 
 def login_name() -> str:
@@ -138,6 +182,7 @@ def _title(options: TypedOptions, step: str, span: MonthWindow) -> str:
 def _start_flow(options: TypedOptions, step: str, span: MonthWindow) -> Any:
     from flows.process_accruals import process_accruals
     from flows.sync_import import sync_import
+    from tracking.recorder import Overlap
 
     asked: dict[str, Any] = {
         "start_date": span.start,
@@ -150,71 +195,3 @@ def _start_flow(options: TypedOptions, step: str, span: MonthWindow) -> Any:
         asked |= {"override": options.override, "override_by": login_name()}
         return process_accruals(**asked, return_state=True)
     return sync_import(ImportStep(step), **asked, return_state=True)
-
-
-_SHOWN_REASONS = 20
-
-
-def plan_run(
-    from_step: Annotated[str | None, typer.Option(metavar="STEP", help="First step.")] = None,
-    year: Annotated[str | None, typer.Option(metavar="YYYY", help="Whole year.")] = None,
-    start_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="First month, included.")] = None,
-    end_date: Annotated[str | None, typer.Option(metavar="YYYY-MM-01", help="Month to stop before, excluded.")] = None,
-    only: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Only failed, missing or stale cells; due: all of these.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
-) -> None:
-    """Show where each step and month stands, and keep the plan, without running anything."""
-    step, span = TypedOptions(from_step, year, start_date, end_date, only=only).resolve()
-    settings: SyncSettings = SyncSettings.load()
-    cells = step_runs_of((ACCRUALS,) if step == ACCRUALS.id else steps_from(step), span, settings)
-    everything = assess(cells, settings.zone)
-    chosen = [each for each in everything if only is None or is_meant(each, Only(only))]
-    plan_id = make_plan(chosen, span)
-    if as_json:
-        answer = {"plan": plan_id, "cells": [_as_json(each) for each in chosen]}
-        print(json.dumps(answer, indent=2))  # noqa: T201 - the one thing on standard output
-        return
-    _show(everything, chosen, plan_id)
-
-
-def run_plan(
-    plan: Annotated[int, typer.Option(help="Id of a plan that `sync-actions plan` made.", min=1)],
-    overlap: OverlapOption = Overlap.wait,
-    override: OverrideOption = None,
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Use the built-in sandbox as the three vendors.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
-) -> None:
-    """Run exactly the cells of a plan, or refuse because something ran since it was made."""
-    options = TypedOptions(plan=plan, overlap=overlap, override=override)
-    raise typer.Exit(run(options, sandbox=sandbox, as_json=as_json))
-
-
-def _show(everything: Sequence[Assessment], chosen: Sequence[Assessment], plan_id: int) -> None:
-    console = Console(highlight=False)
-    for table in state_grids(everything):
-        console.print(table)
-    reasons = [
-        each for each in everything if each.state in {StepRunState.failed, StepRunState.stale, StepRunState.running}
-    ]
-    for each in reasons[:_SHOWN_REASONS]:
-        console.print(Text(f"{each.step_run.name} is {each.state}: {each.why}"))
-    if len(reasons) > _SHOWN_REASONS:
-        console.print(f"... and {len(reasons) - _SHOWN_REASONS} more; --json shows them all")
-    counts = Counter(str(each.state) for each in everything)
-    console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
-    console.print(
-        f"Plan {plan_id}: {len(chosen)} executions. Run exactly these with: sync-actions run --plan {plan_id}"
-    )
-
-
-def _as_json(assessment: Assessment) -> dict[str, object]:
-    window = assessment.step_run.window
-    return {
-        "step": assessment.step_run.step.id,
-        "month": window.start.isoformat() if window else None,
-        "state": assessment.state,
-        "why": assessment.why,
-        "execution_id": assessment.execution_id,
-    }

@@ -23,7 +23,8 @@ from flows.page.views.errors import ErrorsView
 from flows.page.views.history import HistoryView
 from flows.page.views.overview import GridView
 from flows.page.views.run import RunView
-from flows.parameters import Year, months_of_year
+from flows.parameters import months_of_year
+from flows.plan import Year
 from flows.runs import Runs
 from steps.ledger.months import MonthWindow
 from steps.reports.export import Sheet, csv_text, errors_sheet, monthly_sheet, roll_forward_sheet, xlsx_bytes

@@ -10,7 +10,6 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-import holidays
 from sqlalchemy import Column, ColumnElement, Join, Select, String, and_, cast, exists, func, not_, select
 from sqlmodel import Session
 
@@ -340,6 +339,8 @@ def load_holidays(session: Session, country: str | None) -> frozenset[date]:
 @lru_cache(maxsize=8)
 def holidays_of(country: str, first_year: int, last_year: int) -> frozenset[date]:
     """The public holidays of a whole country, both years included."""
+    import holidays  # most academies name no country, and reports load this module too
+
     try:
         return frozenset(holidays.country_holidays(country, years=range(first_year, last_year + 1)))
     except NotImplementedError:

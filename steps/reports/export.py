@@ -6,14 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from decimal import Decimal
 from io import BytesIO, StringIO
-from typing import Any
-
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
+from typing import TYPE_CHECKING, Any
 
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
@@ -23,6 +16,10 @@ from steps.reports.monthly import Amounts, ContractName, MonthlyAccruals
 from steps.reports.roll_forward import RollForward, RollForwardChain, RollForwardLine
 from steps.reports.waterfall import Waterfall, WaterfallRow, WaterfallTotal
 from tracking.models import IntegrationError
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+    from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +122,6 @@ _DATE_FORMAT = "yyyy-mm-dd"
 _NARROWEST, _WIDEST = 10, 40
 _LONGEST_TITLE = 31
 """Of a worksheet; Excel refuses more."""
-_BOLD = Font(bold=True)
 
 
 def csv_text(sheet: Sheet) -> str:
@@ -150,6 +146,8 @@ def _plain_text(value: Any) -> Any:
 
 def xlsx_bytes(*sheets: Sheet) -> bytes:
     """The sheets as one workbook, totals at the bottom in bold. Amounts are numbers, to the cent."""
+    from openpyxl import Workbook  # with numpy, which it loads, it takes as long as all else that a report loads
+
     workbook = Workbook(write_only=True)  # rows go out as they come: memory does not grow with the report
     for sheet in sheets:
         _add_worksheet(workbook, sheet)
@@ -158,7 +156,9 @@ def xlsx_bytes(*sheets: Sheet) -> bytes:
     return file.getvalue()
 
 
-def _add_worksheet(workbook: Workbook, sheet: Sheet) -> None:
+def _add_worksheet(workbook: "Workbook", sheet: Sheet) -> None:
+    from openpyxl.utils import get_column_letter
+
     worksheet = workbook.create_sheet(sheet.title[:_LONGEST_TITLE])
     worksheet.freeze_panes = "A2"
     for number, width in enumerate(_widths(sheet), start=1):
@@ -170,7 +170,11 @@ def _add_worksheet(workbook: Workbook, sheet: Sheet) -> None:
         worksheet.append([_cell(worksheet, value, bold=True) for value in row])
 
 
-def _cell(worksheet: WriteOnlyWorksheet, value: Any, *, bold: bool = False) -> Any:
+def _cell(worksheet: "WriteOnlyWorksheet", value: Any, *, bold: bool = False) -> Any:
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+    from openpyxl.styles import Font
+
     shown = _plain_text(value)
     if isinstance(shown, str):
         shown = ILLEGAL_CHARACTERS_RE.sub("", shown)
@@ -180,7 +184,7 @@ def _cell(worksheet: WriteOnlyWorksheet, value: Any, *, bold: bool = False) -> A
     elif isinstance(value, date):
         cell.number_format = _DATE_FORMAT
     if bold:
-        cell.font = _BOLD
+        cell.font = Font(bold=True)
     return cell
 
 

@@ -22,7 +22,8 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from flows.plan import IMPORT_ORDER, assess, step_runs_of
+from flows.parameters import IMPORT_ORDER
+from flows.plan import assess, step_runs_of
 from flows.prefect_server import temporary_server
 from steps.catalog import STEPS
 from steps.ledger.months import MonthWindow

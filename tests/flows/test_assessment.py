@@ -7,9 +7,8 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
+from flows.parameters import IMPORT_ORDER, Only
 from flows.plan import (
-    IMPORT_ORDER,
-    Only,
     OutdatedPlanError,
     StepRun,
     StepRunState,

@@ -11,7 +11,7 @@ import flows.doctor
 from flows.cli.app import run_command
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
-from tracking.database import schema_head
+from tracking.database import schema_revisions
 
 LOOKED_AT = ["settings", "variables", "database", "holded", "fourgeeks", "notion", "server", "worker", "deployments"]
 LOOKED_AT += ["schedules", "clock", "time zone", "disk"]
@@ -122,7 +122,7 @@ def test_the_schema_of_a_database_in_use_is_told(
 
     assert status == 0
     assert found["database"][0] == "ok"
-    assert f", schema {schema_head()}" in found["database"][1]
+    assert f", schema {schema_revisions()[-1]}" in found["database"][1]
 
 
 def test_who_does_not_answer_holds_nothing_up(

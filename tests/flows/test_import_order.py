@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.plan import IMPORT_ORDER, ImportStep, steps_from
+from flows.parameters import IMPORT_ORDER, ImportStep, steps_from
 from flows.run_steps import TASKS
 from steps.catalog import STEPS
 

@@ -17,7 +17,7 @@ import flows.artifacts
 import flows.run_steps
 import tracking.reconcile
 from flows import reconcile_executions
-from flows.plan import ImportStep
+from flows.parameters import ImportStep
 from flows.reconcile_executions import Reconciliation, reconcile
 from flows.run_names import name_scheduled_runs
 from flows.sync_import import sync_import

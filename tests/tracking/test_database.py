@@ -8,12 +8,14 @@ from pkgutil import iter_modules
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import StatementError
 from sqlmodel import Session, SQLModel, col
 
 import steps.ledger
 import tracking
+import tracking.migrations
 from steps.ledger.accrual import ContractAccrual
 from steps.ledger.client import Client
 from steps.ledger.contract import ServiceContract
@@ -23,6 +25,7 @@ from tracking.database import (
     get_engine,
     parse_database_url,
     read_session,
+    schema_revisions,
     write_session,
 )
 from tracking.models import SyncExecution
@@ -51,6 +54,13 @@ def test_the_migrations_make_exactly_the_tables_of_the_models(database: str) -> 
 def _is_known_blind_spot(difference: object) -> bool:
     """Expression indexes cannot be reflected on SQLite; their effect is tested in the accruals."""
     return "uq_accrued_period" in repr(difference)
+
+
+def test_the_files_of_the_migrations_tell_their_revisions_in_order() -> None:
+    """Commands compare the database's revision with these names, and do not load Alembic for that."""
+    newest_first = ScriptDirectory(tracking.migrations.__path__[0]).walk_revisions()
+
+    assert schema_revisions() == tuple(reversed([script.revision for script in newest_first]))
 
 
 def test_a_database_of_a_newer_version_is_refused_with_one_line(database: str) -> None:

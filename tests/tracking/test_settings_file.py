@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cli.app import run_command
 from steps.errors import ConfigError
@@ -50,7 +51,7 @@ def test_without_sync_env_file_the_settings_of_the_current_folder_are_read(tmp_p
     assert settings_file() == file
 
 
-@pytest.mark.parametrize("command", [["steps"], ["history"], ["--from-step", "invoices"], ["db", "upgrade"]])
+@pytest.mark.parametrize("command", [["history"], ["--from-step", "invoices"], ["db", "upgrade"]])
 @pytest.mark.parametrize(
     ("named", "line"),
     [
@@ -74,11 +75,18 @@ def test_a_settings_file_that_cannot_be_is_refused_in_one_line(
         SyncSettings.load()
 
 
-def test_what_a_command_starts_finds_the_settings_file_of_the_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [["--from-step", "services"], ["reconcile"]])
+def test_what_a_command_starts_finds_the_settings_file_of_the_command(
+    tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = _write_settings(tmp_path, "SYNC_DEFAULT_YEAR=2031")
+    nowhere = "http://127.0.0.1:1/api"
+    monkeypatch.setenv("PREFECT_API_URL", nowhere)
 
-    assert run_command(["steps"]) == 0
+    with temporary_settings({PREFECT_API_URL: nowhere}):
+        assert run_command(command) == 1
 
+    assert "No Prefect server answers" in capsys.readouterr().err
     assert os.environ["SYNC_ENV_FILE"] == str(file)
 
 

@@ -8,7 +8,8 @@ from flows.api.lists import TaggedRoute, csv_answer
 from flows.api.problems import csv_file, not_modified, problems
 from flows.api.runs import AppSettings
 from flows.api.schemas import FirstOfMonth
-from flows.parameters import AskedRange, Year, months_of_year, parse_month, parse_month_date, resolve_range
+from flows.parameters import AskedRange, months_of_year, parse_month, parse_month_date, resolve_range
+from flows.plan import Year
 from steps.reports.export import as_json, csv_text, monthly_sheet
 from steps.reports.monthly import monthly_accruals
 from steps.reports.roll_forward import roll_forward

@@ -11,8 +11,7 @@ from flows.api.lists import TaggedRoute
 from flows.api.problems import not_modified, problems
 from flows.api.runs import AppRuns, AppSettings, IdempotencyKeyHeader, accepted, end_of_run
 from flows.api.schemas import Accepted, AvailableSteps, StepOutcome, StepRequest, outcome_of
-from flows.parameters import resolve_override
-from flows.plan import IMPORT_ORDER
+from flows.parameters import IMPORT_ORDER, resolve_override
 from flows.runs import Stage, request_step
 from steps.catalog import ACCRUALS, Step
 

@@ -20,8 +20,7 @@ from flows.page.components import (
     year_field,
 )
 from flows.page.views.history import execution_rows
-from flows.parameters import resolve_override
-from flows.plan import TypedOptions
+from flows.parameters import TypedOptions, resolve_override
 from flows.prefect_server import PrefectUnavailableError
 from flows.runs import RunRequest, RunStatus, Stage, request_step
 from steps.catalog import ACCRUALS, STEPS, Step
