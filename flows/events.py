@@ -7,16 +7,18 @@ because of it. What happened is in our own tables.
 import logging
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.parameters import local_day
-from flows.plan import StepRun
 from flows.prefect_server import logs_delivered, quiet_prefect
 from steps.ledger.accrual import last_closed_month
 from steps.ledger.months import MonthWindow, first_of_month, next_month
 from steps.settings import SyncSettings
 from tracking.database import read_session
 from tracking.history import pending_errors_by_kind
+
+if TYPE_CHECKING:
+    from flows.plan import StepRun
 
 STEP_RUN_COMPLETED = "sync.step-run.completed"
 STEP_RUN_FAILED = "sync.step-run.failed"
@@ -36,7 +38,7 @@ _log = logging.getLogger(__name__)
 Resource = dict[str, str]
 
 
-def tell_step_run(step_run: StepRun, execution_id: int, failure: str | None, *, refused: bool) -> None:
+def tell_step_run(step_run: "StepRun", execution_id: int, failure: str | None, *, refused: bool) -> None:
     """One step and month has ended; whether its month was refused; how many records it could not apply, in one event.
 
     Args:

@@ -123,7 +123,9 @@ def parse_database_url(text_url: str) -> URL:
     is_cut_wrong = text_url.count("@") > (url.username is not None) or {"?", "="} <= set(url.password or "")
     if is_cut_wrong:
         raise DatabaseUnusableError(f"SYNC_DATABASE_URL {_UNREADABLE}")
-    known_options = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    from psycopg import pq  # SQLite has no need of it, and it takes a tenth of a second
+
+    known_options = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     if not set(url.query) <= known_options:  # another name may be a part of a password too
         raise DatabaseUnusableError("SYNC_DATABASE_URL has an option behind its ? that PostgreSQL does not know")
     return url.set(drivername="postgresql+psycopg")
@@ -261,7 +263,7 @@ def connect_lock(url: URL) -> "psycopg.Connection[tuple[int]]":
     Raises:
         DatabaseUnusableError: a pooler answers that hands out connections by transaction.
     """
-    import psycopg  # SQLite has no need of it, and it takes a tenth of a second
+    import psycopg  # as above
 
     options = f"{_SERVER_KEEPALIVE} -c idle_session_timeout=0 -c lock_timeout=5s"
     _, arguments = get_engine().dialect.create_connect_args(url)
