@@ -26,7 +26,6 @@ from steps.vendors.parsing import (
     iso_day,
     moment,
     parse_json,
-    plain,
     record,
     text,
 )
@@ -48,7 +47,6 @@ class StudentPage:
     certified_at: date | None
     last_edited_time: datetime
     """Rounded down to the minute by Notion."""
-    raw: dict[str, Any]
 
 
 def parse_student_page(names: NotionSettings, zone: ZoneInfo, row: dict[str, Any]) -> StudentPage:
@@ -68,7 +66,6 @@ def parse_student_page(names: NotionSettings, zone: ZoneInfo, row: dict[str, Any
         drop_date=_day(properties, names.drop_date_property, zone),
         certified_at=_day(properties, names.certified_property, zone),
         last_edited_time=edited,
-        raw=plain(row),
     )
 
 
