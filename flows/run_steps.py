@@ -216,6 +216,8 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
                 ProgressBar(len(step_runs)) as bar,
                 StepContext(span, settings=settings, progress=progress, throttle=throttle_of(limit)) as context,
             ):
+                if not settings.backend_url:
+                    context.reads.read_ahead({step_run.step for step_run in step_runs})
                 turn = _Turn(run_options, limit, lock, context)
                 outcome = _run_each(list(zip(step_runs, execution_ids, strict=True)), turn, bar)
         except KeyboardInterrupt:

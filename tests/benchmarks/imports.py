@@ -22,6 +22,7 @@ from typing import Any, get_args
 
 import httpx
 
+from flows.plan import IMPORT_ORDER
 from steps.context import StepContext
 from steps.crm_clients import sync_crm_clients
 from steps.invoices import sync_invoices
@@ -87,6 +88,7 @@ def import_year() -> Measured:
     get_engine()  # the first connection and the check of the schema are no part of an import
     began = perf_counter()
     with StepContext(YEAR, throttle=asked.append) as context:
+        context.reads.read_ahead(IMPORT_ORDER)
         sync_services.fn(context)
         for step in (sync_invoices, sync_crm_clients, sync_service_periods):
             for window in YEAR.months():
