@@ -202,6 +202,8 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
                 watch.watching(),
                 StepContext(span, settings=settings, progress=progress, throttle=throttle_of(limit)) as context,
             ):
+                if not settings.backend_url:
+                    context.reads.read_ahead({step_run.step for step_run in step_runs})
                 run = _Run(run_options, limit, lock, context)
                 _run_each(run, step_runs, execution_ids)
         except KeyboardInterrupt:

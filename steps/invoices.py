@@ -267,10 +267,8 @@ def _row(document: Document, client_id: int | None) -> Row:
 def _store_documents(session: Session, linkable: Sequence[LinkableDocument]) -> tuple[Merge, set[int]]:
     """Write the documents. Returns the merge, and every contract that has or had one of them."""
     rows = [each.row for each in linkable]
-    columns = (Invoice.external_id, Invoice.service_contract_id)
-    before = select_in(session, columns, Invoice.external_id, (row["external_id"] for row in rows))
     merge = merge_rows(session, Invoice, rows, ("external_id",))
-    return merge, {row["service_contract_id"] for row in (*before, *rows)} - {None}
+    return merge, {row["service_contract_id"] for row in (*merge.before.values(), *rows)} - {None}
 
 
 def _invoice_ids(documents: Sequence[Document]) -> list[str]:

@@ -11,7 +11,6 @@ from sqlmodel import Session
 
 from steps.catalog import NOTION_EXTERNAL_ID, Step
 from steps.context import Scope, StepContext, StepReport, applying
-from steps.ledger.client import normalize_email
 from steps.ledger.client_matching import PageCard, lost_pages, match_pages, notion_links, store_pages
 from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.service import educational_status_date, normalize_educational_status
@@ -65,16 +64,15 @@ def _meant(
     chosen: Mapping[int, PageCard], listing: Listing[StudentPage], links: Mapping[str, int], scope: Scope
 ) -> dict[int, PageCard]:
     """The clients that the scope's pages are linked with, or have the email of."""
-    emails = {normalize_email(page.email) for page in listing.records if scope.concerns("page", page.id)}
+    emails = {page.email for page in listing.records if scope.concerns("page", page.id)}
     linked = {client_id for page_id, client_id in links.items() if scope.concerns("page", page_id)}
     return {client_id: page for client_id, page in chosen.items() if client_id in linked or page.email in emails}
 
 
 def _card(page: StudentPage) -> PageCard | None:
     """What counts of a page; nothing if it has no usable email."""
-    email = normalize_email(page.email)
-    if email is None:
+    if page.email is None:
         return None
     status = normalize_educational_status(page.educational_status)
     when = educational_status_date(status, dropped_on=page.drop_date, certified_on=page.certified_at)
-    return PageCard(page.id, email, page.last_edited_time, status, when)
+    return PageCard(page.id, page.email, page.last_edited_time, status, when)

@@ -35,7 +35,7 @@ from steps.ledger.upsert import merge_rows, select_in
 from steps.results import ImportResult
 from steps.task import step_task
 from steps.vendors.fourgeeks import Enrollment
-from steps.vendors.parsing import Listing
+from steps.vendors.parsing import Listing, plain
 from tracking.models import utc_now
 
 
@@ -95,7 +95,8 @@ def apply_enrollments(
     owned = _meant(owned, contracts, report.context.scope)
     courses = [each for each in owned if each[1].id not in parts and not _is_no_course(each[1], rules)]
     matched = match_periods(_seats(courses, rules), contracts, rules)
-    merge = merge_rows(session, ServicePeriod, list(matched.rows.values()), ("contract_id", "external_id"))
+    rows, key = list(matched.rows.values()), ("contract_id", "external_id")
+    merge = merge_rows(session, ServicePeriod, rows, key, contracts.periods)
     report.result.processed, report.result.skipped = len(owned), len(owned) - len(courses)
     report.result.created = len(merge.created)
     report.result.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
@@ -210,7 +211,10 @@ def _gone_error(key: PeriodKey) -> RecordRejectedError:
 def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
     return [
         RecordRejectedError(
-            "enrollment", each.id, f"enrollment {each.id} ({each.cohort_slug}): its cohort has no kickoff", each.raw
+            "enrollment",
+            each.id,
+            f"enrollment {each.id} ({each.cohort_slug}): its cohort has no kickoff",
+            plain(each.raw),
         )
         for _, each in owned
         if each.kickoff is None

@@ -1,16 +1,22 @@
 """What one run reads from the vendors, each list once, however many windows need it.
 
 A connector opens, and its credentials are required, at the first use of its vendor only. A vendor that is down is not
-asked again in the same run.
+asked again in the same run. A run reads ahead: the vendors are asked at the same time, each in a thread of its own and
+one request after the other, while the steps take what they need in their order.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from concurrent.futures import CancelledError, Future
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal, TypeVar
+from functools import partial
+from threading import Lock, Thread
+from typing import Any, Literal, TypeVar, get_args
 
+from steps.catalog import CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, Step
 from steps.errors import RecordRejectedError, VendorAuthError, VendorDownError, VendorError, VendorUnavailableError
 from steps.ledger.contract import DocumentKind
 from steps.ledger.missing_upstream import are_most_gone
@@ -219,11 +225,59 @@ class VendorReads:
     _kept: dict[Hashable, Any] = field(default_factory=dict)
     _breakers: dict[Hashable, CircuitBreaker] = field(default_factory=lambda: defaultdict(CircuitBreaker))
     _wide_read_failed: bool = False
+    _ahead: dict[Hashable, Future[Any]] = field(default_factory=dict)
+    """Lists that threads read, until they are asked for."""
+    _turns: dict[Vendor, Lock] = field(default_factory=lambda: {each: Lock() for each in get_args(Vendor)})
+    """A connector makes one request at a time."""
 
     def close(self) -> None:
-        """Let connections and lists go."""
+        """Let connections and lists go; a thread that still reads ends with its next request."""
+        for future in list(self._ahead.values()):
+            future.cancel()
         self._open.close()
         self._kept.clear()
+
+    def read_ahead(self, steps: Iterable[Step]) -> None:
+        """Begin to read the lists that these steps will ask for.
+
+        What comes of a list, an error too, is for the window that asks for it. After an error the vendor's other lists
+        are left to those who ask for them.
+        """
+        lists: dict[Vendor, dict[Hashable, Callable[[], Any]]] = defaultdict(dict)
+        steps = set(steps)
+        if SERVICES in steps:
+            lists["holded"]["income_accounts"] = lambda: self._holded().income_accounts()
+        if INVOICES in steps and self.span is not None:
+            for kind in DocumentKind:
+                key = "documents", kind, self.span
+                lists["holded"][key] = partial(self._read_documents, kind, self.span)
+            lists["holded"]["contacts"] = lambda: self._holded().contacts()
+        if CRM_CLIENTS in steps:
+            lists["fourgeeks"]["students"] = lambda: self._fourgeeks().students()
+        if SERVICE_PERIODS in steps:
+            lists["fourgeeks"]["enrollments"] = lambda: self._fourgeeks().enrollments()
+        if NOTION_EXTERNAL_ID in steps:
+            lists["notion"]["pages"] = lambda: self._notion().student_pages()
+        for vendor, wanted in lists.items():
+            self._ahead.update({key: Future() for key in wanted})
+            reading = partial(copy_context().run, self._read_each, vendor, wanted)  # Prefect's settings are in it
+            Thread(target=reading, name=f"reads {vendor}", daemon=True).start()
+
+    def _read_each(self, vendor: Vendor, wanted: Mapping[Hashable, Callable[[], Any]]) -> None:
+        futures, failed = [(self._ahead[key], read) for key, read in wanted.items()], False
+        for future, read in futures:
+            if failed:
+                future.cancel()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                with self._turns[vendor]:
+                    found = read()
+            except BaseException as error:  # noqa: BLE001 - it is raised where the list is asked for
+                failed = True
+                future.set_exception(error)
+            else:
+                future.set_result(found)
 
     def income_accounts(self) -> Listing[IncomeAccount]:
         """Holded's sales channels."""
@@ -294,9 +348,7 @@ class VendorReads:
 
     def _confirmed(self, kind: DocumentKind, span: MonthWindow, known: KnownDocuments) -> ConfirmedDocuments:
         """A list of documents, read and confirmed once, before any window of the span takes its part."""
-
-        def read_list() -> DocumentPages:
-            return self._holded().read_documents(kind, span)
+        read_list = partial(self._read_documents, kind, span)
 
         def by_id(document_id: str) -> Document | None:
             return self._by_id(kind, document_id, lambda: self._holded().document(kind, document_id))
@@ -307,6 +359,9 @@ class VendorReads:
             return confirm_missing(pages, known(kind, span), source, self.rules.progress)
 
         return self._once(("confirmed", kind, span), confirm)
+
+    def _read_documents(self, kind: DocumentKind, span: MonthWindow) -> DocumentPages:
+        return self._holded().read_documents(kind, span)
 
     def _holded(self) -> HoldedConnector:
         return self._once("holded", lambda: self._open.enter_context(self.openers.holded(self.rules)))
@@ -345,15 +400,27 @@ class VendorReads:
         breaker = self._breakers[circuit]
         breaker.require(key)
         try:
-            with self._one_attempt(circuit) if breaker.is_down else nullcontext():
-                value = read()
+            value = self._read_now_or_ahead(circuit, key, read, one_attempt=breaker.is_down)
         except VendorUnavailableError as error:
             raise breaker.failed(key, error) from error
         breaker.succeeded()
         return value
 
-    def _one_attempt(self, circuit: Hashable) -> AbstractContextManager[None]:
-        connector: Connector | None = self._kept.get(circuit[0] if isinstance(circuit, tuple) else circuit)
+    def _read_now_or_ahead(
+        self, circuit: Hashable, key: Hashable, read: Callable[[], Read], *, one_attempt: bool
+    ) -> Read:
+        """What a thread read, once; else a read of now, when no thread asks the same vendor."""
+        future = self._ahead.pop(key, None)
+        if future is not None:
+            with suppress(CancelledError):
+                found: Read = future.result()
+                return found
+        vendor: Any = circuit[0] if isinstance(circuit, tuple) else circuit
+        with self._turns.get(vendor, nullcontext()), self._one_attempt(vendor) if one_attempt else nullcontext():
+            return read()
+
+    def _one_attempt(self, vendor: Hashable) -> AbstractContextManager[None]:
+        connector: Connector | None = self._kept.get(vendor)
         return nullcontext() if connector is None else connector.one_attempt()
 
     def of_backend(self, call: Hashable, ask: Callable[[], Read]) -> Read:

@@ -19,7 +19,6 @@ from steps.ledger.client import (
     ClientExternalId,
     ContactCard,
     System,
-    normalize_email,
     settle_details,
 )
 from steps.ledger.contract import Invoice, ServiceContract
@@ -65,7 +64,7 @@ def match_clients(session: Session, contact_ids: Collection[str], cards: Cards) 
         cards: what is known of contacts, of these and of any other.
     """
     matched = MatchedClients(ids=linked_contacts(session, contact_ids), contacts=set(contact_ids))
-    _refresh(session, matched, cards)
+    refused = _refresh(session, matched, cards)
     by_email: dict[str, list[ContactCard]] = defaultdict(list)
     for contact_id in sorted(set(contact_ids) - matched.ids.keys()):
         card = cards[contact_id]
@@ -73,20 +72,22 @@ def match_clients(session: Session, contact_ids: Collection[str], cards: Cards) 
             matched.problems.append(_no_email(card))
         else:
             by_email[card.email].append(card)
+    if by_email:
+        _link_contacts(session, by_email, matched)
+        refused = _refresh(session, matched, cards)
+    matched.problems += refused
+    return matched
+
+
+def _link_contacts(session: Session, by_email: Mapping[str, list[ContactCard]], matched: MatchedClients) -> None:
     client_ids = _clients_of_emails(session, by_email, matched)
     links = {card.id: client_ids[email] for email, with_email in by_email.items() for card in with_email}
-    merge_rows(
-        session,
-        ClientExternalId,
-        [
-            {"client_id": client, "system": System.HOLDED.value, "external_id": contact}
-            for contact, client in links.items()
-        ],
-        ("system", "external_id"),
-    )
+    rows = [
+        {"client_id": client, "system": System.HOLDED.value, "external_id": contact}
+        for contact, client in links.items()
+    ]
+    merge_rows(session, ClientExternalId, rows, ("system", "external_id"))
     matched.ids.update(links)
-    matched.problems += _refresh(session, matched, cards)
-    return matched
 
 
 def _clients_of_emails(
@@ -153,7 +154,7 @@ class CrmUsers:
 
     def by_email(self, email: str | None) -> int | None:
         """The client looked for who has exactly this address."""
-        return self.emails.get(normalize_email(email) or "")
+        return self.emails.get(email or "")
 
     def of_enrollment(self, user_id: str | None, email: str | None) -> int | None:
         """The client of an enrollment's user: a link says more than an address, which can be changed."""
@@ -164,12 +165,12 @@ class CrmUsers:
 def crm_users(
     session: Session, clients: Mapping[int, str], people: Iterable[tuple[str | None, str | None]]
 ) -> CrmUsers:
-    """What is known of the clients (id -> email) and of the CRM's people (user id and email).
+    """What is known of the clients (id -> email) and of the CRM's people (user id and normalized email).
 
     A user matters if a client looked for is linked with it, or has its email; the others are nobody's.
     """
     emails = {email: client_id for client_id, email in clients.items()}
-    alike = {user_id for user_id, email in people if normalize_email(email) in emails} - {None}
+    alike = {user_id for user_id, email in people if email in emails} - {None}
     columns = ClientExternalId.external_id, ClientExternalId.client_id
     ours = ClientExternalId.system == System.FOURGEEKS
     rows = select_in(session, columns, ClientExternalId.external_id, alike, ours)
@@ -178,9 +179,9 @@ def crm_users(
 
 
 def clients_of_people(session: Session, people: Iterable[tuple[str | None, str | None]]) -> dict[int, str]:
-    """The clients (id -> email) that people of the CRM (user id and email) are: by a link, or by the same email."""
+    """The clients (id -> email) that people of the CRM (user id, normalized email) are: by a link, or by that email."""
     listed = list(people)
-    emails = {normalize_email(email) for _, email in listed} - {None}
+    emails = {email for _, email in listed} - {None}
     users = {user_id for user_id, _ in listed} - {None}
     ours = ClientExternalId.system == System.FOURGEEKS
     links = select_in(session, (ClientExternalId.client_id,), ClientExternalId.external_id, users, ours)

@@ -140,9 +140,9 @@ def recompute_contracts(
     documents: dict[int, list[Row]] = defaultdict(list)
     for row in select_in(session, _DOCUMENT, Invoice.service_contract_id, wanted, col(Invoice.voided_at).is_(None)):
         documents[row["service_contract_id"]].append(row)
-    contracts = select_in(session, _CONTRACT, ServiceContract.id, wanted)
+    contracts = sorted(select_in(session, _CONTRACT, ServiceContract.id, wanted), key=lambda row: row["id"])
     rows = [contract | _totals(documents[contract["id"]], amount_counted) for contract in contracts]
-    merge_rows(session, ServiceContract, rows, ("id",))
+    merge_rows(session, ServiceContract, rows, ("id",), {(contract["id"],): contract for contract in contracts})
     emptied = [contract for contract in contracts if not documents[contract["id"]]]
     _reopen_contracts(session, (contract["id"] for contract in contracts if documents[contract["id"]]))
     return _close_contracts(session, emptied)

@@ -39,9 +39,11 @@ _PERIOD = (
     ServicePeriod.id,
     ServicePeriod.contract_id,
     ServicePeriod.external_id,
+    ServicePeriod.name,
     ServicePeriod.status,
     ServicePeriod.status_change_date,
     ServicePeriod.start_date,
+    ServicePeriod.end_date,
     ServicePeriod.created_on,
     ServicePeriod.voided_at,
 )
@@ -94,7 +96,7 @@ class Contracts:
     by_client: Mapping[int, list[Row]]
     """Each with `id`, `contract_date`, `service_type` and `has_documents`: whether one is not void."""
     periods: Mapping[PeriodKey, Row]
-    """Void ones too."""
+    """With every column, void ones too."""
 
     @cached_property
     def _by_id(self) -> dict[int, Row]:

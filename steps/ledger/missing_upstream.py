@@ -1,11 +1,11 @@
 """Records that a vendor lists no more: the guard against mass deletion, and documents that become void."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlmodel import Session, col
 
 from steps.errors import RecordRejectedError, SuspiciousEmptyError
@@ -86,12 +86,9 @@ class GoneDocuments:
 def known_documents(session: Session, kind: DocumentKind, months: MonthWindow) -> dict[str, date]:
     """The documents of a kind that the ledger has in these months and counts: id -> day."""
     query = select(col(Invoice.external_id), col(Invoice.invoice_date)).where(
-        col(Invoice.kind) == kind,
-        col(Invoice.voided_at).is_(None),
-        col(Invoice.invoice_date) >= months.start,
-        col(Invoice.invoice_date) < months.end,
+        col(Invoice.kind) == kind, col(Invoice.voided_at).is_(None), _dated_in(months)
     )
-    return {row.external_id: row.invoice_date for row in session.execute(query)}
+    return dict(session.connection().execute(query).all())
 
 
 @dataclass(frozen=True)
@@ -123,32 +120,33 @@ def find_gone(
     Raises:
         SuspiciousEmptyError: it lost most, in the window or in the span; or too many in the window to ask for.
     """
-    span = upstream.span
-    query = select(*_DOCUMENT).where(
-        col(Invoice.invoice_date) >= min(window.start, span.start),
-        col(Invoice.invoice_date) < max(window.end, span.end),
-    )
-    ledger: list[Row] = [dict(row) for row in session.execute(query).mappings()]
+    query = select(*_DOCUMENT).where(_dated_in(window))
+    ledger: list[Row] = [dict(row) for row in session.connection().execute(query).mappings()]
     counted = [row for row in ledger if row["voided_at"] is None]
     if not accept_loss:
         for kind in DocumentKind:
-            of_kind = [row for row in counted if row["kind"] == kind]
-            for months in (window, span):
-                _refuse_loss([row for row in of_kind if row["invoice_date"] in months], upstream, kind, months)
-            _refuse_unasked([row for row in of_kind if row["invoice_date"] in window], upstream, kind, window)
+            in_window = [row["external_id"] for row in counted if row["kind"] == kind]
+            _refuse_loss(in_window, upstream, kind, window)
+            if upstream.gone or upstream.not_asked:  # else the list lacks nothing of the span
+                _refuse_loss(known_documents(session, kind, upstream.span), upstream, kind, upstream.span)
+            _refuse_unasked(in_window, upstream, kind, window)
     gone = {*upstream.gone, *(upstream.not_asked if void_unasked else ())}
-    newly = [row for row in counted if row["invoice_date"] in window and row["external_id"] in gone]
-    void = [row for row in ledger if row["voided_at"] is not None and row["invoice_date"] in window]
+    newly = [row for row in counted if row["external_id"] in gone]
+    void = [row for row in ledger if row["voided_at"] is not None]
     return GoneDocuments(newly, [*newly, *(row for row in void if row["external_id"] not in upstream.listed)])
 
 
-def _refuse_loss(known: Sequence[Row], upstream: Upstream, kind: DocumentKind, months: MonthWindow) -> None:
-    missing = [row for row in known if row["external_id"] not in upstream.listed]
+def _dated_in(months: MonthWindow) -> ColumnElement[bool]:
+    return and_(col(Invoice.invoice_date) >= months.start, col(Invoice.invoice_date) < months.end)
+
+
+def _refuse_loss(known: Collection[str], upstream: Upstream, kind: DocumentKind, months: MonthWindow) -> None:
+    missing = [each for each in known if each not in upstream.listed]
     guard_against_mass_deletion("holded", f"{kind.value}s of {months}", known=known, gone=missing)
 
 
-def _refuse_unasked(known: Sequence[Row], upstream: Upstream, kind: DocumentKind, months: MonthWindow) -> None:
-    unasked = [row for row in known if row["external_id"] in upstream.not_asked]
+def _refuse_unasked(known: Collection[str], upstream: Upstream, kind: DocumentKind, months: MonthWindow) -> None:
+    unasked = [each for each in known if each in upstream.not_asked]
     if unasked:
         raise SuspiciousEmptyError(
             "holded",

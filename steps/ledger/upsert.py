@@ -24,6 +24,8 @@ class Merge:
     unchanged: list[Key] = field(default_factory=list)
     ids: dict[Key, int] = field(default_factory=dict)
     """Of every row, written or not."""
+    before: Mapping[Key, Row] = field(default_factory=dict)
+    """Rows as they were stored, with their ids."""
 
 
 def table_of(model: type[SQLModel]) -> Table:
@@ -40,11 +42,22 @@ def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
 
 def select_in(session: Session, columns: Sequence[Any], column: Any, values: Iterable[Any], *where: Any) -> list[Row]:
     """Columns of the rows whose `column` is one of `values` and for which `where` holds, a statement per chunk."""
-    query = select(*columns).where(*where)
-    return [dict(row) for chunk in chunks(values) for row in session.execute(query.where(column.in_(chunk))).mappings()]
+    query, connection = select(*columns).where(*where), session.connection()  # rows, not what the ORM makes of them
+    names = [each.key for each in columns]
+    return [
+        dict(zip(names, row, strict=True))
+        for chunk in chunks(values)
+        for row in connection.execute(query.where(column.in_(chunk)))
+    ]
 
 
-def merge_rows(session: Session, model: type[SQLModel], rows: Sequence[Row], key: tuple[str, ...]) -> Merge:
+def merge_rows(
+    session: Session,
+    model: type[SQLModel],
+    rows: Sequence[Row],
+    key: tuple[str, ...],
+    stored: Mapping[Key, Row] | None = None,
+) -> Merge:
     """Make the table say what `rows` say, and write nothing that it says already.
 
     Args:
@@ -54,20 +67,22 @@ def merge_rows(session: Session, model: type[SQLModel], rows: Sequence[Row], key
             Of two rows with one key the last counts.
         key: the columns of a unique constraint, or `("id",)` for rows that are known to exist (they still need a value
             for each column that cannot be null).
+        stored: what the table has of them, by key, if this transaction read it: at least `id` and their columns.
     """
     table = table_of(model)
     wanted = {tuple(row[name] for name in key): row for row in rows}
     if not wanted:
         return Merge()
-    columns = list(dict.fromkeys(("id", *next(iter(wanted.values())))))
-    stored = _stored(session, table, [table.c[name] for name in columns], key, wanted)
-    merge = Merge(ids={each: row["id"] for each, row in stored.items()})
+    if stored is None:
+        columns = list(dict.fromkeys(("id", *next(iter(wanted.values())))))
+        stored = _stored(session, table, [table.c[name] for name in columns], key, wanted)
+    merge = Merge(ids={each: stored[each]["id"] for each in wanted if each in stored}, before=stored)
     for each, row in wanted.items():
         known = stored.get(each)
         if known is None:
             merge.created.append(each)
         else:
-            (merge.unchanged if all(known[name] == row[name] for name in row) else merge.updated).append(each)
+            (merge.unchanged if row.items() <= known.items() else merge.updated).append(each)
     merge.ids.update(_upsert(session, table, [wanted[each] for each in (*merge.created, *merge.updated)], key))
     return merge
 

@@ -24,7 +24,6 @@ from steps.vendors.parsing import (
     identifier,
     is_empty,
     moment,
-    plain,
     record,
     reference,
     text,
@@ -44,6 +43,7 @@ class Student:
     status: str
     """`INVITED`, `ACTIVE` or `DELETED`, which the list does not leave out."""
     raw: dict[str, Any]
+    """As it came: `plain` makes it one that is kept."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Enrollment:
     updated_at: datetime | None
     """Moves on any save of the row: no date of the status."""
     raw: dict[str, Any]
+    """As it came: `plain` makes it one that is kept."""
     micro_cohort_ids: frozenset[str] = frozenset()
     """The cohorts that are parts of this one; the CRM enrolls a student of this one in each of them too."""
     has_macro_cohort: bool = False
@@ -79,7 +80,7 @@ def parse_student(row: dict[str, Any]) -> Student:
         user_id=reference(user) or None,
         email=normalize_email(text(user, "email")) or normalize_email(text(row, "email")),
         status=text(row, "status").upper(),
-        raw=plain(row),
+        raw=row,
     )
 
 
@@ -104,7 +105,7 @@ def parse_enrollment(row: dict[str, Any]) -> Enrollment:
         educational_status=text(row, "educational_status").upper() or None,
         created_at=moment(row, "created_at"),
         updated_at=moment(row, "updated_at"),
-        raw=plain(row),
+        raw=row,
         micro_cohort_ids=_ids_of(cohort, "micro_cohorts"),
         has_macro_cohort=not is_empty(row.get("source_macro_cohort")),
     )

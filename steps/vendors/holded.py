@@ -55,7 +55,6 @@ class IncomeAccount:
     description: str
     archived: bool
     """Deleted ones drop out of the list and still answer by id."""
-    raw: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,6 @@ def parse_income_account(row: dict[str, Any]) -> IncomeAccount:
         name=code(row, "name"),
         description=text(row, "desc"),
         archived=not is_empty(row.get("archived")) and row["archived"] not in (False, "0"),
-        raw=plain(row),
     )
 
 

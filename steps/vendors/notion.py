@@ -27,7 +27,6 @@ from steps.vendors.parsing import (
     iso_day,
     moment,
     parse_json,
-    plain,
     record,
     text,
 )
@@ -49,7 +48,6 @@ class StudentPage:
     certified_at: date | None
     last_edited_time: datetime
     """Rounded down to the minute by Notion."""
-    raw: dict[str, Any]
 
 
 def parse_student_page(names: NotionSettings, zone: ZoneInfo, row: dict[str, Any]) -> StudentPage:
@@ -69,7 +67,6 @@ def parse_student_page(names: NotionSettings, zone: ZoneInfo, row: dict[str, Any
         drop_date=_day(properties, names.drop_date_property, zone),
         certified_at=_day(properties, names.certified_property, zone),
         last_edited_time=edited,
-        raw=plain(row),
     )
 
 

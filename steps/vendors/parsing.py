@@ -33,6 +33,8 @@ DEEPEST = 100
 _REPLACEMENT = "\ufffd"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""Types that stay as they are: most values are of these, and a call for each takes the longest of all."""
 _LONGEST_INTEGER = 16
 """Digits up to which a whole number such as `5850.00` is shown as an integer."""
 
@@ -86,7 +88,7 @@ def plain(value: Json) -> Json:
             return int(value)
         return float(value) if isfinite(float(value)) else str(value)
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: item if type(item) in _PLAIN else plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
@@ -129,13 +131,13 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _is_too_deep(value: Json) -> bool:
     """Level by level: a recursion would be what it is to prevent."""
-    level = [value]
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(DEEPEST + 1):
         level = [
             item
             for each in level
-            for item in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
-            if isinstance(item, dict | list)
+            for item in (each.values() if type(each) is dict else each)
+            if type(item) is dict or type(item) is list
         ]
         if not level:
             return False

@@ -37,7 +37,16 @@ def test_a_file_without_the_block_is_refused_and_left_as_it_is(text: str, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "block", ["kill-matrix", "bench:accruals", "bench:tracking", "bench:dispatch", "bench:starting", "bench:history"]
+    "block",
+    [
+        "kill-matrix",
+        "bench:imports",
+        "bench:accruals",
+        "bench:tracking",
+        "bench:dispatch",
+        "bench:starting",
+        "bench:history",
+    ],
 )
 def test_every_measured_table_has_its_place_in_the_document(block: str, tmp_path: Path) -> None:
     document = tmp_path / "measurements.md"

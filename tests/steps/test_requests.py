@@ -22,7 +22,7 @@ def test_a_year_of_500_clients_stays_within_a_tenth_of_the_floors(sandbox: Sandb
 
     import_year()
 
-    floors = _floors(sandbox.world)
+    floors = request_floors(sandbox.world)
     asked = Counter(request.vendor for request in sandbox.requests)
     assert asked.total() <= ALLOWED * sum(floors.values()), (asked, floors)
 
@@ -45,10 +45,10 @@ def test_the_number_of_windows_does_not_matter(sandbox: SandboxServer, vendor: s
     import_year()
 
     asked = sum(request.vendor == vendor for request in sandbox.requests)
-    assert asked <= _floors(sandbox.world)[vendor] + 1
+    assert asked <= request_floors(sandbox.world)[vendor] + 1
 
 
-def _floors(world: World) -> dict[str, int]:
+def request_floors(world: World) -> dict[str, int]:
     """Requests that the sheets call the least: page ends that must be proved by an empty page are part of it."""
     in_year = [d for d in (*world.invoices, *world.credit_notes) if d.date.year == world.year]
     credit_notes = {id(d) for d in world.credit_notes}

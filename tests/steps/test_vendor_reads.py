@@ -3,17 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from threading import Barrier
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from steps.catalog import CRM_CLIENTS, INVOICES, STEPS
 from steps.context import StepContext
 from steps.errors import ConfigError, VendorUnavailableError
 from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.sources import Openers, VendorReads
-from steps.vendors.holded import Contact, DocumentPages, parse_contact
+from steps.vendors.fourgeeks import Student
+from steps.vendors.holded import Contact, DocumentPages, IncomeAccount, parse_contact
 from steps.vendors.parsing import Listing, Rows
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -31,6 +34,8 @@ class Books:
     """Stands where the Holded connector stands, and counts what it is asked."""
 
     invoices: list[dict[str, Any]] = field(default_factory=list)
+    meet: Callable[[], object] = lambda: None
+    """Called before anything is answered."""
     broken: Callable[[MonthWindow], bool] = lambda _: False
     asked: list[str] = field(default_factory=list)
     closed: int = 0
@@ -43,8 +48,14 @@ class Books:
 
     def contacts(self) -> Listing[Contact]:
         """One contact."""
+        self.meet()
         self.asked.append("contacts")
         return Listing([parse_contact({"id": "ana", "email": "ana@example.org"})])
+
+    def income_accounts(self) -> Listing[IncomeAccount]:
+        """None."""
+        self.asked.append("income accounts")
+        return Listing()
 
     def contact(self, contact_id: str) -> Contact | None:
         """Nobody else."""
@@ -59,6 +70,16 @@ class Books:
         rows = Rows(kind.value)
         rows.add(self.invoices if kind is DocumentKind.INVOICE else [])
         return DocumentPages.of_rows(rows, kind, MADRID)
+
+
+@dataclass
+class Crm(Books):
+    """Stands where the CRM's connector stands."""
+
+    def students(self) -> Listing[Student]:
+        """Nobody."""
+        self.meet()
+        return Listing()
 
 
 def reads_of(books: Books, span: MonthWindow | None) -> VendorReads:
@@ -128,6 +149,43 @@ def test_a_window_outside_the_span_is_read_by_itself(span: MonthWindow | None) -
 
     assert read.span == JANUARY
     assert books.asked == ["invoice 2025-01", "credit_note 2025-01"]
+
+
+def test_two_vendors_are_asked_at_the_same_time() -> None:
+    both = Barrier(2, timeout=30)
+    books, crm = Books(meet=both.wait), Crm(meet=both.wait)
+    openers: Any = {"holded": lambda _: books, "fourgeeks": lambda _: crm}
+    reads = VendorReads(None, Openers(**openers))
+
+    reads.read_ahead({INVOICES, CRM_CLIENTS})
+
+    assert [contact.id for contact in reads.contacts().records] == ["ana"]
+    assert reads.students().records == []
+
+
+def test_a_fault_met_ahead_counts_where_its_list_is_asked_for_and_leaves_the_vendor_alone_until_then() -> None:
+    books = Books([row("a", date(2025, 1, 5))], broken=lambda window: window == QUARTER)
+    reads = reads_of(books, QUARTER)
+
+    reads.read_ahead({INVOICES})
+    january = reads.documents(JANUARY)
+
+    assert (january.span, [document.id for document in january.documents.records]) == (JANUARY, ["a"])
+    assert books.asked == ["invoice 2025-01..2025-03", "invoice 2025-01", "credit_note 2025-01"]
+    assert len(reads.contacts().records) == 1
+
+
+def test_what_was_read_ahead_is_not_asked_for_again() -> None:
+    books = Books([row("a", date(2025, 1, 5))])
+    reads = reads_of(books, QUARTER)
+
+    reads.read_ahead(STEPS.values())
+    reads.documents(JANUARY)
+    reads.documents(MARCH)
+    reads.contacts()
+
+    lists = ["income accounts", "invoice 2025-01..2025-03", "credit_note 2025-01..2025-03", "contacts"]
+    assert books.asked == lists
 
 
 def test_a_list_is_read_once_and_spares_single_requests() -> None:
