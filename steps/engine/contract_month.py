@@ -203,6 +203,9 @@ class NotionInputs:
     day: date | None
 
 
+_WEEK = frozenset(range(7))
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceInputs:
     """How much is taught, and when."""
@@ -211,6 +214,11 @@ class ServiceInputs:
     sessions_per_week: int = DEFAULT_SESSIONS_PER_WEEK
     class_weekdays: frozenset[int] | None = None
     """Monday 0. None or empty: not known (a course without a class day is a field nobody filled in)."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the class weekdays are days of a week."""
+        return (self.class_weekdays or _WEEK) <= _WEEK
 
 
 @dataclass(frozen=True, slots=True)

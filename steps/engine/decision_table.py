@@ -71,10 +71,6 @@ class Rule:
         """Such as `row-11`."""
         return rule_name(self.number)
 
-    def fits(self, contract_month: ContractMonth) -> bool:
-        """Whether the contract's status and the condition are those of this row."""
-        return contract_month.status in self.contracts and self.applies(contract_month)
-
     def notifications(self, contract_month: ContractMonth) -> tuple[Notification, ...]:
         """None or one."""
         message = self.notice.message(contract_month) if self.notice else None
@@ -277,9 +273,6 @@ def _left(contract_month: ContractMonth) -> str:
     return f"{contract_month.remaining} {contract_month.inputs.currency} remain"
 
 
-_WEEK = frozenset(range(7))
-
-
 def refuse_bad_data(inputs: ContractInputs, last: date) -> None:
     """Let a contract pass that can be processed for the month whose last day is `last`.
 
@@ -299,7 +292,7 @@ def _reasons(inputs: ContractInputs, last: date) -> Iterator[str]:
     for period in inputs.periods:
         if period.end < period.start:
             yield f"period {period.external_id} ends on {period.end}, before it starts on {period.start}"
-    if not (inputs.service.class_weekdays or _WEEK) <= _WEEK:
+    if not inputs.service.is_usable:
         yield "the service's class weekdays are not all between 0 (Monday) and 6"
 
 
@@ -342,7 +335,7 @@ def decide(inputs: ContractInputs, month: date, rules: AccrualRules, *, closed: 
 
 def _first_that_fits(table: Sequence[Rule], contract_month: ContractMonth) -> Outcome:
     for rule in table:
-        if not rule.fits(contract_month):
+        if contract_month.status not in rule.contracts or not rule.applies(contract_month):
             continue
         if rule.action is not Action.REOPEN:
             return carry_out(rule, contract_month)
