@@ -11,7 +11,21 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import holidays
-from sqlalchemy import ARRAY, Column, ColumnElement, Integer, Join, Select, bindparam, exists, func, not_, null, select
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Integer,
+    Join,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    not_,
+    null,
+    select,
+)
 from sqlmodel import Session
 
 from steps.engine.contract_month import (
@@ -78,12 +92,17 @@ class Chunk:
     settled: list[DueRow] = field(default_factory=list)
 
     def holds(self, session: Session, contract_id: Column[Any]) -> ColumnElement[bool]:
-        """Whether a column is the id of one that is to be decided: one parameter, however many there are."""
-        ids = [row.id for row in self.rows]
+        """Whether a column is the id of one that is to be decided: one parameter, however many there are.
+
+        The range lets either database walk an index of contracts, whatever it guesses; the list leaves out what lies
+        between.
+        """
+        ids = [row.id for row in self.rows] or [0]
+        between = contract_id.between(ids[0], ids[-1])
         if session.get_bind().dialect.name == "postgresql":
-            return contract_id == func.any(bindparam(None, ids, type_=ARRAY(Integer)))
+            return and_(between, contract_id == func.any(bindparam(None, ids, type_=ARRAY(Integer))))
         listed = func.json_each(json.dumps(ids)).table_valued("value")
-        return contract_id.in_(select(listed.c.value))
+        return and_(between, contract_id.in_(select(listed.c.value)))
 
 
 def with_state() -> Join:
@@ -229,7 +248,9 @@ class Posted:
 
 def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
     """Three queries; of a month that is processed in its turn the second finds nothing to sum up."""
-    in_month = _postings(session, chunk, STATE.contract_id).where(POSTING.accrual_date == month)
+    # By contract and not by month, of which there are as many as there are contracts in all chunks before.
+    posted = exists().where(POSTING.contract_accrual_id == STATE.id, POSTING.accrual_date == month)
+    in_month = select(STATE.contract_id).where(chunk.holds(session, STATE.contract_id), posted)
     earlier = (
         _postings(
             session,
