@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from steps.errors import RecordRejectedError
@@ -73,7 +73,7 @@ class Notification:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Posting:
     """One row of `accrued_period`; its month is the outcome's."""
 
@@ -85,7 +85,7 @@ class Posting:
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AccrualState:
     """The row of `contract_accrual` as it is to be after the month."""
 
@@ -103,7 +103,7 @@ class AccrualState:
         return self.sessions_accrued + self.sessions_remaining
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """The decision about one contract in one month."""
 
@@ -162,7 +162,7 @@ ACCRUED_WHOLE = tuple(map(rule_name, (13, 14, 15, 16, 17, 20, 21)))
 """Rules that post all that remains of a contract without any enrollment (docs/accrual-rules.md, Gate)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PeriodInputs:
     """One enrollment as the ledger has it today: its present status, and since when."""
 
@@ -184,7 +184,7 @@ class PeriodInputs:
         return self.created_on is None or self.created_on <= day or self.created_on > self.end
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DocumentInputs:
     """One document of the contract that is not void."""
 
@@ -194,13 +194,16 @@ class DocumentInputs:
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NotionInputs:
     """The client's page. A client without one has no `NotionInputs` at all, which is another thing."""
 
     status: str | None
     """Upper case, blanks as underscores, as the `notion-external-id` step keeps it."""
     day: date | None
+
+
+_WEEK = frozenset(range(7))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,11 @@ class ServiceInputs:
     class_weekdays: frozenset[int] | None = None
     """Monday 0. None or empty: not known (a course without a class day is a field nobody filled in)."""
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether the class weekdays are days of a week."""
+        return (self.class_weekdays or _WEEK) <= _WEEK
+
 
 @dataclass(frozen=True, slots=True)
 class WholeAccrual:
@@ -222,7 +230,7 @@ class WholeAccrual:
     """Of the first such posting."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AccrualInputs:
     """What was done for the contract so far, seen from the month to be processed.
 
@@ -239,7 +247,7 @@ class AccrualInputs:
     """None too for a contract that still has no enrollment: it is looked for only where there is one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ContractInputs:
     """Everything the decision about one contract depends on, besides the month and the rules."""
 
@@ -278,6 +286,12 @@ class Span(NamedTuple):
     first: date
     last: date
 
+    @classmethod
+    @lru_cache
+    def of_month(cls, month: date) -> "Span":
+        """The days of the month that `month` lies in."""
+        return cls(first_of_month(month), last_of_month(month))
+
     def within(self, first: date, last: date) -> "Span | None":
         """The part of it from `first` to `last`; None when there is none."""
         start, end = max(self.first, first), min(self.last, last)
@@ -292,7 +306,7 @@ class Span(NamedTuple):
         return left + right
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PeriodAsOf:
     """A period with the status it had on the day that is looked back to."""
 
@@ -307,6 +321,10 @@ class PeriodAsOf:
         if self.inputs.start > self.effective_end:
             return None
         return Span(self.inputs.start, self.effective_end)
+
+    def is_in_force(self, days: Span) -> bool:
+        """Whether any of `days` is."""
+        return days.first <= self.effective_end and self.inputs.start <= min(self.effective_end, days.last)
 
     @property
     def put_off(self) -> Span | None:
@@ -370,7 +388,7 @@ def planned_sessions(days: int, service: ServiceInputs) -> int:
     return max(1, min(divide_half_up(days * service.sessions_per_week, 7), service.total_sessions))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Timetable:
     """The sessions of any days of a period, by the service's class weekdays or else spread over the period."""
 
@@ -390,8 +408,8 @@ class Timetable:
 
     def sessions_between(self, period: PeriodInputs, own: Sequence[Span], first: date, last: date) -> int:
         """Those of the period's own days that are from `first` to `last`."""
-        parts = (span.within(first, last) for span in own)
-        return sum(self.sessions(period, part) for part in parts if part)
+        parts = [span.within(first, last) for span in own]
+        return sum([self.sessions(period, part) for part in parts if part])
 
     def _class_days(self, weekdays: frozenset[int], days: Span) -> int:
         first, last = days.first.toordinal(), days.last.toordinal()
@@ -401,19 +419,16 @@ class Timetable:
         return classes - sum(1 for holiday in free if holiday.weekday() in weekdays)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MonthSessions:
     """The sessions of one contract as seen from one month."""
 
-    by_period: tuple[tuple[PeriodInputs, int], ...]
+    by_period: list[tuple[PeriodInputs, int]]
     """Those in the month, per period, in order of start; 0 for a period that has none."""
+    in_month: int
+    """Of all periods together."""
     after: int
     """Those left after the month: of days in force, and put off."""
-
-    @property
-    def in_month(self) -> int:
-        """Of all periods together."""
-        return sum(sessions for _, sessions in self.by_period)
 
     @property
     def remaining(self) -> int:
@@ -426,13 +441,15 @@ def count_sessions(
 ) -> MonthSessions:
     """The sessions in `month`, and those still to come after it."""
     by_period: list[tuple[PeriodInputs, int]] = []
-    after = 0
+    in_month = after = 0
     for period, own in owned_days(periods):
-        by_period.append((period, timetable.sessions_between(period, own, *month)))
+        sessions = timetable.sessions_between(period, own, *month)
+        by_period.append((period, sessions))
+        in_month += sessions
         after += timetable.sessions_between(period, own, month.last + DAY, date.max)
     if last_period is not None and last_period.status is PeriodStatus.POSTPONED and last_period.put_off:
         after += timetable.sessions(last_period.inputs, last_period.put_off)
-    return MonthSessions(tuple(by_period), after)
+    return MonthSessions(by_period, in_month, after)
 
 
 _DROPPED_LIKE = frozenset({"DROPPED", "EARLY_DROPPED", "SUSPENDED"})
@@ -448,7 +465,7 @@ class Crm(StrEnum):
     OTHER = "any other"
 
 
-@dataclass(frozen=True)
+@dataclass
 class ContractMonth:
     """One contract in one month. `status` and `state` are its own here, because row 6 changes them half way."""
 
@@ -458,42 +475,44 @@ class ContractMonth:
     closed: bool
     status: ContractStatus
     state: AccrualStatus
+    total: Decimal
+    """The documents dated in the month or before; later ones do not exist yet."""
+    remaining: Decimal
+    """What is not accrued of it in earlier months."""
+    periods: list[PeriodAsOf]
+    """Those that were known on the month's last day, each with its status as of it.
+
+    If none was known yet, they all count as periods that are still to begin: what somebody is known to be
+    enrolled in by now is no resignation (rows 13 to 17), and nothing is accrued before it was known.
+    """
+    last_period: PeriodAsOf | None
+    """None for a contract without periods."""
     reopened: bool = False
 
     @classmethod
     def of(cls, inputs: ContractInputs, month: date, rules: AccrualRules, *, closed: bool) -> "ContractMonth":
         """The contract in the month that `month` lies in; `closed` says whether a person closed that month."""
-        days = Span(first_of_month(month), last_of_month(month))
-        return cls(inputs, days, rules, closed, inputs.status, inputs.accrual.status)
+        days = Span.of_month(month)
+        last = days.last
+        total = sum([known.amount for known in inputs.documents if known.day <= last], ZERO)
+        known_by_then = [period for period in inputs.periods if period.was_known(last)]
+        periods = [as_of(period, last) for period in known_by_then or inputs.periods]
+        return cls(
+            inputs,
+            days,
+            rules,
+            closed,
+            inputs.status,
+            inputs.accrual.status,
+            total,
+            total - inputs.accrual.accrued_before,
+            periods,
+            last_of(periods),
+        )
 
     def reopen(self) -> "ContractMonth":
         """The same contract after row 6."""
         return replace(self, status=ContractStatus.ACTIVE, state=AccrualStatus.ACTIVE, reopened=True)
-
-    @cached_property
-    def total(self) -> Decimal:
-        """The documents dated in the month or before; later ones do not exist yet."""
-        return sum((known.amount for known in self.inputs.documents if known.day <= self.month.last), ZERO)
-
-    @cached_property
-    def remaining(self) -> Decimal:
-        """What is not accrued of it in earlier months."""
-        return self.total - self.inputs.accrual.accrued_before
-
-    @cached_property
-    def periods(self) -> tuple[PeriodAsOf, ...]:
-        """Those that were known on the month's last day, each with its status as of it.
-
-        If none was known yet, they all count as periods that are still to begin: what somebody is known to be
-        enrolled in by now is no resignation (rows 13 to 17), and nothing is accrued before it was known.
-        """
-        known = [period for period in self.inputs.periods if period.was_known(self.month.last)]
-        return tuple(as_of(period, self.month.last) for period in known or self.inputs.periods)
-
-    @cached_property
-    def last_period(self) -> PeriodAsOf | None:
-        """None for a contract without periods."""
-        return last_of(self.periods)
 
     @property
     def last_status(self) -> PeriodStatus | None:
@@ -503,7 +522,7 @@ class ContractMonth:
     @cached_property
     def last_in_force(self) -> PeriodAsOf | None:
         """The last of the periods that have days in force in the month, whether or not those are their own."""
-        return last_of(p for p in self.periods if p.in_force and p.in_force.within(*self.month))
+        return last_of([period for period in self.periods if period.is_in_force(self.month)])
 
     @cached_property
     def sessions(self) -> MonthSessions:
@@ -545,6 +564,6 @@ class ContractMonth:
     @property
     def ordinary_state(self) -> AccrualStatus:
         """`PAUSED` if, of the periods that began by now, the last is postponed; a row may say otherwise."""
-        begun = last_of(period for period in self.periods if period.inputs.start <= self.month.last)
+        begun = last_of([period for period in self.periods if period.inputs.start <= self.month.last])
         paused = begun is not None and begun.status is PeriodStatus.POSTPONED
         return AccrualStatus.PAUSED if paused else AccrualStatus.ACTIVE

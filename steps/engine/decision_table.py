@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate
 
 from steps.engine import conditions as when
 from steps.engine.conditions import GIVEN_UP
@@ -20,6 +20,7 @@ from steps.engine.contract_month import (
     NotificationType,
     Outcome,
     Posting,
+    Span,
     divide_half_up,
     rule_name,
 )
@@ -70,10 +71,6 @@ class Rule:
         """Such as `row-11`."""
         return rule_name(self.number)
 
-    def fits(self, contract_month: ContractMonth) -> bool:
-        """Whether the contract's status and the condition are those of this row."""
-        return contract_month.status in self.contracts and self.applies(contract_month)
-
     def notifications(self, contract_month: ContractMonth) -> tuple[Notification, ...]:
         """None or one."""
         message = self.notice.message(contract_month) if self.notice else None
@@ -98,8 +95,12 @@ def split_amount(remaining: Decimal, sessions: Iterable[int], sessions_remaining
 
     So the first n amounts add up to the amount for the sessions of those n together, for every n.
     """
-    sums = (amount_for(remaining, first_ones, sessions_remaining) for first_ones in accumulate(sessions))
-    return [after - before for before, after in pairwise(chain((ZERO,), sums))]
+    amounts, before = [], ZERO
+    for first_ones in accumulate(sessions):
+        after = amount_for(remaining, first_ones, sessions_remaining)
+        amounts.append(after - before)
+        before = after
+    return amounts
 
 
 def portion_of(sessions: int, sessions_remaining: int) -> Decimal:
@@ -170,23 +171,25 @@ def _month_of_it(rule: Rule, contract_month: ContractMonth) -> tuple[Posting, ..
         last = contract_month.last_in_force
         return (Posting(last.inputs.id if last else None, contract_month.remaining, WHOLE, 0, rule.name),)
     taught = [(period, count) for period, count in sessions.by_period if count]
-    amounts = split_amount(contract_month.remaining, (count for _, count in taught), sessions.remaining)
+    amounts = split_amount(contract_month.remaining, [count for _, count in taught], sessions.remaining)
     return tuple(
-        Posting(period.id, amount, portion_of(count, sessions.remaining), count, rule.name)
-        for (period, count), amount in zip(taught, amounts, strict=True)
+        [
+            Posting(period.id, amount, portion_of(count, sessions.remaining), count, rule.name)
+            for (period, count), amount in zip(taught, amounts, strict=True)
+        ]
     )
 
 
 def _state(action: Action, contract_month: ContractMonth, postings: tuple[Posting, ...]) -> AccrualState:
     before = contract_month.inputs.accrual
-    accrued = before.accrued_before + sum((posting.amount for posting in postings), ZERO)
+    accrued = before.accrued_before + sum([posting.amount for posting in postings], ZERO)
     remaining = contract_month.total - accrued
     status = _status(action, contract_month, remaining)
     return AccrualState(
         total=contract_month.total,
         accrued=accrued,
         remaining=remaining,
-        sessions_accrued=before.sessions_before + sum(posting.sessions for posting in postings),
+        sessions_accrued=before.sessions_before + sum([posting.sessions for posting in postings]),
         sessions_remaining=0 if status is AccrualStatus.COMPLETED else contract_month.sessions.after,
         status=status,
         last_month=_last_month(action, contract_month, postings),
@@ -270,9 +273,6 @@ def _left(contract_month: ContractMonth) -> str:
     return f"{contract_month.remaining} {contract_month.inputs.currency} remain"
 
 
-_WEEK = frozenset(range(7))
-
-
 def refuse_bad_data(inputs: ContractInputs, last: date) -> None:
     """Let a contract pass that can be processed for the month whose last day is `last`.
 
@@ -292,7 +292,7 @@ def _reasons(inputs: ContractInputs, last: date) -> Iterator[str]:
     for period in inputs.periods:
         if period.end < period.start:
             yield f"period {period.external_id} ends on {period.end}, before it starts on {period.start}"
-    if not (inputs.service.class_weekdays or _WEEK) <= _WEEK:
+    if not inputs.service.is_usable:
         yield "the service's class weekdays are not all between 0 (Monday) and 6"
 
 
@@ -322,9 +322,10 @@ def decide(inputs: ContractInputs, month: date, rules: AccrualRules, *, closed: 
     Raises:
         ContractFailureError: The contract has bad data; it is to be reported and left as it is.
     """
+    last = Span.of_month(month).last
+    if inputs.contract_date <= last:
+        refuse_bad_data(inputs, last)
     contract_month = ContractMonth.of(inputs, month, rules, closed=closed)
-    if not TABLE[0].fits(contract_month):
-        refuse_bad_data(inputs, contract_month.month.last)
     outcome = _first_that_fits(TABLE, contract_month)
     if (message := enrolled_after_all(contract_month)) is None:
         return outcome
@@ -334,7 +335,7 @@ def decide(inputs: ContractInputs, month: date, rules: AccrualRules, *, closed: 
 
 def _first_that_fits(table: Sequence[Rule], contract_month: ContractMonth) -> Outcome:
     for rule in table:
-        if not rule.fits(contract_month):
+        if contract_month.status not in rule.contracts or not rule.applies(contract_month):
             continue
         if rule.action is not Action.REOPEN:
             return carry_out(rule, contract_month)

@@ -3,14 +3,28 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Join, Select, String, and_, cast, exists, func, not_, select
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Integer,
+    Join,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    not_,
+    null,
+    select,
+)
 from sqlmodel import Session
 
 from steps.engine.contract_month import (
@@ -27,19 +41,16 @@ from steps.engine.contract_month import (
     Span,
     WholeAccrual,
 )
+from steps.engine.settled import CONTRACT, DOCUMENT, PAGE, PERIOD, POSTING, STATE, as_text
 from steps.errors import ConfigError
 from steps.ledger.accrual import AccrualStatus, AccruedPeriod, ContractAccrual
 from steps.ledger.client import ClientExternalId, System
-from steps.ledger.contract import ContractStatus, Invoice, ServiceContract
+from steps.ledger.contract import ContractStatus, ServiceContract
 from steps.ledger.money import ZERO
 from steps.ledger.movements import from_cents, sum_of_cents
 from steps.ledger.service import PeriodStatus, Service, ServicePeriod
 from steps.ledger.upsert import table_of
 from steps.settings import SyncSettings
-
-# Tables and not models: rows come through the ORM half as fast.
-CONTRACT = table_of(ServiceContract).c
-STATE = table_of(ContractAccrual).c
 
 CHUNK = 2_000
 """Contracts held in memory at a time, with all that belongs to them."""
@@ -67,36 +78,35 @@ class DueRow(NamedTuple):
     remaining: str | None
     sessions_accrued: int | None
     sessions_remaining: int | None
+    settled: int | None
+    """The cents accrued of a contract that is settled (`settled.py`); None: it is to be decided."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chunk:
-    """Contracts with neighbouring ids."""
+    """Contracts in order of their ids."""
 
-    rows: list[DueRow]
-    last_day: date
+    rows: list[DueRow] = field(default_factory=list)
+    """Those to be decided."""
+    settled: list[DueRow] = field(default_factory=list)
 
-    def holds(self, contract_id: Column[Any]) -> ColumnElement[bool]:
-        """Whether a column is the id of one of them.
+    def holds(self, session: Session, contract_id: Column[Any]) -> ColumnElement[bool]:
+        """Whether a column is the id of one that is to be decided: one parameter, however many there are.
 
-        The range lets either database walk an index, whatever it guesses; the subquery leaves out what lies between.
+        The range lets either database walk an index of contracts, whatever it guesses; the list leaves out what lies
+        between.
         """
-        bounds = self.rows[0].id, self.rows[-1].id
-        due = select(CONTRACT.id).where(CONTRACT.id.between(*bounds), is_due(self.last_day))
-        return and_(contract_id.between(*bounds), contract_id.in_(due))
+        ids = [row.id for row in self.rows] or [0]
+        between = contract_id.between(ids[0], ids[-1])
+        if session.get_bind().dialect.name == "postgresql":
+            return and_(between, contract_id == func.any(bindparam(None, ids, type_=ARRAY(Integer))))
+        listed = func.json_each(json.dumps(ids)).table_valued("value")
+        return and_(between, contract_id.in_(select(listed.c.value)))
 
 
 def with_state() -> Join:
     """Contracts with their accrual state, those without one too."""
     return table_of(ServiceContract).outerjoin(table_of(ContractAccrual), STATE.contract_id == CONTRACT.id)
-
-
-def as_text(column: ColumnElement[Any]) -> ColumnElement[str]:
-    """A date or an amount as its digits, the same on both databases.
-
-    So it is exact, quick, and garbage in one row is a text that cannot be read, not the failure of a whole query.
-    """
-    return cast(column, String)
 
 
 def is_due(last_day: date) -> ColumnElement[bool]:
@@ -120,27 +130,41 @@ _COLUMNS = (
     STATE.sessions_accrued,
     STATE.remaining_sessions_to_accrue,
 )
+_NOBODY: ColumnElement[Any] = null()
 
 
-def due_chunks(session: Session, last_day: date, size: int = CHUNK) -> Iterator[Chunk]:
-    """The contracts that had begun on a month's last day, a query per chunk."""
-    query = _due_rows(last_day).limit(size)
+def due_chunks(
+    session: Session, last_day: date, size: int = CHUNK, settled: ColumnElement[Any] = _NOBODY
+) -> Iterator[Chunk]:
+    """The contracts that had begun on a month's last day.
+
+    Args:
+        session: Is asked once for each `size` contracts.
+        last_day: Of the month.
+        size: How many contracts of a chunk are to be decided, at least, but for the last chunk.
+        settled: Which are not to be decided (`settled_cents`); nobody: all are.
+    """
+    query, chunk = _due_rows(last_day, settled).limit(size), Chunk()
     page = session.execute(query).all()
     while page:
-        yield Chunk([DueRow._make(row) for row in page], last_day)
-        if len(page) < size:
-            return
-        page = session.execute(query.where(CONTRACT.id > page[-1][0])).all()
+        for row in map(DueRow._make, page):
+            (chunk.rows if row.settled is None else chunk.settled).append(row)
+        if len(chunk.rows) >= size:
+            yield chunk
+            chunk = Chunk()
+        page = session.execute(query.where(CONTRACT.id > page[-1][0])).all() if len(page) == size else []
+    if chunk.rows or chunk.settled:
+        yield chunk
 
 
 def due_contract(session: Session, last_day: date, contract_id: int) -> Chunk | None:
     """One contract alone, as a chunk; None if it had not begun, or is none."""
-    row = session.execute(_due_rows(last_day).where(CONTRACT.id == contract_id)).first()
-    return None if row is None else Chunk([DueRow._make(row)], last_day)
+    row = session.execute(_due_rows(last_day, _NOBODY).where(CONTRACT.id == contract_id)).first()
+    return None if row is None else Chunk([DueRow._make(row)])
 
 
-def _due_rows(last_day: date) -> Query:
-    return select(*_COLUMNS).select_from(with_state()).where(is_due(last_day)).order_by(CONTRACT.id)
+def _due_rows(last_day: date, settled: ColumnElement[Any]) -> Query:
+    return select(*_COLUMNS, settled).select_from(with_state()).where(is_due(last_day)).order_by(CONTRACT.id)
 
 
 Status = TypeVar("Status", bound=StrEnum)
@@ -190,10 +214,6 @@ def read_status(text: str | None, known: Mapping[str, Status], what: str) -> Sta
     return status
 
 
-POSTING = table_of(AccruedPeriod).c
-_PERIOD = table_of(ServicePeriod).c
-
-
 @dataclass(frozen=True)
 class Posted:
     """The postings of a chunk as seen from a month."""
@@ -227,9 +247,12 @@ class Posted:
 
 def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
     """Three queries; of a month that is processed in its turn the second finds nothing to sum up."""
-    in_month = _postings(chunk, STATE.contract_id).where(POSTING.accrual_date == month)
+    # By contract and not by month, of which there are as many as there are contracts in all chunks before.
+    posted = exists().where(POSTING.contract_accrual_id == STATE.id, POSTING.accrual_date == month)
+    in_month = select(STATE.contract_id).where(chunk.holds(session, STATE.contract_id), posted)
     earlier = (
         _postings(
+            session,
             chunk,
             STATE.contract_id,
             sum_of_cents(POSTING.accrued_amount),
@@ -247,21 +270,25 @@ def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
         },
         {
             contract_id: (from_cents(cents), first)
-            for contract_id, cents, first in session.execute(_accrued_whole(chunk, month)).all()
+            for contract_id, cents, first in session.execute(_accrued_whole(session, chunk, month)).all()
         },
     )
 
 
-def _accrued_whole(chunk: Chunk, month: date) -> Query:
+def _accrued_whole(session: Session, chunk: Chunk, month: date) -> Query:
     """By contract, what was posted whole without an enrollment by the month's end, where there is an enrollment now.
 
     It is the one place that says for which contracts `accrued_before_enrollment` is told: what ends it (an adjustment,
     a dismissal) is a condition of this query.
     """
-    enrolled = exists().where(_PERIOD.contract_id == STATE.contract_id)
+    enrolled = exists().where(PERIOD.contract_id == STATE.contract_id)
     return (
         _postings(
-            chunk, STATE.contract_id, sum_of_cents(POSTING.accrued_amount), as_text(func.min(POSTING.accrual_date))
+            session,
+            chunk,
+            STATE.contract_id,
+            sum_of_cents(POSTING.accrued_amount),
+            as_text(func.min(POSTING.accrual_date)),
         )
         .where(POSTING.service_period_id.is_(None), POSTING.rule.in_(ACCRUED_WHOLE), POSTING.accrual_date <= month)
         .where(enrolled)
@@ -269,11 +296,11 @@ def _accrued_whole(chunk: Chunk, month: date) -> Query:
     )
 
 
-def _postings(chunk: Chunk, *columns: Any) -> Query:
+def _postings(session: Session, chunk: Chunk, *columns: Any) -> Query:
     return (
         select(*columns)
         .join_from(table_of(ContractAccrual), table_of(AccruedPeriod), POSTING.contract_accrual_id == STATE.id)
-        .where(chunk.holds(STATE.contract_id))
+        .where(chunk.holds(session, STATE.contract_id))
     )
 
 
@@ -365,10 +392,6 @@ def load_rules(session: Session, settings: SyncSettings) -> AccrualRules:
     return AccrualRules(settings.recent_days, settings.postponed_months, holidays)
 
 
-DOCUMENT = table_of(Invoice).c
-_PAGE = table_of(ClientExternalId).c
-
-
 @dataclass(frozen=True, slots=True)
 class LoadedContract:
     """A contract's inputs, and its state as the ledger has it now."""
@@ -391,9 +414,9 @@ class Loader:
     def load(self, chunk: Chunk) -> Iterator[LoadedContract | ContractFailureError]:
         """Each contract of the chunk in its order, or why it cannot be read (docs/accrual-rules.md, Promise 6)."""
         known = _Known(
-            self._by_contract(_documents(chunk, DOCUMENT[self.amount.key])),
-            self._by_contract(_periods(chunk)),
-            self._by_contract(_pages(chunk)),
+            self._by_contract(_documents(self.session, chunk, DOCUMENT[self.amount.key])),
+            self._by_contract(_periods(self.session, chunk)),
+            self._by_contract(_pages(self.session, chunk)),
             read_posted(self.session, chunk, self.month.first),
         )
         for row in chunk.rows:
@@ -442,32 +465,32 @@ class _Known:
     posted: Posted
 
 
-def _documents(chunk: Chunk, amount: ColumnElement[Any]) -> Query:
+def _documents(session: Session, chunk: Chunk, amount: ColumnElement[Any]) -> Query:
     contract_id = DOCUMENT.service_contract_id
     return (
         select(contract_id, as_text(DOCUMENT.invoice_date), as_text(amount), DOCUMENT.currency)
-        .where(chunk.holds(contract_id), DOCUMENT.voided_at.is_(None))
+        .where(chunk.holds(session, contract_id), DOCUMENT.voided_at.is_(None))
         .order_by(contract_id, DOCUMENT.id)
     )
 
 
-def _periods(chunk: Chunk) -> Query:
-    contract_id, period = _PERIOD.contract_id, _PERIOD
+def _periods(session: Session, chunk: Chunk) -> Query:
+    contract_id, period = PERIOD.contract_id, PERIOD
     dates = period.start_date, period.end_date, period.status_change_date, period.created_on
     days = (as_text(day) for day in dates)
     return (
         select(contract_id, period.id, period.external_id, period.status, *days)
-        .where(chunk.holds(contract_id), period.voided_at.is_(None))
+        .where(chunk.holds(session, contract_id), period.voided_at.is_(None))
         .order_by(contract_id, period.id)
     )
 
 
-def _pages(chunk: Chunk) -> Query:
+def _pages(session: Session, chunk: Chunk) -> Query:
     return (
-        select(CONTRACT.id, _PAGE.educational_status, as_text(_PAGE.educational_status_date))
-        .join_from(table_of(ServiceContract), table_of(ClientExternalId), _PAGE.client_id == CONTRACT.client_id)
-        .where(chunk.holds(CONTRACT.id), _PAGE.system == System.NOTION)
-        .order_by(CONTRACT.id, _PAGE.id)
+        select(CONTRACT.id, PAGE.educational_status, as_text(PAGE.educational_status_date))
+        .join_from(table_of(ServiceContract), table_of(ClientExternalId), PAGE.client_id == CONTRACT.client_id)
+        .where(chunk.holds(session, CONTRACT.id), PAGE.system == System.NOTION)
+        .order_by(CONTRACT.id, PAGE.id)
     )
 
 

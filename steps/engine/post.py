@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Float, case, func, literal_column, select, type_coerce, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlmodel import Session, col
 
 from steps.catalog import ACCRUALS
 from steps.engine.contract_month import AccrualState, ContractFailureError, Outcome, Posting
-from steps.engine.load import CONTRACT, DOCUMENT, POSTING, STATE, Chunk, Query, is_due, with_state
+from steps.engine.load import Chunk, Query, is_due, with_state
+from steps.engine.settled import CONTRACT, DOCUMENT, POSTING, STATE, is_usable
 from steps.errors import AccrualError
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.contract import ContractStatus, ServiceContract
-from steps.ledger.money import LARGEST
 from steps.ledger.movements import cents, from_cents, sum_of_cents
 from steps.ledger.upsert import Row, chunks, table_of, write_many
 from tracking.integration_errors import FoundError, RecordKey, record_errors
@@ -160,7 +160,7 @@ class LedgerCheck:
     """Cents by currency: what is accrued or remains, and the documents of contracts that were left as they are."""
 
     def check(self, chunk: Chunk, *, decided: Collection[int], failed: Collection[int]) -> None:
-        """Note each contract of the chunk that breaks the promise.
+        """Note each contract of the chunk that breaks the promise; a settled one was found to keep it.
 
         Args:
             chunk: as it was processed, its rows now written.
@@ -168,6 +168,8 @@ class LedgerCheck:
                 since their last month; their state must be the sum of their postings all the same.
             failed: contracts left as they are, whatever that is.
         """
+        for row in chunk.settled:
+            self._explained[row.currency] += row.settled or 0
         rows = self.session.execute(self._sums(chunk)).all()
         for contract_id, currency, total, accrued, remaining, posted, documents in rows:
             self._explained[currency] += accrued + remaining if contract_id in decided else documents
@@ -217,7 +219,7 @@ class LedgerCheck:
                 self._documents().correlate(table_of(ServiceContract)).scalar_subquery(),
             )
             .select_from(with_state())
-            .where(chunk.holds(CONTRACT.id))
+            .where(chunk.holds(self.session, CONTRACT.id))
         )
 
     def _documents(self) -> Query:
@@ -227,25 +229,21 @@ class LedgerCheck:
             DOCUMENT.service_contract_id == CONTRACT.id,
             DOCUMENT.voided_at.is_(None),
             DOCUMENT.invoice_date <= self.last_day,
-            _is_usable(amount),
+            is_usable(amount),
         )
 
     def _all_documents(self) -> Query:
         """The same for all contracts that are due, by currency of the contract."""
+        documents = self._documents().correlate(table_of(ServiceContract)).scalar_subquery()
         currency = CONTRACT.contract_currency
-        return self._documents().add_columns(currency).where(is_due(self.last_day)).group_by(currency)
+        return select(func.sum(documents), currency).where(is_due(self.last_day)).group_by(currency)
 
 
 def _postings() -> Query:
     return select(sum_of_cents(POSTING.accrued_amount)).where(
-        POSTING.contract_accrual_id == STATE.id, _is_usable(POSTING.accrued_amount)
+        POSTING.contract_accrual_id == STATE.id, is_usable(POSTING.accrued_amount)
     )
 
 
-def _is_usable(amount: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether a column holds an amount at all; a contract with one that is none is among the failed."""
-    return type_coerce(amount, Float).between(literal_column(f"-{LARGEST}"), literal_column(f"{LARGEST}"))
-
-
 def _usable_cents(amount: ColumnElement[Any]) -> ColumnElement[int]:
-    return case((_is_usable(amount), cents(amount)))
+    return case((is_usable(amount), cents(amount)))

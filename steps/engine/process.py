@@ -15,6 +15,7 @@ from steps.engine.contract_month import AccrualRules, ContractFailureError, Coun
 from steps.engine.decision_table import decide
 from steps.engine.load import Chunk, Loader, due_chunks, load_rules, load_services
 from steps.engine.post import ContractFailures, Decided, LedgerCheck, post
+from steps.engine.settled import DOCUMENT, settled_cents
 from steps.ledger.accrual import last_closed_month
 from steps.ledger.contract import ContractStatus
 from steps.ledger.money import ZERO
@@ -112,13 +113,17 @@ class MonthRun:
             AccrualError: the month would not add up.
         """
         with _few_collections():
-            for chunk in due_chunks(self.session, self.days.last, chunk_size):
+            settled = settled_cents(self.days, DOCUMENT[self.loader.amount.key], self.loader.services)
+            for chunk in due_chunks(self.session, self.days.last, chunk_size, settled):
                 self._process_chunk(chunk)
                 progress.update(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
         self.check.finish()
         self.failures.record(self.session, self.result.failures, execution_id)
 
     def _process_chunk(self, chunk: Chunk) -> None:
+        self.result.counted[Counted.SKIPPED] += len(chunk.settled)
+        for row in chunk.settled:
+            self.failures.passed(row.id)
         decided = list(self._decide(chunk))
         post(self.session, self.days.first, decided)
         self.check.check(
