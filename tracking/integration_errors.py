@@ -7,7 +7,7 @@ from datetime import date
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, insert, update
 from sqlmodel import Session, col, func, select
 
 from tracking.database import read_session, tracking_session
@@ -74,23 +74,23 @@ def record_errors(
         passed: The records that were looked at and are fine now.
     """
     rows, now = _rows(session, operation, {error.external_id for error in found}), utc_now()
+    by = {"integration_name": integration, "operation": operation, "sync_execution_id": execution_id}
+    new = []
     for error in found:
-        row = rows.pop(error.key, None) or IntegrationError(
-            integration_name=integration,
-            operation=operation,
-            entity_type=error.entity_type,
-            entity_external_id=error.external_id,
-            error_message=error.message,
-            first_seen_at=now,
-            occurrences=0,
-        )
-        row.error_message, row.error_details = error.message, error.details
-        row.fingerprint = error_fingerprint(operation, *error.key, error.message)
+        fingerprint = error_fingerprint(operation, *error.key, error.message)
+        wrong = {"error_message": error.message, "error_details": error.details, "fingerprint": fingerprint}
+        if (row := rows.pop(error.key, None)) is None:
+            record = {"entity_type": error.entity_type, "entity_external_id": error.external_id}
+            new.append({**by, **record, **wrong, "first_seen_at": now, "last_seen_at": now})
+            continue
+        for name, value in wrong.items():
+            setattr(row, name, value)
         if row.status == ErrorStatus.RESOLVED:
             row.status = ErrorStatus.PENDING
         _stamp(session, row, execution_id)
         row.occurrences, row.last_seen_at = row.occurrences + 1, now
-        session.add(row)
+    if new:  # in one statement: the unit of work would take one for each
+        session.execute(insert(IntegrationError), new)
     for key, row in rows.items():
         if row.status == ErrorStatus.PENDING and key in passed:
             row.status = ErrorStatus.RESOLVED
