@@ -337,7 +337,7 @@ def _told(explanation: Explanation) -> Iterator[RenderableType]:
     title = f"Contract {name.id}: {name.client} <{name.email}>, {name.service}, in {explanation.month:%Y-%m}{closed}"
     yield Text(title, style="bold")
     if explanation.postings:
-        yield f"Posted {explanation.posted:,.2f} {name.currency}:"
+        yield f"Posted {explanation.posted:,.2f} {explanation.postings[0].currency}:"
         for posting in explanation.postings:
             what = f"{posting.amount:,.2f} for {posting.sessions} sessions, portion {posting.portion}"
             yield Text(f"  {what}, {posting.period or 'no period'}")

@@ -68,6 +68,7 @@ class DueRow(NamedTuple):
     remaining: str | None
     sessions_accrued: int | None
     sessions_remaining: int | None
+    accrual_currency: str | None
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ _COLUMNS = (
     as_text(STATE.remaining_amount_to_accrue),
     STATE.sessions_accrued,
     STATE.remaining_sessions_to_accrue,
+    STATE.currency,
 )
 
 
@@ -206,6 +208,8 @@ class Posted:
     """Amount and sessions of the postings before the month, where the state is that of the month or a later one."""
     whole: Mapping[int, tuple[Decimal, str]]
     """Of contracts with an enrollment: what was accrued whole without one, and the date of the first such posting."""
+    foreign: Mapping[int, tuple[str, ...]]
+    """Of contracts whose documents are in another currency than what is posted: that."""
 
     def inputs(self, contract_id: int, state: AccrualState | None) -> AccrualInputs:
         """Seen from the month; `ledger_check.py` sees to it that a state is the sum of its postings."""
@@ -215,9 +219,9 @@ class Posted:
             accrued, sessions = state.accrued, state.sessions_accrued
         else:
             accrued, sessions = self.earlier.get(contract_id, (ZERO, 0))
-        return AccrualInputs(
-            state.status, state.last_month, accrued, sessions, contract_id in self.in_month, self._whole(contract_id)
-        )
+        posted, whole = contract_id in self.in_month, self._whole(contract_id)
+        foreign = self.foreign.get(contract_id, ())
+        return AccrualInputs(state.status, state.last_month, accrued, sessions, posted, whole, foreign)
 
     def _whole(self, contract_id: int) -> WholeAccrual | None:
         if contract_id not in self.whole:
@@ -227,7 +231,10 @@ class Posted:
 
 
 def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
-    """Three queries; of a month that is processed in its turn the second finds nothing to sum up."""
+    """Three queries; of a month that is processed in its turn the second finds nothing to sum up.
+
+    A fourth is needed only where documents came to another currency than their contract's state has.
+    """
     in_month = _postings(chunk, STATE.contract_id).where(POSTING.accrual_date == month)
     earlier = (
         _postings(
@@ -250,7 +257,28 @@ def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
             contract_id: (from_cents(cents), first)
             for contract_id, cents, first in session.execute(_accrued_whole(chunk, month)).all()
         },
+        _posted_in_other_currencies(session, chunk),
     )
+
+
+def _posted_in_other_currencies(session: Session, chunk: Chunk) -> dict[int, tuple[str, ...]]:
+    """What adds up to 0.00 was given back (`adjust`), and is in nobody's way."""
+    own = {row.id: row.currency for row in chunk.rows if row.accrual_currency not in (None, row.currency)}
+    if not own:
+        return {}
+    cents = sum_of_cents(POSTING.accrued_amount)
+    by_currency = (
+        _postings(chunk, STATE.contract_id, POSTING.currency, cents)
+        .where(STATE.contract_id.in_(own))
+        .group_by(STATE.contract_id, POSTING.currency)
+        .having(cents != 0)
+        .order_by(POSTING.currency)
+    )
+    found: dict[int, tuple[str, ...]] = {}
+    for contract_id, currency, amount in session.execute(by_currency).all():
+        if currency != own[contract_id]:
+            found[contract_id] = (*found.get(contract_id, ()), f"{from_cents(amount)} {currency}")
+    return found
 
 
 def _accrued_whole(chunk: Chunk, month: date) -> Query:
@@ -502,4 +530,5 @@ def _state(row: DueRow) -> AccrualState | None:
         read_count(row.sessions_remaining, "the sessions remaining"),
         read_status(row.accrual_status, ACCRUAL_STATUS, "the accrual"),
         read_optional_day(row.last_month, "the last month accrued"),
+        row.accrual_currency or "",
     )

@@ -36,6 +36,8 @@ class ContractAccrual(SQLModel, table=True):
     accrual_status: str = AccrualStatus.ACTIVE
     last_month: date | None = None
     """The month of its last posting, completion or reopening."""
+    currency: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Of the amounts, as they were posted; it follows the documents as long as nothing is posted."""
 
 
 class AccruedPeriod(SQLModel, table=True):
@@ -63,6 +65,8 @@ class AccruedPeriod(SQLModel, table=True):
     """Kept for people to read, never calculated with."""
     sessions_accrued: int = 0
     rule: str
+    currency: str = Field(sa_column_kwargs={"server_default": ""})
+    """Of the contract when it was posted; it never changes, whatever becomes of the documents."""
 
 
 class ClosedMonth(SQLModel, table=True):

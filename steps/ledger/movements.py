@@ -22,8 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
-from steps.ledger.accrual import AccruedPeriod, ContractAccrual
-from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
+from steps.ledger.accrual import AccruedPeriod
+from steps.ledger.contract import DocumentKind, Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import first_of_month
 from steps.settings import SyncSettings
@@ -99,11 +99,9 @@ def read_movements(session: Session, until: date, settings: SyncSettings) -> Mov
 
 
 def _accrued(until: date) -> Executable:
-    keys = (col(AccruedPeriod.accrual_date), col(ServiceContract.contract_currency))
+    keys = (col(AccruedPeriod.accrual_date), col(AccruedPeriod.currency))
     return (
         select(*keys, sum_of_cents(AccruedPeriod.accrued_amount))
-        .join(ContractAccrual, col(ContractAccrual.id) == AccruedPeriod.contract_accrual_id)
-        .join(ServiceContract, col(ServiceContract.id) == ContractAccrual.contract_id)
         .where(col(AccruedPeriod.accrual_date) <= until)
         .group_by(*keys)
     )

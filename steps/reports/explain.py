@@ -43,6 +43,7 @@ class ExplainedPosting:
     portion: Decimal
     sessions: int
     rule: str
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def read_postings(session: Session, contract_id: int, month: date) -> tuple[Expl
         col(AccruedPeriod.accrual_portion),
         col(AccruedPeriod.sessions_accrued),
         col(AccruedPeriod.rule),
+        col(AccruedPeriod.currency),
     )
     postings = (
         select(*columns)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -53,6 +53,7 @@ class MonthlyRow:
     """One period of a contract, or what was accrued for the contract without a period."""
 
     contract: ContractName
+    """With the currency of the postings."""
     period: str | None
     """The cohort's slug."""
     amounts: Amounts
@@ -99,6 +100,7 @@ def monthly_accruals(session: Session, window: MonthWindow) -> MonthlyAccruals:
         select(
             col(ContractAccrual.contract_id),
             col(ServicePeriod.external_id),
+            col(AccruedPeriod.currency),
             col(AccruedPeriod.accrual_date),
             col(AccruedPeriod.accrued_amount),
         )
@@ -106,11 +108,14 @@ def monthly_accruals(session: Session, window: MonthWindow) -> MonthlyAccruals:
         .outerjoin(ServicePeriod, col(ServicePeriod.id) == AccruedPeriod.service_period_id)
         .where(col(AccruedPeriod.accrual_date) >= window.start, col(AccruedPeriod.accrual_date) < window.end)
     )
-    amounts: dict[tuple[int, str | None], dict[date, Decimal]] = defaultdict(dict)
-    for contract, period, month, amount in session.execute(postings):
-        amounts[contract, period][month] = amount
-    names = contract_names(session, (contract for contract, _ in amounts))
-    rows = (MonthlyRow(names[contract], period, each) for (contract, period), each in amounts.items())
+    amounts: dict[tuple[int, str | None, str], dict[date, Decimal]] = defaultdict(dict)
+    for contract, period, currency, month, amount in session.execute(postings):
+        amounts[contract, period, currency][month] = amount
+    names = contract_names(session, (contract for contract, *_ in amounts))
+    rows = (
+        MonthlyRow(replace(names[contract], currency=currency), period, each)
+        for (contract, period, currency), each in amounts.items()
+    )
     return MonthlyAccruals(window, tuple(sorted(rows, key=_order)))
 
 
