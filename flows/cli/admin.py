@@ -1,5 +1,6 @@
-"""Commands that look after the installation: `api`, `close`, `reopen`, `db`, `prefect`."""
+"""Commands that look after the installation: `api`, `close`, `reopen`, `verify`, `db`, `prefect`."""
 
+import json
 import os
 from contextlib import ExitStack
 from datetime import datetime
@@ -13,12 +14,21 @@ from flows.cli.reports import roll_forward_tables
 from flows.cli.run import ExitStatus, login_name, sandboxed
 from flows.parameters import parse_month
 from flows.prefect_server import prefect_api, quiet_prefect
-from steps.closing import Candidate, ClosingRefusedError, Signature, close_month, reopen_month
-from steps.errors import UsageError
+from steps.closing import (
+    Candidate,
+    ClosingRefusedError,
+    Signature,
+    close_month,
+    find_close,
+    reopen_month,
+    verification_json,
+)
+from steps.closing import verify as verify_closes
+from steps.errors import SyncError, UsageError
 from steps.ledger.months import MonthWindow
 from steps.reports.roll_forward import RollForwardChain
 from steps.settings import SyncSettings
-from tracking.database import configured_database_url, make_engine, upgrade_database
+from tracking.database import configured_database_url, make_engine, read_session, upgrade_database
 from tracking.encryption import encrypt_again, new_key
 
 Month = Annotated[str, typer.Argument(metavar="MONTH", help="Such as 2024-03.")]
@@ -34,15 +44,16 @@ def close(
     settings: SyncSettings = SyncSettings.load()
     candidate = Candidate(parse_month(month), datetime.now(settings.zone).date(), settings)
     try:
-        stored = close_month(candidate, Signature(_who(by), reason))
+        closed = close_month(candidate, Signature(_who(by), reason))
     except ClosingRefusedError as refusal:
         error_line(f"{candidate.month:%Y-%m} cannot be closed:")
         for blocker in refusal.blockers:
             error_line(f"- {blocker.message}")
         raise typer.Exit(ExitStatus.FAILED) from None
     console = Console(highlight=False)
-    for part in roll_forward_tables(RollForwardChain(MonthWindow.of(candidate.month), (stored,))):
+    for part in roll_forward_tables(RollForwardChain(MonthWindow.of(candidate.month), (closed.roll_forward,))):
         console.print(part)
+    console.print(f"Hash: {closed.hash}")
     console.print(f"{candidate.month:%Y-%m} is closed.")
 
 
@@ -54,6 +65,29 @@ def reopen(
     """Open a closed month again, and every closed month after it."""
     opened = reopen_month(parse_month(month), Signature(_who(by), reason))
     Console(highlight=False).print(f"open again: {', '.join(f'{each:%Y-%m}' for each in opened)}")
+
+
+def verify(
+    expect: Annotated[
+        str | None, typer.Option(metavar="HASH", help="A close's hash that was kept elsewhere: does it still stand?")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Work out every close again: exit status 1 and one line on the first that is not what it was made as."""
+    with read_session() as session:
+        found = verify_closes(session)
+        if as_json:
+            print(json.dumps(verification_json(found), indent=2))  # noqa: T201 - the one thing on standard output
+        for close in () if as_json else found.closes:
+            signed = f"{close.closed_by}, {close.closed_at:%Y-%m-%d}"
+            typer.echo(f"{close.month:%Y-%m} {close.hash or 'without a hash: by an older version'} {signed}")
+        if found.difference is not None:
+            raise SyncError(f"{found.difference.month:%Y-%m} does not verify: {found.difference.how}")
+        told = "every close is as it was made" if found.closes else "no month is closed"
+        if expect is not None:
+            told = f"{told}; {find_close(session, found, expect)}"
+    if not as_json:
+        typer.echo(f"{told[0].upper()}{told[1:]}.")
 
 
 def _who(by: str | None) -> str:

@@ -72,7 +72,7 @@ OverlapOption = Annotated[
 
 OverrideOption = Annotated[
     str | None,
-    typer.Option(metavar="REASON", help="Accruals only: accrue although the import of a month is broken."),
+    typer.Option(metavar="REASON", help="Accruals only: accrue although gate or policy refuse the month."),
 ]
 
 

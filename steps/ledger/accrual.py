@@ -1,5 +1,6 @@
 """Accrual states, postings and closed months."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -82,6 +83,14 @@ class ClosedMonth(SQLModel, table=True):
     roll_forward: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     postings_hash: str
     """SHA-256 of the month's postings in a fixed order."""
+    policy: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False, server_default="{}"))
+    """`SyncSettings.policy`; what is missing in it is not known."""
+    version: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Of the program that closed it."""
+    proof: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False, server_default="{}"))
+    """What `hash` is made of, part by part (`steps/closing.py`)."""
+    hash: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Empty: it was closed by a version that kept none."""
 
 
 class ClosingAction(StrEnum):
@@ -103,6 +112,26 @@ class ClosingEvent(SQLModel, table=True):
     who: str
     at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     reason: str = ""
+    hash: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Of the close that was made, or opened again."""
+
+
+def changed_policy(session: Session, month: date, policy: Mapping[str, str]) -> str | None:
+    """How a policy differs from that of the last month closed before `month`, in a line; None: it is the same."""
+    closed = select(col(ClosedMonth.month), col(ClosedMonth.policy)).where(col(ClosedMonth.month) < month)
+    last = session.exec(closed.order_by(col(ClosedMonth.month).desc()).limit(1)).first()
+    if last is None or not (differences := policy_differences(policy, last[1])):
+        return None
+    return f"{' and '.join(differences)} when {last[0]:%Y-%m} was closed"
+
+
+def policy_differences(policy: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """Each variable that both know and that differs, such as `SYNC_RECENT_DAYS is 20, and was 15`."""
+    return [
+        f"{name} is {policy[name] or 'not set'}, and was {other[name] or 'not set'}"
+        for name in policy
+        if name in other and policy[name] != other[name]
+    ]
 
 
 def last_closed_month(session: Session) -> date | None:
