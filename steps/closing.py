@@ -208,7 +208,7 @@ def find_close(session: Session, verification: Verification, kept: str) -> str:
         raise UsageError(f"--expect {kept!r} is no hash of a close: 64 hexadecimal digits are expected")
     for close in verification.closes:
         if close.hash == wanted:
-            return f"{wanted} is the hash of {close.month:%Y-%m}, which {close.closed_by} closed"
+            return f"The hash expected is that of {close.month:%Y-%m}, which {close.closed_by} closed."
     for event in reversed(closing_trail(session)):
         if event.hash == wanted:
             raise SyncError(f"{wanted} was the hash of {event.month:%Y-%m}: {event.who} {event.action} it since")

@@ -1,4 +1,4 @@
-"""Commands that look after the installation: `api`, `close`, `reopen`, `verify`, `db`, `prefect`."""
+"""Commands that look after the installation: `api`, `close`, `reopen`, `adjust`, `verify`, `db`, `prefect`."""
 
 import json
 import os
@@ -24,6 +24,8 @@ from steps.closing import (
     verification_json,
 )
 from steps.closing import verify as verify_closes
+from steps.corrections import Adjustment, parse_adjustment
+from steps.corrections import adjust as post_adjustment
 from steps.errors import SyncError, UsageError
 from steps.ledger.months import MonthWindow
 from steps.reports.roll_forward import RollForwardChain
@@ -67,6 +69,32 @@ def reopen(
     Console(highlight=False).print(f"open again: {', '.join(f'{each:%Y-%m}' for each in opened)}")
 
 
+# An amount such as -25.00 is no option.
+AMOUNTS_BELOW_ZERO = {"ignore_unknown_options": True}
+
+
+def adjust(
+    contract: Annotated[int, typer.Argument(metavar="CONTRACT", help="Its id, as the reports show it.")],
+    amount: Annotated[
+        str,
+        typer.Argument(metavar="AMOUNT", help="So much more is accrued; -25.00 gives back."),
+    ],
+    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
+    corrects: Annotated[str | None, typer.Option(metavar="MONTH", help="The month it corrects.")] = None,
+    by: Who = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Say what it would do, and do nothing.")] = False,
+) -> None:
+    """Post an amount by hand, in the first open month; what remains after it goes on by the rules."""
+    settings: SyncSettings = SyncSettings.load()
+    month = parse_month(corrects) if corrects else None
+    asked = Adjustment(contract, parse_adjustment(amount), month)
+    done = post_adjustment(asked, Signature(_who(by), reason), datetime.now(settings.zone).date(), preview=preview)
+    what = f"{done.amount} {done.currency} for contract {contract} in {done.month:%Y-%m}"
+    again = "; it is ACTIVE again" if done.reopened else ""
+    typer.echo(f"{'would be posted' if preview else 'posted'}: {what}")
+    typer.echo(f"{done.remaining_before} remained, {done.remaining} remain{again}")
+
+
 def verify(
     expect: Annotated[
         str | None, typer.Option(metavar="HASH", help="A close's hash that was kept elsewhere: does it still stand?")
@@ -79,15 +107,14 @@ def verify(
         if as_json:
             print(json.dumps(verification_json(found), indent=2))  # noqa: T201 - the one thing on standard output
         for close in () if as_json else found.closes:
-            signed = f"{close.closed_by}, {close.closed_at:%Y-%m-%d}"
-            typer.echo(f"{close.month:%Y-%m} {close.hash or 'without a hash: by an older version'} {signed}")
+            typer.echo(f"{close.month:%Y-%m} {close.hash or 'without a hash: closed by an older version'}")
         if found.difference is not None:
             raise SyncError(f"{found.difference.month:%Y-%m} does not verify: {found.difference.how}")
-        told = "every close is as it was made" if found.closes else "no month is closed"
+        told = ["Every close is as it was made." if found.closes else "No month is closed."]
         if expect is not None:
-            told = f"{told}; {find_close(session, found, expect)}"
-    if not as_json:
-        typer.echo(f"{told[0].upper()}{told[1:]}.")
+            told.append(find_close(session, found, expect))
+    for line in () if as_json else told:
+        typer.echo(line)
 
 
 def _who(by: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from flows.cli.admin import close, database_app, prefect_app, reopen, serve_api, verify
+from flows.cli.admin import AMOUNTS_BELOW_ZERO, adjust, close, database_app, prefect_app, reopen, serve_api, verify
 from flows.cli.history import errors, show_history, show_steps
 from flows.cli.output import error_line
 from flows.cli.reports import show_explanation, show_report
@@ -39,6 +39,7 @@ app.command("report")(show_report)
 app.command("explain")(show_explanation)
 app.command("close")(close)
 app.command("reopen")(reopen)
+app.command("adjust", context_settings=AMOUNTS_BELOW_ZERO)(adjust)
 app.command("verify")(verify)
 app.command("api")(serve_api)
 

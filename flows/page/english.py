@@ -158,6 +158,7 @@ ENGLISH = {
     "accruals.month": "Month",
     "accruals.opening": "Opening",
     "accruals.late": "Late",
+    "accruals.adjusted": "Adjusted",
     "accruals.invoiced": "Invoiced",
     "accruals.credited": "Credited",
     "accruals.earned": "Accrued",

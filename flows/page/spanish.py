@@ -158,6 +158,7 @@ SPANISH = {
     "accruals.month": "Mes",
     "accruals.opening": "Inicial",
     "accruals.late": "Tardío",
+    "accruals.adjusted": "Ajustado",
     "accruals.invoiced": "Facturado",
     "accruals.credited": "Abonado",
     "accruals.earned": "Devengado",

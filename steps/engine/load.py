@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import holidays
-from sqlalchemy import Column, ColumnElement, Join, Select, String, and_, cast, exists, func, not_, select
+from sqlalchemy import Column, ColumnElement, Join, Select, String, and_, cast, exists, func, not_, or_, select
 from sqlmodel import Session
 
 from steps.engine.contract_month import (
@@ -29,7 +29,7 @@ from steps.engine.contract_month import (
     WholeAccrual,
 )
 from steps.errors import ConfigError
-from steps.ledger.accrual import AccrualStatus, AccruedPeriod, ContractAccrual
+from steps.ledger.accrual import ADJUSTMENT, AccrualStatus, AccruedPeriod, ContractAccrual
 from steps.ledger.client import ClientExternalId, System
 from steps.ledger.contract import ContractStatus, Invoice, ServiceContract
 from steps.ledger.money import ZERO
@@ -235,7 +235,8 @@ def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
 
     A fourth is needed only where documents came to another currency than their contract's state has.
     """
-    in_month = _postings(chunk, STATE.contract_id).where(POSTING.accrual_date == month)
+    adjusted = POSTING.rule == ADJUSTMENT
+    in_month = _postings(chunk, STATE.contract_id).where(POSTING.accrual_date == month, ~adjusted)
     earlier = (
         _postings(
             chunk,
@@ -243,7 +244,9 @@ def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
             sum_of_cents(POSTING.accrued_amount),
             func.sum(POSTING.sessions_accrued),
         )
-        .where(STATE.last_month >= month, POSTING.accrual_date < month)
+        # An adjustment comes before what the table posts in its month.
+        .where(STATE.last_month >= month, POSTING.accrual_date <= month)
+        .where(or_(POSTING.accrual_date < month, adjusted))
         .group_by(STATE.contract_id)
     )
     return Posted(
@@ -288,12 +291,14 @@ def _accrued_whole(chunk: Chunk, month: date) -> Query:
     a dismissal) is a condition of this query.
     """
     enrolled = exists().where(_PERIOD.contract_id == STATE.contract_id)
+    other = table_of(AccruedPeriod).alias().c
+    adjusted = exists().where(other.contract_accrual_id == STATE.id, other.rule == ADJUSTMENT)
     return (
         _postings(
             chunk, STATE.contract_id, sum_of_cents(POSTING.accrued_amount), as_text(func.min(POSTING.accrual_date))
         )
         .where(POSTING.service_period_id.is_(None), POSTING.rule.in_(ACCRUED_WHOLE), POSTING.accrual_date <= month)
-        .where(enrolled)
+        .where(enrolled, ~adjusted)
         .group_by(STATE.contract_id)
     )
 

@@ -41,8 +41,15 @@ class ContractAccrual(SQLModel, table=True):
     """Of the amounts, as they were posted; it follows the documents as long as nothing is posted."""
 
 
+ADJUSTMENT = "adjustment"
+"""The rule of a posting that a person made (docs/accrual-rules.md, The way back)."""
+
+
 class AccruedPeriod(SQLModel, table=True):
-    """One posting: contract, month, period (or none). `rule` is the row of the decision table that made it."""
+    """One posting: contract, month, period (or none). `rule` is the row of the decision table that made it.
+
+    Of adjustments there may be several; they have who, when and why.
+    """
 
     __tablename__ = "accrued_period"
     __table_args__ = (
@@ -51,6 +58,7 @@ class AccruedPeriod(SQLModel, table=True):
             "contract_accrual_id",
             "accrual_date",
             text("coalesce(service_period_id, 0)"),
+            "adjustment",
             unique=True,
         ),
         Index("ix_accrued_period_date", "accrual_date"),
@@ -68,6 +76,13 @@ class AccruedPeriod(SQLModel, table=True):
     rule: str
     currency: str = Field(sa_column_kwargs={"server_default": ""})
     """Of the contract when it was posted; it never changes, whatever becomes of the documents."""
+    adjustment: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """0 for what the decision table posted; else the number of the adjustment in its contract and month, from 1."""
+    corrects: date | None = None
+    """Of an adjustment: the month that it corrects."""
+    reason: str | None = None
+    made_by: str | None = None
+    made_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class ClosedMonth(SQLModel, table=True):

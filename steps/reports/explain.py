@@ -22,7 +22,7 @@ from steps.engine.contract_month import (
 from steps.engine.decision_table import TABLE, decide
 from steps.engine.load import Loader, due_contract, load_rules, load_services
 from steps.errors import UsageError
-from steps.ledger.accrual import AccruedPeriod, ContractAccrual, last_closed_month
+from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual, last_closed_month
 from steps.ledger.contract import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import last_of_month
@@ -44,6 +44,10 @@ class ExplainedPosting:
     sessions: int
     rule: str
     currency: str
+    corrects: date | None
+    """This and what follows: of an adjustment alone."""
+    reason: str | None
+    made_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,9 @@ def read_postings(session: Session, contract_id: int, month: date) -> tuple[Expl
         col(AccruedPeriod.sessions_accrued),
         col(AccruedPeriod.rule),
         col(AccruedPeriod.currency),
+        col(AccruedPeriod.corrects),
+        col(AccruedPeriod.reason),
+        col(AccruedPeriod.made_by),
     )
     postings = (
         select(*columns)
@@ -181,7 +188,8 @@ class Explanation:
     @property
     def changed_since(self) -> bool:
         """Whether documents, periods or statuses changed after the posting: today it would be another amount."""
-        return bool(self.postings) and self.calculation is not None and self.calculation.amount != self.posted
+        by_rule = [posting.amount for posting in self.postings if posting.rule != ADJUSTMENT]
+        return bool(by_rule) and self.calculation is not None and self.calculation.amount != sum(by_rule, ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +279,7 @@ def _days(span: Span) -> Iterator[date]:
 
 
 def _posted_rule(postings: tuple[ExplainedPosting, ...]) -> ExplainedRule | None:
-    return _rule(postings[0].rule) if postings else None
+    return next((_rule(posting.rule) for posting in postings if posting.rule != ADJUSTMENT), None)
 
 
 def _rule(name: str) -> ExplainedRule | None:

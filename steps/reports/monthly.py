@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from steps.ledger.accrual import AccruedPeriod, ContractAccrual
+from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client
 from steps.ledger.contract import ServiceContract
 from steps.ledger.money import ZERO
@@ -55,7 +55,7 @@ class MonthlyRow:
     contract: ContractName
     """With the currency of the postings."""
     period: str | None
-    """The cohort's slug."""
+    """The cohort's slug, or `adjustment`."""
     amounts: Amounts
 
     @property
@@ -103,14 +103,15 @@ def monthly_accruals(session: Session, window: MonthWindow) -> MonthlyAccruals:
             col(AccruedPeriod.currency),
             col(AccruedPeriod.accrual_date),
             col(AccruedPeriod.accrued_amount),
+            col(AccruedPeriod.rule),
         )
         .join(ContractAccrual, col(ContractAccrual.id) == AccruedPeriod.contract_accrual_id)
         .outerjoin(ServicePeriod, col(ServicePeriod.id) == AccruedPeriod.service_period_id)
         .where(col(AccruedPeriod.accrual_date) >= window.start, col(AccruedPeriod.accrual_date) < window.end)
     )
-    amounts: dict[tuple[int, str | None, str], dict[date, Decimal]] = defaultdict(dict)
-    for contract, period, currency, month, amount in session.execute(postings):
-        amounts[contract, period, currency][month] = amount
+    amounts: dict[tuple[int, str | None, str], dict[date, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
+    for contract, period, currency, month, amount, rule in session.execute(postings):
+        amounts[contract, ADJUSTMENT if rule == ADJUSTMENT else period, currency][month] += amount
     names = contract_names(session, (contract for contract, *_ in amounts))
     rows = (
         MonthlyRow(replace(names[contract], currency=currency), period, each)

@@ -151,7 +151,8 @@ def test_closes_are_verified_and_the_first_that_was_changed_is_named(books: Book
     shown(capsys, "close", "2024-02", "--by", "Eva")
 
     told = shown(capsys, "verify", "--expect", kept)
-    assert f"Every close is as it was made; {kept} is the hash of 2024-01" in told.replace("\n", " ")
+    assert told.endswith("Every close is as it was made.\nThe hash expected is that of 2024-01, which Eva closed.")
+    assert f"2024-01 {kept}\n2024-02 " in told
     answer = answered(capsys, "verify")
     assert (answer["verified"], answer["difference"], answer["closes"][0]["hash"]) == (True, None, kept)
 
@@ -163,6 +164,19 @@ def test_closes_are_verified_and_the_first_that_was_changed_is_named(books: Book
     )
     assert run_command(["verify", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["difference"]["month"] == "2024-01"
+
+
+def test_an_amount_is_adjusted_by_hand_and_shown_where_it_was_posted(books: Books, capsys: Captured) -> None:
+    shown(capsys, "close", "2024-01", "--by", "Eva")
+    asked = ["adjust", "1", "-34.56", "--reason", "taught twice", "--corrects", "2024-01", "--by", "Eva"]
+
+    told = "-34.56 EUR for contract 1 in 2024-02\n800.00 remained, 834.56 remain"
+    assert shown(capsys, *asked, "--preview") == f"would be posted: {told}"
+    assert shown(capsys, *asked) == f"posted: {told}"
+
+    assert "-34.56 adjusted by Eva: taught twice, corrects 2024-01" in shown(capsys, "explain", "1", "2024-02")
+    assert "adjusted" in shown(capsys, "report", "--month", "2024-02")
+    assert "adjusted" not in shown(capsys, "report", "--month", "2024-01")
 
 
 def test_a_hash_that_no_close_has_is_status_1(books: Books, capsys: Captured) -> None:
@@ -201,6 +215,9 @@ def test_an_explanation_leads_from_the_amount_to_the_documents(books: Books, cap
         (["reopen", "2024-01", "--by", "Eva"], "needs a reason"),
         (["reopen", "2024-01", "--reason", "x"], "2024-01 is not closed"),
         (["verify", "--expect", "abc"], "--expect 'abc' is no hash of a close: 64 hexadecimal digits"),
+        (["adjust", "7", "-1.00", "--reason", "x", "--by", "Eva"], "there is no contract 7"),
+        (["adjust", "7", "ten", "--reason", "x"], "'ten' is not an amount to adjust by"),
+        (["adjust", "7", "1.00"], "an adjustment needs a reason"),
         (["explain", "7", "2024-01"], "there is no contract 7"),
         (["explain", "x", "2024-01"], "CONTRACT"),
     ],

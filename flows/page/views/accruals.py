@@ -21,14 +21,18 @@ _COLUMNS = {
     "invoiced": "accruals.invoiced",
     "credited": "accruals.credited",
     "accrued": "accruals.earned",
+    "adjusted": "accruals.adjusted",
     "closing": "accruals.closing",
 }
+_SELDOM = ("late", "adjusted")
+"""Left out where no month has any."""
 
 
 def roll_forward_table(visit: Visit, report: RollForwardChain, currency: str) -> None:
     """A row a month and one for the year; wider than a phone, so it scrolls by itself, with the keyboard too."""
     texts = visit.texts
-    names = [name for name in _COLUMNS if name != "late" or any(m.line(currency).late for m in report.months)]
+    lines = [month.line(currency) for month in report.months]
+    names = [name for name in _COLUMNS if name not in _SELDOM or any(getattr(line, name) for line in lines)]
     title = texts("accruals.table", currency=currency)
     with Tag("div", classes="scroll", tabindex="0", role="region", aria_label=title), Tag("table", classes="figures"):
         Tag("caption", title)
