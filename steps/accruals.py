@@ -57,6 +57,8 @@ class AccrualsResult(BaseModel, StepResult):
     failures: list[AccrualsFailure]
     override: dict[str, Any] | None
     """Reason, person and what was overridden; None: nobody asked for an override (`gate.py`)."""
+    policy: dict[str, str]
+    """`SyncSettings.policy`."""
 
     @classmethod
     def of(cls, month: MonthResult) -> "AccrualsResult":
@@ -77,6 +79,7 @@ class AccrualsResult(BaseModel, StepResult):
             notifications=sorted(month.notifications, key=lambda note: note.contract_id or 0),
             failures=[AccrualsFailure(contract_id=each.contract_id, reason=each.reason) for each in failures],
             override=month.override,
+            policy=month.policy,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -103,6 +106,7 @@ def accrue_month(context: StepContext, window: MonthWindow, today: date, chunk_s
     Raises:
         UsageError: several months at once, or one that is not over; nothing was written.
         BrokenImportError: an import step of the month failed or began too early, and there is no override.
+        PolicyChangedError: the policy is not that of the month closed before it, and there is no override.
         AccrualError: the month would not add up; nothing was written.
         ErrorBudgetError: more contracts failed than `SYNC_ERROR_BUDGET` allows; just their failures were written.
         ConfigError: a setting is wrong.
@@ -119,10 +123,11 @@ def accrue_month(context: StepContext, window: MonthWindow, today: date, chunk_s
 
 
 def _post_month(context: StepContext, window: MonthWindow, chunk_size: int) -> AccrualsResult:
-    month, settings, execution_id = MonthResult(window.start), context.settings, context.execution_id
+    settings, execution_id = context.settings, context.execution_id
+    month = MonthResult(window.start, policy=settings.policy)
     try:
         with write_session() as session:
-            findings = look_at_import(session, window, settings.zone)
+            findings = look_at_import(session, window, settings)
             month.override = findings.require(context.override)
             month.notifications.extend(findings.notifications())
             MonthRun.open(session, month, settings).process(chunk_size, execution_id, context.progress)

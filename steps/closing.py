@@ -1,15 +1,20 @@
-"""Closing and reopening months (docs/accrual-rules.md, Closing): what blocks a close, what it keeps, its hash."""
+"""Closing and reopening months (docs/accrual-rules.md, Closing): what blocks a close, what it keeps, its proof."""
 
+import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from hashlib import sha256
+from importlib.metadata import version
+from typing import Any
 
 from sqlalchemy import func, or_, select
 from sqlmodel import Session, col
 
 from steps.catalog import ACCRUALS
+from steps.engine.post import FIRST_MONTH
 from steps.errors import SyncError, UsageError
 from steps.ledger.accrual import (
     AccruedPeriod,
@@ -17,13 +22,16 @@ from steps.ledger.accrual import (
     ClosingAction,
     ClosingEvent,
     ContractAccrual,
+    changed_policy,
     last_closed_month,
+    policy_differences,
 )
 from steps.ledger.contract import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import last_of_month, next_month
 from steps.ledger.movements import counted_amount, from_cents, read_movements, sum_of_cents
 from steps.reports.roll_forward import RollForward, roll_forward, to_json
+from steps.results import RecordedResult
 from steps.settings import SyncSettings
 from tracking.database import write_session
 from tracking.models import ErrorStatus, ExecutionStatus, IntegrationError, SyncExecution, utc_now
@@ -31,15 +39,17 @@ from tracking.models import ErrorStatus, ExecutionStatus, IntegrationError, Sync
 _FETCHED_AT_ONCE = 1000
 
 
-def fingerprint(session: Session, month: date) -> str:
+def fingerprint(session: Session, month: date, *, with_currency: bool = True) -> str:
     """SHA-256 over the month's postings in order of contract and period, every column that says something included.
 
-    One line a posting, fields apart by `|`: it can be worked out again anywhere, on either database.
+    One line a posting, fields apart by `|`: it can be worked out again anywhere, on either database. Closes without a
+    hash of their own were made when a posting had no currency.
     """
     columns = (
         col(ContractAccrual.contract_id),
         col(AccruedPeriod.service_period_id),
         col(AccruedPeriod.accrued_amount),
+        *([col(AccruedPeriod.currency)] if with_currency else []),
         col(AccruedPeriod.accrual_portion),
         col(AccruedPeriod.sessions_accrued),
         col(AccruedPeriod.rule),
@@ -49,7 +59,7 @@ def fingerprint(session: Session, month: date) -> str:
         .join(ContractAccrual, col(ContractAccrual.id) == AccruedPeriod.contract_accrual_id)
         .where(col(AccruedPeriod.accrual_date) == month)
         # The two databases disagree on where a null sorts; a posting without a period comes first.
-        .order_by(columns[0], columns[1].is_not(None), columns[1])
+        .order_by(columns[0], columns[1].is_not(None), columns[1], col(AccruedPeriod.id))
         .execution_options(yield_per=_FETCHED_AT_ONCE)
     )
     digest = sha256()
@@ -59,10 +69,146 @@ def fingerprint(session: Session, month: date) -> str:
     return digest.hexdigest()
 
 
-def find_changed_months(session: Session) -> list[date]:
-    """Every closed month whose postings were changed since it was closed, ascending; none, if all is well."""
-    closed = select(col(ClosedMonth.month), col(ClosedMonth.postings_hash)).order_by(col(ClosedMonth.month))
-    return [month for month, stored in session.execute(closed).all() if fingerprint(session, month) != stored]
+def _digest(value: Any) -> str:
+    """SHA-256 of a JSON value in its one canonical form: keys sorted, no blanks, everything beyond ASCII escaped."""
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _proof(session: Session, close: ClosedMonth, previous: str) -> dict[str, str]:
+    """What the hash of a close is made of, worked out from what is there now; the hash is the digest of this.
+
+    Args:
+        session: reads the postings.
+        close: of which everything else is taken.
+        previous: the hash of the close before it; empty for the first.
+    """
+    return {
+        "month": close.month.isoformat(),
+        "previous": previous,
+        "postings": fingerprint(session, close.month),
+        "roll_forward": _digest(close.roll_forward),
+        "policy": _digest(close.policy),
+        "version": close.version,
+    }
+
+
+_PARTS = {
+    "month": "its month is",
+    "previous": "the close before it is",
+    "postings": "its postings are",
+    "roll_forward": "its roll-forward is",
+    "policy": "its policy is",
+    "version": "the program's version is",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first close that is not what it was made as."""
+
+    month: date
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All closes, worked out again."""
+
+    closes: tuple[ClosedMonth, ...]
+    """Ascending."""
+    difference: Difference | None
+    """None: each is as it was made, and the trail says the same."""
+
+
+def verify(session: Session) -> Verification:
+    """Work out every close again from the ledger, in order, each on the hash of the one before it.
+
+    The trail keeps the hash of each close too, so that one that was removed, put in or worked out anew contradicts it.
+    What was changed together with the trail is found only by a hash that was kept elsewhere (`find_close`).
+    """
+    closes = tuple(session.scalars(select(ClosedMonth).order_by(col(ClosedMonth.month))))
+    by_month = {close.month: close for close in closes}
+    last_event = {event.month: event for event in closing_trail(session)}
+    previous = ""
+    for month in sorted(by_month.keys() | last_event.keys()):
+        close, event = by_month.get(month), last_event.get(month)
+        if how := _contradiction(close, event) or (_changed_part(session, close, previous) if close else None):
+            return Verification(closes, Difference(month, how))
+        if close is not None:
+            previous = close.hash or close.postings_hash
+    return Verification(closes, None)
+
+
+def verification_json(found: Verification) -> dict[str, Any]:
+    """As command line and API answer it."""
+    shown = ("hash", "closed_by", "reason", "policy", "version")
+    closes = [
+        {"month": f"{close.month:%Y-%m}", "closed_at": close.closed_at.isoformat()}
+        | {name: getattr(close, name) for name in shown}
+        for close in found.closes
+    ]
+    how = found.difference and {"month": f"{found.difference.month:%Y-%m}", "how": found.difference.how}
+    return {"verified": how is None, "difference": how, "closes": closes}
+
+
+def _contradiction(close: ClosedMonth | None, event: ClosingEvent | None) -> str | None:
+    """What the last event of a month says against its close, or its absence."""
+    if event is None:
+        return "it is closed, but the trail has no closing of it"
+    signed = f"{event.who} on {event.at:%Y-%m-%d}"
+    if close is None:
+        removed = event.action == ClosingAction.CLOSED
+        return f"its close was removed: {signed} closed it, and nobody reopened it" if removed else None
+    if event.action != ClosingAction.CLOSED:
+        return f"it is closed, but {signed} reopened it"
+    if close.hash != event.hash:
+        return f"its hash is {close.hash or 'none'}, the trail of closings has {event.hash or 'none'}"
+    return None
+
+
+def _changed_part(session: Session, close: ClosedMonth, previous: str) -> str | None:
+    """Which part is not what the close was made with."""
+    if not close.hash:
+        same = fingerprint(session, close.month, with_currency=False) == close.postings_hash
+        return None if same else _how(session, close, "postings")
+    found = _proof(session, close, previous)
+    changed = next((part for part, digest in found.items() if digest != close.proof.get(part)), None)
+    if changed is None and found["postings"] != close.postings_hash:
+        changed = "postings"
+    if changed is not None:
+        return _how(session, close, changed)
+    return None if _digest(found) == close.hash else f"its hash is {close.hash}, and {_digest(found)} when worked out"
+
+
+def _how(session: Session, close: ClosedMonth, part: str) -> str:
+    said = f"{_PARTS[part]} not what it was closed with"
+    if part not in ("postings", "roll_forward"):
+        return said
+    currency, amount = col(AccruedPeriod.currency), sum_of_cents(AccruedPeriod.accrued_amount)
+    posted = select(currency, amount).where(col(AccruedPeriod.accrual_date) == close.month).group_by(currency)
+    now = ", ".join(f"{from_cents(cents)} {of}" for of, cents in session.execute(posted.order_by(currency)))
+    lines = close.roll_forward.get("currencies", [])
+    stored = ", ".join(f"{line.get('accrued')} {line.get('currency')}" for line in lines)
+    return f"{said} (posted are {now or 'none'}, its roll-forward says {stored or 'none'})"
+
+
+def find_close(session: Session, verification: Verification, kept: str) -> str:
+    """What became of the close whose hash somebody kept elsewhere, in a line that names the month.
+
+    Raises:
+        UsageError: it is not the form of a hash.
+        SyncError: no close that stands has it.
+    """
+    wanted = kept.strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", wanted):
+        raise UsageError(f"--expect {kept!r} is no hash of a close: 64 hexadecimal digits are expected")
+    for close in verification.closes:
+        if close.hash == wanted:
+            return f"The hash expected is that of {close.month:%Y-%m}, which {close.closed_by} closed."
+    for event in reversed(closing_trail(session)):
+        if event.hash == wanted:
+            raise SyncError(f"{wanted} was the hash of {event.month:%Y-%m}: {event.who} {event.action} it since")
+    raise SyncError(f"no close has the hash {wanted}: what was closed with it was removed or changed")
 
 
 class BlockerKind(StrEnum):
@@ -74,6 +220,8 @@ class BlockerKind(StrEnum):
     EXECUTION = "execution"
     NOT_ACCRUED = "not_accrued"
     PENDING_ERRORS = "pending_errors"
+    CONTRACT_FAILURE = "contract_failure"
+    POLICY = "policy"
     CONTRACT_TOTALS = "contract_totals"
     ROLL_FORWARD = "roll_forward"
     CHANGED = "changed"
@@ -147,27 +295,57 @@ def _executions(session: Session, candidate: Candidate) -> Iterator[str]:
         yield f"execution {row.id} of {row.step_name} is {row.status}{why}"
 
 
-def _not_accrued(session: Session, candidate: Candidate) -> Iterator[str]:
-    done = select(col(SyncExecution.id)).where(
+def _last_run(session: Session, month: date) -> SyncExecution | None:
+    """The accruals of a month that completed last."""
+    done = select(SyncExecution).where(
         col(SyncExecution.step_name) == ACCRUALS.id,
-        col(SyncExecution.window_start) == candidate.month,
+        col(SyncExecution.window_start) == month,
         col(SyncExecution.status) == ExecutionStatus.COMPLETED,
     )
-    if session.scalar(done.limit(1)) is None:
+    return session.scalar(done.order_by(col(SyncExecution.id).desc()).limit(1))
+
+
+def _not_accrued(session: Session, candidate: Candidate) -> Iterator[str]:
+    if _last_run(session, candidate.month) is None:
         yield f"the accruals of {candidate.month:%Y-%m} were never completed"
 
 
 def _pending_errors(session: Session, candidate: Candidate) -> Iterator[str]:
+    """Of the month's executions; and contracts that the accruals could not process in this or an earlier month."""
+    month, window_start = candidate.month, col(SyncExecution.window_start)
+    of_accruals = col(IntegrationError.operation) == ACCRUALS.id
     pending = (
-        select(IntegrationError)
-        .join(SyncExecution, col(SyncExecution.id) == IntegrationError.sync_execution_id)
-        .where(col(IntegrationError.status) == ErrorStatus.PENDING)
-        .where(col(SyncExecution.window_start) == candidate.month)
+        select(IntegrationError, window_start)
+        .outerjoin(SyncExecution, col(SyncExecution.id) == IntegrationError.sync_execution_id)
+        .where(col(IntegrationError.status) == ErrorStatus.PENDING, or_(window_start == month, of_accruals))
         .order_by(col(IntegrationError.id))
     )
-    for error in session.scalars(pending):
-        what = f"{error.operation}, {error.entity_type} {error.entity_external_id}: {error.error_message}"
-        yield f"integration error {error.id} is pending: {what}"
+    for error, met_in in session.execute(pending):
+        first = (error.error_details or {}).get(FIRST_MONTH) or str(met_in or "")
+        if first <= month.isoformat():
+            what = f"{error.operation}, {error.entity_type} {error.entity_external_id}: {error.error_message}"
+            yield f"integration error {error.id} is pending: {what}"
+
+
+def _failed_contracts(session: Session, candidate: Candidate) -> Iterator[str]:
+    """Those of the month's last run, whatever became of their integration errors."""
+    run = _last_run(session, candidate.month)
+    failures = (run.result or {}).get("failures") if run else None
+    for failure in failures if isinstance(failures, list) else ():
+        what = f"contract {failure['contract_id']} was not accrued: {failure['reason']}"
+        yield f"{what} (execution {run.id if run else ''})"
+
+
+def _policy(session: Session, candidate: Candidate) -> Iterator[str]:
+    """A close freezes the policy that its month was accrued with; only an override of that run changed it."""
+    run = _last_run(session, candidate.month)
+    result = RecordedResult(run.result if run else None)
+    accrued_with = result.as_json().get("policy")
+    month, policy = candidate.month, candidate.settings.policy
+    if isinstance(accrued_with, dict) and (differences := policy_differences(policy, accrued_with)):
+        yield f"{' and '.join(differences)} when {month:%Y-%m} was accrued: set it back, or accrue it again"
+    elif run is not None and result.override is None and (change := changed_policy(session, month, policy)):
+        yield f'{change}: set it back, or accrue {month:%Y-%m} with --override "REASON"'
 
 
 def _contract_totals(session: Session, candidate: Candidate) -> Iterator[str]:
@@ -218,8 +396,8 @@ def _roll_forward(session: Session, candidate: Candidate) -> Iterator[str]:
 
 
 def _changed(session: Session, _: Candidate) -> Iterator[str]:
-    for month in find_changed_months(session):
-        yield f"{month:%Y-%m} was changed behind its back: its postings are not those it was closed with"
+    if changed := verify(session).difference:
+        yield f"{changed.month:%Y-%m} was changed behind its back: {changed.how}"
 
 
 CHECKS: dict[BlockerKind, Check] = {
@@ -229,6 +407,8 @@ CHECKS: dict[BlockerKind, Check] = {
     BlockerKind.EXECUTION: _executions,
     BlockerKind.NOT_ACCRUED: _not_accrued,
     BlockerKind.PENDING_ERRORS: _pending_errors,
+    BlockerKind.CONTRACT_FAILURE: _failed_contracts,
+    BlockerKind.POLICY: _policy,
     BlockerKind.CONTRACT_TOTALS: _contract_totals,
     BlockerKind.ROLL_FORWARD: _roll_forward,
     BlockerKind.CHANGED: _changed,
@@ -252,11 +432,19 @@ class Signature:
     reason: str = ""
 
 
-def close_month(candidate: Candidate, by: Signature) -> RollForward:
-    """Freeze a month: its roll-forward and the fingerprint of its postings, in one transaction that holds the ledger.
+@dataclass(frozen=True, slots=True)
+class Close:
+    """What a close stored."""
 
-    Returns:
-        The roll-forward that was stored.
+    roll_forward: RollForward
+    hash: str
+    """To be kept elsewhere: whoever changes the ledger can change what is kept in it."""
+
+
+def close_month(candidate: Candidate, by: Signature) -> Close:
+    """Freeze a month: its roll-forward, policy and a hash over its postings, these and the close before it.
+
+    In one transaction that holds the ledger.
 
     Raises:
         ClosingRefusedError: with everything that is in the way; nothing was written.
@@ -268,18 +456,23 @@ def close_month(candidate: Candidate, by: Signature) -> RollForward:
         report = roll_forward(session, month, candidate.settings)
         now = utc_now()
         frozen = RollForward(month, closed=True, lines=report.lines)
-        session.add(
-            ClosedMonth(
-                month=month,
-                closed_by=by.who,
-                closed_at=now,
-                reason=by.reason.strip(),
-                roll_forward=to_json(frozen),
-                postings_hash=fingerprint(session, month),
-            )
+        close = ClosedMonth(
+            month=month,
+            closed_by=by.who,
+            closed_at=now,
+            reason=by.reason.strip(),
+            roll_forward=to_json(frozen),
+            postings_hash=fingerprint(session, month),
+            policy=candidate.settings.policy,
+            version=version("sync-management"),
         )
-        _note(session, month, ClosingAction.CLOSED, by)
-    return frozen
+        before = select(ClosedMonth).where(col(ClosedMonth.month) < month).order_by(col(ClosedMonth.month).desc())
+        last = session.scalars(before.limit(1)).first()
+        close.proof = _proof(session, close, (last.hash or last.postings_hash) if last else "")
+        close.hash = _digest(close.proof)
+        session.add(close)
+        _note(session, close, ClosingAction.CLOSED, by)
+        return Close(frozen, close.hash)
 
 
 def reopen_month(month: date, by: Signature) -> list[date]:
@@ -296,10 +489,16 @@ def reopen_month(month: date, by: Signature) -> list[date]:
         if not closed:
             raise UsageError(f"{month:%Y-%m} is not closed")
         for row in closed:
-            _note(session, row.month, ClosingAction.REOPENED, by)
+            _note(session, row, ClosingAction.REOPENED, by)
             session.delete(row)
         return sorted(row.month for row in closed)
 
 
-def _note(session: Session, month: date, action: ClosingAction, by: Signature) -> None:
-    session.add(ClosingEvent(month=month, action=action, who=by.who, at=utc_now(), reason=by.reason.strip()))
+def _note(session: Session, close: ClosedMonth, action: ClosingAction, by: Signature) -> None:
+    noted = ClosingEvent(month=close.month, action=action, who=by.who, reason=by.reason.strip(), hash=close.hash)
+    session.add(noted)
+
+
+def closing_trail(session: Session) -> list[ClosingEvent]:
+    """Every closing and reopening there ever was, in their order."""
+    return list(session.scalars(select(ClosingEvent).order_by(col(ClosingEvent.id))))

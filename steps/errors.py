@@ -17,6 +17,7 @@ SyncError
 ├─ ErrorBudgetError            too many of them                           -> fail the window, keep the errors
 ├─ RunTimeLimitError           the run has lasted too long                -> fail what is left of it
 ├─ BrokenImportError           a month's import failed or began too early -> post nothing, name the repair
+├─ PolicyChangedError          a closed month froze another policy        -> post nothing, name both
 └─ AccrualError                an accounting promise would break          -> roll the month back
 """
 
@@ -131,6 +132,10 @@ class RunTimeLimitError(SyncError):
 
 class BrokenImportError(SyncError):
     """A month is not accrued, because its import is broken (docs/accrual-rules.md, Gate)."""
+
+
+class PolicyChangedError(SyncError):
+    """A month is not accrued, because a month before it was closed with another policy."""
 
 
 class AccrualError(SyncError):

@@ -239,6 +239,18 @@ class SyncSettings(_Settings):
         """Service type -> days before the kickoff."""
         return {kind.strip().upper(): int(days) for kind, _, days in (i.partition("=") for i in self.prework_days)}
 
+    @property
+    def policy(self) -> dict[str, str]:
+        """What decides when how much is accrued, by variable (docs/accrual-rules.md, Closing); empty: not set."""
+        prework = sorted(f"{kind}={days}" for kind, days in self.prework_days_by_type.items())
+        return {
+            "SYNC_ACCRUAL_BASIS": self.accrual_basis.value,
+            "SYNC_RECENT_DAYS": str(self.recent_days),
+            "SYNC_POSTPONED_MONTHS": str(self.postponed_months),
+            "SYNC_HOLIDAYS_COUNTRY": self.holidays_country or "",
+            "SYNC_PREWORK_DAYS": ",".join(prework),
+        }
+
     def amount_counted(self, *, total: Decimal, net: Decimal) -> Decimal:
         """What a document counts, by `SYNC_ACCRUAL_BASIS`."""
         return net if self.accrual_basis is AccrualBasis.NET else total

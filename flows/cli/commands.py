@@ -34,7 +34,7 @@ Overlap = Annotated[
 ]
 Override = Annotated[
     str | None,
-    typer.Option(metavar="REASON", help="Accruals only: accrue although the import of a month is broken."),
+    typer.Option(metavar="REASON", help="Accruals only: accrue although gate or policy refuse the month."),
 ]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the built-in sandbox as the three vendors.")]
 OnlyStep = Annotated[str | None, typer.Option(help="Only this step.", metavar="STEP")]
@@ -308,6 +308,36 @@ def reopen(
     with importing():
         from flows.cli import admin
     admin.reopen(day, reason, by)
+
+
+@app.command("adjust", context_settings={"ignore_unknown_options": True})  # an amount such as -25.00 is no option
+def adjust(
+    contract: Annotated[int, typer.Argument(metavar="CONTRACT", help="Its id, as the reports show it.")],
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="So much more is accrued; -25.00 gives back.")],
+    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
+    corrects: Annotated[str | None, typer.Option(metavar="MONTH", help="The month it corrects.")] = None,
+    by: Who = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Say what it would do, and do nothing.")] = False,
+) -> None:
+    """Post an amount by hand, in the first open month; what remains after it goes on by the rules."""
+    month = parse_month(corrects) if corrects else None
+    with importing():
+        from flows.cli import admin
+        from steps.corrections import Adjustment, parse_adjustment
+    admin.adjust(Adjustment(contract, parse_adjustment(amount), month), reason, by, preview=preview)
+
+
+@app.command("verify")
+def verify(
+    expect: Annotated[
+        str | None, typer.Option(metavar="HASH", help="A close's hash that was kept elsewhere: does it still stand?")
+    ] = None,
+    as_json: JsonValue = False,
+) -> None:
+    """Work out every close again: exit status 1 and one line on the first that is not what it was made as."""
+    with importing():
+        from flows.cli import admin
+    admin.verify(expect, as_json=as_json)
 
 
 @app.command("api")

@@ -18,10 +18,11 @@ from sqlmodel import Session
 
 from flows.parameters import AskedRange, resolve_range
 from steps.errors import UsageError
+from steps.ledger.accrual import ADJUSTMENT
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, next_month
 from steps.reports import export as sheets
-from steps.reports.explain import Calculation, Explanation, explain
+from steps.reports.explain import Calculation, ExplainedPosting, Explanation, explain
 from steps.reports.export import Sheet
 from steps.reports.export import as_json as plain_json
 from steps.reports.journal import Journal, journal
@@ -31,7 +32,9 @@ from steps.reports.waterfall import Waterfall, WaterfallTotal, waterfall
 from steps.settings import SyncSettings
 from tracking.database import read_session
 
-_AMOUNTS = ("opening", "late", "invoiced", "credited", "accrued", "closing")
+_AMOUNTS = ("opening", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
+_SELDOM = ("late", "adjusted")
+"""Left out where no month has any."""
 NOTHING = "Nothing was invoiced or accrued in these months."
 
 
@@ -66,7 +69,8 @@ def roll_forward_tables(report: RollForwardChain) -> Iterator[RenderableType]:
 
 def _roll_forward_table(report: RollForwardChain, currency: str) -> Table:
     summary = report.summary(currency)
-    names = [name for name in _AMOUNTS if name != "late" or any(m.line(currency).late for m in report.months)]
+    lines = [month.line(currency) for month in report.months]
+    names = [name for name in _AMOUNTS if name not in _SELDOM or any(getattr(line, name) for line in lines)]
     table = narrow_table(f"Deferred revenue, {currency}, {report.window}", "month", amounts=names)
     for month in report.months:
         label = f"{month.month:%Y-%m}{'*' if month.closed else ''}"
@@ -303,10 +307,8 @@ def _told(explanation: Explanation) -> Iterator[RenderableType]:
     title = f"Contract {name.id}: {name.client} <{name.email}>, {name.service}, in {explanation.month:%Y-%m}{closed}"
     yield Text(title, style="bold")
     if explanation.postings:
-        yield f"Posted {explanation.posted:,.2f} {name.currency}:"
-        for posting in explanation.postings:
-            what = f"{posting.amount:,.2f} for {posting.sessions} sessions, portion {posting.portion}"
-            yield Text(f"  {what}, {posting.period or 'no period'}")
+        yield f"Posted {explanation.posted:,.2f} {explanation.postings[0].currency}:"
+        yield from map(_posting, explanation.postings)
     else:
         yield "Nothing was posted."
     if explanation.rule is not None:
@@ -321,6 +323,14 @@ def _told(explanation: Explanation) -> Iterator[RenderableType]:
         yield Text(f"Worked out today it would be {today}: documents, periods or statuses changed since.", "yellow")
     if explanation.documents:
         yield from _documents(explanation)
+
+
+def _posting(posting: ExplainedPosting) -> Text:
+    if posting.rule == ADJUSTMENT:
+        corrects = f", corrects {posting.corrects:%Y-%m}" if posting.corrects else ""
+        return Text(f"  {posting.amount:,.2f} adjusted by {posting.made_by}: {posting.reason}{corrects}")
+    what = f"{posting.amount:,.2f} for {posting.sessions} sessions, portion {posting.portion}"
+    return Text(f"  {what}, {posting.period or 'no period'}")
 
 
 def _calculation(found: Calculation, currency: str) -> Iterator[RenderableType]:

@@ -212,6 +212,7 @@ _TEXTS = {
     "accruals.month": ("Month", "Mes"),
     "accruals.opening": ("Opening", "Inicial"),
     "accruals.late": ("Late", "Tardío"),
+    "accruals.adjusted": ("Adjusted", "Ajustado"),
     "accruals.invoiced": ("Invoiced", "Facturado"),
     "accruals.credited": ("Credited", "Abonado"),
     "accruals.accrued": ("Accrued", "Devengado"),

@@ -96,6 +96,8 @@ class AccrualState:
     sessions_remaining: int
     status: AccrualStatus
     last_month: date | None
+    currency: str = ""
+    """Of the three amounts; empty: not known yet."""
 
     @property
     def sessions_total(self) -> int:
@@ -245,6 +247,8 @@ class AccrualInputs:
     has_posting_in_month: bool = False
     whole: WholeAccrual | None = None
     """None too for a contract that still has no enrollment: it is looked for only where there is one."""
+    foreign: tuple[str, ...] = ()
+    """What is posted, and not given back, in another currency than the contract's, such as `300.00 EUR`."""
 
 
 @dataclass(slots=True)

@@ -193,6 +193,7 @@ def _state(action: Action, contract_month: ContractMonth, postings: tuple[Postin
         sessions_remaining=0 if status is AccrualStatus.COMPLETED else contract_month.sessions.after,
         status=status,
         last_month=_last_month(action, contract_month, postings),
+        currency=contract_month.inputs.currency,
     )
 
 
@@ -289,6 +290,9 @@ def _reasons(inputs: ContractInputs, last: date) -> Iterator[str]:
     for document in inputs.documents:
         if document.day <= last:
             yield from _document_reasons(document, inputs.currency)
+    if inputs.accrual.foreign:
+        posted = " and ".join(inputs.accrual.foreign)
+        yield f"its documents are in {inputs.currency}, but {posted} are posted: nothing moves between currencies"
     for period in inputs.periods:
         if period.end < period.start:
             yield f"period {period.external_id} ends on {period.end}, before it starts on {period.start}"

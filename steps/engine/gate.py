@@ -18,10 +18,12 @@ from sqlmodel import Session
 
 from steps.catalog import ACCRUALS, builds_on
 from steps.engine.contract_month import Notification, NotificationType
-from steps.errors import BrokenImportError, SyncError, UsageError
+from steps.errors import BrokenImportError, PolicyChangedError, SyncError, UsageError
+from steps.ledger.accrual import changed_policy
 from steps.ledger.months import MonthWindow
 from steps.progress import Progress
 from steps.results import RecordedResult
+from steps.settings import SyncSettings
 from tracking.database import read_session
 from tracking.history import (
     OpenExecution,
@@ -107,6 +109,8 @@ class ImportFindings:
     """What was found out about the import of a month."""
 
     window: MonthWindow
+    policy_change: str | None = None
+    """How the policy differs from that of the closed month before, as `changed_policy` says it."""
     refusals: list[str] = field(default_factory=list)
     """Why the month is refused, a line for each import step."""
     _refused_steps: list[str] = field(default_factory=list)
@@ -136,9 +140,16 @@ class ImportFindings:
 
         Raises:
             BrokenImportError: the month is refused, and nobody overrides that.
+            PolicyChangedError: likewise, because a month before it was closed with another policy.
         """
         if override is not None:
-            return {"reason": override.reason, "by": override.by, "overridden": list(self.refusals)}
+            overridden = [*self.refusals, *filter(None, [self.policy_change])]
+            return {"reason": override.reason, "by": override.by, "overridden": overridden}
+        if self.policy_change and not self.refusals:
+            raise PolicyChangedError(
+                f"{self.window} is not accrued, because its policy is not that of the month closed before it: "
+                f'{self.policy_change}. Set it back, or accrue all the same with: --override "REASON"'
+            )
         if not self.refusals:
             return None
         start, end = self.window.start, self.window.end
@@ -160,22 +171,22 @@ class ImportFindings:
         return found
 
 
-def look_at_import(session: Session, window: MonthWindow, zone: ZoneInfo) -> ImportFindings:
+def look_at_import(session: Session, window: MonthWindow, settings: SyncSettings) -> ImportFindings:
     """Sort the last execution of each import step of a month by the table of docs/accrual-rules.md, Gate.
 
     Args:
         session: The ledger transaction in which the month is posted.
         window: The month.
-        zone: `SYNC_TIMEZONE`, in which it is judged whether the month was over.
+        settings: `SYNC_TIMEZONE`, in which it is judged whether the month was over, and the policy.
 
     Raises:
         ImportRunningError: an import step of the month has not ended.
     """
     require_none_running(session, window)
     histories = step_month_histories(session, [step.id for step in ACCRUALS.builds_on])
-    findings = ImportFindings(window)
+    findings = ImportFindings(window, changed_policy(session, window.start, settings.policy))
     for key in _import_of(window):
-        findings.note(key, histories, zone)
+        findings.note(key, histories, settings.zone)
     return findings
 
 

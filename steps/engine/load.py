@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     not_,
     null,
+    or_,
     select,
 )
 from sqlmodel import Session
@@ -43,7 +44,7 @@ from steps.engine.contract_month import (
 )
 from steps.engine.settled import CONTRACT, DOCUMENT, PAGE, PERIOD, POSTING, STATE, as_text
 from steps.errors import ConfigError
-from steps.ledger.accrual import AccrualStatus, AccruedPeriod, ContractAccrual
+from steps.ledger.accrual import ADJUSTMENT, AccrualStatus, AccruedPeriod, ContractAccrual
 from steps.ledger.client import ClientExternalId, System
 from steps.ledger.contract import ContractStatus, ServiceContract
 from steps.ledger.money import ZERO
@@ -78,6 +79,7 @@ class DueRow(NamedTuple):
     remaining: str | None
     sessions_accrued: int | None
     sessions_remaining: int | None
+    accrual_currency: str | None
     settled: int | None
     """The cents accrued of a contract that is settled (`settled.py`); None: it is to be decided."""
 
@@ -129,6 +131,7 @@ _COLUMNS = (
     as_text(STATE.remaining_amount_to_accrue),
     STATE.sessions_accrued,
     STATE.remaining_sessions_to_accrue,
+    STATE.currency,
 )
 _NOBODY: ColumnElement[Any] = null()
 
@@ -225,6 +228,8 @@ class Posted:
     """Amount and sessions of the postings before the month, where the state is that of the month or a later one."""
     whole: Mapping[int, tuple[Decimal, str]]
     """Of contracts with an enrollment: what was accrued whole without one, and the date of the first such posting."""
+    foreign: Mapping[int, tuple[str, ...]]
+    """Of contracts whose documents are in another currency than what is posted: that."""
 
     def inputs(self, contract_id: int, state: AccrualState | None) -> AccrualInputs:
         """Seen from the month; `ledger_check.py` sees to it that a state is the sum of its postings."""
@@ -234,9 +239,9 @@ class Posted:
             accrued, sessions = state.accrued, state.sessions_accrued
         else:
             accrued, sessions = self.earlier.get(contract_id, (ZERO, 0))
-        return AccrualInputs(
-            state.status, state.last_month, accrued, sessions, contract_id in self.in_month, self._whole(contract_id)
-        )
+        posted, whole = contract_id in self.in_month, self._whole(contract_id)
+        foreign = self.foreign.get(contract_id, ())
+        return AccrualInputs(state.status, state.last_month, accrued, sessions, posted, whole, foreign)
 
     def _whole(self, contract_id: int) -> WholeAccrual | None:
         if contract_id not in self.whole:
@@ -246,9 +251,13 @@ class Posted:
 
 
 def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
-    """Three queries; of a month that is processed in its turn the second finds nothing to sum up."""
+    """Three queries; of a month that is processed in its turn the second finds nothing to sum up.
+
+    A fourth is needed only where documents came to another currency than their contract's state has.
+    """
+    adjusted = POSTING.rule == ADJUSTMENT
     # By contract and not by month, of which there are as many as there are contracts in all chunks before.
-    posted = exists().where(POSTING.contract_accrual_id == STATE.id, POSTING.accrual_date == month)
+    posted = exists().where(POSTING.contract_accrual_id == STATE.id, POSTING.accrual_date == month, ~adjusted)
     in_month = select(STATE.contract_id).where(chunk.holds(session, STATE.contract_id), posted)
     earlier = (
         _postings(
@@ -258,7 +267,9 @@ def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
             sum_of_cents(POSTING.accrued_amount),
             func.sum(POSTING.sessions_accrued),
         )
-        .where(STATE.last_month >= month, POSTING.accrual_date < month)
+        # An adjustment comes before what the table posts in its month.
+        .where(STATE.last_month >= month, POSTING.accrual_date <= month)
+        .where(or_(POSTING.accrual_date < month, adjusted))
         .group_by(STATE.contract_id)
     )
     return Posted(
@@ -272,7 +283,28 @@ def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
             contract_id: (from_cents(cents), first)
             for contract_id, cents, first in session.execute(_accrued_whole(session, chunk, month)).all()
         },
+        _posted_in_other_currencies(session, chunk),
     )
+
+
+def _posted_in_other_currencies(session: Session, chunk: Chunk) -> dict[int, tuple[str, ...]]:
+    """What adds up to 0.00 was given back (`adjust`), and is in nobody's way."""
+    own = {row.id: row.currency for row in chunk.rows if row.accrual_currency not in (None, row.currency)}
+    if not own:
+        return {}
+    cents = sum_of_cents(POSTING.accrued_amount)
+    by_currency = (
+        _postings(session, chunk, STATE.contract_id, POSTING.currency, cents)
+        .where(STATE.contract_id.in_(own))
+        .group_by(STATE.contract_id, POSTING.currency)
+        .having(cents != 0)
+        .order_by(POSTING.currency)
+    )
+    found: dict[int, tuple[str, ...]] = {}
+    for contract_id, currency, amount in session.execute(by_currency).all():
+        if currency != own[contract_id]:
+            found[contract_id] = (*found.get(contract_id, ()), f"{from_cents(amount)} {currency}")
+    return found
 
 
 def _accrued_whole(session: Session, chunk: Chunk, month: date) -> Query:
@@ -282,6 +314,8 @@ def _accrued_whole(session: Session, chunk: Chunk, month: date) -> Query:
     a dismissal) is a condition of this query.
     """
     enrolled = exists().where(PERIOD.contract_id == STATE.contract_id)
+    other = table_of(AccruedPeriod).alias().c
+    adjusted = exists().where(other.contract_accrual_id == STATE.id, other.rule == ADJUSTMENT)
     return (
         _postings(
             session,
@@ -291,7 +325,7 @@ def _accrued_whole(session: Session, chunk: Chunk, month: date) -> Query:
             as_text(func.min(POSTING.accrual_date)),
         )
         .where(POSTING.service_period_id.is_(None), POSTING.rule.in_(ACCRUED_WHOLE), POSTING.accrual_date <= month)
-        .where(enrolled)
+        .where(enrolled, ~adjusted)
         .group_by(STATE.contract_id)
     )
 
@@ -526,4 +560,5 @@ def _state(row: DueRow) -> AccrualState | None:
         read_count(row.sessions_remaining, "the sessions remaining"),
         read_status(row.accrual_status, ACCRUAL_STATUS, "the accrual"),
         read_optional_day(row.last_month, "the last month accrued"),
+        row.accrual_currency or "",
     )

@@ -88,8 +88,9 @@ def post(session: Session, month: date, decided: Sequence[Decided]) -> None:
     write_many(session, ContractAccrual, changed, ("contract_id",))
     ids = _accrual_ids(session, decided)
     postings = [
-        _posting_row(ids[outcome.contract_id], month, posting)
+        _posting_row(ids[outcome.contract_id], month, posting, outcome.state.currency)
         for outcome, *_ in decided
+        if outcome.state is not None
         for posting in outcome.postings
     ]
     write_many(session, AccruedPeriod, postings)
@@ -117,10 +118,11 @@ def _state_row(contract_id: int, state: AccrualState) -> Row:
         "remaining_sessions_to_accrue": state.sessions_remaining,
         "accrual_status": state.status.value,
         "last_month": state.last_month,
+        "currency": state.currency,
     }
 
 
-def _posting_row(accrual_id: int, month: date, posting: Posting) -> Row:
+def _posting_row(accrual_id: int, month: date, posting: Posting, currency: str) -> Row:
     return {
         "contract_accrual_id": accrual_id,
         "service_period_id": posting.period_id,
@@ -129,6 +131,7 @@ def _posting_row(accrual_id: int, month: date, posting: Posting) -> Row:
         "accrual_portion": posting.portion,
         "sessions_accrued": posting.sessions,
         "rule": posting.rule,
+        "currency": currency,
     }
 
 

@@ -39,6 +39,7 @@ class MonthResult:
     became: Counter[ContractStatus] = field(default_factory=Counter)
     amount: Decimal = ZERO
     """Accrued, exact."""
+    policy: dict[str, str] = field(default_factory=dict)
 
     @property
     def seen(self) -> int:

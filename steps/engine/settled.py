@@ -67,6 +67,7 @@ def settled_cents(
         CONTRACT.service_id.in_(taught),
         _is_day(CONTRACT.contract_date),
         STATE.accrual_status == AccrualStatus.COMPLETED,
+        STATE.currency == CONTRACT.contract_currency,
         STATE.last_month < month.first,
         _is_day(STATE.last_month),
         STATE.remaining_amount_to_accrue == ZERO,
@@ -126,10 +127,11 @@ def _is_day_or_null(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 def _sum_of_postings() -> ColumnElement[int]:
-    """In cents; null if one may have to be told of, because there is an enrollment now, or is no usable amount."""
+    """In cents; null if one may have to be told of, as there is an enrollment now, or cannot be added to the others."""
     accrued_whole = and_(POSTING.service_period_id.is_(None), POSTING.rule.in_(ACCRUED_WHOLE))
     enrolled = exists().where(PERIOD.contract_id == CONTRACT.id).correlate(table_of(ServiceContract))
-    told = or_(and_(accrued_whole, enrolled), not_(is_usable(POSTING.accrued_amount)))
+    foreign = POSTING.currency != CONTRACT.contract_currency
+    told = or_(and_(accrued_whole, enrolled), foreign, not_(is_usable(POSTING.accrued_amount)))
     of_contract = select(case((func.count(case((told, 1))) == 0, sum_of_cents(POSTING.accrued_amount))))
     return of_contract.where(POSTING.contract_accrual_id == STATE.id).scalar_subquery()
 

@@ -1,5 +1,6 @@
 """Accrual states, postings and closed months."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -36,10 +37,19 @@ class ContractAccrual(SQLModel, table=True):
     accrual_status: str = AccrualStatus.ACTIVE
     last_month: date | None = None
     """The month of its last posting, completion or reopening."""
+    currency: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Of the amounts, as they were posted; it follows the documents as long as nothing is posted."""
+
+
+ADJUSTMENT = "adjustment"
+"""The rule of a posting that a person made (docs/accrual-rules.md, The way back)."""
 
 
 class AccruedPeriod(SQLModel, table=True):
-    """One posting: contract, month, period (or none). `rule` is the row of the decision table that made it."""
+    """One posting: contract, month, period (or none). `rule` is the row of the decision table that made it.
+
+    Of adjustments there may be several; they have who, when and why.
+    """
 
     __tablename__ = "accrued_period"
     __table_args__ = (
@@ -48,6 +58,7 @@ class AccruedPeriod(SQLModel, table=True):
             "contract_accrual_id",
             "accrual_date",
             text("coalesce(service_period_id, 0)"),
+            "adjustment",
             unique=True,
         ),
         Index("ix_accrued_period_date", "accrual_date"),
@@ -63,6 +74,15 @@ class AccruedPeriod(SQLModel, table=True):
     """Kept for people to read, never calculated with."""
     sessions_accrued: int = 0
     rule: str
+    currency: str = Field(sa_column_kwargs={"server_default": ""})
+    """Of the contract when it was posted; it never changes, whatever becomes of the documents."""
+    adjustment: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """0 for what the decision table posted; else the number of the adjustment in its contract and month, from 1."""
+    corrects: date | None = None
+    """Of an adjustment: the month that it corrects."""
+    reason: str | None = None
+    made_by: str | None = None
+    made_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class ClosedMonth(SQLModel, table=True):
@@ -78,6 +98,14 @@ class ClosedMonth(SQLModel, table=True):
     roll_forward: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     postings_hash: str
     """SHA-256 of the month's postings in a fixed order."""
+    policy: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False, server_default="{}"))
+    """`SyncSettings.policy`; what is missing in it is not known."""
+    version: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Of the program that closed it."""
+    proof: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False, server_default="{}"))
+    """What `hash` is made of, part by part (`steps/closing.py`)."""
+    hash: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Empty: it was closed by a version that kept none."""
 
 
 class ClosingAction(StrEnum):
@@ -99,6 +127,26 @@ class ClosingEvent(SQLModel, table=True):
     who: str
     at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     reason: str = ""
+    hash: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Of the close that was made, or opened again."""
+
+
+def changed_policy(session: Session, month: date, policy: Mapping[str, str]) -> str | None:
+    """How a policy differs from that of the last month closed before `month`, in a line; None: it is the same."""
+    closed = select(col(ClosedMonth.month), col(ClosedMonth.policy)).where(col(ClosedMonth.month) < month)
+    last = session.exec(closed.order_by(col(ClosedMonth.month).desc()).limit(1)).first()
+    if last is None or not (differences := policy_differences(policy, last[1])):
+        return None
+    return f"{' and '.join(differences)} when {last[0]:%Y-%m} was closed"
+
+
+def policy_differences(policy: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """Each variable that both know and that differs, such as `SYNC_RECENT_DAYS is 20, and was 15`."""
+    return [
+        f"{name} is {policy[name] or 'not set'}, and was {other[name] or 'not set'}"
+        for name in policy
+        if name in other and policy[name] != other[name]
+    ]
 
 
 def last_closed_month(session: Session) -> date | None:

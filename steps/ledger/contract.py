@@ -121,6 +121,7 @@ _STATE = (
     ContractAccrual.accrued_amount,
     ContractAccrual.sessions_accrued,
     ContractAccrual.last_month,
+    ContractAccrual.currency,
 )
 
 
@@ -157,18 +158,21 @@ def _close_contracts(session: Session, contracts: Sequence[Row]) -> list[RecordR
     """
     ids = [contract["id"] for contract in contracts]
     states = {row["contract_id"]: row for row in select_in(session, _STATE, ContractAccrual.contract_id, ids)}
-    closed = [_closed_state(contract_id, states.get(contract_id)) for contract_id in ids]
+    closed = [_closed_state(contract, states.get(contract["id"])) for contract in contracts]
     merge_rows(session, ContractAccrual, closed, ("contract_id",))
     set_by_id(session, ServiceContract, "status", dict.fromkeys(ids, ContractStatus.CANCELED.value))
+    # Without documents its postings alone say in which currency it is: row 5 gives them back in their own.
+    set_by_id(session, ServiceContract, "contract_currency", {row["contract_id"]: row["currency"] for row in closed})
     return [
-        _without_documents(contract, state["accrued_amount"]) for contract, state in zip(contracts, closed, strict=True)
+        _without_documents(contract | {"contract_currency": state["currency"]}, state["accrued_amount"])
+        for contract, state in zip(contracts, closed, strict=True)
     ]
 
 
-def _closed_state(contract_id: int, state: Row | None) -> Row:
+def _closed_state(contract: Row, state: Row | None) -> Row:
     accrued, sessions = (state["accrued_amount"], state["sessions_accrued"]) if state else (ZERO, 0)
     return {
-        "contract_id": contract_id,
+        "contract_id": contract["id"],
         "total_to_accrue": ZERO,
         "accrued_amount": accrued,
         "remaining_amount_to_accrue": -accrued,
@@ -177,6 +181,7 @@ def _closed_state(contract_id: int, state: Row | None) -> Row:
         "remaining_sessions_to_accrue": 0,
         "accrual_status": AccrualStatus.COMPLETED.value,
         "last_month": state["last_month"] if state else None,
+        "currency": state["currency"] if state and accrued else contract["contract_currency"],
     }
 
 

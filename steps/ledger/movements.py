@@ -22,8 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
-from steps.ledger.accrual import AccruedPeriod, ContractAccrual
-from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
+from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod
+from steps.ledger.contract import DocumentKind, Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import first_of_month
 from steps.settings import SyncSettings
@@ -60,13 +60,21 @@ class Movement:
     credited: Decimal = ZERO
     """What credit notes took away, as a positive number."""
     accrued: Decimal = ZERO
+    """By the decision table."""
     unlinked: Decimal = ZERO
     """Documents without a contract, credit notes negative: in no other figure."""
+    adjusted: Decimal = ZERO
+    """By a person; negative: given back."""
 
     @property
     def documents(self) -> Decimal:
         """Invoiced less credited."""
         return self.invoiced - self.credited
+
+    @property
+    def posted(self) -> Decimal:
+        """Accrued and adjusted."""
+        return self.accrued + self.adjusted
 
 
 Movements = Mapping[tuple[date, str], Movement]
@@ -93,17 +101,18 @@ def read_movements(session: Session, until: date, settings: SyncSettings) -> Mov
             movement.credited -= from_cents(amount)
         else:
             movement.invoiced += from_cents(amount)
-    for month, currency, amount in session.execute(_accrued(until)):
-        movements[month, currency].accrued += from_cents(amount)
+    for month, currency, rule, amount in session.execute(_accrued(until)):
+        if rule == ADJUSTMENT:
+            movements[month, currency].adjusted += from_cents(amount)
+        else:
+            movements[month, currency].accrued += from_cents(amount)
     return dict(movements)
 
 
 def _accrued(until: date) -> Executable:
-    keys = (col(AccruedPeriod.accrual_date), col(ServiceContract.contract_currency))
+    keys = (col(AccruedPeriod.accrual_date), col(AccruedPeriod.currency), col(AccruedPeriod.rule))
     return (
         select(*keys, sum_of_cents(AccruedPeriod.accrued_amount))
-        .join(ContractAccrual, col(ContractAccrual.id) == AccruedPeriod.contract_accrual_id)
-        .join(ServiceContract, col(ServiceContract.id) == ContractAccrual.contract_id)
         .where(col(AccruedPeriod.accrual_date) <= until)
         .group_by(*keys)
     )

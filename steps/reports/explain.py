@@ -22,7 +22,7 @@ from steps.engine.contract_month import (
 from steps.engine.decision_table import TABLE, decide
 from steps.engine.load import Loader, due_contract, load_rules, load_services
 from steps.errors import UsageError
-from steps.ledger.accrual import AccruedPeriod, ContractAccrual, last_closed_month
+from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual, last_closed_month
 from steps.ledger.contract import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import last_of_month
@@ -43,6 +43,11 @@ class ExplainedPosting:
     portion: Decimal
     sessions: int
     rule: str
+    currency: str
+    corrects: date | None
+    """This and what follows: of an adjustment alone."""
+    reason: str | None
+    made_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,10 @@ def read_postings(session: Session, contract_id: int, month: date) -> tuple[Expl
         col(AccruedPeriod.accrual_portion),
         col(AccruedPeriod.sessions_accrued),
         col(AccruedPeriod.rule),
+        col(AccruedPeriod.currency),
+        col(AccruedPeriod.corrects),
+        col(AccruedPeriod.reason),
+        col(AccruedPeriod.made_by),
     )
     postings = (
         select(*columns)
@@ -179,7 +188,8 @@ class Explanation:
     @property
     def changed_since(self) -> bool:
         """Whether documents, periods or statuses changed after the posting: today it would be another amount."""
-        return bool(self.postings) and self.calculation is not None and self.calculation.amount != self.posted
+        by_rule = [posting.amount for posting in self.postings if posting.rule != ADJUSTMENT]
+        return bool(by_rule) and self.calculation is not None and self.calculation.amount != sum(by_rule, ZERO)
 
 
 def explain(session: Session, contract_id: int, month: date, settings: SyncSettings) -> Explanation:
@@ -199,7 +209,7 @@ def explain(session: Session, contract_id: int, month: date, settings: SyncSetti
         contract=name,
         month=month,
         closed=is_closed,
-        rule=(_rule(postings[0].rule) if postings else None) or rule,
+        rule=_posted_rule(postings) or rule,
         postings=postings,
         calculation=calculation,
         documents=read_documents(session, contract_id, last_of_month(month), settings),
@@ -254,6 +264,10 @@ def _session_days(contract_month: ContractMonth) -> tuple[SessionDay, ...]:
         for day in [part.first + number * DAY]
     )
     return tuple(sorted(days, key=lambda each: each.day))
+
+
+def _posted_rule(postings: tuple[ExplainedPosting, ...]) -> ExplainedRule | None:
+    return next((_rule(posting.rule) for posting in postings if posting.rule != ADJUSTMENT), None)
 
 
 def _rule(name: str) -> ExplainedRule | None:

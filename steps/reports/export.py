@@ -32,7 +32,7 @@ class Sheet:
     totals: tuple[tuple[Any, ...], ...] = ()
 
 
-_ROLL_FORWARD = ("opening", "late", "invoiced", "credited", "accrued", "closing", "difference", "unlinked")
+_ROLL_FORWARD = ("opening", "late", "invoiced", "credited", "accrued", "adjusted", "closing", "difference", "unlinked")
 
 
 def roll_forward_sheet(report: RollForwardChain) -> Sheet:

@@ -69,7 +69,7 @@ def journal(session: Session, month: date) -> Journal:
     """What was accrued in the month, by service; what was taken back (negative postings) is an entry the other way."""
     amount = col(AccruedPeriod.accrued_amount)
     number, name = col(Service.account_identifier), col(Service.name)
-    keys = (col(ServiceContract.contract_currency), number, name, col(Service.external_id))
+    keys = (col(AccruedPeriod.currency), number, name, col(Service.external_id))
     sums = (
         select(*keys, sum_of_cents(amount))
         .join(ContractAccrual, col(ContractAccrual.id) == AccruedPeriod.contract_accrual_id)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from steps.ledger.accrual import AccruedPeriod, ContractAccrual
+from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client
 from steps.ledger.contract import ServiceContract
 from steps.ledger.money import ZERO
@@ -53,8 +53,9 @@ class MonthlyRow:
     """One period of a contract, or what was accrued for the contract without a period."""
 
     contract: ContractName
+    """With the currency of the postings."""
     period: str | None
-    """The cohort's slug."""
+    """The cohort's slug, or `adjustment`."""
     amounts: Amounts
 
     @property
@@ -99,17 +100,22 @@ def monthly_accruals(session: Session, window: MonthWindow) -> MonthlyAccruals:
         select(
             col(ContractAccrual.contract_id),
             col(ServicePeriod.external_id),
+            col(AccruedPeriod.currency),
             col(AccruedPeriod.accrual_date),
             col(AccruedPeriod.accrued_amount),
+            col(AccruedPeriod.rule),
         )
         .join(ContractAccrual, col(ContractAccrual.id) == AccruedPeriod.contract_accrual_id)
         .outerjoin(ServicePeriod, col(ServicePeriod.id) == AccruedPeriod.service_period_id)
         .where(col(AccruedPeriod.accrual_date) >= window.start, col(AccruedPeriod.accrual_date) < window.end)
     )
-    amounts: dict[tuple[int, str | None], dict[date, Decimal]] = defaultdict(dict)
-    for contract, period, month, amount in session.execute(postings):
-        amounts[contract, period][month] = amount
-    names = contract_names(session, (contract for contract, _ in amounts))
-    rows = (MonthlyRow(names[contract], period, each) for (contract, period), each in amounts.items())
+    amounts: dict[tuple[int, str | None, str], dict[date, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
+    for contract, period, currency, month, amount, rule in session.execute(postings):
+        amounts[contract, ADJUSTMENT if rule == ADJUSTMENT else period, currency][month] += amount
+    names = contract_names(session, (contract for contract, *_ in amounts))
+    rows = (
+        MonthlyRow(replace(names[contract], currency=currency), period, each)
+        for (contract, period, currency), each in amounts.items()
+    )
     ordered = sorted(rows, key=lambda row: (row.contract.currency, row.contract, row.period or ""))
     return MonthlyAccruals(window, tuple(ordered))

@@ -1,4 +1,4 @@
-"""The roll-forward: opening deferred + late + invoiced - credited - accrued = closing deferred, by month and currency.
+"""The roll-forward: opening + late + invoiced - credited - accrued - adjusted = closing, by month and currency.
 
 Opening and closing are worked out by different ways, so that an amount that slipped in or out shows as a difference: a
 closing from all documents and all postings to date, the opening after a closed month from what was stored with it. What
@@ -42,16 +42,18 @@ class RollForwardLine:
     """Documents without a contract: a line of their own, in no total."""
     documents_to_date: Decimal = ZERO
     """All documents behind `closing`; kept with a closed month, to see later what came late."""
+    adjusted: Decimal = ZERO
+    """What persons posted; negative: given back to what is deferred."""
 
     @property
     def difference(self) -> Decimal:
         """What is missing between opening and closing: 0.00, or the books do not tie out."""
-        return self.opening + self.late + self.invoiced - self.credited - self.accrued - self.closing
+        return self.opening + self.late + self.invoiced - self.credited - self.accrued - self.adjusted - self.closing
 
     @property
     def deferred_or_earned(self) -> bool:
         """Whether there is any amount that belongs in a total."""
-        return any((self.opening, self.late, self.invoiced, self.credited, self.accrued, self.closing))
+        return any(getattr(self, name) for name in _MOVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class RollForwardChain:
         lines = [month.line(currency) for month in self.months]
         sums: dict[str, Any] = {
             name: sum((getattr(line, name) for line in lines), ZERO)
-            for name in ("late", "invoiced", "credited", "accrued", "unlinked")
+            for name in ("late", "invoiced", "credited", "accrued", "adjusted", "unlinked")
         }
         return replace(lines[-1], opening=lines[0].opening, **sums)
 
@@ -156,21 +158,23 @@ def _line(movements: Movements, month: date, closed: RollForwardLine | None, cur
     now = movements.get((month, currency), _NOTHING)
     earlier = [each for (day, of), each in movements.items() if of == currency and day < month]
     documents = sum((each.documents for each in earlier), ZERO)
-    accrued = sum((each.accrued for each in earlier), ZERO)
+    posted = sum((each.posted for each in earlier), ZERO)
     return RollForwardLine(
         currency,
-        opening=closed.closing if closed else documents - accrued,
+        opening=closed.closing if closed else documents - posted,
         late=documents - closed.documents_to_date if closed else ZERO,
         invoiced=now.invoiced,
         credited=now.credited,
         accrued=now.accrued,
-        closing=documents + now.documents - accrued - now.accrued,
+        closing=documents + now.documents - posted - now.posted,
         unlinked=now.unlinked,
         documents_to_date=documents + now.documents,
+        adjusted=now.adjusted,
     )
 
 
-_AMOUNTS = ("opening", "late", "invoiced", "credited", "accrued", "closing", "unlinked", "documents_to_date")
+_MOVED = ("opening", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
+_AMOUNTS = (*_MOVED, "unlinked", "documents_to_date")
 
 
 def to_json(report: RollForward) -> dict[str, Any]:
@@ -184,7 +188,7 @@ def to_json(report: RollForward) -> dict[str, Any]:
 def from_json(stored: Mapping[str, Any]) -> RollForward:
     """What `to_json` made."""
     lines = (
-        RollForwardLine(line["currency"], **{name: Decimal(line[name]) for name in _AMOUNTS})
+        RollForwardLine(line["currency"], **{name: Decimal(line.get(name, ZERO)) for name in _AMOUNTS})
         for line in stored["currencies"]
     )
     return RollForward(first_of_month(date.fromisoformat(stored["month"])), stored["closed"], tuple(lines))

@@ -21,7 +21,7 @@ from steps.engine.contract_month import (
 from steps.engine.decision_table import decide
 from steps.engine.load import Loader, due_chunks, load_rules, load_services
 from steps.ledger.accrual import AccrualStatus, AccruedPeriod, ContractAccrual
-from steps.ledger.contract import ContractStatus, Invoice, ServiceContract
+from steps.ledger.contract import ContractStatus, Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, last_of_month, next_month
 from steps.ledger.movements import counted_amount, from_cents, sum_of_cents
@@ -191,13 +191,12 @@ def read_deferred(session: Session, until: date, settings: SyncSettings) -> Defe
         .where(contract.is_not(None), col(Invoice.voided_at).is_(None), col(Invoice.invoice_date) <= until)
         .group_by(contract, currency)
     )
-    own_currency = col(ServiceContract.contract_currency)
+    keys = col(ContractAccrual.contract_id), col(AccruedPeriod.currency)
     postings = (
-        select(col(ServiceContract.id), own_currency, sum_of_cents(AccruedPeriod.accrued_amount))
-        .join(ContractAccrual, col(ContractAccrual.contract_id) == ServiceContract.id)
+        select(*keys, sum_of_cents(AccruedPeriod.accrued_amount))
         .join(AccruedPeriod, col(AccruedPeriod.contract_accrual_id) == ContractAccrual.id)
         .where(col(AccruedPeriod.accrual_date) <= until)
-        .group_by(col(ServiceContract.id), own_currency)
+        .group_by(*keys)
     )
     deferred: Deferred = defaultdict(lambda: ZERO)
     for contract_id, of, cents in session.execute(documents):

@@ -1,6 +1,7 @@
 """`report`, `close`, `reopen` and `explain` as a person types them: what they show, write and answer to the shell."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from openpyxl import load_workbook
 
 from flows.cli.app import run_command
+from tests.steps.accruals.database_ledger import execute
 from tests.steps.accruals.reports.books import Books
 
 Captured = pytest.CaptureFixture[str]
@@ -116,6 +118,7 @@ def test_a_month_is_closed_with_a_name_and_shown_as_closed(books: Books, capsys:
     out = shown(capsys, "close", "2024-01", "--by", "Eva", "--reason", "all there")
 
     assert out.endswith("2024-01 is closed.")
+    assert re.search(r"^Hash: [0-9a-f]{64}$", out, re.MULTILINE)
     assert "2024-01*" in shown(capsys, "report")
     assert answered(capsys, "report", "--month", "2024-01")["months"][0]["closed"] is True
 
@@ -140,6 +143,45 @@ def test_a_month_is_reopened_with_the_later_ones(books: Books, capsys: Captured)
         shown(capsys, "close", month, "--by", "Eva")
 
     assert shown(capsys, "reopen", "2024-01", "--reason", "new", "--by", "Eva") == "open again: 2024-01, 2024-02"
+
+
+def test_closes_are_verified_and_the_first_that_was_changed_is_named(books: Books, capsys: Captured) -> None:
+    assert shown(capsys, "verify") == "No month is closed."
+    kept = shown(capsys, "close", "2024-01", "--by", "Eva").split("Hash: ")[1].split()[0]
+    shown(capsys, "close", "2024-02", "--by", "Eva")
+
+    told = shown(capsys, "verify", "--expect", kept)
+    assert told.endswith("Every close is as it was made.\nThe hash expected is that of 2024-01, which Eva closed.")
+    assert f"2024-01 {kept}\n2024-02 " in told
+    answer = answered(capsys, "verify")
+    assert (answer["verified"], answer["difference"], answer["closes"][0]["hash"]) == (True, None, kept)
+
+    execute("UPDATE accrued_period SET accrued_amount = 235 WHERE accrual_date = '2024-01-01'")
+    assert run_command(["verify"]) == 1
+    assert capsys.readouterr().err == (
+        "Error: 2024-01 does not verify: its postings are not what it was closed with"
+        " (posted are 235.00 EUR, its roll-forward says 234.56 EUR)\n"
+    )
+    assert run_command(["verify", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["difference"]["month"] == "2024-01"
+
+
+def test_an_amount_is_adjusted_by_hand_and_shown_where_it_was_posted(books: Books, capsys: Captured) -> None:
+    shown(capsys, "close", "2024-01", "--by", "Eva")
+    asked = ["adjust", "1", "-34.56", "--reason", "taught twice", "--corrects", "2024-01", "--by", "Eva"]
+
+    told = "-34.56 EUR for contract 1 in 2024-02\n800.00 remained, 834.56 remain"
+    assert shown(capsys, *asked, "--preview") == f"would be posted: {told}"
+    assert shown(capsys, *asked) == f"posted: {told}"
+
+    assert "-34.56 adjusted by Eva: taught twice, corrects 2024-01" in shown(capsys, "explain", "1", "2024-02")
+    assert "adjusted" in shown(capsys, "report", "--month", "2024-02")
+    assert "adjusted" not in shown(capsys, "report", "--month", "2024-01")
+
+
+def test_a_hash_that_no_close_has_is_status_1(books: Books, capsys: Captured) -> None:
+    assert run_command(["verify", "--expect", "0" * 64]) == 1
+    assert "no close has the hash 000" in capsys.readouterr().err
 
 
 def test_an_explanation_leads_from_the_amount_to_the_documents(books: Books, capsys: Captured) -> None:
@@ -172,6 +214,10 @@ def test_an_explanation_leads_from_the_amount_to_the_documents(books: Books, cap
         (["close", "2024-01", "--by", " "], "give a name with --by"),
         (["reopen", "2024-01", "--by", "Eva"], "needs a reason"),
         (["reopen", "2024-01", "--reason", "x"], "2024-01 is not closed"),
+        (["verify", "--expect", "abc"], "--expect 'abc' is no hash of a close: 64 hexadecimal digits"),
+        (["adjust", "7", "-1.00", "--reason", "x", "--by", "Eva"], "there is no contract 7"),
+        (["adjust", "7", "ten", "--reason", "x"], "'ten' is not an amount to adjust by"),
+        (["adjust", "7", "1.00"], "an adjustment needs a reason"),
         (["explain", "7", "2024-01"], "there is no contract 7"),
         (["explain", "x", "2024-01"], "CONTRACT"),
     ],

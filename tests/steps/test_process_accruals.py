@@ -65,6 +65,13 @@ def test_the_result_is_what_people_script_against(database: str) -> None:
             {"contract_id": 4, "reason": "period cohort-7 ends on 2024-03-01, before it starts on 2024-03-09"}
         ],
         "override": None,
+        "policy": {
+            "SYNC_ACCRUAL_BASIS": "net",
+            "SYNC_RECENT_DAYS": "15",
+            "SYNC_POSTPONED_MONTHS": "3",
+            "SYNC_HOLIDAYS_COUNTRY": "",
+            "SYNC_PREWORK_DAYS": "",
+        },
     }
     assert contract_statuses() == {1: "ACTIVE", 2: "CANCELED", 3: "ACTIVE", 4: "ACTIVE", 5: "ACTIVE", 6: "CLOSED"}
     assert states()[1] == ("600.00", "157.14", "442.86", "ACTIVE")

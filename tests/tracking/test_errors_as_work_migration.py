@@ -1,16 +1,13 @@
 """The errors of an older database get what newer ones are born with."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Engine, bindparam, text
+from sqlalchemy import bindparam, text
 from sqlmodel import col, select
 
-from tracking.database import make_engine, parse_database_url, read_session
+from tests.older_database import older_database
+from tracking.database import read_session
 from tracking.integration_errors import error_fingerprint
 from tracking.models import IntegrationError, UtcDateTime
 
@@ -22,26 +19,8 @@ INSERT = text(
 ).bindparams(bindparam("created", type_=UtcDateTime()), bindparam("updated", type_=UtcDateTime()))
 
 
-@pytest.fixture
-def older_database(database: str, tmp_path: Path) -> Iterator[Engine]:
-    """A database as the version before left it."""
-    engine = make_engine(parse_database_url(database))
-    (tmp_path / "sync.db").unlink(missing_ok=True)
-    with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-        config = Config()
-        config.set_main_option("script_location", "tracking:migrations")
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0004")
-    yield engine
-    engine.dispose()
-
-
-def test_errors_of_before_are_seen_from_their_creation_to_their_last_change(older_database: Engine) -> None:
-    with older_database.begin() as connection:
+def test_errors_of_before_are_seen_from_their_creation_to_their_last_change(database: str, tmp_path: Path) -> None:
+    with older_database(database, tmp_path, "0004") as engine, engine.begin() as connection:
         connection.execute(INSERT, [{"id": name, "created": CREATED, "updated": UPDATED} for name in ("c1", "c2")])
 
     with read_session() as session:

@@ -28,7 +28,9 @@ from steps.ledger.money import ZERO
 from steps.reports.roll_forward import RollForwardChain, RollForwardLine, roll_forwards
 from tracking.database import read_session
 
-_COLUMNS = ("opening", "late", "invoiced", "credited", "accrued", "closing")
+_COLUMNS = ("opening", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
+_SELDOM = ("late", "adjusted")
+"""Left out where no month has any."""
 _ACCRUED, _DEFERRED, _AXIS = "#3f8fd2", "#e08a2c", "#77818c"
 """Colours that stand out on white and on near black alike."""
 
@@ -95,7 +97,8 @@ class AccrualsView:
 def _roll_forward_table(visit: Visit, report: RollForwardChain, currency: str) -> None:
     """A row a month and one for the year; wider than a phone, so it scrolls by itself, with the keyboard too."""
     texts = visit.texts
-    names = [name for name in _COLUMNS if name != "late" or any(m.line(currency).late for m in report.months)]
+    lines = [month.line(currency) for month in report.months]
+    names = [name for name in _COLUMNS if name not in _SELDOM or any(getattr(line, name) for line in lines)]
     title = texts("accruals.table", currency=currency)
     with Tag("div", classes="scroll", tabindex="0", role="region", aria_label=title), Tag("table", classes="figures"):
         Tag("caption", title)

@@ -57,6 +57,7 @@ def accrued(database: str) -> None:
         session.add_all(
             AccruedPeriod(
                 contract_accrual_id=accrual.id or 0,
+                currency="EUR",
                 accrual_date=month,
                 accrued_amount=Decimal(posted),
                 accrual_portion=Decimal("0.4"),

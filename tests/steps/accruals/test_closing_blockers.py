@@ -12,8 +12,10 @@ from sqlmodel import col
 from steps.closing import BlockerKind, Candidate, ClosingRefusedError, Signature, close_month, find_blockers
 from steps.ledger.accrual import ContractAccrual
 from tests.steps.accruals.builders import day
+from tests.steps.accruals.recorded_imports import executed
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
 from tracking.database import read_session, write_session
+from tracking.models import IntegrationError
 
 LAST_DAY = date(2024, 3, 31)
 
@@ -160,6 +162,61 @@ def test_what_was_mended_or_is_of_another_month_is_not_in_the_way(database: str)
     books.error(done, "ignored")
     books.error(books.executed("service-periods", "2024-04"))
 
+    assert blockers() == []
+
+
+def accrual_error(contract: int, first_month: str, status: str = "pending") -> None:
+    """A contract that the accruals could not process, from a month on; no run of another month met it since."""
+    with write_session() as session:
+        error = IntegrationError(
+            integration_name="accruals",
+            operation="accruals",
+            entity_type="service_contract",
+            entity_external_id=str(contract),
+            error_message="period cohort-1 ends before it starts",
+            error_details={"first_month": first_month},
+            status=status,
+        )
+        session.add(error)
+
+
+@pytest.mark.parametrize("first_month", ["2024-02-01", "2024-03-01"])
+def test_a_pending_accrual_error_of_this_or_an_earlier_month_keeps_it_open(database: str, first_month: str) -> None:
+    march()
+    accrual_error(1, first_month)
+
+    assert blockers() == [
+        (
+            BlockerKind.PENDING_ERRORS,
+            "integration error 1 is pending: accruals, service_contract 1: period cohort-1 ends before it starts",
+        )
+    ]
+
+
+def test_an_accrual_error_of_a_later_month_or_one_that_was_resolved_is_not_in_the_way(database: str) -> None:
+    march()
+    accrual_error(1, "2024-04-01")
+    accrual_error(1, "2024-02-01", "resolved")
+
+    assert blockers() == []
+
+
+def test_a_contract_that_failed_in_the_last_run_keeps_the_month_open_whatever_became_of_its_error(
+    database: str,
+) -> None:
+    march()
+    accrual_error(1, "2024-03-01", "ignored")
+    failure = {"contract_id": 1, "reason": "period cohort-1 ends before it starts"}
+    run = executed("accruals", result={"failures": [failure]})
+
+    assert blockers() == [
+        (
+            BlockerKind.CONTRACT_FAILURE,
+            f"contract 1 was not accrued: period cohort-1 ends before it starts (execution {run})",
+        )
+    ]
+
+    executed("accruals", result={"failures": []})
     assert blockers() == []
 
 

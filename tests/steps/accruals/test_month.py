@@ -80,6 +80,7 @@ def test_the_result_says_what_happened_in_figures() -> None:
             }
         ],
         "override": None,
+        "policy": {},
     }
 
 

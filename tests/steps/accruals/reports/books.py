@@ -93,7 +93,9 @@ class Books:
         """A posting, as the accruals step writes it."""
         with write_session() as session:
             state = session.scalar(select(ContractAccrual).where(col(ContractAccrual.contract_id) == contract))
-            state_id = _id(session, ContractAccrual(contract_id=contract)) if state is None else state.id or 0
+            sold = session.get_one(ServiceContract, contract)
+            new = ContractAccrual(contract_id=contract, currency=sold.contract_currency)
+            state_id = _id(session, new) if state is None else state.id or 0
             posting = AccruedPeriod(
                 contract_accrual_id=state_id,
                 service_period_id=period,
@@ -102,6 +104,7 @@ class Books:
                 accrual_portion=Decimal("0.500000"),
                 sessions_accrued=5,
                 rule=rule,
+                currency=sold.contract_currency,
             )
             session.add(posting)
             session.flush()
