@@ -19,7 +19,7 @@ from flows.worker import WORK_POOL
 SILENCE = timedelta(minutes=15)
 """After which a run counts as lost: five of Prefect's heartbeats. `reconcile-executions` ends a dead one earlier, and
 that is told instead, where a worker is left to do it."""
-PATIENCE = timedelta(minutes=10)
+LATE_AFTER = timedelta(minutes=10)
 """How late a run may be, and how long no worker online, before somebody is told."""
 _A_DAY, _A_WEEK = timedelta(days=1), timedelta(days=7)
 _RECONCILING = "reconcile-executions"
@@ -147,7 +147,7 @@ def messages() -> Iterator[Message]:
             *("Cancelling", "Cancelled"),
             after={"prefect.flow-run.Late"},
             posture=Posture.Proactive,
-            within=PATIENCE,
+            within=LATE_AFTER,
         ),
         "Late: {{ flow_run.name }}",
         "The run “{{ flow_run.name }}” of {{ flow.name }} was to start at "
@@ -165,7 +165,7 @@ def messages() -> Iterator[Message]:
             after={"prefect.work-pool.not-ready"},
             expect={"prefect.work-pool.ready"},
             posture=Posture.Proactive,
-            within=PATIENCE,
+            within=LATE_AFTER,
         ),
         "Nobody does the runs",
         f"No worker of the work pool {WORK_POOL} has been online for ten minutes: no import and no accruals can begin.",
