@@ -2,15 +2,14 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.exceptions import ObjectNotFound
 
 import flows.doctor
 from flows.cli.app import run_command
+from flows.prefect_setup import Setup, set_up
 from flows.run_steps import VENDORS
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
@@ -145,9 +144,9 @@ def test_who_does_not_answer_holds_nothing_up(
 def test_what_a_prefect_server_lacks_is_a_problem_with_the_command_that_mends_it(
     prefect: SyncPrefectClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    set_up(prefect, Setup())  # the server is shared, and another test may have taken something away
     for vendor in VENDORS:
-        with suppress(ObjectNotFound):  # another test may have set everything up on the same server
-            prefect.delete_global_concurrency_limit_by_name(vendor)
+        prefect.delete_global_concurrency_limit_by_name(vendor)
     monthly = prefect.read_deployment_by_name("process-accruals/monthly")
     (schedule,) = monthly.schedules
     prefect.update_deployment_schedule(monthly.id, schedule.id, active=False)
