@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import httpx
@@ -22,11 +23,17 @@ _OUTAGE_SECONDS = 2
 """How long it waits for a database that is gone: it stays gone until the run has ended."""
 
 
+_LISTS = {"invoices": "/documents/invoice", "crm-clients": "/academy/student", "notion-external-id": "/query"}
+"""Step -> a part of the path of its list. Lists are read ahead: the answer arrives when the step is at work on it."""
+_AT_WORK_SECONDS = 60
+
+
 class Ambush:
     """Waits at one place for one cell."""
 
     def __init__(self, disturbance: Disturbance) -> None:
         self._disturbance, self._cell = disturbance, ""
+        self._is_at_work = Event()
 
     def lay(self) -> None:
         """Wrap the points of the program."""
@@ -80,6 +87,8 @@ class Ambush:
 
         def run_cell(cell: Any, *others: Any) -> Any:
             self._cell = cell.name
+            if cell.name == self._disturbance.cell:
+                self._is_at_work.set()
             self._reach(Place.BEFORE_CELL)
             failure = real(cell, *others)
             self._reach(Place.AFTER_CELL)
@@ -101,6 +110,9 @@ class Ambush:
         def handle_request(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
             response = real(transport, request)
             if (request.url.host, request.url.port) == (vendors.host, vendors.port):
+                listed = _LISTS.get(self._disturbance.cell.partition(" ")[0])
+                if self._disturbance.place is Place.IN_REQUEST and listed is not None and listed in request.url.path:
+                    self._is_at_work.wait(_AT_WORK_SECONDS)
                 self._reach(Place.IN_REQUEST)
             return response
 
