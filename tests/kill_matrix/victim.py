@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from sqlmodel import Session
 
+from steps.sources import VendorReads
 from tests.kill_matrix.disturbance import DISTURBANCE_VARIABLE, Disturbance, Kind, Place
 from tests.kill_matrix.striking import strike
 from tracking import database, locks
@@ -24,7 +25,7 @@ _OUTAGE_SECONDS = 2
 
 
 _LISTS = {"invoices": "/documents/invoice", "crm-clients": "/academy/student", "notion-external-id": "/query"}
-"""Step -> a part of the path of its list. Lists are read ahead: the answer arrives when the step is at work on it."""
+"""Step -> a part of the path of its list. Lists are read ahead: the answer arrives when the step waits for it."""
 _AT_WORK_SECONDS = 60
 
 
@@ -87,8 +88,6 @@ class Ambush:
 
         def run_cell(cell: Any, *others: Any) -> Any:
             self._cell = cell.name
-            if cell.name == self._disturbance.cell:
-                self._is_at_work.set()
             self._reach(Place.BEFORE_CELL)
             failure = real(cell, *others)
             self._reach(Place.AFTER_CELL)
@@ -117,6 +116,14 @@ class Ambush:
             return response
 
         self._replace(httpx.HTTPTransport, "handle_request", handle_request)
+        real_read = VendorReads._read_now_or_ahead
+
+        def read(*arguments: Any, **named: Any) -> Any:
+            if self._cell == self._disturbance.cell:
+                self._is_at_work.set()
+            return real_read(*arguments, **named)
+
+        self._replace(VendorReads, "_read_now_or_ahead", read)
 
 
 def lie_in_wait() -> None:
