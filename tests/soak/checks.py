@@ -129,7 +129,7 @@ def check_prefect(installation: Installation, runs: Sequence[dict[str, Any]]) ->
     differing = [
         f"{run['name']} ({run['id']}): Prefect says {run['state_type']} ({run['state']['message']}), we {said}"
         for run in ours
-        if run["state_type"] not in _ENDED or not _agree(run["state_type"], said := rows.get(run["id"], []))
+        if run["state_type"] not in _ENDED or not _agree(run["state"], said := rows.get(run["id"], []))
     ]
     unended = [f"{run['name']}: {run['state_type']}" for run in runs if run["state_type"] not in _ENDED]
     known = {run["id"] for run in ours}
@@ -158,11 +158,11 @@ def _statuses_of_runs(database: SoakDatabase) -> dict[str, list[str]]:
     return found
 
 
-def _agree(state_type: str, statuses: list[str]) -> bool:
-    """What Prefect calls completed did everything; what it calls failed failed at something, or before its plan."""
-    if state_type == "COMPLETED":
-        return bool(statuses) and set(statuses) == {"completed"}
-    if state_type == "FAILED":
+def _agree(state: dict[str, Any], statuses: list[str]) -> bool:
+    """What Prefect calls completed did everything (nothing, where nothing was due); what it calls failed, not all."""
+    if state["type"] == "COMPLETED":
+        return set(statuses) == {"completed"} if statuses else state["message"] == "0 of 0 executions completed"
+    if state["type"] == "FAILED":
         return not statuses or "failed" in statuses
     return True
 
