@@ -38,7 +38,9 @@ _log = logging.getLogger(__name__)
 Resource = dict[str, str]
 
 
-def tell_step_run(step_run: "StepRun", execution_id: int, failure: str | None, *, refused: bool) -> None:
+def tell_step_run(
+    step_run: "StepRun", execution_id: int, failure: str | None, *, refused: bool, notify_errors: int
+) -> None:
     """One step and month has ended; whether its month was refused; how many records it could not apply, in one event.
 
     Args:
@@ -46,6 +48,7 @@ def tell_step_run(step_run: "StepRun", execution_id: int, failure: str | None, *
         execution_id: Its row of the history.
         failure: Why it failed; None: it completed.
         refused: Whether that is because the import of its month is broken.
+        notify_errors: Records in trouble above which they are many (`SYNC_NOTIFY_ERRORS`).
     """
     step, window = step_run.step, step_run.window
     month = f"{window}" if window else ""
@@ -58,7 +61,7 @@ def tell_step_run(step_run: "StepRun", execution_id: int, failure: str | None, *
     if not (errors := sum(kind.count for kind in pending_errors_by_kind([execution_id]))):
         return
     # What made the step fail is told as that.
-    many = failure is None and errors > SyncSettings.load().notify_errors
+    many = failure is None and errors > notify_errors
     marked = {**resource, MANY_ERRORS: "true" if many else "false"}
     emit(ERRORS_RECORDED, marked, related, {**about, "errors": errors})
 

@@ -311,7 +311,8 @@ def _run_step(step_run: StepRun, execution_id: int, run: _Run) -> str | None:
     else:
         progress.log(f"{step_run.name}: FAILED: {failure} ({took})")
     refused = isinstance(state.result(raise_on_failure=False), BrokenImportError)
-    best_effort(lambda: tell_step_run(step_run, execution_id, failure, refused=refused))
+    many = context.settings.notify_errors
+    best_effort(lambda: tell_step_run(step_run, execution_id, failure, refused=refused, notify_errors=many))
     return failure
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from flows.cli.app import main
 from flows.run_steps import VENDORS
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
+from tests.fast_vendors import FAST
 from tests.forked_commands import Command, run_forked
 from tests.secret_watch import WATCH
+from tests.steps.records import contact, invoice
 
 LONGEST_COMMAND_SECONDS = 300
 
@@ -90,6 +93,18 @@ def prefect_client(api_url: str) -> Iterator[SyncPrefectClient]:
 def vendors() -> Iterator[SandboxServer]:
     """The three vendors of a small academy, whom a test may break."""
     with serve_sandbox(build_world(clients=8)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def academy(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
+    """The vendors of this process: a small academy, two of whose customers of March 2024 have no email."""
+    with serve_sandbox(build_world(clients=8)) as sandbox:
+        sandbox.world.contacts.extend([contact("ana", email=""), contact("bob", email="")])
+        for number, name in enumerate(("ana", "bob"), start=9001):
+            sandbox.world.invoices.append(invoice(number, date(2024, 3, 1), account=None, contact_id=f"c-{name}"))
+        for name, value in {**sandbox.environment, **FAST}.items():
+            monkeypatch.setenv(name, value)
         yield sandbox
 
 

@@ -15,14 +15,11 @@ from flows.prefect_server import logs_delivered
 from flows.process_accruals import process_accruals
 from flows.sync_import import sync_import
 from steps.sandbox.faults import Fault
-from steps.sandbox.server import SandboxServer, serve_sandbox
-from steps.sandbox.world import build_world
+from steps.sandbox.server import SandboxServer
 from steps.settings import SyncSettings
-from tests.fast_vendors import FAST
 from tests.flows.conftest import prefect_client
 from tests.flows.guide import await_answer
 from tests.steps.accruals.reports.books import Books
-from tests.steps.records import contact, invoice
 
 pytestmark = pytest.mark.prefect
 
@@ -36,18 +33,6 @@ Told = tuple[str, str, list[str], dict[str, Any]]
 def client(prefect_server: str) -> Iterator[SyncPrefectClient]:
     with prefect_client(prefect_server) as client:
         yield client
-
-
-@pytest.fixture
-def academy(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
-    """The vendors of this process: a small academy, two of whose customers have no email."""
-    with serve_sandbox(build_world(clients=8)) as sandbox:
-        sandbox.world.contacts.extend([contact("ana", email=""), contact("bob", email="")])
-        for number, name in enumerate(("ana", "bob"), start=9001):
-            sandbox.world.invoices.append(invoice(number, MARCH, account=None, contact_id=f"c-{name}"))
-        for name, value in {**sandbox.environment, **FAST}.items():
-            monkeypatch.setenv(name, value)
-        yield sandbox
 
 
 def _told(client: SyncPrefectClient, since: datetime, last: str) -> list[Told]:

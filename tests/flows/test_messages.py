@@ -27,14 +27,11 @@ from flows.process_accruals import process_accruals
 from flows.reconcile_executions import reconcile_executions
 from flows.sync_import import sync_import
 from steps.sandbox.faults import Fault
-from steps.sandbox.server import SandboxServer, serve_sandbox
-from steps.sandbox.world import build_world
+from steps.sandbox.server import SandboxServer
 from steps.settings import SyncSettings
-from tests.fast_vendors import FAST
 from tests.flows.conftest import prefect_client
 from tests.flows.guide import await_answer
 from tests.flows.webhook import Webhook, listening
-from tests.steps.records import contact, invoice
 from tracking.history import HistoryFilter, find_executions
 
 pytestmark = pytest.mark.prefect
@@ -62,18 +59,6 @@ QUICK_SERVER = {
     "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "1",
     "PREFECT_SERVER_SERVICES_FOREMAN_INACTIVITY_HEARTBEAT_MULTIPLE": "1",
 }
-
-
-@pytest.fixture
-def academy(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
-    """The vendors of this process: a small academy, two of whose customers have no email."""
-    with serve_sandbox(build_world(clients=8)) as sandbox:
-        sandbox.world.contacts.extend([contact("ana", email=""), contact("bob", email="")])
-        for number, name in enumerate(("ana", "bob"), start=9001):
-            sandbox.world.invoices.append(invoice(number, MARCH, account=None, contact_id=f"c-{name}"))
-        for name, value in {**sandbox.environment, **FAST}.items():
-            monkeypatch.setenv(name, value)
-        yield sandbox
 
 
 @contextmanager
