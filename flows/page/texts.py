@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from flows.page.texts_books import BOOKS
 from steps import catalog
 
 _TEXTS = {
@@ -21,6 +22,12 @@ _TEXTS = {
     "view.history": ("History", "Historial"),
     "view.errors": ("Errors", "Errores"),
     "view.accruals": ("Accruals", "Devengos"),
+    "view.contracts": ("Contracts", "Contratos"),
+    "sandbox": ("SANDBOX", "SANDBOX"),
+    "sandbox.why": (
+        "Invented data of an academy that does not exist",
+        "Datos inventados de una academia que no existe",
+    ),
     "language.other": ("Español", "English"),
     "theme.dark": ("Dark", "Oscuro"),
     "theme.light": ("Light", "Claro"),
@@ -283,9 +290,10 @@ class Language(StrEnum):
         return Language.ES if self is Language.EN else Language.EN
 
 
+_ALL = _TEXTS | BOOKS
 TEXTS: Mapping[Language, Mapping[str, str]] = {
-    Language.EN: {key: english for key, (english, _) in _TEXTS.items()},
-    Language.ES: {key: spanish for key, (_, spanish) in _TEXTS.items()},
+    Language.EN: {key: english for key, (english, _) in _ALL.items()},
+    Language.ES: {key: spanish for key, (_, spanish) in _ALL.items()},
 }
 _SWAPPED = str.maketrans(",.", ".,")
 
@@ -326,6 +334,10 @@ class Texts:
         """Two decimals, thousands apart; a dash for zero, so that the eye finds what is there."""
         text = f"{amount:,.2f}" if amount else "-"
         return text.translate(_SWAPPED) if self.language is Language.ES else text
+
+    def amount(self, amount: Decimal, currency: str) -> str:
+        """`1,234.50 EUR`: nothing is ever shown, or added, without its currency."""
+        return f"{self.money(amount)} {currency}"
 
     def moment(self, moment: datetime | None) -> str:
         """Day and time in the academy's zone."""

@@ -1,0 +1,250 @@
+"""Contracts as people look them up, and the whole story of one: documents, enrollment, postings, what is deferred."""
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from steps.errors import UsageError
+from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual
+from steps.ledger.client import Client, ClientExternalId, normalize_email
+from steps.ledger.contract import Invoice, ServiceContract
+from steps.ledger.money import ZERO
+from steps.ledger.months import last_of_month
+from steps.ledger.movements import counted_amount
+from steps.ledger.service import PeriodStatus, ServicePeriod
+from steps.ledger.upsert import select_in
+from steps.reports.monthly import ContractName, contract_names
+from steps.settings import SyncSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ContractLine:
+    """A contract in a list. The amounts are in its accrual's currency, which is that of what was posted."""
+
+    name: ContractName
+    status: str
+    contract_date: date
+    currency: str
+    total: Decimal
+    accrued: Decimal
+    remaining: Decimal
+    last_month: date | None
+    """Of the last posting, completion or reopening."""
+
+
+def find_contracts(session: Session, text: str = "") -> tuple[ContractLine, ...]:
+    """The contracts that a text means, in order of client; an empty text means all.
+
+    It is a part of the client's name, a whole email, the beginning of a document's number, or the whole id of a
+    contract, or of a client, document or enrollment at a vendor. Names are compared here: they may be encrypted.
+    """
+    wanted = None if not text.strip() else _contracts_meant(session, text.strip())
+    columns = (
+        col(ServiceContract.id).label("id"),
+        col(ServiceContract.status).label("status"),
+        col(ServiceContract.contract_date).label("contract_date"),
+    )
+    of_all = [dict(row._mapping) for row in session.execute(select(*columns))] if wanted is None else None
+    rows = of_all if of_all is not None else select_in(session, columns, ServiceContract.id, wanted or ())
+    ids = [row["id"] for row in rows]
+    names = contract_names(session, ids)
+    found = select_in(session, _STATE, ContractAccrual.contract_id, ids)
+    states = {state.pop("contract_id"): state for state in map(dict, found)}
+    lines = (
+        ContractLine(
+            names[row["id"]],
+            row["status"],
+            row["contract_date"],
+            **(states.get(row["id"]) or _NEVER_ACCRUED | {"currency": names[row["id"]].currency}),
+        )
+        for row in rows
+    )
+    return tuple(sorted(lines, key=lambda line: (plain(line.name.client), line.name.id)))
+
+
+_STATE: tuple[Any, ...] = (
+    col(ContractAccrual.contract_id).label("contract_id"),
+    col(ContractAccrual.currency).label("currency"),
+    col(ContractAccrual.total_to_accrue).label("total"),
+    col(ContractAccrual.accrued_amount).label("accrued"),
+    col(ContractAccrual.remaining_amount_to_accrue).label("remaining"),
+    col(ContractAccrual.last_month).label("last_month"),
+)
+_NEVER_ACCRUED: dict[str, Any] = {"total": ZERO, "accrued": ZERO, "remaining": ZERO, "last_month": None}
+
+
+def plain(text: str) -> str:
+    """Without accents and letter case: as people type a name."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def _contracts_meant(session: Session, text: str) -> set[int]:
+    needle, email = plain(text), normalize_email(text)
+    clients = {number for number, name in session.execute(select(Client.id, Client.name)) if needle in plain(name)}
+    if email:
+        clients |= set(session.scalars(select(Client.id).where(col(Client.identifier) == email)))
+    clients |= set(session.scalars(select(ClientExternalId.client_id).where(col(ClientExternalId.external_id) == text)))
+    number = func.lower(col(Invoice.invoice_number))
+    of_document = number.startswith(text.lower(), autoescape=True) | (col(Invoice.external_id) == text)
+    of_period = col(ServicePeriod.external_id) == text.lower()
+    contracts = set(session.scalars(select(Invoice.service_contract_id).where(of_document)))
+    contracts |= set(session.scalars(select(ServicePeriod.contract_id).where(of_period)))
+    if text.isdecimal() and int(text) <= LARGEST_ID:
+        contracts.add(int(text))
+    own = select_in(session, (col(ServiceContract.id).label("id"),), ServiceContract.client_id, sorted(clients))
+    return {contract for contract in contracts if contract is not None} | {row["id"] for row in own}
+
+
+LARGEST_ID = 2**31 - 1
+
+
+class EntryKind(StrEnum):
+    """What a line of a contract's story is about."""
+
+    INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
+    VOIDED = "voided"
+    """A document that counts no more."""
+    PERIOD_STARTS = "period_starts"
+    PERIOD_CHANGES = "period_changes"
+    PERIOD_ENDS = "period_ends"
+    POSTED = "posted"
+    ADJUSTED = "adjusted"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line, on its day; a posting is on the last day of its month."""
+
+    day: date
+    kind: EntryKind
+    what: str
+    """The document's number, the cohort, or the rule of the decision table."""
+    note: str = ""
+    """The vendor's status, the new status of a period, or why and by whom it was adjusted."""
+    currency: str = ""
+    amount: Decimal | None = None
+    """What it adds to the deferred revenue: documents as they count, postings negative; None: it is no movement."""
+    deferred: Decimal | None = None
+    """What is deferred after it, in its currency."""
+    month: date | None = None
+    """Of a posting."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractStory:
+    """Everything that the ledger knows of a contract, by day."""
+
+    line: ContractLine
+    external_ids: tuple[tuple[str, str], ...]
+    """System and id of the client there."""
+    notion_status: tuple[str, date | None] | None
+    entries: tuple[Entry, ...]
+
+    @property
+    def deferred(self) -> dict[str, Decimal]:
+        """What is deferred after the last entry, by currency."""
+        return {entry.currency: entry.deferred for entry in self.entries if entry.deferred is not None}
+
+
+def contract_story(session: Session, contract_id: int, settings: SyncSettings) -> ContractStory:
+    """The story of a contract.
+
+    Raises:
+        UsageError: there is no such contract.
+    """
+    line = next((one for one in find_contracts(session, str(contract_id)) if one.name.id == contract_id), None)
+    contract = session.get(ServiceContract, contract_id)
+    if line is None or contract is None:
+        raise UsageError(f"there is no contract {contract_id}: `sync-actions report accruals` lists them")
+    own = select(ClientExternalId).where(col(ClientExternalId.client_id) == contract.client_id)
+    ids = session.scalars(own.order_by(col(ClientExternalId.system), col(ClientExternalId.external_id))).all()
+    status = next(
+        ((each.educational_status, each.educational_status_date) for each in ids if each.educational_status), None
+    )
+    entries = (
+        *_documents(session, contract_id, settings),
+        *_periods(session, contract_id),
+        *_posted(session, contract_id),
+    )
+    return ContractStory(
+        line, tuple((each.system, each.external_id) for each in ids), status, tuple(_with_deferred(entries))
+    )
+
+
+_ORDER = {kind: place for place, kind in enumerate(EntryKind)}
+
+
+def _with_deferred(entries: tuple[Entry, ...]) -> Iterator[Entry]:
+    deferred: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    for entry in sorted(entries, key=lambda each: (each.day, _ORDER[each.kind])):
+        if entry.amount is None:
+            yield entry
+            continue
+        deferred[entry.currency] += entry.amount
+        yield replace(entry, deferred=deferred[entry.currency])
+
+
+def _documents(session: Session, contract_id: int, settings: SyncSettings) -> Iterator[Entry]:
+    columns = (
+        col(Invoice.invoice_date),
+        col(Invoice.kind),
+        col(Invoice.invoice_number),
+        col(Invoice.external_id),
+        col(Invoice.currency),
+        counted_amount(settings),
+        col(Invoice.voided_at),
+    )
+    documents = select(*columns).where(col(Invoice.service_contract_id) == contract_id).order_by(col(Invoice.id))
+    for day, kind, number, external_id, currency, amount, voided_at in session.execute(documents):
+        voided = voided_at is not None
+        yield Entry(
+            day,
+            EntryKind.VOIDED if voided else EntryKind(kind),
+            number or external_id,
+            external_id if number else "",
+            currency,
+            None if voided else amount,
+        )
+
+
+def _periods(session: Session, contract_id: int) -> Iterator[Entry]:
+    periods = select(ServicePeriod).where(col(ServicePeriod.contract_id) == contract_id).order_by(col(ServicePeriod.id))
+    for period in session.scalars(periods):
+        if period.voided_at is not None:
+            continue
+        yield Entry(period.start_date, EntryKind.PERIOD_STARTS, period.external_id)
+        if period.status != PeriodStatus.ACTIVE:
+            day = period.status_change_date or period.end_date
+            yield Entry(day, EntryKind.PERIOD_CHANGES, period.external_id, period.status)
+        yield Entry(period.end_date, EntryKind.PERIOD_ENDS, period.external_id)
+
+
+def _posted(session: Session, contract_id: int) -> Iterator[Entry]:
+    postings = (
+        select(AccruedPeriod, col(ServicePeriod.external_id))
+        .join(ContractAccrual, col(ContractAccrual.id) == AccruedPeriod.contract_accrual_id)
+        .outerjoin(ServicePeriod, col(ServicePeriod.id) == AccruedPeriod.service_period_id)
+        .where(col(ContractAccrual.contract_id) == contract_id)
+        .order_by(col(AccruedPeriod.id))
+    )
+    for posting, period in session.execute(postings):
+        adjusted = posting.rule == ADJUSTMENT
+        yield Entry(
+            last_of_month(posting.accrual_date),
+            EntryKind.ADJUSTED if adjusted else EntryKind.POSTED,
+            posting.rule,
+            f"{posting.made_by}: {posting.reason}" if adjusted else (period or ""),
+            posting.currency,
+            -posting.accrued_amount,
+            month=posting.accrual_date,
+        )
