@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -22,18 +23,28 @@ from flows.page.auth import SessionGuard, Sessions, login_routes, set_cookie
 from flows.page.components import Tag, Visit, english
 from flows.page.style import COLOURS, STYLE
 from flows.page.texts import Language, Texts, preferred_language
-from flows.page.views.accruals import AccrualsView
 from flows.page.views.contracts import show_contracts
-from flows.page.views.errors import ErrorsView
-from flows.page.views.history import HistoryView
-from flows.page.views.overview import GridView
-from flows.page.views.run import RunView
+from flows.page.views.home import show_home
+from flows.page.views.launch import show_launch
+from flows.page.views.months import show_months
+from flows.page.views.revenue import show_revenue
+from flows.page.views.runs import show_runs
+from flows.page.views.todo import show_todo
 from flows.parameters import months_of_year
 from flows.plan import Year
 from flows.runs import Runs
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
-from steps.reports.export import Sheet, csv_text, errors_sheet, monthly_sheet, roll_forward_sheet, xlsx_bytes
+from steps.reports.export import (
+    Sheet,
+    csv_text,
+    errors_sheet,
+    journal_sheet,
+    monthly_sheet,
+    roll_forward_sheet,
+    xlsx_bytes,
+)
+from steps.reports.journal import journal
 from steps.reports.monthly import monthly_accruals
 from steps.reports.roll_forward import roll_forwards
 from steps.settings import SyncSettings, vendors_are_invented
@@ -97,20 +108,17 @@ class View:
     """The first is where the navigation leads."""
 
 
-def _old(view: Callable[[Visit], object]) -> Callable[[Visit], Awaitable[None]]:
-    async def show(visit: Visit) -> None:
-        view(visit)
-
-    return show
+async def _show_runs(visit: Visit) -> None:
+    await (show_launch(visit) if visit.given.get("run") == "new" else show_runs(visit))
 
 
 VIEWS: dict[str, View] = {
-    "run": View(_old(RunView), ("run",)),
-    "grid": View(_old(GridView), ("grid",)),
-    "history": View(_old(HistoryView), ("history",)),
-    "errors": View(_old(ErrorsView), ("errors",)),
-    "accruals": View(_old(AccrualsView), ("accruals",)),
+    "home": View(show_home, ("home",)),
+    "months": View(show_months, ("months", "months/{month}")),
+    "revenue": View(show_revenue, ("revenue", "revenue/{span}", "revenue/{span}/outside")),
     "contracts": View(show_contracts, ("contracts", "contracts/{contract}", "contracts/{contract}/{month}")),
+    "todo": View(show_todo, ("todo",)),
+    "runs": View(_show_runs, ("runs", "runs/{run}")),
 }
 """By key; the first is where a person enters."""
 
@@ -153,8 +161,11 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _REPORTS: dict[str, Callable[[Session, MonthWindow], Sheet]] = {
     "accruals": lambda session, window: monthly_sheet(monthly_accruals(session, window)),
     "roll-forward": lambda session, window: roll_forward_sheet(roll_forwards(session, window, SyncSettings.load())),
+    "journal": lambda session, window: journal_sheet(journal(session, each.start) for each in window.months()),
 }
 
+Report = Literal["accruals", "roll-forward", "journal"]
+MonthText = Annotated[str, Field(pattern=r"^(20\d{2}-(0[1-9]|1[0-2]))?$")]
 Name = Annotated[str, Field(max_length=64)]
 
 
@@ -179,10 +190,11 @@ def download_routes() -> APIRouter:
         return _file(csv_text(errors_sheet(found)).encode(), _CSV, "errors.csv")
 
     @router.get("/{report}.{ending}")
-    def sheet(report: Literal["accruals", "roll-forward"], ending: Literal["csv", "xlsx"], year: Year) -> Response:
+    def sheet(report: Report, ending: Literal["csv", "xlsx"], year: Year = 2024, month: MonthText = "") -> Response:
+        window = MonthWindow.of(date.fromisoformat(f"{month}-01")) if month else months_of_year(year)
         with read_session() as session:
-            made = _REPORTS[report](session, months_of_year(year))
-        name = f"{report}-{year}.{ending}"
+            made = _REPORTS[report](session, window)
+        name = f"{report}-{month or year}.{ending}"
         if ending == "xlsx":
             return _file(xlsx_bytes(made), _XLSX, name)
         return _file(csv_text(made).encode(), _CSV, name)

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from flows.page.texts import Texts
+from flows.parameters import AskedRange, parse_year
 from flows.plan import Assessment, StepRunState
 from flows.run_steps import group_by_reason
 from flows.runs import Runs
@@ -21,12 +23,12 @@ from steps.closing import Signature
 from steps.errors import SyncError
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
+from tracking.history import latest_month
 from tracking.models import ExecutionStatus, SyncExecution
 from tracking.settings import DatabaseUnusableError
 
 FIELD = "outlined dense options-dense"
 """How every field looks (Quasar props)."""
-FIRST_YEAR_SHOWN = 2018
 
 
 class Tag(TextElement):
@@ -71,13 +73,6 @@ def choice(label: str, options: Mapping[str, str], value: str) -> ui.select:
     return field
 
 
-def year_field(visit: "Visit", label: str) -> ui.select:
-    """A year that a person may want to look at, newest first; at first the default year."""
-    default = visit.settings.default_year
-    years = list(range(visit.now.year + 1, min(FIRST_YEAR_SHOWN, default) - 1, -1))
-    return ui.select(years, label=label, value=default).props(FIELD)
-
-
 def day_field(label: str, value: str = "") -> ui.input:
     """A date as the browser's own date field; its value is ISO 8601."""
     return ui.input(label, value=value).props(f"{FIELD} type=date stack-label")
@@ -113,6 +108,50 @@ def dialog_of(title: str) -> Iterator[ui.dialog]:
         yield dialog
 
 
+@contextmanager
+def signed_dialog(
+    visit: "Visit", title: str, reason_key: str, act: Callable[[Signature], object]
+) -> Iterator[ui.dialog]:
+    """A dialog that asks who does it and why, does it, and shows the view anew; in the block is what it is about."""
+    with dialog_of(title) as dialog:
+        yield dialog
+        sign = signature_fields(visit, reason_key)
+
+        async def do_it() -> None:
+            by = sign()
+            if by is not None and await ask(visit.texts, partial(_done, act, by)):
+                dialog.close()
+                ui.navigate.reload()
+
+        with Tag("div", classes="actions"):
+            strong_button(title, do_it)
+            ui.button(visit.texts("cancel"), on_click=dialog.close).props("flat no-caps")
+
+
+def _done(act: Callable[[Signature], object], by: Signature) -> bool:
+    act(by)
+    return True
+
+
+def year_links(visit: "Visit", path: str, year: int, *, below: bool = False) -> None:
+    """The years before and after, as links; `below`: the year is a part of the path, else of the query."""
+    with Tag("nav", aria_label=visit.texts("year"), classes="chips no-print"):
+        for each in (year - 1, year, year + 1):
+            to, asked = (f"{path}/{each}", None) if below else (path, each)
+            link = visit.link(str(each), to, classes="chip", year=asked)
+            if each == year:
+                link.props["aria-current"] = "page"
+
+
+SIGNS = {
+    StepRunState.completed: "✓",
+    StepRunState.failed: "✗",
+    StepRunState.missing: "–",
+    StepRunState.stale: "↻",
+    StepRunState.running: "…",
+}
+
+
 @dataclass(frozen=True)
 class Visit:
     """One view in one browser, and what its address says: filters and what is chosen live there."""
@@ -138,6 +177,20 @@ class Visit:
         """The present moment in the academy's zone."""
         return datetime.now(self.settings.zone)
 
+    @property
+    def year(self) -> int:
+        """That of the address, else the one that is being worked on.
+
+        Raises:
+            UsageError: the address names none that is allowed.
+        """
+        if "year" not in self.given:
+            latest = latest_month()
+            return latest.year if latest else self.settings.default_year
+        year = parse_year(self.given["year"])
+        AskedRange(year).require_allowed()
+        return year
+
     def address(self, path: str, **query: object) -> str:
         """Where a view is, for `ui.navigate`; what is empty or None is left out of the query."""
         asked = urlencode({name: value for name, value in query.items() if value not in (None, "")})
@@ -151,7 +204,7 @@ class Visit:
         """A link to a view."""
         return Tag("a", text, classes=classes, href=self.href(path, **query))
 
-    def money_link(self, amount: Decimal, path: str, **query: object) -> None:
+    def money_link(self, amount: Decimal, path: str, **query: Any) -> None:
         """An amount that leads to what it is made of; zero leads nowhere."""
         if amount:
             self.link(self.texts.money(amount), path, **query)
@@ -208,11 +261,6 @@ def listing(columns: Sequence[Column], rows: list[dict[str, Any]], none: str) ->
 Answer = TypeVar("Answer")
 
 
-def notify_success(message: str) -> None:
-    """A notification, where it covers no navigation."""
-    ui.notify(message, type="positive", position="bottom", timeout=6000)
-
-
 def notify_failure(message: str) -> ui.notification:
     """A notification that stays until it has been read."""
     return ui.notification(
@@ -227,56 +275,6 @@ async def ask(texts: Texts, question: Callable[[], Answer]) -> Answer | None:
     except (SyncError, DatabaseUnusableError) as refusal:
         notify_failure(f"{texts('refused')}: {refusal}")
         return None
-
-
-Row = TypeVar("Row")
-PAGE_ROWS = 25
-
-
-class PagedList(Generic[Row]):
-    """Rows, newest first, that grow by a page at a time. Each view's own says how they are read and shown."""
-
-    def __init__(self, texts: Texts, none: str) -> None:
-        """Args: `none` is the text if there is nothing."""
-        self._none = none
-        self._last: Row | None = None
-        self._rows = Tag("div")
-        with self._rows:
-            ui.label(texts("reading")).classes("soft")
-        self._more = ui.button(texts("more"), on_click=self._show_more).props("flat no-caps")
-        self._more.set_visibility(False)
-        ui.timer(0.0, self.refresh, once=True)
-
-    def read(self, after: Row | None, limit: int) -> list[Row]:
-        """The rows after this one, or the newest; called in a thread."""
-        raise NotImplementedError
-
-    def show(self, page: list[Row]) -> None:
-        """Build the elements of a page."""
-        raise NotImplementedError
-
-    async def refresh(self) -> None:
-        """Begin with the newest again."""
-        found = await self._read(None)
-        self._rows.clear()
-        self._show(found)
-
-    async def _show_more(self) -> None:
-        self._show(await self._read(self._last))
-
-    async def _read(self, after: Row | None) -> list[Row]:
-        """One more than a page, which tells whether there is another."""
-        return await asyncio.to_thread(self.read, after, PAGE_ROWS + 1)
-
-    def _show(self, found: list[Row]) -> None:
-        page = found[:PAGE_ROWS]
-        with self._rows:
-            if page:
-                self.show(page)
-                self._last = page[-1]
-            else:
-                ui.label(self._none).classes("soft")
-        self._more.set_visibility(len(found) > PAGE_ROWS)
 
 
 def run_address(flow_run_id: str | None) -> str | None:

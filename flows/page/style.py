@@ -59,13 +59,11 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
 .is-missing { color: var(--none) !important; }
 .grid-row { display: grid; grid-template-columns: 220px 1fr; gap: 6px 16px; align-items: center; width: 100%; }
 .cells { display: grid; grid-template-columns: repeat(12, minmax(0, 1fr)); gap: 6px; }
-.cell.q-btn { padding: 4px 0; min-height: 46px;
-  border: 1px solid var(--line); border-radius: 8px; text-transform: none; }
+.content a.cell { padding: 4px 0; min-height: 46px; border: 1px solid var(--line); border-radius: 8px; display: flex;
+  flex-direction: column; align-items: center; justify-content: center; line-height: 1.25; text-decoration: none; }
 .cell.once { grid-column: 1 / -1; }
-.cell .q-btn__content { flex-direction: column; line-height: 1.25; }
 .cell .sign { font-size: 1.05rem; font-weight: 700; }
 .cell .when { font-size: .74rem; font-weight: 400; }
-.why { min-height: 3em; }
 .legend { display: flex; flex-wrap: wrap; gap: 8px; list-style: none; margin: 0; padding: 0; }
 .scroll { overflow-x: auto; width: 100%; }
 .figures { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
@@ -88,6 +86,21 @@ h4 { font-size: .95rem; font-weight: 600; margin: 4px 0 0; line-height: 1.3; } .
 .listing { max-height: 70vh; background: transparent; } .listing thead tr { position: sticky; top: 0; z-index: 1; }
 .body--light .listing thead tr { background: #fff; } .body--dark .listing thead tr { background: #1a2027; }
 .listing td.text-right { font-variant-numeric: tabular-nums; }
+.two { display: grid; grid-template-columns: 1fr 1fr; gap: 16px; width: 100%; } .self-start { align-self: flex-start; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
+  gap: 8px 16px; margin: 0; width: 100%; }
+.tiles dt { color: var(--soft); font-size: .875rem; } .tiles dd { margin: 0; font-variant-numeric: tabular-nums; }
+.tiles .big { font-size: 1.35rem; } .tiles a { text-decoration: none; } .tiles a:hover { text-decoration: underline; }
+.content a.button { border: 1px solid var(--strong); color: var(--strong); border-radius: 6px; padding: 5px 12px;
+  text-decoration: none; font-weight: 500; white-space: nowrap; }
+.trouble { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: center; } .content > p { margin: 0; }
+summary.trouble { cursor: pointer; padding: 6px 0; } summary .what { font-weight: 600; }
+.trouble .what, .trouble h3 { flex: 0 1 auto; } .trouble .button { margin-left: auto; }
+.money { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.run { border-top: 1px solid var(--line); padding-top: 8px; width: 100%; } .run .rows { padding-left: 16px; }
+.sticky { position: sticky; top: 0; z-index: 2; padding: 8px 0; }
+.body--light .sticky { background: #fff; } .body--dark .sticky { background: #1a2027; }
+.figures .apart { border-left: 2px solid var(--line); color: var(--soft); }
 .payload { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .82rem; margin: 0; }
 .facts { display: grid; grid-template-columns: auto 1fr; gap: 4px 16px; margin: 0; }
 .facts dt { color: var(--soft); } .facts dd { margin: 0; overflow-wrap: anywhere; }
@@ -103,7 +116,8 @@ h4 { font-size: .95rem; font-weight: 600; margin: 4px 0 0; line-height: 1.3; } .
   .top h1 { flex: 1 1 auto; } .top-in { gap: 4px; padding-bottom: 6px; } .top .quiet { padding: 8px 6px; }
   .panel { padding: 12px; } .content { padding-left: 12px; padding-right: 12px; }
 }
-@media (max-width: 700px) { .listing .desk { display: none; } }
+@media (max-width: 700px) { .listing .desk { display: none; } .two { grid-template-columns: 1fr; }
+  .trouble .button { margin-left: 0; } }
 @media print { .top, .no-print { display: none !important; }
   .body--light, .body--dark { background: #fff; color: #000; }
   .panel { border: 0; padding: 8px 0; break-inside: avoid-page; } .content { max-width: none; padding: 0; }

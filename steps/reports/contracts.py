@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -15,13 +15,14 @@ from sqlmodel import Session, col
 from steps.errors import UsageError
 from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client, ClientExternalId, normalize_email
-from steps.ledger.contract import Invoice, ServiceContract
+from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
 from steps.ledger.money import ZERO
-from steps.ledger.months import last_of_month
-from steps.ledger.movements import counted_amount
+from steps.ledger.months import MonthWindow, last_of_month, next_month
+from steps.ledger.movements import counted_amount, from_cents, sum_of_cents
 from steps.ledger.service import PeriodStatus, ServicePeriod
 from steps.ledger.upsert import select_in
 from steps.reports.monthly import ContractName, contract_names
+from steps.reports.waterfall import read_deferred
 from steps.settings import SyncSettings
 
 
@@ -47,14 +48,14 @@ def find_contracts(session: Session, text: str = "") -> tuple[ContractLine, ...]
     contract, or of a client, document or enrollment at a vendor. Names are compared here: they may be encrypted.
     """
     wanted = None if not text.strip() else _contracts_meant(session, text.strip())
-    columns = (
+    columns: tuple[Any, ...] = (
         col(ServiceContract.id).label("id"),
         col(ServiceContract.status).label("status"),
         col(ServiceContract.contract_date).label("contract_date"),
     )
-    of_all = [dict(row._mapping) for row in session.execute(select(*columns))] if wanted is None else None
-    rows = of_all if of_all is not None else select_in(session, columns, ServiceContract.id, wanted or ())
-    ids = [row["id"] for row in rows]
+    every = wanted if wanted is not None else set(session.scalars(select(columns[0])))
+    rows = select_in(session, columns, ServiceContract.id, every)
+    ids: list[int] = [row["id"] for row in rows]
     names = contract_names(session, ids)
     found = select_in(session, _STATE, ContractAccrual.contract_id, ids)
     states = {state.pop("contract_id"): state for state in map(dict, found)}
@@ -89,19 +90,21 @@ def plain(text: str) -> str:
 
 def _contracts_meant(session: Session, text: str) -> set[int]:
     needle, email = plain(text), normalize_email(text)
-    clients = {number for number, name in session.execute(select(Client.id, Client.name)) if needle in plain(name)}
+    names = session.execute(select(col(Client.id), col(Client.name)))
+    clients = {number for number, name in names if needle in plain(name)}
     if email:
-        clients |= set(session.scalars(select(Client.id).where(col(Client.identifier) == email)))
-    clients |= set(session.scalars(select(ClientExternalId.client_id).where(col(ClientExternalId.external_id) == text)))
+        clients |= set(session.scalars(select(col(Client.id)).where(col(Client.identifier) == email)))
+    own_ids = select(col(ClientExternalId.client_id)).where(col(ClientExternalId.external_id) == text)
+    clients |= set(session.scalars(own_ids))
     number = func.lower(col(Invoice.invoice_number))
     of_document = number.startswith(text.lower(), autoescape=True) | (col(Invoice.external_id) == text)
     of_period = col(ServicePeriod.external_id) == text.lower()
-    contracts = set(session.scalars(select(Invoice.service_contract_id).where(of_document)))
-    contracts |= set(session.scalars(select(ServicePeriod.contract_id).where(of_period)))
+    contracts = set(session.scalars(select(col(Invoice.service_contract_id)).where(of_document)))
+    contracts |= set(session.scalars(select(col(ServicePeriod.contract_id)).where(of_period)))
     if text.isdecimal() and int(text) <= LARGEST_ID:
         contracts.add(int(text))
-    own = select_in(session, (col(ServiceContract.id).label("id"),), ServiceContract.client_id, sorted(clients))
-    return {contract for contract in contracts if contract is not None} | {row["id"] for row in own}
+    of_client = select_in(session, (col(ServiceContract.id).label("id"),), ServiceContract.client_id, sorted(clients))
+    return {contract for contract in contracts if contract is not None} | {row["id"] for row in of_client}
 
 
 LARGEST_ID = 2**31 - 1
@@ -248,3 +251,54 @@ def _posted(session: Session, contract_id: int) -> Iterator[Entry]:
             -posting.accrued_amount,
             month=posting.accrual_date,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ContractMovement:
+    """One contract over months, in one currency: opening + invoiced - credited - accrued - adjusted = closing."""
+
+    name: ContractName
+    currency: str
+    opening: Decimal
+    invoiced: Decimal
+    credited: Decimal
+    accrued: Decimal
+    adjusted: Decimal
+    closing: Decimal
+
+
+def contract_movements(session: Session, window: MonthWindow, settings: SyncSettings) -> tuple[ContractMovement, ...]:
+    """What the roll-forward of the window is made of, contract by contract, as the ledger is now."""
+    last = next_month(window.end, -1)
+    closing = read_deferred(session, last_of_month(last), settings)
+    moved: dict[tuple[int, str], dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
+    contract, currency = col(Invoice.service_contract_id), col(Invoice.currency)
+    keys = (contract, currency, col(Invoice.kind))
+    documents = (
+        select(*keys, sum_of_cents(counted_amount(settings)))
+        .where(contract.is_not(None), col(Invoice.voided_at).is_(None))
+        .where(col(Invoice.invoice_date) >= window.start, col(Invoice.invoice_date) < window.end)
+        .group_by(*keys)
+    )
+    for contract_id, of, kind, cents in session.execute(documents):
+        name = "credited" if kind == DocumentKind.CREDIT_NOTE else "invoiced"
+        moved[contract_id, of][name] += from_cents(-cents if name == "credited" else cents)
+    posted_keys = (col(ContractAccrual.contract_id), col(AccruedPeriod.currency), col(AccruedPeriod.rule))
+    postings = (
+        select(*posted_keys, sum_of_cents(AccruedPeriod.accrued_amount))
+        .join(AccruedPeriod, col(AccruedPeriod.contract_accrual_id) == ContractAccrual.id)
+        .where(col(AccruedPeriod.accrual_date) >= window.start, col(AccruedPeriod.accrual_date) < window.end)
+        .group_by(*posted_keys)
+    )
+    for contract_id, of, rule, cents in session.execute(postings):
+        moved[contract_id, of]["adjusted" if rule == ADJUSTMENT else "accrued"] += from_cents(cents)
+    all_keys = moved.keys() | closing.keys()
+    names = contract_names(session, {contract_id for contract_id, _ in all_keys})
+    lines = (_movement(names[key[0]], key[1], moved[key], closing.get(key, ZERO)) for key in all_keys)
+    return tuple(sorted(lines, key=lambda line: (line.currency, line.name.service, plain(line.name.client))))
+
+
+def _movement(name: ContractName, currency: str, moved: Mapping[str, Decimal], closing: Decimal) -> ContractMovement:
+    invoiced, credited, accrued, adjusted = (moved[each] for each in ("invoiced", "credited", "accrued", "adjusted"))
+    opening = closing - invoiced + credited + accrued + adjusted
+    return ContractMovement(name, currency, opening, invoiced, credited, accrued, adjusted, closing)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -27,6 +28,7 @@ from flows.page.components import (
     strong_button,
 )
 from flows.parameters import parse_month
+from steps.closing import Signature
 from steps.corrections import Adjusted, Adjustment, adjust, parse_adjustment
 from steps.errors import UsageError
 from steps.ledger.accrual import ADJUSTMENT
@@ -322,12 +324,12 @@ def _ask_adjustment(visit: Visit, story: ContractStory) -> None:
         outcome = Tag("div", role="status", aria_live="polite")
 
         async def act(*, preview: bool) -> Adjusted | None:
-            def do() -> Adjusted:
+            def do(by: Signature) -> Adjusted:
                 of_month = parse_month(corrects.value) if corrects.value else None
                 asked = Adjustment(number, parse_adjustment(str(amount.value or "").replace(",", ".")), of_month)
                 return adjust(asked, by, visit.now.date(), preview=preview)
 
-            return await ask(texts, do) if (by := sign()) else None
+            return await ask(texts, partial(do, by)) if (by := sign()) else None
 
         async def look() -> None:
             if (found := await act(preview=True)) is not None:
