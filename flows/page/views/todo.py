@@ -32,7 +32,7 @@ from tracking.database import read_session
 from tracking.integration_errors import ErrorFilter, find_errors, find_met, mark_errors, recent_decisions
 from tracking.models import ErrorDecision, ErrorStatus, IntegrationError
 
-_KINDS = {
+KINDS = {
     "no_email": "has no usable email",
     "no_contact": "names no contact",
     "other_currency": "kept without contract",
@@ -58,7 +58,7 @@ def kind_of(error: IntegrationError) -> str:
     """The name of a kind of trouble: `other` for what has no text of its own."""
     if error.operation == ACCRUALS.id:
         return "contract"
-    return next((kind for kind, said in _KINDS.items() if said in error.error_message), "other")
+    return next((kind for kind, said in KINDS.items() if said in error.error_message), "other")
 
 
 async def show_todo(visit: Visit) -> None:
