@@ -32,7 +32,7 @@ from steps.results import RecordedResult
 from tracking.history import HistoryFilter, Place, find_execution, find_executions
 from tracking.integration_errors import ErrorFilter, find_errors
 from tracking.models import OPEN_STATUSES, ExecutionStatus, IntegrationError, SyncExecution
-from tracking.reconcile import end_dead_executions
+from tracking.recorder import end_dead_executions
 from tracking.settings import DatabaseUnusableError
 
 _POLL_SECONDS = 0.7
