@@ -245,5 +245,5 @@ class ErrorDecision(SQLModel, table=True):
     status: str
     """`pending`: what was decided before is taken back."""
     made_by: str
-    reason: str = Field(sa_type=EncryptedText)
+    reason: str = ""
     made_at: datetime = Field(sa_type=UtcDateTime)

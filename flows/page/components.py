@@ -230,10 +230,14 @@ _CELL = """<q-td :props="props">
 {{ props.row[props.col.name + '_text'] ?? props.value }}</template></q-td>"""
 
 
-def listing(columns: Sequence[Column], rows: list[dict[str, Any]], none: str) -> None:
+_MOST_ROWS = 2000
+
+
+def listing(texts: Texts, columns: Sequence[Column], rows: list[dict[str, Any]], none: str) -> None:
     """Rows that may be thousands: a table that draws what is seen of it, and sorts by a click on a head.
 
     Args:
+        texts: for what is said of rows that are too many to send.
         columns: in order.
         rows: column name -> value to sort by; `<name>_text` what is shown instead, `<name>_href` where it leads;
             `id` is unique.
@@ -254,7 +258,9 @@ def listing(columns: Sequence[Column], rows: list[dict[str, Any]], none: str) ->
         }
         for each in columns
     ]
-    table = ui.table(columns=shown, rows=rows, row_key="id", pagination={"rowsPerPage": 0})
+    if len(rows) > _MOST_ROWS:
+        ui.label(texts("listing.first", count=_MOST_ROWS)).classes("soft")
+    table = ui.table(columns=shown, rows=rows[:_MOST_ROWS], row_key="id", pagination={"rowsPerPage": 0})
     table.props("flat dense virtual-scroll hide-bottom").classes("listing full-width").add_slot("body-cell", _CELL)
 
 

@@ -2,6 +2,7 @@
 
 BOOKS = {
     "currency": ("Currency", "Moneda"),
+    "listing.first": ("The first {count} are shown.", "Se muestran los primeros {count}."),
     "total": ("Total", "Total"),
     "contract": ("Contract {id}: {client}", "Contrato {id}: {client}"),
     "contract.ACTIVE": ("active", "activo"),

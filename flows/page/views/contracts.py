@@ -83,7 +83,7 @@ async def _search(visit: Visit) -> None:
             Column("remaining", texts("contracts.remaining"), amount=True),
             Column("currency", texts("currency")),
         )
-        listing(columns, [_row(visit, line) for line in found], texts("contracts.none"))
+        listing(texts, columns, [_row(visit, line) for line in found], texts("contracts.none"))
 
 
 def _find(asked: str) -> tuple[ContractLine, ...]:

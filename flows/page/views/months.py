@@ -119,6 +119,10 @@ _CHECKS: dict[str, tuple[BlockerKind, ...]] = {
 """What is to be looked at before a close -> the blockers that fail it."""
 
 
+_MOST_TOLD = 10
+"""Blockers of a check."""
+
+
 def _checklist(visit: Visit, month: date, found: _Month) -> None:
     texts = visit.texts
     with Tag("section", classes="panel"):
@@ -132,8 +136,10 @@ def _checklist(visit: Visit, month: date, found: _Month) -> None:
                     sign, state = ("✗", "failed") if against else ("✓", "completed")
                     mark(f"{sign} {texts(f'check.{state}')}", state)
                     Tag("span", texts(f"check.{check}"), classes="what")
-                    for blocker in against:
+                    for blocker in against[:_MOST_TOLD]:
                         _blocker(visit, month, blocker)
+                    if len(against) > _MOST_TOLD:
+                        Tag("span", texts("home.more", count=len(against) - _MOST_TOLD), classes="detail small")
         _outside(visit, month, found.report)
         if found.blockers:
             ui.label(texts("months.blocked", count=len(found.blockers))).classes("soft")

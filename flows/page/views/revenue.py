@@ -196,7 +196,7 @@ async def _month(visit: Visit, month: date) -> None:
             ),
             Column("currency", texts("currency")),
         )
-        listing(columns, [_contract_row(visit, month, each) for each in chosen], texts("months.nothing"))
+        listing(texts, columns, [_contract_row(visit, month, each) for each in chosen], texts("months.nothing"))
 
 
 def _by_service(

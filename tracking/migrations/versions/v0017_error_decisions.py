@@ -3,7 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tracking.encryption import EncryptedText
 from tracking.models import UtcDateTime
 
 revision = "0017"
@@ -18,7 +17,7 @@ def upgrade() -> None:
         sa.Column("status_before", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("made_by", sa.String(), nullable=False),
-        sa.Column("reason", EncryptedText(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
         sa.Column("made_at", UtcDateTime(), nullable=False),
     )
     op.create_index("ix_error_decision_error", "error_decision", ["error_id"])

@@ -1,6 +1,6 @@
 """A contract is found by what people know of it, told day by day, and adds up to the roll-forward."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -15,7 +15,7 @@ from steps.ledger.months import MonthWindow
 from steps.reports.contracts import EntryKind, contract_movements, contract_story, find_contracts
 from steps.reports.outside import outside_documents, read_stakes, total_stakes
 from steps.reports.roll_forward import roll_forwards
-from tests.steps.accruals.builders import day, document
+from tests.steps.accruals.builders import document
 from tests.steps.accruals.database_ledger import Stored, accrue_months, add_document, store
 from tests.steps.accruals.reports.books import LATER, SETTINGS
 from tracking.database import read_session, write_session
@@ -75,7 +75,7 @@ def test_the_story_tells_documents_enrollment_and_postings_and_what_is_deferred_
 
 
 def test_a_void_document_is_told_and_moves_nothing(ledger: None) -> None:
-    add_document(1, "2024-02-02", "50.00", voided_at=day("2024-03-01"))
+    add_document(1, "2024-02-02", "50.00", voided_at=datetime(2024, 3, 1, tzinfo=UTC))
 
     with read_session() as session:
         voided = [each for each in contract_story(session, 1, SETTINGS).entries if each.kind is EntryKind.VOIDED]
