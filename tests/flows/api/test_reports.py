@@ -35,8 +35,13 @@ def accrued(database: str) -> None:
         )
         session.add(contract)
         session.flush()
-        accrual = ContractAccrual(contract_id=contract.id or 0)
-        amount = Decimal("1000.00")
+        amount, posted = Decimal("1000.00"), Decimal("500.05")
+        accrual = ContractAccrual(
+            contract_id=contract.id or 0,
+            total_to_accrue=amount,
+            accrued_amount=posted,
+            remaining_amount_to_accrue=amount - posted,
+        )
         session.add_all(
             [
                 accrual,
