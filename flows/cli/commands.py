@@ -252,7 +252,11 @@ def show_error(
 @app.command("report")
 def show_report(
     kind: Annotated[
-        str, typer.Argument(metavar="[KIND]", help="One of accruals, roll-forward, waterfall, journal, chart.")
+        str,
+        typer.Argument(
+            metavar="[KIND]",
+            help="One of accruals, roll-forward, waterfall, journal, chart; of a month reconciliation, pack.",
+        ),
     ] = "roll-forward",
     only_month: Annotated[str | None, typer.Argument(metavar="[MONTH]", help="The same as --month.")] = None,
     month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="One month.")] = None,
@@ -277,9 +281,14 @@ def show_report(
         str | None,
         typer.Option("--format", metavar="FORMAT", help="csv, or csv-es for a Spanish Excel; without a file, shown."),
     ] = None,
+    sandbox: Sandbox = False,
     as_json: JsonValue = False,
 ) -> None:
-    """Show what was invoiced, accrued and is still deferred; the waterfall is that of the last month."""
+    """Show what was invoiced, accrued and is still deferred; the waterfall is that of the last month.
+
+    A reconciliation reads the month's documents at Holded and compares them with the ledger: exit status 1 if they
+    differ. It is kept for the month-end pack, which is one workbook with every report of a month.
+    """
     if month and only_month:
         raise UsageError(f"the month was given twice: {only_month} and --month {month}")
     asked = parse_report_range(month or only_month, year, start_date, end_date)
@@ -287,8 +296,8 @@ def show_report(
         from flows.cli import reports
         from steps.reports.monthly import ContractFilter
     wanted = ContractFilter(client, service, contract)
-    options = reports.ReportOptions(by, wanted, output, csv_format, as_json=as_json)
-    reports.show_report(kind, asked, options)
+    options = reports.ReportOptions(by, wanted, output, csv_format, sandbox=sandbox, as_json=as_json)
+    raise typer.Exit(reports.show_report(kind, asked, options))
 
 
 @app.command("explain")

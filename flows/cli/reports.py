@@ -4,6 +4,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlmodel import Session
 
+from flows.cli.app import ExitStatus
 from flows.parameters import AskedRange, resolve_range
 from steps.errors import UsageError
 from steps.ledger.accrual import ADJUSTMENT
@@ -30,6 +32,13 @@ from steps.reports.export import as_json as plain_json
 from steps.reports.groups import GroupedRollForward, RollForwardBy, roll_forward_by
 from steps.reports.journal import Journal, journals
 from steps.reports.monthly import ALL_CONTRACTS, ContractFilter, MonthlyAccruals, MonthlyRow, monthly_accruals
+from steps.reports.pack import pack_bytes, read_pack
+from steps.reports.reconciliation import (
+    DifferenceKind,
+    DocumentDifference,
+    Reconciliation,
+    last_reconciliation,
+)
 from steps.reports.roll_forward import MOVED, RollForwardChain, RollForwardLine, draw_roll_forward, roll_forwards
 from steps.reports.waterfall import Reason, Waterfall, WaterfallTotal, waterfall
 from steps.settings import SyncSettings
@@ -239,6 +248,32 @@ def _journal_table(report: Journal) -> Table:
     return table
 
 
+def reconciliation_tables(report: Reconciliation) -> Iterator[RenderableType]:
+    """What each side counts, then each document that differs."""
+    table = narrow_table(
+        f"Documents of {report.month:%Y-%m}", "", "here", "Holded", amounts=["here", "Holded", "differ"]
+    )
+    for total in report.totals:
+        sums = money(total.here), money(total.there), money(total.there - total.here)
+        table.add_row(total.currency, str(total.documents_here), str(total.documents_there), *sums)
+    yield table
+    for kind in DifferenceKind:
+        found = [each for each in report.differences if each.kind is kind]
+        if found:
+            yield _differences_table(kind, found)
+    if report.agrees:
+        yield Text("The ledger has what Holded has.", style="green")
+
+
+def _differences_table(kind: DifferenceKind, found: Sequence[DocumentDifference]) -> Table:
+    table = narrow_table(f"{kind.value.capitalize()}: {len(found)}", "document", "date", "here", "Holded", "why")
+    for each in found:
+        number = Text(each.number or each.external_id)
+        sides = Text(each.here), Text(each.there)
+        table.add_row(number, each.day.isoformat() if each.day else "-", *sides, Text(each.why))
+    return table
+
+
 class ReportKind(StrEnum):
     """The reports there are."""
 
@@ -247,6 +282,8 @@ class ReportKind(StrEnum):
     WATERFALL = "waterfall"
     JOURNAL = "journal"
     CHART = "chart"
+    RECONCILIATION = "reconciliation"
+    PACK = "pack"
 
 
 @dataclass(frozen=True)
@@ -257,6 +294,7 @@ class ReportOptions:
     wanted: ContractFilter = ALL_CONTRACTS
     file: str | None = None
     csv_format: str | None = None
+    sandbox: bool = False
     as_json: bool = False
 
 
@@ -292,12 +330,25 @@ _KINDS = {
         journal_tables,
         lambda report: [sheets.journal_sheet(report)],
     ),
+    ReportKind.RECONCILIATION: _Kind(
+        lambda session, window, *_: last_reconciliation(session, window.start),
+        reconciliation_tables,
+        lambda report: [sheets.reconciliation_sheet(report)],
+    ),
+    ReportKind.PACK: _Kind(
+        lambda session, window, settings, _: read_pack(session, window.start, settings),
+        lambda _: (),
+        lambda report: report.sheets.values(),
+    ),
 }
+_OF_ONE_MONTH = (ReportKind.RECONCILIATION, ReportKind.PACK)
 _SHEET_ENDINGS, _PICTURE_ENDINGS = (".csv", ".xlsx"), (".png", ".svg")
+_ENDINGS = {ReportKind.CHART: _PICTURE_ENDINGS, ReportKind.PACK: (".xlsx",)}
+"""Of those that are nothing but a file."""
 
 
-def show_report(kind: str, asked: AskedRange, options: ReportOptions) -> None:
-    """Show a report, or write it to a file.
+def show_report(kind: str, asked: AskedRange, options: ReportOptions) -> ExitStatus:
+    """Show a report, or write it to a file. Failed is a reconciliation in which the two sides differ.
 
     Raises:
         UsageError: there is no such report, or an option does not fit it.
@@ -306,11 +357,17 @@ def show_report(kind: str, asked: AskedRange, options: ReportOptions) -> None:
     form, ending, spanish = _form(wanted, options), _ending(wanted, options), _is_spanish(wanted, options)
     settings: SyncSettings = SyncSettings.load()
     window = resolve_range(asked, datetime.now(UTC), settings)
+    if wanted in _OF_ONE_MONTH and window != MonthWindow.of(window.start):
+        raise UsageError(f"a {wanted} is of one month, and {window} are several: give its MONTH")
+    if wanted is ReportKind.RECONCILIATION:
+        _reconcile(window, sandbox=options.sandbox)
     with read_session() as session:
         report = form.read(session, window, settings, options.wanted)
         basis = read_basis(session, settings)
     if options.as_json:
         print(json.dumps(plain_json(report, basis), indent=2))  # noqa: T201 - the one thing on standard output
+    elif wanted is ReportKind.PACK:
+        _write(Path(options.file or ""), pack_bytes(report))
     elif ending in _PICTURE_ENDINGS:
         _write_charts(Path(options.file or ""), ending, report)
     elif ending:
@@ -320,6 +377,17 @@ def show_report(kind: str, asked: AskedRange, options: ReportOptions) -> None:
         console = Console(highlight=False)
         for part in (*form.tables(report), *basis.lines):
             console.print(part)
+    return ExitStatus.FAILED if isinstance(report, Reconciliation) and not report.agrees else ExitStatus.COMPLETED
+
+
+def _reconcile(window: MonthWindow, *, sandbox: bool) -> None:
+    """Read the month's documents at the vendor, compare them and keep what came out."""
+    from flows.cli.run import sandboxed  # with all that reads a vendor
+    from steps.context import StepContext
+    from steps.invoices import reconcile
+
+    with sandboxed() if sandbox else nullcontext(), StepContext() as context:
+        reconcile(context, window)
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -337,6 +405,8 @@ def _form(kind: ReportKind, options: ReportOptions) -> _Kind:
         raise UsageError(
             f"--client, --service and --contract are for {ReportKind.ACCRUALS}: {kind} is of all contracts"
         )
+    if options.sandbox and kind is not ReportKind.RECONCILIATION:
+        raise UsageError(f"--sandbox is for {ReportKind.RECONCILIATION}: {kind} asks no vendor")
     if options.by is None:
         return _KINDS[kind]
     if kind is not ReportKind.ROLL_FORWARD:
@@ -355,10 +425,10 @@ def _ending(kind: ReportKind, options: ReportOptions) -> str:
     if options.as_json and (output or options.csv_format):
         raise UsageError(f"{'--output' if output else '--format'} and --json exclude each other: give one of them")
     if output is None:
-        if kind is ReportKind.CHART and not options.as_json:
-            raise UsageError("a chart needs a file: --output FILE.png or FILE.svg")
+        if kind in _ENDINGS and not (options.as_json and kind is ReportKind.CHART):
+            raise UsageError(f"a {kind} needs a file: --output FILE{' or FILE'.join(_ENDINGS[kind])}")
         return _SHEET_ENDINGS[0] if options.csv_format else ""
-    allowed = _PICTURE_ENDINGS if kind is ReportKind.CHART else _SHEET_ENDINGS
+    allowed = _ENDINGS.get(kind, _SHEET_ENDINGS)
     if output.suffix.lower() not in allowed:
         raise UsageError(f"{output} has no ending that fits {kind}: {' or '.join(allowed)} is expected")
     return output.suffix.lower()
@@ -367,7 +437,7 @@ def _ending(kind: ReportKind, options: ReportOptions) -> str:
 def _is_spanish(kind: ReportKind, options: ReportOptions) -> bool:
     if options.csv_format is None:
         return False
-    if kind is ReportKind.CHART or not (options.file or ".csv").lower().endswith(".csv"):
+    if kind in _ENDINGS or not (options.file or ".csv").lower().endswith(".csv"):
         raise UsageError(f"--format is for CSV: {options.file or kind} is none")
     return _choice("--format", options.csv_format, CsvFormat) is CsvFormat.SPANISH
 

@@ -16,6 +16,7 @@ from steps.reports.explain import Explanation
 from steps.reports.groups import GroupedRollForward
 from steps.reports.journal import Account, Journal
 from steps.reports.monthly import Amounts, ContractName, MonthlyAccruals
+from steps.reports.reconciliation import Reconciliation
 from steps.reports.roll_forward import MOVED, RollForward, RollForwardChain, RollForwardLine
 from steps.reports.waterfall import Waterfall, WaterfallRow, WaterfallTotal
 from tracking.models import IntegrationError
@@ -137,15 +138,37 @@ def journal_sheet(journals: Iterable[Journal]) -> Sheet:
     return Sheet("Journal", header, tuple(rows), tuple(totals), fixed=fixed)
 
 
+def reconciliation_sheet(report: Reconciliation) -> Sheet:
+    """A row per document and difference."""
+    rows = (
+        (each.kind.value, each.document, each.number, each.external_id, each.day, each.currency, each.here, each.there,
+         each.amount, each.why)
+        for each in report.differences
+    )  # fmt: skip
+    totals = (
+        ("Total", f"{total.documents_here} here, {total.documents_there} there", None, "", None, total.currency,
+         _shown(total.here), _shown(total.there), total.there - total.here, "")
+        for total in report.totals
+    )  # fmt: skip
+    header = ("difference", "document", "number", "id", "date", "currency", "here", "there", "amount", "why")
+    return Sheet(f"Reconciliation {report.month:%Y-%m}", header, tuple(rows), tuple(totals), fixed=("amount",))
+
+
 _ERROR = (
     "id", "integration_name", "operation", "entity_type", "entity_external_id", "error_message", "status",
     "sync_execution_id", "created_at", "updated_at", "occurrences", "first_seen_at", "last_seen_at",
 )  # fmt: skip
 
 
-def errors_sheet(errors: Iterable[IntegrationError]) -> Sheet:
-    """A row per integration error, in the order given."""
-    return Sheet("Errors", _ERROR, tuple(tuple(getattr(error, name) for name in _ERROR) for error in errors))
+OPEN_ERROR = (
+    "id", "operation", "entity_type", "entity_external_id", "error_message", "occurrences",
+    "first_seen_at", "last_seen_at",
+)  # fmt: skip
+
+
+def errors_sheet(errors: Iterable[IntegrationError], columns: tuple[str, ...] = _ERROR) -> Sheet:
+    """A row per integration error, in the order given; times are UTC."""
+    return Sheet("Errors", columns, tuple(tuple(getattr(error, name) for name in columns) for error in errors))
 
 
 def _contract(name: ContractName) -> tuple[Any, ...]:
@@ -168,10 +191,10 @@ _FORMATS: tuple[tuple[type, str], ...] = (
 )
 _MONTH, _MONTH_FORMAT = "month", "yyyy-mm"
 """A column of first days of months."""
-_NARROWEST, _WIDEST = 10, 40
+_NARROWEST, _WIDEST = 10, 60
 _LONGEST_TITLE = 31
 """Of a worksheet; Excel refuses more."""
-_A4 = 9
+_A4, _LINE_HEIGHT = 9, 15
 
 
 class CsvFormat(StrEnum):
@@ -252,16 +275,22 @@ def add_worksheet(workbook: "Workbook", sheet: Sheet) -> None:
     worksheet.print_title_rows = "1:1"
     last = column_letter(len(sheet.header) - 1)
     worksheet.auto_filter.ref = f"A1:{last}{len(sheet.rows) + 1}"
-    worksheet.append([_cell(worksheet, name, name, style=_HEAD) for name in sheet.header])
+    worksheet.append(
+        [styled_cell(worksheet, name, name, style=HEAD | _alignment(sheet, name)) for name in sheet.header]
+    )
     for number, row in enumerate(sheet.rows, start=2):
+        if (lines := -(-max(map(len, map(_shown, row)), default=0) // _WIDEST)) > 1:
+            worksheet.row_dimensions[number].height = lines * _LINE_HEIGHT
         filled = _with_formulas(sheet, row, number)
-        worksheet.append([_cell(worksheet, *each) for each in zip(sheet.header, filled, strict=True)])
+        worksheet.append([styled_cell(worksheet, *each) for each in zip(sheet.header, filled, strict=True)])
     for number, row in enumerate(sheet.totals, start=len(sheet.rows) + 2):
         filled = _with_formulas(sheet, _with_sums(sheet, row, number), number)
-        worksheet.append([_cell(worksheet, *each, style=_TOTAL) for each in zip(sheet.header, filled, strict=True)])
+        worksheet.append(
+            [styled_cell(worksheet, *each, style=TOTAL) for each in zip(sheet.header, filled, strict=True)]
+        )
     worksheet.append([])
     for note in sheet.notes:
-        worksheet.append([_cell(worksheet, "", note, style=_NOTE)])
+        worksheet.append([styled_cell(worksheet, "", note, style=_NOTE)])
 
 
 def sheet_name(sheet: Sheet) -> str:
@@ -325,24 +354,37 @@ def _with_sums(sheet: Sheet, row: Sequence[Any], number: int) -> list[Any]:
     return [total(*each) for each in enumerate(row)]
 
 
-_HEAD, _TOTAL, _NOTE = {"bold": True, "fill": "DDE6F0"}, {"bold": True, "top": "thin"}, {"italic": True}
+HEAD: dict[str, Any] = {"bold": True, "fill": "DDE6F0"}
+TOTAL: dict[str, Any] = {"bold": True, "top": "thin"}
+TITLE: dict[str, Any] = {"bold": True, "size": 16}
+_NOTE: dict[str, Any] = {"italic": True}
 
 
-def _cell(worksheet: "WriteOnlyWorksheet", column: str, value: Any, style: Mapping[str, Any] | None = None) -> Any:
+def _alignment(sheet: Sheet, column: str) -> dict[str, Any]:
+    """The head of amounts stands above them, at the right; any other at the left."""
+    index = sheet.header.index(column)
+    amounts = any(isinstance(row[index], Decimal) for row in (*sheet.rows[:1], *sheet.totals[:1]))
+    return {"align": "right"} if amounts else {}
+
+
+def styled_cell(
+    worksheet: "WriteOnlyWorksheet", column: str, value: Any, style: Mapping[str, Any] | None = None
+) -> Any:
+    """A cell with its value's number format; dates and whole numbers at the left, for they are no amounts."""
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 
-    cell = WriteOnlyCell(worksheet, _cell_value(value))
+    cell, look = WriteOnlyCell(worksheet, _cell_value(value)), style or {}
     if number_format := _number_format(column, value):
         cell.number_format = number_format
-    style = style or {}
-    if style:
-        cell.font = Font(bold=style.get("bold", False), italic=style.get("italic", False))
-    if "fill" in style:
-        cell.fill = PatternFill("solid", start_color=style["fill"])
-        cell.alignment = Alignment(wrap_text=True, vertical="top")
-    if "top" in style:
-        cell.border = Border(top=Side(style["top"]))
+    cell.font = Font("Calibri", look.get("size", 11), bold=look.get("bold", False), italic=look.get("italic", False))
+    align = look.get("align", "left" if isinstance(value, date | int | str) else "right")
+    wraps = bool(column) and len(str(value)) > _WIDEST
+    cell.alignment = Alignment(align, "top", indent=1 if align == "left" else 0, wrap_text=wraps)
+    if "fill" in look:
+        cell.fill = PatternFill("solid", start_color=look["fill"])
+    if "top" in look:
+        cell.border = Border(top=Side(look["top"]))
     return cell
 
 
@@ -367,14 +409,16 @@ def _number_format(column: str, value: Any) -> str | None:
 
 def _widths(sheet: Sheet) -> list[int]:
     """Wide enough for what is in a column, within reason."""
-    widths = [min(len(name), _NARROWEST) for name in sheet.header]
+    widths = [len(name) for name in sheet.header]
     for row in (*sheet.rows, *sheet.totals):
         widths = [max(width, len(_shown(value))) for width, value in zip(widths, row, strict=True)]
-    return [min(max(width + 2, _NARROWEST), _WIDEST) for width in widths]
+    return [min(max(width + 3, _NARROWEST), _WIDEST) for width in widths]
 
 
 def _shown(value: Any) -> str:
-    return f"{value:,.2f}" if isinstance(value, Decimal) else str(value or "")
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
+    return f"{value:%F %H:%M}" if isinstance(value, datetime) else str(value or "")
 
 
 _WORKED_OUT: dict[type, tuple[str, ...]] = {
@@ -385,6 +429,7 @@ _WORKED_OUT: dict[type, tuple[str, ...]] = {
     GroupedRollForward: ("ties_out",),
     Waterfall: ("months", "totals"),
     Journal: ("totals", "balanced"),
+    Reconciliation: ("agrees",),
     Explanation: ("posted", "changed_since"),
 }
 """Properties that belong in the answer."""

@@ -220,7 +220,7 @@ class Waterfall:
     def waiting(self) -> tuple[tuple[WaterfallRow, int], ...]:
         """The contracts with an amount that has no month, and how many days they waited at the end of the month."""
         last = last_of_month(self.month)
-        return tuple((row, (last - row.waiting.since).days) for row in self.rows if row.waiting)
+        return tuple((row, max((last - row.waiting.since).days, 0)) for row in self.rows if row.waiting)
 
     @property
     def totals(self) -> tuple[WaterfallTotal, ...]:
