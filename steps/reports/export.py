@@ -183,6 +183,7 @@ def _by_month(amounts: Amounts, months: Iterable[date]) -> Iterator[Decimal]:
     return (amounts.get(month, ZERO) for month in months)
 
 
+XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _MONEY_FORMAT = "#,##0.00"
 _FORMATS: tuple[tuple[type, str], ...] = (
     (Decimal, _MONEY_FORMAT),

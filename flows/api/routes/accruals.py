@@ -5,17 +5,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from flows.api.lists import TaggedRoute, csv_answer
-from flows.api.problems import csv_file, not_modified, problems
+from flows.api.lists import TaggedRoute, csv_answer, file_answer
+from flows.api.problems import file_of, not_modified, problems
 from flows.api.runs import AppSettings
 from flows.api.schemas import FirstOfMonth
 from flows.parameters import AskedRange, months_of_year, parse_month, parse_month_date, resolve_range
 from flows.plan import Year
 from steps.ledger.months import MonthWindow
 from steps.reports.basis import read_basis
-from steps.reports.export import CsvFormat, as_json, csv_text, monthly_sheet
+from steps.reports.export import XLSX_TYPE, CsvFormat, as_json, csv_text, monthly_sheet
 from steps.reports.groups import RollForwardBy, roll_forward_by
 from steps.reports.monthly import monthly_accruals
+from steps.reports.pack import pack_bytes, read_pack
 from steps.reports.roll_forward import roll_forwards
 from tracking.database import read_session
 from tracking.models import utc_now
@@ -34,7 +35,7 @@ Csv = Annotated[CsvFormat, Query(alias="format", description="`csv-es`: for a Sp
     "/export/csv",
     response_class=Response,
     responses={
-        **csv_file("A row per contract and period, a column per month, totals at the bottom."),
+        **file_of("A row per contract and period, a column per month, totals at the bottom."),
         **problems(),
         **not_modified(),
     },
@@ -68,6 +69,18 @@ def show_roll_forward(month: Month, settings: AppSettings, by: RollForwardBy | N
         report = roll_forwards(session, window, settings)
         whole = {"ties_out": report.ties_out, "tie_out": as_json(report.tie_out)}
         return dict(as_json(report.months[0], basis)) | whole
+
+
+@router.get(
+    "/pack",
+    response_class=Response,
+    responses={**file_of("Every report, and a cover that holds them against each other.", XLSX_TYPE), **problems()},
+)
+def export_pack(month: Month, settings: AppSettings) -> Response:
+    """The month-end pack, as a workbook."""
+    with read_session() as session:
+        pack = read_pack(session, parse_month(month), settings)
+    return file_answer(pack_bytes(pack), XLSX_TYPE, f"month-end-{pack.month:%Y-%m}.xlsx")
 
 
 @router.get("/monthly/{year}", responses={**problems(), **not_modified()})
