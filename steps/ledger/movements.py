@@ -93,7 +93,7 @@ def read_movements(session: Session, until: date, settings: SyncSettings) -> Mov
 
 
 def read_movements_by(
-    session: Session, until: date, settings: SyncSettings, group: Mapped[int] | None
+    session: Session, until: date, settings: SyncSettings, group: Mapped[Any] | None
 ) -> dict[int | None, Movements]:
     """The same for each value of a column of `service_contract`; what has no contract has None."""
     found: dict[int | None, dict[tuple[date, str], Movement]] = defaultdict(lambda: defaultdict(Movement))
@@ -113,7 +113,7 @@ def read_movements_by(
     return {of: dict(movements) for of, movements in found.items()}
 
 
-def _documents(until: date, settings: SyncSettings, group: Mapped[int] | None) -> Executable:
+def _documents(until: date, settings: SyncSettings, group: Mapped[Any] | None) -> Executable:
     contract = col(Invoice.service_contract_id)
     keys = (col(Invoice.invoice_date), col(Invoice.currency), col(Invoice.kind), contract.is_(None).label("unlinked"))
     counted = col(Invoice.voided_at).is_(None), col(Invoice.invoice_date) <= until
@@ -130,7 +130,7 @@ def _documents(until: date, settings: SyncSettings, group: Mapped[int] | None) -
     )
 
 
-def _accrued(until: date, group: Mapped[int] | None) -> Executable:
+def _accrued(until: date, group: Mapped[Any] | None) -> Executable:
     keys = (col(AccruedPeriod.accrual_date), col(AccruedPeriod.currency), col(AccruedPeriod.rule))
     amount, known = sum_of_cents(AccruedPeriod.accrued_amount), col(AccruedPeriod.accrual_date) <= until
     if group is None:

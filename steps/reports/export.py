@@ -245,10 +245,15 @@ def _plain_text(value: Any) -> Any:
 
 def xlsx_bytes(*sheets: Sheet) -> bytes:
     """The sheets as one workbook: totals at the bottom in bold and as formulas, amounts and dates as such."""
-    return workbook_bytes(lambda workbook: [add_worksheet(workbook, sheet) for sheet in sheets])
+
+    def fill(workbook: "Workbook") -> None:
+        for sheet in sheets:
+            add_worksheet(workbook, sheet)
+
+    return workbook_bytes(fill)
 
 
-def workbook_bytes(fill: Callable[["Workbook"], object]) -> bytes:
+def workbook_bytes(fill: Callable[["Workbook"], None]) -> bytes:
     """A workbook to which `fill` adds worksheets; rows go out as they come: memory does not grow with a report."""
     from openpyxl import Workbook  # with numpy, which it loads, it takes as long as all else that a report loads
 
@@ -289,8 +294,7 @@ def add_worksheet(workbook: "Workbook", sheet: Sheet) -> None:
         worksheet.append(
             [styled_cell(worksheet, *each, style=TOTAL) for each in zip(sheet.header, filled, strict=True)]
         )
-    worksheet.append([])
-    for note in sheet.notes:
+    for note in ("", *sheet.notes) if sheet.notes else ():
         worksheet.append([styled_cell(worksheet, "", note, style=_NOTE)])
 
 
@@ -299,7 +303,7 @@ def sheet_name(sheet: Sheet) -> str:
     return sheet.title[:_LONGEST_TITLE]
 
 
-def lay_out(worksheet: "WriteOnlyWorksheet", widths: Iterable[int], title: str, notes: Sequence[str]) -> None:
+def lay_out(worksheet: Any, widths: Iterable[int], title: str, notes: Sequence[str]) -> None:
     """Column widths; on paper landscape, as wide as the page, with title, notes and page numbers on each."""
     for number, width in enumerate(widths):
         worksheet.column_dimensions[column_letter(number)].width = width

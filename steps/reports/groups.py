@@ -118,7 +118,7 @@ def _of(total: RollForwardChain, currency: str) -> tuple[RollForward, ...]:
     return tuple(replace(month, lines=(month.line(currency),)) for month in total.months)
 
 
-def _by_name(found: Mapping[int | None, Movements], names: Mapping[int, str]) -> dict[str, Movements]:
+def _by_name(found: Mapping[int | None, Movements], names: Mapping[int, str]) -> Mapping[str, Movements]:
     """Movements of groups with the same name added up; documents without a contract are in no group."""
     sums: dict[str, dict[tuple[date, str], Movement]] = defaultdict(lambda: defaultdict(Movement))
     for group, movements in found.items():

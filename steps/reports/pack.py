@@ -130,7 +130,7 @@ def _add_cover(workbook: "Workbook", pack: Pack) -> None:
     worksheet.append(
         [styled_cell(worksheet, "", name, style=HEAD | {"align": side}) for name, side in _CHECK_HEAD.items()]
     )
-    row = 6 + len(list(_facts(pack)))
+    row = 5 + len(list(_facts(pack)))
     for currency in pack.roll_forward.currencies:
         for label, left, right in _checks(pack, currency):
             sides = Formula(f"={left}"), Formula(f"={right}")

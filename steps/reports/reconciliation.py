@@ -219,11 +219,11 @@ def _without_contract(session: Session, sides: _Sides) -> Iterator[DocumentDiffe
     rows = [row for row in sides.here.values() if sides.is_in_month(row) and row["service_contract_id"] is None]
     if not rows:
         return
-    errors = select(IntegrationError.id, IntegrationError.entity_type, IntegrationError.entity_external_id).where(
+    errors = select(IntegrationError).where(
         col(IntegrationError.operation) == INVOICES.id, col(IntegrationError.status) != ErrorStatus.RESOLVED
     )
-    known = {(kind, external_id): number for number, kind, external_id in session.execute(errors)}
-    services = set(session.scalars(select(Service.external_id)))
+    known = {(each.entity_type, each.entity_external_id): each.id for each in session.scalars(errors)}
+    services = set(session.scalars(select(col(Service.external_id))))
     for row in rows:
         there = sides.there.get(row["external_id"], {"contact": None, "accounts": ()})
         keys = (row["kind"], row["external_id"]), ("contact", there["contact"])

@@ -18,7 +18,6 @@ from steps.engine.contract_month import (
     ContractInputs,
     ContractMonth,
     Outcome,
-    PeriodStatus,
     Span,
     change_date,
 )
@@ -29,6 +28,7 @@ from steps.ledger.contract import ContractStatus, Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, last_of_month, next_month
 from steps.ledger.movements import counted_amount, from_cents, sum_of_cents
+from steps.ledger.service import PeriodStatus
 from steps.reports.monthly import Amounts, ContractName, contract_names, total_amounts
 from steps.reports.roll_forward import roll_forward
 from steps.settings import SyncSettings

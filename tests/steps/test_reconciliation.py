@@ -92,7 +92,7 @@ def test_a_changed_amount_date_and_status_are_told_apart(academy: SandboxServer)
     assert found(compared()) == [
         (DifferenceKind.DATE, "d2", "2024-03-15", "2024-03-16", "0.00"),
         (DifferenceKind.AMOUNT, "d1", "100.00 net, 100.00 total", "101.50 net, 101.50 total", "1.50"),
-        (DifferenceKind.STATUS, "d3", "0", "2", "0.00"),
+        (DifferenceKind.STATUS, "d3", "1", "2", "0.00"),
     ]
 
 

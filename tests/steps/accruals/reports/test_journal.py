@@ -110,7 +110,7 @@ def test_the_deferred_account_moves_by_what_the_roll_forward_moves(database: str
     ana = books.contract("Ana")
     books.document(ana, "2024-01-10", "300.00")
     books.post(ana, "2024-02", "100.00")
-    books.close("2024-02")
+    books.close("2024-01", "2024-02")
     books.document(ana, "2024-02-20", "50.00")
     books.document(ana, "2024-03-20", "-20.00")
     books.post(ana, "2024-03", "30.00")
