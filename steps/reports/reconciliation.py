@@ -18,7 +18,7 @@ from sqlmodel import Session, col
 from steps.catalog import INVOICES
 from steps.errors import RecordRejectedError
 from steps.ledger.accrual import Reconciled
-from steps.ledger.client_matching import linked_contacts
+from steps.ledger.client import linked_contacts
 from steps.ledger.contract import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
