@@ -1,6 +1,5 @@
 """What the commands of the accruals' reports show: `report`, `explain`."""
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlmodel import Session
 
+from flows.cli.output import print_json
 from flows.parameters import AskedRange, resolve_range
 from steps.errors import UsageError
 from steps.ledger.accrual import ADJUSTMENT
@@ -236,7 +236,7 @@ def show_report(kind: str, asked: AskedRange, file: str | None, *, as_json: bool
     elif output is not None:
         _write_sheet(output, ending, form.sheet(report))
     elif as_json:
-        print(json.dumps(plain_json(report), indent=2))  # noqa: T201 - the one thing on standard output
+        print_json(plain_json(report))
     else:
         console = Console(highlight=False)
         for part in form.tables(report):
@@ -294,7 +294,7 @@ def show_explanation(contract: int, month: date, *, as_json: bool) -> None:
     with read_session() as session:
         explanation = explain(session, contract, month, settings)
     if as_json:
-        print(json.dumps(plain_json(explanation), indent=2))  # noqa: T201 - the one thing on standard output
+        print_json(plain_json(explanation))
         return
     console = Console(highlight=False)
     for part in _told(explanation):
