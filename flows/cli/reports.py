@@ -1,6 +1,5 @@
 """What the commands of the accruals' reports show: `report`, `explain`."""
 
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from rich.text import Text
 from sqlmodel import Session
 
 from flows.cli.app import ExitStatus
+from flows.cli.output import print_json
 from flows.parameters import AskedRange, resolve_range
 from steps.errors import UsageError
 from steps.ledger.accrual import ADJUSTMENT
@@ -365,7 +365,7 @@ def show_report(kind: str, asked: AskedRange, options: ReportOptions) -> ExitSta
         report = form.read(session, window, settings, options.wanted)
         basis = read_basis(session, settings)
     if options.as_json:
-        print(json.dumps(plain_json(report, basis), indent=2))  # noqa: T201 - the one thing on standard output
+        print_json(plain_json(report, basis))
     elif wanted is ReportKind.PACK:
         _write(Path(options.file or ""), pack_bytes(report))
     elif ending in _PICTURE_ENDINGS:
@@ -401,10 +401,8 @@ def _choice(what: str, text: str, choices: type[Choice]) -> Choice:
 
 
 def _form(kind: ReportKind, options: ReportOptions) -> _Kind:
-    if options.wanted != ContractFilter() and kind is not ReportKind.ACCRUALS:
-        raise UsageError(
-            f"--client, --service and --contract are for {ReportKind.ACCRUALS}: {kind} is of all contracts"
-        )
+    if options.wanted != ALL_CONTRACTS and kind is not ReportKind.ACCRUALS:
+        raise UsageError(f"--client, --service and --contract are for {ReportKind.ACCRUALS}, not for {kind}")
     if options.sandbox and kind is not ReportKind.RECONCILIATION:
         raise UsageError(f"--sandbox is for {ReportKind.RECONCILIATION}: {kind} asks no vendor")
     if options.by is None:
@@ -476,7 +474,7 @@ def show_explanation(contract: int, month: date, *, as_json: bool) -> None:
     with read_session() as session:
         explanation = explain(session, contract, month, settings)
     if as_json:
-        print(json.dumps(plain_json(explanation), indent=2))  # noqa: T201 - the one thing on standard output
+        print_json(plain_json(explanation))
         return
     console = Console(highlight=False)
     for part in _told(explanation):
