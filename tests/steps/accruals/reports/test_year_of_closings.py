@@ -66,14 +66,14 @@ def disturb(world: World, month: date) -> None:
     world.invoices.append(
         replace(late, id=f"late-{month:%Y-%m}", number=f"L-{month:%Y-%m}", sequence=9000 + month.month)
     )
-    credited = {"kind": "creditnote", "date": month + timedelta(days=9), "source_invoice_id": late.id}
+    credited: dict[str, Any] = {"kind": "creditnote", "date": month + timedelta(days=9), "source_invoice_id": late.id}
     world.credit_notes.append(replace(late, id=f"credit-{month:%Y-%m}", number=f"R-{month:%Y-%m}", **credited))
     if len(sold) > 2:
         del world.invoices[sold[1]]
     at = datetime(month.year, month.month, 20, 12, tzinfo=ZoneInfo("Europe/Madrid"))
     active = (number for number, each in enumerate(world.enrollments) if each.educational_status == "ACTIVE")
     for number in list(active)[month.month : month.month + 1]:
-        dropped = {"educational_status": "DROPPED", "status_changed_at": at}
+        dropped: dict[str, Any] = {"educational_status": "DROPPED", "status_changed_at": at}
         world.enrollments[number] = replace(world.enrollments[number], **dropped)
 
 
