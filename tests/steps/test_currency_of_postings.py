@@ -29,6 +29,8 @@ from tests.steps.ledger_view import rows
 from tests.steps.records import FULL_STACK, contact, enrollment, invoice, month
 from tracking.database import read_session
 
+pytestmark = pytest.mark.slow
+
 ON = date(2024, 1, 15)
 
 

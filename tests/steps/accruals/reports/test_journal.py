@@ -88,6 +88,7 @@ CENTS = st.integers(-(10**9), 10**9)
 """Amounts of a few contracts each: earned, taken back, or nothing."""
 
 
+@pytest.mark.slow
 @given(st.lists(CENTS, min_size=1, max_size=6))
 @settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_postings_balance_and_move_exactly_what_was_accrued(

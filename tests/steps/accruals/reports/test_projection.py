@@ -121,6 +121,7 @@ def test_a_course_that_ends_with_the_calendar_does_not_run_for_ever() -> None:
     assert max(months) <= "2035-05"
 
 
+@pytest.mark.slow
 @given(contracts(), MONTHS, rules)
 @patient
 def test_what_is_expected_is_what_the_accruals_then_post(
