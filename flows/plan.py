@@ -6,7 +6,7 @@ no Prefect.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -46,7 +46,7 @@ class StepRun:
     @property
     def name(self) -> str:
         """As the task run is called."""
-        return execution_name(self.step.id, self.window.start if self.window else None)
+        return execution_name(*self.key)
 
     @property
     def key(self) -> StepMonth:
@@ -199,12 +199,12 @@ _OF_ACCRUALS = "errors of the accruals are tried again by running them again: sy
 class Retry:
     """What is tried again."""
 
-    error_ids: list[int] = field(default_factory=list)
-    step_runs: list[StepRun] = field(default_factory=list)
+    error_ids: list[int]
+    step_runs: list[StepRun]
     """One for each step and month, in the order of the import, limited to its records."""
-    span: MonthWindow | None = None
+    span: MonthWindow | None
     """The months whose documents are read; None: none."""
-    left_out: list[str] = field(default_factory=list)
+    left_out: list[str]
     """Why other errors are not tried again, a line each."""
 
 
