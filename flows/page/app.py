@@ -4,7 +4,6 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -30,12 +29,13 @@ from flows.page.views.months import show_months
 from flows.page.views.revenue import show_revenue
 from flows.page.views.runs import show_runs
 from flows.page.views.todo import show_todo
-from flows.parameters import months_of_year
+from flows.parameters import months_of_year, parse_month
 from flows.plan import Year
 from flows.runs import Runs
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
 from steps.reports.export import (
+    XLSX_TYPE,
     Sheet,
     csv_text,
     errors_sheet,
@@ -44,8 +44,9 @@ from steps.reports.export import (
     roll_forward_sheet,
     xlsx_bytes,
 )
-from steps.reports.journal import journal
+from steps.reports.journal import journals
 from steps.reports.monthly import monthly_accruals
+from steps.reports.pack import pack_bytes, read_pack
 from steps.reports.roll_forward import roll_forwards
 from steps.settings import SyncSettings, vendors_are_invented
 from tracking.database import read_session
@@ -157,11 +158,10 @@ async def show_view(visit: Visit) -> None:
 
 
 _CSV = "text/csv; charset=utf-8"
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _REPORTS: dict[str, Callable[[Session, MonthWindow], Sheet]] = {
     "accruals": lambda session, window: monthly_sheet(monthly_accruals(session, window)),
     "roll-forward": lambda session, window: roll_forward_sheet(roll_forwards(session, window, SyncSettings.load())),
-    "journal": lambda session, window: journal_sheet(journal(session, each.start) for each in window.months()),
+    "journal": lambda session, window: journal_sheet(journals(session, window, SyncSettings.load())),
 }
 
 Report = Literal["accruals", "roll-forward", "journal"]
@@ -189,14 +189,20 @@ def download_routes() -> APIRouter:
         found = find_errors(ErrorFilter(**wanted.model_dump(), limit=None))
         return _file(csv_text(errors_sheet(found)).encode(), _CSV, "errors.csv")
 
+    @router.get("/month-end.xlsx")
+    def pack(month: MonthText) -> Response:
+        with read_session() as session:
+            made = read_pack(session, parse_month(month), SyncSettings.load())
+        return _file(pack_bytes(made), XLSX_TYPE, f"month-end-{month}.xlsx")
+
     @router.get("/{report}.{ending}")
     def sheet(report: Report, ending: Literal["csv", "xlsx"], year: Year = 2024, month: MonthText = "") -> Response:
-        window = MonthWindow.of(date.fromisoformat(f"{month}-01")) if month else months_of_year(year)
+        window = MonthWindow.of(parse_month(month)) if month else months_of_year(year)
         with read_session() as session:
             made = _REPORTS[report](session, window)
         name = f"{report}-{month or year}.{ending}"
         if ending == "xlsx":
-            return _file(xlsx_bytes(made), _XLSX, name)
+            return _file(xlsx_bytes(made), XLSX_TYPE, name)
         return _file(csv_text(made).encode(), _CSV, name)
 
     return router

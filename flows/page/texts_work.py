@@ -56,6 +56,7 @@ WORK = {
     ),
     "months.closed": ("Closed", "Cerrado"),
     "months.nothing": ("Nothing moved in this month.", "En este mes no hubo movimientos."),
+    "months.pack": ("Month-end pack (XLSX)", "Paquete de cierre (XLSX)"),
     "months.journal": ("Journal", "Asientos"),
     "check.completed": ("fine", "bien"),
     "check.failed": ("in the way", "lo impide"),

@@ -27,7 +27,6 @@ from steps.catalog import ACCRUALS, SERVICES, STEPS, Step
 from steps.engine.gate import LONGEST_REASON
 from steps.errors import SyncError
 from steps.ledger.months import MonthWindow, next_month
-from steps.vendors.backend import called_by_month
 
 _IMPORT = "import"
 """Everything, from the first step on."""
@@ -120,7 +119,7 @@ class _Launch:
             self._summary.set_text(str(refusal))
             return
         first, last = (texts.month(each, long=True) for each in (span.start, next_month(span.end, -1)))
-        by_month = any(called_by_month(step, self._visit.settings) for step in self._steps())
+        by_month = any(self._visit.settings.calls_by_month(step) for step in self._steps())
         key = "run.once" if not by_month else "run.will.one" if first == last else "run.will"
         self._summary.set_text(texts(key, count=len(chosen), first=first, last=last))
         self._button.set_enabled(bool(chosen))

@@ -255,6 +255,8 @@ def _downloads(visit: Visit, month: date) -> None:
     texts = visit.texts
     with Tag("section", classes="panel no-print"):
         Tag("h3", texts("accruals.download"))
+        href = f"{visit.root}/download/month-end.xlsx?month={month:%Y-%m}"
+        Tag("a", texts("months.pack"), href=href, download="", classes="button self-start")
         with Tag("div", classes="actions"):
             for key, name in (
                 ("accruals.sheet", "accruals"),
