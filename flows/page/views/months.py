@@ -17,7 +17,6 @@ from flows.page.components import (
     facts,
     mark,
     signed_dialog,
-    strong_button,
     year_links,
 )
 from flows.parameters import months_of_year, parse_month
@@ -145,7 +144,8 @@ def _checklist(visit: Visit, month: date, found: _Month) -> None:
             ui.label(texts("months.blocked", count=len(found.blockers))).classes("soft")
         else:
             name = texts("closing.close", month=texts.month(month, long=True))
-            strong_button(name, partial(_ask_to_close, visit, month, found.report)).classes("self-start")
+            ask_to_close = partial(_ask_to_close, visit, month, found.report)
+            ui.button(name, on_click=ask_to_close).props("outline no-caps").classes("self-start")
 
 
 _MONTH, _CONTRACT, _ERROR, _EXECUTION = (

@@ -115,18 +115,18 @@ def _group(visit: Visit, run: str | None, executions: Sequence[SyncExecution]) -
     texts = visit.texts
     failed = sum(each.status == ExecutionStatus.FAILED for each in executions)
     started = [each.started_at for each in executions if each.started_at]
-    with Tag("details", classes="run") as details:
-        if failed or any(each.status in OPEN_STATUSES for each in executions):
-            details.props["open"] = True
-        with Tag("summary", classes="trouble"):
-            moment = texts.moment(min(started)) if started else texts("status.pending")
-            if run:
-                visit.link(texts("run.of", moment=moment), f"runs/{run}", classes="what")
-            else:
-                Tag("span", texts("run.of", moment=moment), classes="what")
+    moment = texts.moment(min(started)) if started else texts("status.pending")
+    with Tag("div", classes="run"):
+        if run:
+            visit.link(texts("run.of", moment=moment), f"runs/{run}", classes="what")
+        else:
+            Tag("span", texts("run.of", moment=moment), classes="what")
+        with Tag("details") as details:
+            if failed or any(each.status in OPEN_STATUSES for each in executions):
+                details.props["open"] = True
             key = "run.some_failed" if failed else "run.count"
-            Tag("span", texts(key, failed=failed, total=len(executions)), classes="soft")
-        execution_rows(visit, reversed(executions))
+            Tag("summary", texts(key, failed=failed, total=len(executions)), classes="soft")
+            execution_rows(visit, reversed(executions))
 
 
 def execution_rows(visit: Visit, executions: Iterable[SyncExecution]) -> None:

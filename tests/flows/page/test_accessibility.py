@@ -78,7 +78,7 @@ def test_no_view_and_no_dialog_has_a_grave_fault(context: BrowserContext, busy_s
 
 
 def test_the_tab_key_reaches_every_control_and_shows_where_it_is(visitor: Page, busy_server: PageServer) -> None:
-    for path in ("runs/new?month=2024-12", "months/2024-03", "todo?status=ignored"):
+    for path in ("contracts/3/2024-04", "months/2024-03", "todo?status=ignored"):
         go(visitor, busy_server, path)
         every = visitor.evaluate(f"{_NAMING}; [...document.querySelectorAll('{_CONTROLS}')].filter(seen).map(name)")
 
