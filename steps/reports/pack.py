@@ -104,7 +104,7 @@ def pack_bytes(pack: Pack) -> bytes:
     def fill(workbook: "Workbook") -> None:
         _add_cover(workbook, pack)
         for sheet in pack.sheets.values():
-            add_worksheet(workbook, sheet)
+            add_worksheet(workbook, sheet, with_formulas=True)
 
     return workbook_bytes(fill)
 
