@@ -244,11 +244,11 @@ def _plain_text(value: Any) -> Any:
 
 
 def xlsx_bytes(*sheets: Sheet) -> bytes:
-    """The sheets as one workbook: totals at the bottom in bold and as formulas, amounts and dates as such."""
+    """The sheets as one workbook: totals at the bottom in bold, amounts and dates as such."""
 
     def fill(workbook: "Workbook") -> None:
         for sheet in sheets:
-            add_worksheet(workbook, sheet)
+            add_worksheet(workbook, sheet, with_formulas=False)
 
     return workbook_bytes(fill)
 
@@ -273,8 +273,11 @@ class Formula:
     number_format: str = _MONEY_FORMAT
 
 
-def add_worksheet(workbook: "Workbook", sheet: Sheet) -> None:
-    """One worksheet: a frozen head, a filter, totals as formulas, the notes below, ready to be printed."""
+def add_worksheet(workbook: "Workbook", sheet: Sheet, *, with_formulas: bool) -> None:
+    """One worksheet: a frozen head, a filter, totals and notes below, ready to be printed.
+
+    Programs that read a file find no value in a formula, before a spreadsheet has worked it out.
+    """
     worksheet = workbook.create_sheet(sheet_name(sheet))
     lay_out(worksheet, _widths(sheet), sheet.title, sheet.notes)
     worksheet.freeze_panes = "A2"
@@ -287,10 +290,10 @@ def add_worksheet(workbook: "Workbook", sheet: Sheet) -> None:
     for number, row in enumerate(sheet.rows, start=2):
         if (lines := -(-max(map(len, map(_shown, row)), default=0) // _WIDEST)) > 1:
             worksheet.row_dimensions[number].height = lines * _LINE_HEIGHT
-        filled = _with_formulas(sheet, row, number)
+        filled = _with_formulas(sheet, row, number) if with_formulas else row
         worksheet.append([styled_cell(worksheet, *each) for each in zip(sheet.header, filled, strict=True)])
     for number, row in enumerate(sheet.totals, start=len(sheet.rows) + 2):
-        filled = _with_formulas(sheet, _with_sums(sheet, row, number), number)
+        filled = _with_formulas(sheet, _with_sums(sheet, row, number), number) if with_formulas else row
         worksheet.append(
             [styled_cell(worksheet, *each, style=TOTAL) for each in zip(sheet.header, filled, strict=True)]
         )
