@@ -188,7 +188,7 @@ class Visit:
             latest = latest_month()
             return latest.year if latest else self.settings.default_year
         year = parse_year(self.given["year"])
-        AskedRange(year).require_allowed()
+        AskedRange(year).of_dates()
         return year
 
     def address(self, path: str, **query: object) -> str:
