@@ -16,6 +16,7 @@ from steps.engine.decision_table import decide
 from steps.engine.load import Chunk, Loader, due_chunks, load_rules, load_services
 from steps.engine.post import ContractFailures, Decided, LedgerCheck, post
 from steps.engine.settled import DOCUMENT, settled_cents
+from steps.engine.worked_out import compact, worked_out_from
 from steps.ledger.accrual import last_closed_month
 from steps.ledger.contract import ContractStatus
 from steps.ledger.money import ZERO
@@ -85,6 +86,8 @@ class MonthRun:
     check: LedgerCheck
     failures: ContractFailures
     result: MonthResult
+    policy: str
+    """What is set of it, as postings keep it."""
 
     @classmethod
     def open(cls, session: Session, result: MonthResult, settings: SyncSettings) -> "MonthRun":
@@ -105,6 +108,7 @@ class MonthRun:
             LedgerCheck(session, days.last, amount),
             ContractFailures.open(session, month),
             result,
+            compact(settings.policy),
         )
 
     def process(self, chunk_size: int, execution_id: int | None, progress: Progress) -> None:
@@ -145,4 +149,5 @@ class MonthRun:
                 continue
             self.result.add(outcome)
             self.failures.passed(outcome.contract_id)
-            yield Decided(outcome, loaded.accrual_id, loaded.state)
+            kept = outcome.sessions and worked_out_from(loaded.inputs, outcome.sessions, self.rules, self.policy)
+            yield Decided(outcome, loaded.accrual_id, loaded.state, kept)
