@@ -158,7 +158,8 @@ class MonthRun:
                 continue
             self.result.add(outcome)
             self.failures.passed(outcome.contract_id)
-            kept = outcome.sessions and worked_out_from(loaded.inputs, outcome.sessions, self.rules, self.policy)
+            sessions = outcome.sessions
+            kept = worked_out_from(loaded.inputs, sessions, self.rules, self.policy) if sessions else None
             yield Decided(outcome, loaded.accrual_id, loaded.state, kept)
 
 

@@ -84,7 +84,7 @@ class AccruedPeriod(SQLModel, table=True):
     made_by: str | None = None
     made_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     worked_out: Any = Field(default=None, sa_type=WrittenJson)
-    """What the table worked it out from (`steps/engine/worked_out.py`); None: it was not kept, or it is an adjustment."""
+    """What it came from (`steps/engine/worked_out.py`); None: an adjustment, or an older version posted it."""
 
 
 class ClosedMonth(SQLModel, table=True):

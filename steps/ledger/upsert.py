@@ -146,10 +146,14 @@ def write_many(session: Session, model: type[SQLModel], rows: Sequence[Row], key
 def _write_on_sqlite(session: Session, insert: Any, table: Table, names: list[str], rows: Sequence[Row]) -> None:
     """As the driver takes them: what SQLAlchemy does for each row of many takes longer than SQLite itself."""
     dialect = session.get_bind().dialect
-    types = (table.c[name].type.dialect_impl(dialect) for name in names)
-    columns = [(name, kind.bind_processor(dialect)) for name, kind in zip(names, types, strict=True)]
-    values = [tuple([row[name] if bind is None else bind(row[name]) for name, bind in columns]) for row in rows]
-    session.connection().exec_driver_sql(str(insert.compile(dialect=dialect, column_keys=names)), values)
+    compiled = insert.compile(dialect=dialect, column_keys=names)
+    columns = []
+    for name in compiled.positiontup:  # those of `names`, and those with a default
+        column = table.c[name]
+        bind = column.type.dialect_impl(dialect).bind_processor(dialect)
+        values = [row[name] for row in rows] if name in names else [column.default.arg] * len(rows)
+        columns.append(values if bind is None else list(map(bind, values)))
+    session.connection().exec_driver_sql(str(compiled), list(zip(*columns, strict=True)))
 
 
 def _columns_as_arrays(table: Table, names: list[str], rows: Sequence[Row]) -> Any:

@@ -207,7 +207,7 @@ _WORKED_OUT: dict[type, tuple[str, ...]] = {
     WaterfallRow: ("not_scheduled",),
     Waterfall: ("months", "totals"),
     Journal: ("totals", "balanced"),
-    Explanation: ("posted", "changed_since"),
+    Explanation: ("posted", "changed_since", "formula"),
 }
 """Properties that belong in the answer."""
 
