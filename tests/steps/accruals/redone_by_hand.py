@@ -1,6 +1,6 @@
 """Postings done again from `sync-actions explain --json` alone, as a bookkeeper would: nothing of the program is used.
 
-`python redone_by_hand.py < explanations.json`, a JSON list of explanations: prints each figure that comes out otherwise.
+`python redone_by_hand.py < explanations.json`, a JSON list of them: prints each figure that comes out otherwise.
 """
 
 import calendar

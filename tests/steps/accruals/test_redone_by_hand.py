@@ -41,7 +41,9 @@ def random_contract(chance: Random, number: int) -> Stored:
     """Some with late or credited documents, and none to three periods that may overlap, be put off or dropped."""
     begun = some_day(chance, "2024-01-02", 120)
     amounts = [chance.randrange(10_000, 300_000) for _ in range(chance.randint(1, 3))]
-    documents = [document(f"{begun + timedelta(days=40 * at)}", f"{cents / 100:.2f}") for at, cents in enumerate(amounts)]
+    documents = [
+        document(f"{begun + timedelta(days=40 * at)}", f"{cents / 100:.2f}") for at, cents in enumerate(amounts)
+    ]
     if chance.random() < 0.3:
         documents.append(document(f"{begun + timedelta(days=70)}", f"-{amounts[0] / 200:.2f}"))
     periods, start = [], begun + timedelta(days=chance.randint(-20, 30))
