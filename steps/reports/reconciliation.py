@@ -19,7 +19,7 @@ from steps.catalog import INVOICES
 from steps.errors import RecordRejectedError
 from steps.ledger.accrual import Reconciled
 from steps.ledger.client import linked_contacts
-from steps.ledger.contract import Invoice
+from steps.ledger.contract import DocumentKind, Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
 from steps.ledger.service import Service
@@ -126,11 +126,13 @@ def compare(session: Session, window: MonthWindow, listed: Listed, settings: Syn
 
 
 def _read_here(session: Session, window: MonthWindow, there: Mapping[str, Row]) -> dict[str, Row]:
-    """The ledger's documents of the month, and those of other months that the vendor names."""
+    """The ledger's documents of the month that came from the vendor, and those of other months that it names."""
     columns = [getattr(Invoice, name) for name in _COLUMNS]
-    day = col(Invoice.invoice_date)
+    day, imported = col(Invoice.invoice_date), col(Invoice.kind).in_(list(DocumentKind))
     rows = [
-        *session.connection().execute(select(*columns).where(day >= window.start, day < window.end)).mappings(),
+        *session.connection()
+        .execute(select(*columns).where(imported, day >= window.start, day < window.end))
+        .mappings(),
         *select_in(session, columns, Invoice.external_id, there, or_(day < window.start, day >= window.end)),
     ]
     return {row["external_id"]: dict(row) for row in rows}
