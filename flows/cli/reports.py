@@ -370,7 +370,7 @@ def show_report(kind: str, asked: AskedRange, options: ReportOptions) -> ExitSta
     elif wanted is ReportKind.PACK:
         _write(Path(options.file or ""), pack_bytes(report))
     elif ending in _PICTURE_ENDINGS:
-        _write_charts(Path(options.file or ""), ending, report)
+        _write_charts(Path(options.file or ""), report, basis.lines)
     elif ending:
         made = [replace(sheet, notes=basis.lines) for sheet in form.sheets(report)]
         _write_sheets(options.file, ending, made, spanish=spanish)
@@ -450,7 +450,7 @@ def _write_sheets(file: str | None, ending: str, made: Sequence[Sheet], *, spani
         _write(Path(file), content)
 
 
-def _write_charts(output: Path, ending: str, report: RollForwardChain) -> None:
+def _write_charts(output: Path, report: RollForwardChain, notes: Sequence[str]) -> None:
     """A file per currency; with one currency alone, the very file that was asked for."""
     drawn = [currency for currency in report.currencies if report.moves(currency)]
     if not drawn:
@@ -458,7 +458,7 @@ def _write_charts(output: Path, ending: str, report: RollForwardChain) -> None:
     alone = len(drawn) == 1
     for currency in drawn:
         path = output if alone else output.with_stem(f"{output.stem}-{currency}")
-        _write(path, draw_roll_forward(report, currency, ending.removeprefix(".")))
+        _write(path, draw_roll_forward(report, currency, output.suffix.lower()[1:], notes))
 
 
 def _write(path: Path, content: bytes) -> None:
