@@ -63,8 +63,9 @@ def live_through(seed: int) -> None:
     store(*(random_contract(chance, number) for number in range(1, CONTRACTS + 1)))
     for number, weekdays in enumerate(WEEKDAYS, start=1):
         if number > 1:
-            new = "INSERT INTO service (id, external_id, name, description, service_type, total_sessions, sessions_per_week)"
-            execute(f"{new} VALUES (:id, :name, 'Course', '', 'FS', 40, 5)", id=number, name=f"acc-{number}")
+            columns = "id, external_id, name, description, service_type, total_sessions, sessions_per_week"
+            values = ":id, :name, 'Course', '', 'FS', 40, 5"
+            execute(f"INSERT INTO service ({columns}) VALUES ({values})", id=number, name=f"acc-{number}")
         execute("UPDATE service SET class_weekdays = :days WHERE id = :id", days=weekdays, id=number)
     execute(f"UPDATE service_contract SET service_id = id % {len(WEEKDAYS)} + 1")
     execute("UPDATE service_period SET created_on = '2024-03-12' WHERE contract_id % 5 = 0")
