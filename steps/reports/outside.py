@@ -22,7 +22,7 @@ from steps.settings import SyncSettings
 from tracking.models import ErrorStatus, IntegrationError
 
 _CONTACT, _CONTACT_NAME = "contact", "contactName"
-"""Of a document's own record: the id of the contact, and its name at that time (docs/vendors.md, Documents)."""
+"""Of a document's own record: the id of the contact, and its name at that time (docs/vendors.md, Holded documents)."""
 
 
 @dataclass(frozen=True, slots=True)
