@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -124,6 +125,11 @@ def _require_numbers(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value or not all(item.isdigit() for item in value):
         raise ValueError("one academy id or several with commas, each a whole number")
     return value
+
+
+def vendors_are_invented() -> bool:
+    """Whether this process reads the sandbox on loopback instead of a vendor."""
+    return urlsplit(HoldedSettings.load().base_url).hostname in {"127.0.0.1", "::1", "localhost"}
 
 
 class FourgeeksSettings(_Settings):
