@@ -168,6 +168,13 @@ class AccrualBasis(StrEnum):
     TOTAL = "total"
 
 
+class AccrualMethod(StrEnum):
+    """What a month's sessions earn (docs/accrual-rules.md, The amount)."""
+
+    PROSPECTIVE = "prospective"
+    CATCH_UP = "catch-up"
+
+
 class BackendDialect(StrEnum):
     """How the backend of `SYNC_BACKEND_URL` is called (docs/interfaces.md, Backend)."""
 
@@ -213,6 +220,7 @@ class SyncSettings(_Settings):
     service_account_prefix: CommaList = ("7050",)
     service_name_prefixes: CommaList = ()
     accrual_basis: AccrualBasis = AccrualBasis.NET
+    accrual_method: AccrualMethod = AccrualMethod.PROSPECTIVE
     deferred_account: Annotated[str, AfterValidator(_require_account)] = "48500000"
     """Of deferred revenue, in journal entries: group 485 of the Plan General de Contabilidad."""
     recent_days: int = Field(default=15, ge=0)
@@ -257,6 +265,7 @@ class SyncSettings(_Settings):
         prework = sorted(f"{kind}={days}" for kind, days in self.prework_days_by_type.items())
         return {
             "SYNC_ACCRUAL_BASIS": self.accrual_basis.value,
+            "SYNC_ACCRUAL_METHOD": self.accrual_method.value,
             "SYNC_RECENT_DAYS": str(self.recent_days),
             "SYNC_POSTPONED_MONTHS": str(self.postponed_months),
             "SYNC_HOLIDAYS_COUNTRY": self.holidays_country or "",
