@@ -230,7 +230,7 @@ class _Todo:
         elif await ask(visit.texts, lambda: plan_retry(ids)) and (
             run := await ask(visit.texts, lambda: visit.runs.start(request_retry(ids)))
         ):
-            ui.navigate.to(visit.address(f"runs/{run}", name=visit.texts("errors.retry"), back="todo"))
+            ui.navigate.to(visit.address(f"runs/{run}", back="todo"))
 
     def _decide(self, status: ErrorStatus, key: str) -> None:
         texts, ids = self.visit.texts, sorted(self.chosen)
