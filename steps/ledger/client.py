@@ -77,6 +77,7 @@ class ContactCard:
     """Whether the vendor still lists it. What was asked for by id once is not asked for again, so only listed contacts
     have a lasting say in what a client is called: else its name would depend on which window ran last."""
     record: Any = None
+    """Of one without an email, for people to look at; the others' would fill the memory of a run."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import tuple_
 from sqlmodel import Session, col
 
 from steps.errors import RecordRejectedError
@@ -85,8 +84,7 @@ def _order(row: Row) -> tuple[object, str]:
 
 
 def _stored_contracts(session: Session, pairs: Iterable[Pair]) -> dict[Pair, int]:
-    key = tuple_(col(ServiceContract.client_id), col(ServiceContract.service_id))
-    rows = select_in(session, _CONTRACT, key, pairs)
+    rows = select_in(session, _CONTRACT, (ServiceContract.client_id, ServiceContract.service_id), pairs)
     return {(row["client_id"], row["service_id"]): row["id"] for row in rows}
 
 
