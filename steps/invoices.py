@@ -14,21 +14,27 @@ from sqlmodel import Session
 from steps.catalog import INVOICES, Step
 from steps.context import Scope, StepContext, StepReport, applying
 from steps.errors import RecordRejectedError, VendorAuthError, VendorError
-from steps.ledger.client import ContactCard
-from steps.ledger.client_matching import MatchedClients, linked_contacts, match_clients
-from steps.ledger.contract import DocumentKind, Invoice, recompute_contracts
-from steps.ledger.contract_linking import LinkableDocument, link_documents, relink_credit_notes
+from steps.ledger.client import ContactCard, MatchedClients, linked_contacts, match_clients
+from steps.ledger.contract import (
+    DocumentKind,
+    Invoice,
+    LinkableDocument,
+    link_documents,
+    recompute_contracts,
+    relink_credit_notes,
+)
 from steps.ledger.missing_upstream import Upstream, find_gone, known_documents, mark_void
 from steps.ledger.months import MonthWindow
 from steps.ledger.service import Service
 from steps.ledger.upsert import Merge, Row, merge_rows, select_in
+from steps.reports.reconciliation import Listed, Reconciliation, compare, keep
 from steps.results import ImportResult
 from steps.services import is_service, store_services
 from steps.sources import DocumentsRead, VendorReads
 from steps.task import step_task
 from steps.vendors.holded import Document, IncomeAccount
 from steps.vendors.parsing import Listing
-from tracking.database import read_session
+from tracking.database import read_session, write_session
 from tracking.models import utc_now
 
 
@@ -106,6 +112,23 @@ def read_invoices(context: StepContext, window: MonthWindow) -> InvoicesRead:
     return InvoicesRead(
         window, read, [each for each in accounts if is_service(each, context.settings)], cards, rejected, named
     )
+
+
+def reconcile(context: StepContext, window: MonthWindow) -> Reconciliation:
+    """Compare a month's documents at Holded with the ledger's, and keep what came out; nothing else is written.
+
+    Raises:
+        VendorError: the documents could not be read.
+    """
+    read = context.reads.documents(window, _known)
+    rows = [
+        _row(each, None) | {"contact": each.contact_id, "accounts": each.line_accounts}
+        for each in read.documents.records
+    ]
+    with write_session() as session:
+        found = compare(session, window, Listed(rows, read.documents.rejected, read.not_asked), context.settings)
+        keep(session, found)
+    return found
 
 
 def _known(kind: DocumentKind, months: MonthWindow) -> dict[str, date]:

@@ -4,15 +4,17 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.accruals import AccrualsResult
+from steps.accruals import AccrualsResult, MonthResult
 from steps.engine.contract_month import ContractFailureError, ContractInputs
 from steps.engine.decision_table import decide
-from steps.engine.process import MonthResult
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
+
+pytestmark = pytest.mark.slow
 
 MARCH = day("2024-03")
 BAD = contract(number=90, periods=(period("2024-03-04", "2024-03-03"),))
@@ -24,7 +26,7 @@ def result_of(*contracts: ContractInputs) -> dict[str, Any]:
         try:
             result.add(decide(inputs, MARCH, RULES, closed=False))
         except ContractFailureError as failure:
-            result.fail(failure)
+            result.failures.append(failure)
     return AccrualsResult.of(result).as_json()
 
 

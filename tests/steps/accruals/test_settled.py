@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import null
 from sqlmodel import SQLModel
 
-from steps.engine import process
+import steps.accruals
 from steps.engine.decision_table import decide
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client, ClientExternalId
@@ -20,6 +20,8 @@ from tests.benchmarks.invented_ledger import Begun, fill_ledger
 from tests.steps.accruals.database_ledger import YEARS, accrue, add_document, execute, snapshot
 from tests.steps.accruals.recorded_imports import sound_import
 from tracking.models import IntegrationError, SyncExecution
+
+pytestmark = pytest.mark.slow
 
 LIFE = MonthWindow(date(2024, 1, 1), date(2024, 12, 1))
 CONTRACTS = 40
@@ -71,7 +73,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         decided.append(inputs.id)
         return decide(inputs, *args, **options)
 
-    monkeypatch.setattr(process, "decide", count)
+    monkeypatch.setattr(steps.accruals, "decide", count)
     return decided
 
 
@@ -113,7 +115,7 @@ def test_what_is_left_out_the_table_would_have_skipped(
     monkeypatch.setenv("SYNC_ERROR_BUDGET", "100%")
     left_out = list(_lived(seed, database))
     with_some_left_out = len(counted)
-    monkeypatch.setattr(process, "settled_cents", lambda *_: null())
+    monkeypatch.setattr(steps.accruals, "settled_cents", lambda *_: null())
 
     decided = list(_lived(seed, database))
 
