@@ -4,8 +4,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.plan import plan_retry
-from flows.run_names import name_of_this_run
-from flows.run_steps import RunOptions, close_run, run_steps
+from flows.run_steps import RunOptions, close_run, name_of_this_run, run_steps
 from tracking.recorder import Overlap
 
 
@@ -13,7 +12,7 @@ from tracking.recorder import Overlap
 def retry_errors(
     errors: list[int] | None = None, step: str | None = None, overlap: Overlap = Overlap.wait
 ) -> State[None]:
-    """Try records that were in trouble again: those that are mended are applied, and their errors resolved.
+    """Try records that were in trouble again: those that were corrected are applied, and their errors resolved.
 
     Args:
         errors: Ids of pending integration errors (default: all that are pending).

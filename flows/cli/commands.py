@@ -84,6 +84,7 @@ def sync_actions(
         raise typer.Exit(_run(options, sandbox=sandbox, as_json=as_json))
     if as_json or options != TypedOptions():
         raise UsageError(f"options of a run do not go before the command {context.invoked_subcommand!r}")
+    context.obj = sandbox
     if sandbox:
         _use_sandbox_database()
 
@@ -108,7 +109,7 @@ def plan_run(
     start_date: StartDate = None,
     end_date: EndDate = None,
     only: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Only failed, missing or stale cells; due: all of these.")
+        str | None, typer.Option(metavar="STATE", help="Only failed, missing or stale step runs; due: all of these.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
@@ -127,18 +128,18 @@ def run_plan(
     sandbox: Sandbox = False,
     as_json: JsonAtEnd = False,
 ) -> None:
-    """Run exactly the cells of a plan, or refuse because something ran since it was made."""
+    """Run exactly the step runs of a plan, or refuse because something ran since it was made."""
     options = TypedOptions(plan=plan, overlap=overlap, override=override)
     raise typer.Exit(_run(options, sandbox=sandbox, as_json=as_json))
 
 
 @app.command("demo")
-def demo() -> None:
+def demo(context: typer.Context) -> None:
     """Import and accrue the sandbox academy's year, and show the deferred revenue."""
     with importing():
         from flows.cli.run import run_demo
     if (status := run_demo()) == ExitStatus.COMPLETED:
-        show_report()
+        show_report(context)
     raise typer.Exit(status)
 
 
@@ -199,6 +200,7 @@ def show_errors(
     ids: Annotated[list[int] | None, typer.Argument(help="Ids to resolve or ignore.", metavar="[ID]...")] = None,
     resolve: Annotated[bool, typer.Option("--resolve", help="Mark these ids as resolved.")] = False,
     ignore: Annotated[bool, typer.Option("--ignore", help="Mark these ids as ignored: they stay so.")] = False,
+    reason: Annotated[str, typer.Option(help="Why they are resolved or ignored; it is kept.", metavar="TEXT")] = "",
     export: Annotated[str | None, typer.Option(help="Write the errors to this CSV file.", metavar="FILE.csv")] = None,
     step: OnlyStep = None,
     status: Annotated[str, typer.Option(help="Only pending, resolved or ignored, or all.")] = "pending",
@@ -216,7 +218,7 @@ def show_errors(
     with importing():
         from flows.cli import history
     if ids:
-        history.mark(list(ids), resolve=resolve)
+        history.mark(list(ids), resolve=resolve, reason=reason)
     else:
         history.show_errors(step_id, status, limit, export, as_json=as_json)
 
@@ -251,6 +253,7 @@ def show_error(
 
 @app.command("report")
 def show_report(
+    context: typer.Context,
     kind: Annotated[
         str,
         typer.Argument(
@@ -296,6 +299,7 @@ def show_report(
         from flows.cli import reports
         from steps.reports.monthly import ContractFilter
     wanted = ContractFilter(client, service, contract)
+    sandbox = sandbox or (context.obj is True and kind == reports.ReportKind.RECONCILIATION)
     options = reports.ReportOptions(by, wanted, output, csv_format, sandbox=sandbox, as_json=as_json)
     raise typer.Exit(reports.show_report(kind, asked, options))
 

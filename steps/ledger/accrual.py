@@ -10,7 +10,7 @@ from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, Session, SQLModel, col, func, select, text
 
 from steps.ledger.money import ZERO
-from tracking.models import ExactNumeric, UtcDateTime, money, utc_now
+from tracking.models import ExactNumeric, UtcDateTime, WrittenJson, money, utc_now
 
 
 class AccrualStatus(StrEnum):
@@ -83,6 +83,8 @@ class AccruedPeriod(SQLModel, table=True):
     reason: str | None = None
     made_by: str | None = None
     made_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    worked_out: Any = Field(default=None, sa_type=WrittenJson)
+    """What it came from (`steps/engine/worked_out.py`); None: an adjustment, or an older version posted it."""
 
 
 class ClosedMonth(SQLModel, table=True):
@@ -152,8 +154,13 @@ def changed_policy(session: Session, month: date, policy: Mapping[str, str]) -> 
     return f"{' and '.join(differences)} when {last[0]:%Y-%m} was closed"
 
 
+_BEFORE_METHODS = {"SYNC_ACCRUAL_METHOD": "prospective"}
+"""Of a policy that is older than this setting."""
+
+
 def policy_differences(policy: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
     """Each variable that both know and that differs, such as `SYNC_RECENT_DAYS is 20, and was 15`."""
+    other = _BEFORE_METHODS | dict(other) if other else {}
     return [
         f"{name} is {policy[name] or 'not set'}, and was {other[name] or 'not set'}"
         for name in policy
