@@ -424,16 +424,15 @@ def set_up_prefect(
         str | None,
         typer.Option(
             metavar="ADDRESSES",
-            envvar="SYNC_NOTIFY_URL",
-            show_envvar=True,
-            help="The same by addresses of Apprise, such as mailto://...; several with commas. A secret.",
+            help="The same by addresses of Apprise, such as mailto://...; several with commas. A secret: rather set "
+            "SYNC_NOTIFY_URL.",
         ),
     ] = None,
 ) -> None:
     """Make or update what a Prefect server needs on that of PREFECT_API_URL; safe to repeat.
 
-    Work pool, vendors' limits, deployments, and automations that tell somebody. Without --notify and --notify-url those
-    who are told stay.
+    Work pool, vendors' limits, deployments, and automations that tell somebody. Without --notify, --notify-url and
+    SYNC_NOTIFY_URL those who are told stay.
     """
     if notify and notify_url:
         raise UsageError("--notify and --notify-url do not go together: the one names a block, the other makes it")
