@@ -189,6 +189,12 @@ def _require_days_by_type(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _require_account(value: str) -> str:
+    if not re.fullmatch(r"\d{8}", value):
+        raise ValueError("an account of eight digits such as 48500000 is expected")
+    return value
+
+
 class SyncSettings(_Settings):
     """What is the academy's own to say."""
 
@@ -204,6 +210,8 @@ class SyncSettings(_Settings):
     service_account_prefix: CommaList = ("7050",)
     service_name_prefixes: CommaList = ()
     accrual_basis: AccrualBasis = AccrualBasis.NET
+    deferred_account: Annotated[str, AfterValidator(_require_account)] = "48500000"
+    """Of deferred revenue, in journal entries: group 485 of the Plan General de Contabilidad."""
     recent_days: int = Field(default=15, ge=0)
     postponed_months: int = Field(default=3, ge=1)
     holidays_country: str | None = None

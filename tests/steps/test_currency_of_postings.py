@@ -69,7 +69,7 @@ def reports(*numbers: int) -> list[Any]:
             as_json(each)
             for number in numbers
             for each in (
-                journal(session, month(number).start),
+                journal(session, month(number).start, SETTINGS),
                 monthly_accruals(session, month(number)),
                 roll_forward(session, month(number).start, SETTINGS),
             )
