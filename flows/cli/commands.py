@@ -408,7 +408,7 @@ def serve_sandbox(
     serve_until_interrupted(typer.echo, port=port)
 
 
-database_app = typer.Typer(help="Look after the database: its schema, and its encryption.", no_args_is_help=True)
+database_app = typer.Typer(help="Look after the database: its schema, and its encryption.")
 app.add_typer(database_app, name="db")
 
 
@@ -436,7 +436,7 @@ def print_key() -> None:
     typer.echo(new_key())
 
 
-prefect_app = typer.Typer(help="Look after a lasting Prefect server.", no_args_is_help=True)
+prefect_app = typer.Typer(help="Look after a lasting Prefect server.")
 app.add_typer(prefect_app, name="prefect")
 
 
@@ -494,7 +494,8 @@ def run_command(arguments: list[str]) -> int:
         error_line(f"Error: {error}")
         return ExitStatus.WRONG_USAGE
     except typer.TyperException as error:
-        error_line(f"Error: {error.format_message()} (see sync-actions --help)")
+        where = getattr(getattr(error, "ctx", None), "command_path", "sync-actions")
+        error_line(f"Error: {error.format_message()} (see {where} --help)")
         return ExitStatus.WRONG_USAGE
     except SyncError as error:
         error_line(f"Error: {error}")
