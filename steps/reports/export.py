@@ -445,7 +445,7 @@ _WORKED_OUT: dict[type, tuple[str, ...]] = {
     Waterfall: ("months", "totals"),
     Journal: ("totals", "balanced"),
     Reconciliation: ("agrees",),
-    Explanation: ("posted", "changed_since"),
+    Explanation: ("posted", "changed_since", "formula"),
 }
 """Properties that belong in the answer."""
 
