@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
@@ -85,8 +85,7 @@ class Guide:
         page.get_by_role("menuitem", name="Custom run").click()
         page.get_by_role("button", name=re.compile("Select from.step", re.IGNORECASE)).click()
         page.get_by_role("option", name=step, exact=True).click()
-        page.get_by_role("button", name="Submit").click()
-        page.get_by_role("button", name="Submit").wait_for(state="detached")
+        await_answer(lambda: _is_submitted(page), "a run that the form has made")
 
     def _bash(self, command: str) -> str:
         done = subprocess.run(
@@ -117,6 +116,13 @@ class Guide:
 
     def _logs(self) -> str:
         return "".join(path.read_text() for path in self.folder.glob("*.log"))
+
+
+def _is_submitted(page: Page) -> bool:
+    """Whether the server took it: while others write into its SQLite database it says 503, and people say it again."""
+    with page.expect_response("**/create_flow_run") as answer:
+        page.get_by_role("button", name="Submit").click()
+    return answer.value.ok
 
 
 def _answers(client: httpx.Client, url: str) -> bool:
