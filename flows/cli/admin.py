@@ -155,7 +155,9 @@ def examine_installation() -> None:
         table.add_row(Text(each.verdict, style=style), Text(each.subject), Text(each.words, overflow="fold"))
     Console(highlight=False).print(table)
     problems = sum(each.verdict is Verdict.problem for each in findings)
-    typer.echo(f"{problems} problem{'' if problems == 1 else 's'}." if problems else "No problem found.")
+    unknown = sum(each.verdict is Verdict.not_checked for each in findings)
+    told = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "No problem found"
+    typer.echo(f"{told}, {unknown} not checked." if unknown else f"{told}.")
     raise typer.Exit(ExitStatus.FAILED if problems else ExitStatus.COMPLETED)
 
 
