@@ -360,6 +360,25 @@ def adjust(
     admin.adjust(Adjustment(contract, parse_adjustment(amount), month), reason, by, preview=preview)
 
 
+@app.command("services")
+def services(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE.csv", help="Sessions and class weekdays to set; none: list them.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
+    by: Who = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Say what it would do, and do nothing.")] = False,
+    as_json: JsonValue = False,
+) -> None:
+    """List what services teach, or set it from a CSV: service, total_sessions, sessions_per_week, class_weekdays."""
+    with importing():
+        from flows.cli import admin
+    if file is None:
+        admin.show_services(as_json=as_json)
+    else:
+        admin.set_services(file, reason, by, preview=preview, as_json=as_json)
+
+
 @app.command("verify")
 def verify(
     expect: Annotated[
