@@ -13,6 +13,7 @@ from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.page.components import (
     Tag,
     Visit,
+    ask,
     english,
     facts,
     mark,
@@ -33,7 +34,8 @@ from steps.closing import (
     reopen_month,
 )
 from steps.ledger.accrual import ClosedMonth, ClosingEvent
-from steps.ledger.months import next_month
+from steps.ledger.months import MonthWindow, next_month
+from steps.reports.reconciliation import Reconciliation, last_reconciliation
 from steps.reports.roll_forward import RollForward, RollForwardChain, roll_forward, roll_forwards
 from tracking.database import read_session
 
@@ -58,6 +60,7 @@ async def show_months(visit: Visit) -> None:
     else:
         _checklist(visit, month, found)
     _figures(visit, month, found.report)
+    _reconciliation(visit, month, found.reconciliation)
     _downloads(visit, month)
     _trail(visit, found.trail)
 
@@ -68,6 +71,7 @@ class _Month:
     blockers: list[Blocker]
     close: ClosedMonth | None
     trail: list[ClosingEvent]
+    reconciliation: Reconciliation | None
 
 
 def _read(visit: Visit, month: date) -> _Month:
@@ -79,6 +83,7 @@ def _read(visit: Visit, month: date) -> _Month:
             [] if close else find_blockers(session, Candidate(month, visit.now.date(), visit.settings)),
             close,
             [event for event in closing_trail(session) if event.month == month],
+            last_reconciliation(session, month),
         )
 
 
@@ -261,6 +266,49 @@ def _figures(visit: Visit, month: date, report: RollForward) -> None:
                             with Tag("td"):
                                 query = {"currency": line.currency}
                                 visit.money_link(getattr(line, name), f"revenue/{month:%Y-%m}", **query)
+
+
+def _reconciliation(visit: Visit, month: date, found: Reconciliation | None) -> None:
+    """The ledger's documents of the month against the invoicing system's, and a button that compares them now."""
+    texts = visit.texts
+    with Tag("section", classes="panel"):
+        with Tag("div", classes="actions"):
+            Tag("h3", texts("reconciled"))
+            ui.space()
+            ui.button(texts("reconciled.now"), on_click=partial(_reconcile, visit, month)).props("outline no-caps")
+        if found is None:
+            ui.label(texts("reconciled.never")).classes("soft")
+            return
+        for total in found.totals:
+            here, there = (texts.amount(each, total.currency) for each in (total.here, total.there))
+            difference = texts.amount(total.there - total.here, total.currency)
+            Tag("p", texts("reconciled.total", here=here, there=there, difference=difference))
+        moment, differences = texts.moment(found.made_at), [each for each in found.differences if not each.is_expected]
+        agrees = texts("reconciled.agrees" if found.agrees else "reconciled.differs", count=len(differences))
+        Tag("p", f"{agrees} ({moment})", classes="is-completed pad" if found.agrees else "is-stale pad")
+        with Tag("ul", classes="rows"):
+            for each in differences[:_MOST_TOLD]:
+                with Tag("li"), Tag("div", classes="row-in"):
+                    Tag("span", texts(f"reconciled.{each.kind.name.lower()}"), classes="what")
+                    Tag("span", f"{texts.entity(each.document)} {each.number or each.external_id}")
+                    Tag("strong", texts.amount(each.amount, each.currency or ""), classes="money")
+                    sides = f"{each.here or '-'} / {each.there or '-'}"
+                    english("span", f"{sides} {each.why}".strip(), "detail small")
+        if len(differences) > _MOST_TOLD:
+            ui.label(texts("home.more", count=len(differences) - _MOST_TOLD)).classes("soft")
+
+
+async def _reconcile(visit: Visit, month: date) -> None:
+    def compare() -> bool:
+        from steps.context import StepContext  # with Prefect, which takes seconds
+        from steps.invoices import reconcile
+
+        with StepContext(settings=visit.settings) as context:
+            reconcile(context, MonthWindow.of(month))
+        return True
+
+    if await ask(visit.texts, compare):
+        ui.navigate.reload()
 
 
 def _downloads(visit: Visit, month: date) -> None:
