@@ -214,7 +214,7 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
         _record_unrecorded(run)
         end_open_executions(flow_run_id, _why_not_run(run.failures))
     executions = executions_of_run(flow_run_id)
-    leave_summary(executions)
+    leave_summary(executions, group_by_reason(run.failures.items()), settings)
     return _final_state(run, len(step_runs), executions)
 
 
@@ -247,6 +247,7 @@ def _run_each(run: _Run, step_runs: Sequence[StepRun], execution_ids: Sequence[i
     """Do the step runs one after the other, while there is time."""
     waiting, bar = list(execution_ids), ProgressBar(len(step_runs))
     for number, step_run in enumerate(step_runs):
+        bar.show(number, step_run.name)
         try:
             run.limit.require()
         except RunTimeLimitError as error:
@@ -263,7 +264,7 @@ def _run_each(run: _Run, step_runs: Sequence[StepRun], execution_ids: Sequence[i
         else:
             run.completed += 1
         _record_unrecorded(run)
-        bar.advance()
+    bar.show(len(step_runs))
 
 
 def _record_unrecorded(run: _Run) -> None:
@@ -306,10 +307,8 @@ def _run_step(step_run: StepRun, execution_id: int, run: _Run) -> str | None:
     run.states[step_run.key] = state
     took = f"{monotonic() - began:.1f} s"
     failure = None if state.is_completed() else describe_failure(state)
-    if failure is None:
-        progress.log(f"{step_run.name}: {state.result().line} ({took})")
-    else:
-        progress.log(f"{step_run.name}: FAILED: {failure} ({took})")
+    outcome = state.message if failure is None else f"FAILED: {failure}"
+    progress.log(f"{step_run.name}: {outcome} ({took})", str(state.state_details.task_run_id))
     refused = isinstance(state.result(raise_on_failure=False), BrokenImportError)
     many = context.settings.notify_errors
     best_effort(lambda: tell_step_run(step_run, execution_id, failure, refused=refused, notify_errors=many))

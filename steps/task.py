@@ -2,7 +2,8 @@
 
 Whatever a step does, its task has the step's id as its name, mirrors each of its states into `sync_execution`, is tried
 again only when the vendor may be better later, and keeps neither caches nor results in Prefect: what happened is in our
-database. With `SYNC_BACKEND_URL` set, the same task asks that backend to do the work instead.
+database, and a line of it is the message of the task run's state. With `SYNC_BACKEND_URL` set, the same task asks that
+backend to do the work instead.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from prefect import Task, runtime
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Completed
 
 from steps.catalog import Step
 from steps.context import StepContext
@@ -27,7 +29,7 @@ Window = ParamSpec("Window")
 """The step's month window, if it works by month; nothing else."""
 Result = TypeVar("Result", bound=StepResult)
 StepTask = Task[..., Any]
-"""Of any step; it answers a `StepResult`."""
+"""Of any step; it answers a state with a `StepResult`."""
 
 RETRIES = 1
 """Of a whole task, besides the connectors' own quick ones: for an outage of a minute, not of a second."""
@@ -38,19 +40,23 @@ def step_task(
     step: Step,
 ) -> Callable[
     [Callable[Concatenate[StepContext, Window], Result]],
-    Task[Concatenate[StepContext, Window], Result | RecordedResult],
+    Task[Concatenate[StepContext, Window], State[Result | RecordedResult]],
 ]:
     """Make a function of a context, and of a month window where the step works by month, the tracked task of a step.
 
-    Hand the context over in Prefect's `quote`. A backend without months is asked with None as the window. The task's
-    `fn` does the same without Prefect.
+    Hand the context over in Prefect's `quote`. A backend without months is asked with None as the window. The task
+    answers a state with the result as its data; its `fn` does the same without Prefect.
     """
 
     def decorate(
         function: Callable[Concatenate[StepContext, Window], Result],
-    ) -> Task[Concatenate[StepContext, Window], Result | RecordedResult]:
+    ) -> Task[Concatenate[StepContext, Window], State[Result | RecordedResult]]:
         @wraps(function)
-        def run(context: StepContext, window: MonthWindow | None = None) -> StepResult:
+        def run(context: StepContext, window: MonthWindow | None = None) -> State[StepResult]:
+            result = answer(context, window)
+            return Completed(data=result, message=result.line)
+
+        def answer(context: StepContext, window: MonthWindow | None) -> StepResult:
             if context.execution_id is not None:
                 hold_window(context.execution_id, context.overlap, context.progress.update)
             if window is None and called_by_month(step, context.settings):
@@ -62,12 +68,12 @@ def step_task(
             work = cast(Callable[..., Result], function)
             return work(context, window) if step.by_month else work(context)
 
-        return cast(Task[Concatenate[StepContext, Window], Result | RecordedResult], _tracked(step, run))
+        return cast(Task[Concatenate[StepContext, Window], State[Result | RecordedResult]], _tracked(step, run))
 
     return decorate
 
 
-def _tracked(step: Step, function: Callable[..., StepResult]) -> StepTask:
+def _tracked(step: Step, function: Callable[..., State[StepResult]]) -> StepTask:
     return Task(
         function,
         name=step.id,

@@ -1,8 +1,10 @@
 """Hooks: each Prefect task state into its `sync_execution` row. Prefect is known to this file of the package only.
 
 Prefect swallows what a hook raises and fires `on_running` again on each retry; the recorder is written for both.
+It also logs four lines about the hooks of each task run, which say nothing of it: they are left out of every log.
 """
 
+import logging
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,6 +18,15 @@ from tracking.recorder import PlannedExecution, RunningTask, complete_execution,
 
 _lone_locks: dict[str, ExitStack] = {}
 """The locks of tasks that were called outside of any flow, by task run; a flow holds its own."""
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    """Whether a line of Prefect's about a task run says more than that a hook was called, or that it completed."""
+    line = record.getMessage()
+    return not line.startswith(("Running hook 'mirror'", "Hook 'mirror'", "Finished in state Completed"))
+
+
+logging.getLogger("prefect.task_runs").addFilter(_says_something)
 
 
 def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
