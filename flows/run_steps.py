@@ -42,14 +42,19 @@ from steps.results import StepResult
 from steps.service_periods import sync_service_periods
 from steps.services import sync_services
 from steps.settings import SyncSettings
-from steps.task import StepTask
+from steps.task import StepTask, describe_failure
 from steps.vendors.http import Throttle
 from tracking.history import StepMonth, executions_of_run
-from tracking.hooks import describe_failure
 from tracking.locks import RunLock
 from tracking.models import SyncExecution
-from tracking.reconcile import end_executions_of_ended_run
-from tracking.recorder import Overlap, end_open_executions, fail_open_execution, plan_ended_again, plan_executions
+from tracking.recorder import (
+    Overlap,
+    end_executions_of_ended_run,
+    end_open_executions,
+    fail_open_execution,
+    plan_ended_again,
+    plan_executions,
+)
 
 
 def group_by_reason(failures: Iterable[tuple[str, str]]) -> list[str]:
@@ -118,6 +123,7 @@ class CancellationWatch:
 VENDORS = frozenset({"holded", "fourgeeks", "notion"})
 _LONGEST_WAIT_SECONDS = 300.0
 _SECONDS_PER_HOUR = 3600.0
+_LEAST_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -133,13 +139,18 @@ class TimeLimit:
         """Of a run that begins now."""
         return cls(hours, monotonic() + hours * _SECONDS_PER_HOUR)
 
+    @property
+    def seconds_left(self) -> float:
+        """Negative when it is over."""
+        return self.ends_at - monotonic()
+
     def require(self) -> None:
         """Go on while there is time.
 
         Raises:
             RunTimeLimitError: there is none left; the line names the setting.
         """
-        if monotonic() >= self.ends_at:
+        if self.seconds_left <= 0:
             raise RunTimeLimitError(f"the run reached its time limit of {self.hours:g} h (SYNC_RUN_HOURS)")
 
 
@@ -302,7 +313,9 @@ def _run_step(step_run: StepRun, execution_id: int, run: _Run) -> str | None:
         execution_id, overlap=options.overlap, records=step_run.records, override=options.override
     )
     inputs = [quote(context), step_run.window] if step_run.step.by_month else [quote(context)]
-    task, wait_for = TASKS[step_run.step], _built_on(step_run.key, run)
+    # Only here: where a flow has a time limit too, Prefect cannot interrupt a task that waits for a vendor.
+    task = TASKS[step_run.step].with_options(timeout_seconds=max(run.limit.seconds_left, _LEAST_SECONDS))
+    wait_for = _built_on(step_run.key, run)
     state: State[StepResult] = task(*inputs, wait_for=wait_for, return_state=True)
     run.states[step_run.key] = state
     took = f"{monotonic() - began:.1f} s"
