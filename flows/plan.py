@@ -12,9 +12,10 @@ from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
-from flows.parameters import FIRST_YEAR, IMPORT_ORDER, LAST_YEAR, Only, parse_step
+from flows.parameters import FIRST_YEAR, IMPORT_ORDER, LAST_YEAR, ImportStep, Only, Period, parse_step
 from steps.catalog import ACCRUALS, INVOICES, STEPS, Step
 from steps.engine.gate import LONGEST_REASON, began_before, changed_since
 from steps.errors import SyncError, UsageError
@@ -26,13 +27,51 @@ from tracking.database import read_session
 from tracking.history import StepMonth, StepMonthHistory, SyncPlan, find_plan, save_plan, step_month_histories
 from tracking.integration_errors import MetError, RecordKey, find_met, pending_errors, span_of_runs
 from tracking.models import OPEN_STATUSES, ErrorStatus, ExecutionStatus, SyncExecution, execution_name
-from tracking.recorder import PlannedExecution
+from tracking.recorder import Overlap, PlannedExecution
 
-MonthDate = Annotated[date, Field(json_schema_extra={"pattern": r"^(20\d{2}|2100|2101)-(0[1-9]|1[0-2])-01$"})]
-"""A first of a month in a form; Prefect refuses another day by the pattern, before a run exists."""
-OverrideReason = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_REASON})]
-"""Why accruals are to go on although the import of a month is broken; Prefect's form refuses an empty one."""
 Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
+
+# The types of the forms. Prefect's form of `int | None` asks first whether it is to be an int or None; of a plain type
+# that may be left out it is one field. A title says what belongs together.
+FromStep = Annotated[ImportStep, Field(json_schema_extra={"title": "First step"})]
+AskedYear = Annotated[
+    Year | None,
+    WithJsonSchema({"type": "integer", "minimum": FIRST_YEAR, "maximum": LAST_YEAR}),
+    Field(json_schema_extra={"title": "Months: a whole year"}),
+]
+_FIRST_OF_MONTH = WithJsonSchema(
+    {
+        "type": "string",
+        "format": "date",
+        "if": {"pattern": r"^(20\d{2}|2100|2101)-(0[1-9]|1[0-2])-01$"},
+        "else": {"const": "the first day of a month, such as 2024-03-01"},
+    }
+)
+"""Prefect refuses another day before a run exists: of a `pattern` it shows the expression, of a `const` these words."""
+StartDate = Annotated[date | None, _FIRST_OF_MONTH, Field(json_schema_extra={"title": "Months: from"})]
+EndDate = Annotated[date | None, _FIRST_OF_MONTH, Field(json_schema_extra={"title": "Months: up to, without"})]
+AskedPeriod = Annotated[
+    Period | None,
+    WithJsonSchema({"type": "string", "enum": [each.value for each in Period]}),
+    Field(json_schema_extra={"title": "Months: by today's date"}),
+]
+AskedOnly = Annotated[
+    Only | None,
+    WithJsonSchema({"type": "string", "enum": [each.value for each in Only]}),
+    Field(json_schema_extra={"title": "More: only what stands so"}),
+]
+AskedOverlap = Annotated[Overlap, Field(json_schema_extra={"title": "More: what another run is working on"})]
+OverrideReason = Annotated[
+    str | None,
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_REASON}),
+    Field(json_schema_extra={"title": "More: accrue although an import is broken, because"}),
+]
+"""Prefect's form refuses an empty one."""
+OverrideBy = Annotated[
+    str | None, WithJsonSchema({"type": "string"}), Field(json_schema_extra={"title": "More: says who"})
+]
+PlanId = SkipJsonSchema[int | None]
+"""Of a plan that `sync-actions plan` made; in no form, because only that command knows ids."""
 
 
 @dataclass(frozen=True)

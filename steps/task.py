@@ -5,8 +5,8 @@ again only when the vendor may be better later, and keeps neither caches nor res
 database, and a line of it is the message of the task run's state. With `SYNC_BACKEND_URL` set, the same task asks that
 backend to do the work instead.
 
-Prefect swallows what a hook raises and fires `on_running` again on each retry; the recorder is written for both. Prefect
-also logs four lines about the hooks of each task run, which say nothing of it: they are left out of every log.
+Prefect swallows what a hook raises and fires `on_running` again on each retry; the recorder is written for both. What
+it logs about hooks, four lines a task run, says nothing of the task: it is left out.
 """
 
 import logging
