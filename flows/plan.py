@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, WithJsonSchema
@@ -31,45 +31,35 @@ from tracking.recorder import Overlap, PlannedExecution
 
 Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
 
-# The types of the forms. Prefect's form of `int | None` asks first whether it is to be an int or None; of a plain type
-# that may be left out it is one field. A title says what belongs together.
-FromStep = Annotated[ImportStep, Field(json_schema_extra={"title": "First step"})]
-AskedYear = Annotated[
-    Year | None,
-    WithJsonSchema({"type": "integer", "minimum": FIRST_YEAR, "maximum": LAST_YEAR}),
-    Field(json_schema_extra={"title": "Months: a whole year"}),
+_MonthDate = Annotated[
+    date,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date",
+            "if": {"pattern": r"^(20\d{2}|2100|2101)-(0[1-9]|1[0-2])-01$"},
+            "else": {"const": "the first day of a month, such as 2024-03-01"},
+        }
+    ),
 ]
-_FIRST_OF_MONTH = WithJsonSchema(
-    {
-        "type": "string",
-        "format": "date",
-        "if": {"pattern": r"^(20\d{2}|2100|2101)-(0[1-9]|1[0-2])-01$"},
-        "else": {"const": "the first day of a month, such as 2024-03-01"},
-    }
-)
 """Prefect refuses another day before a run exists: of a `pattern` it shows the expression, of a `const` these words."""
-StartDate = Annotated[date | None, _FIRST_OF_MONTH, Field(json_schema_extra={"title": "Months: from"})]
-EndDate = Annotated[date | None, _FIRST_OF_MONTH, Field(json_schema_extra={"title": "Months: up to, without"})]
-AskedPeriod = Annotated[
-    Period | None,
-    WithJsonSchema({"type": "string", "enum": [each.value for each in Period]}),
-    Field(json_schema_extra={"title": "Months: by today's date"}),
-]
-AskedOnly = Annotated[
-    Only | None,
-    WithJsonSchema({"type": "string", "enum": [each.value for each in Only]}),
-    Field(json_schema_extra={"title": "More: only what stands so"}),
-]
-AskedOverlap = Annotated[Overlap, Field(json_schema_extra={"title": "More: what another run is working on"})]
-OverrideReason = Annotated[
-    str | None,
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_REASON}),
-    Field(json_schema_extra={"title": "More: accrue although an import is broken, because"}),
-]
-"""Prefect's form refuses an empty one."""
-OverrideBy = Annotated[
-    str | None, WithJsonSchema({"type": "string"}), Field(json_schema_extra={"title": "More: says who"})
-]
+_Reason = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_REASON})]
+
+
+def _titled(title: str) -> Any:
+    return Field(json_schema_extra={"title": title})
+
+
+# The fields of the forms; titles say what belongs together.
+FromStep = Annotated[ImportStep, _titled("From step")]
+AskedYear = Annotated[Year | None, _titled("Months: a whole year")]
+StartDate = Annotated[_MonthDate | None, _titled("Months: from")]
+EndDate = Annotated[_MonthDate | None, _titled("Months: until (not included)")]
+AskedPeriod = Annotated[Period | None, _titled("Months: relative to today")]
+AskedOnly = Annotated[Only | None, _titled("More: only what is not done")]
+AskedOverlap = Annotated[Overlap, _titled("More: when another run is at work")]
+OverrideReason = Annotated[_Reason | None, _titled("More: accrue although an import is broken, because")]
+OverrideBy = Annotated[str | None, _titled("More: whose reason this is")]
 PlanId = SkipJsonSchema[int | None]
 """Of a plan that `sync-actions plan` made; in no form, because only that command knows ids."""
 

@@ -116,7 +116,7 @@ def test_the_summary_of_a_run_that_found_everything_done_asks_for_nothing() -> N
                 "clients_created": 2,
                 "errors": 1,
             },
-            "84 invoices: 12 new, 3 changed; 1 error",
+            "84 invoices: 12 new, 3 changed; clients: 2 new; 1 error",
         ),
         (
             {"invoices_processed": 84, "invoices_created": 0, "clients_updated": 2, "errors": 0},
