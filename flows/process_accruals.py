@@ -19,8 +19,7 @@ from flows.plan import (
     step_runs_of,
     step_runs_of_plan,
 )
-from flows.run_names import name_of_this_run
-from flows.run_steps import RunOptions, close_run, run_creator, run_steps
+from flows.run_steps import RunOptions, close_run, name_of_this_run, run_creator, run_steps
 from steps.catalog import ACCRUALS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap

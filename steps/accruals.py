@@ -263,7 +263,7 @@ def _post_month(context: StepContext, window: MonthWindow, chunk_size: int) -> A
             MonthRun.open(session, month, settings).process(chunk_size, execution_id, context.progress)
             result = AccrualsResult.of(month)
             record_result(session, execution_id, result.as_json())
-            settings.budget.require(len(month.failures), month.seen)
+            settings.error_budget.require(len(month.failures), month.seen)
             require_none_running(session, window)
     except ErrorBudgetError:
         with write_session() as session:

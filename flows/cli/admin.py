@@ -1,6 +1,5 @@
 """What the commands do that look after the installation, such as `api`, `reconcile`, `close`, `db` and `doctor`."""
 
-import json
 import os
 from contextlib import ExitStack
 from datetime import date, datetime
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.app import ExitStatus, error_line
+from flows.cli.output import print_json
 from flows.cli.reports import roll_forward_tables
 from flows.cli.run import login_name, sandboxed
 from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
@@ -78,7 +78,7 @@ def verify(expect: str | None, *, as_json: bool) -> None:
     with read_session() as session:
         found = verify_closes(session)
         if as_json:
-            print(json.dumps(verification_json(found), indent=2))  # noqa: T201 - the one thing on standard output
+            print_json(verification_json(found))
         for close in () if as_json else found.closes:
             typer.echo(f"{close.month:%Y-%m} {close.hash or 'without a hash: closed by an older version'}")
         if found.difference is not None:
