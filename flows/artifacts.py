@@ -128,7 +128,7 @@ def _changes(executions: Sequence[SyncExecution]) -> Iterator[str]:
     for entity, counts in written.items():
         yield f"| {entity.replace('_', ' ')} | {' | '.join(str(counts[what]) for what in _WRITTEN)} |"
     if accrued:
-        yield f"\n{sum(accrued):,.2f} accrued; months in which something was: {len(accrued)}."
+        yield f"\n{sum(accrued):,.2f} accrued in {len(accrued)} month{'' if len(accrued) == 1 else 's'}."
     if not written and not accrued:
         yield "Nothing: all of it was there already."
 
@@ -142,7 +142,13 @@ def _need_a_person(
     if kinds:
         which = ", ".join(f"{kind.count} {kind.entity_type} ({kind.operation})" for kind in kinds)
         yield f"Records that could not be applied, while all others were: {which}.{page}"
-    notes = [(each, note) for each in executions for note in RecordedResult(each.result).notifications]
+    # What is said of a contract month after month is said once, as it was in the last one.
+    newest = {
+        note.contract_id or note.message: (execution, note)
+        for execution in executions
+        for note in RecordedResult(execution.result).notifications
+    }
+    notes = list(newest.values())
     for execution, note in notes[:_NOTES_SHOWN]:
         yield f"{execution.name}{f', contract {note.contract_id}' if note.contract_id else ''}: {_plain(note.message)}"
     if len(notes) > _NOTES_SHOWN:

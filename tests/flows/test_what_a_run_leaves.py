@@ -87,15 +87,19 @@ def test_the_summary_says_what_changed_what_needs_a_person_and_what_is_next() ->
 
 
 def test_the_summary_of_accruals_says_what_was_accrued_and_whom_to_look_at() -> None:
-    notes = [{"type": "dropped", "contract_id": 7, "message": f"note {number}"} for number in range(12)]
+    notes = [{"type": "dropped", "contract_id": number, "message": "no period"} for number in range(12)]
     march = {"amount_accrued": "1234.50", "notifications": notes}
+    april = {"amount_accrued": "0.50", "notifications": notes[:1]}
+    months = [_execution("accruals", date(2024, 3, 1), march), _execution("accruals", date(2024, 4, 1), april)]
 
-    text = summary({}, [_execution("accruals", date(2024, 3, 1), march)], [], [], None)
+    text = summary({}, months, [], [], None)
 
-    assert "1,234.50 accrued" in text
-    assert text.count("- accruals 2024-03, contract 7: note") == 10
+    assert "1,235.00 accrued in 2 months." in text
+    assert text.count("contract 0: no period") == 1
+    assert "- accruals 2024-04, contract 0: no period" in text
+    assert text.count("- accruals 2024-03, contract ") == 9
     assert "And 2 more notes" in text
-    assert "`sync-actions close 2024-03`" in text
+    assert "`sync-actions close 2024-04`" in text
 
 
 def test_the_summary_of_a_run_that_found_everything_done_asks_for_nothing() -> None:
