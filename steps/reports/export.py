@@ -1,6 +1,7 @@
 """Reports as CSV, XLSX and JSON. No text of the ledger becomes a formula: one that looks so is made plain first."""
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime
@@ -141,17 +142,23 @@ def journal_sheet(journals: Iterable[Journal]) -> Sheet:
 def reconciliation_sheet(report: Reconciliation) -> Sheet:
     """A row per document and difference."""
     rows = (
-        (each.kind.value, each.document, each.number, each.external_id, each.day, each.currency, each.here, each.there,
-         each.amount, each.why)
+        (each.kind.value, each.document, each.number, each.external_id, each.day, each.currency,
+         *map(_amount_or_text, (each.here, each.there)), each.amount, each.why)
         for each in report.differences
     )  # fmt: skip
     totals = (
         ("Total", f"{total.documents_here} here, {total.documents_there} there", None, "", None, total.currency,
-         _shown(total.here), _shown(total.there), total.there - total.here, "")
+         total.here, total.there, total.there - total.here, "")
         for total in report.totals
     )  # fmt: skip
     header = ("difference", "document", "number", "id", "date", "currency", "here", "there", "amount", "why")
-    return Sheet(f"Reconciliation {report.month:%Y-%m}", header, tuple(rows), tuple(totals), fixed=("amount",))
+    return Sheet(
+        f"Reconciliation {report.month:%Y-%m}", header, tuple(rows), tuple(totals), fixed=("here", "there", "amount")
+    )
+
+
+def _amount_or_text(value: str) -> Decimal | str:
+    return Decimal(value) if re.fullmatch(r"-?\d+\.\d\d", value) else value
 
 
 _ERROR = (
@@ -438,7 +445,7 @@ _WORKED_OUT: dict[type, tuple[str, ...]] = {
     Waterfall: ("months", "totals"),
     Journal: ("totals", "balanced"),
     Reconciliation: ("agrees",),
-    Explanation: ("posted", "changed_since"),
+    Explanation: ("posted", "changed_since", "formula"),
 }
 """Properties that belong in the answer."""
 
