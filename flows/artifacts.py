@@ -1,4 +1,4 @@
-"""What a run leaves in Prefect for people to look at: its progress, then a summary, tables and charts."""
+"""What a run leaves in Prefect for people to look at: its progress, then a summary and charts."""
 
 from base64 import b64encode
 from collections import Counter, defaultdict
@@ -13,7 +13,6 @@ from prefect import runtime
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
-    create_table_artifact,
     update_progress_artifact,
 )
 from prefect.logging import get_run_logger
@@ -50,7 +49,7 @@ class ProgressBar:
 
 
 def leave_summary(executions: Sequence[SyncExecution], failures: Sequence[str], settings: SyncSettings) -> None:
-    """A page about the run, then its tables: each execution with its counts, and the pending errors by kind.
+    """A page about the run. One artifact: Prefect's UI shows several of a run in no order of ours.
 
     Args:
         executions: Of the run.
@@ -60,25 +59,7 @@ def leave_summary(executions: Sequence[SyncExecution], failures: Sequence[str], 
     kinds = pending_errors_by_kind([execution.id for execution in executions if execution.id is not None])
     asked = {name: value for name, value in runtime.flow_run.parameters.items() if value is not None}
     text = summary(asked, executions, failures, kinds, settings.page_url)
-    best_effort(
-        lambda: create_markdown_artifact(text, key="sync-summary", description="What was done, and what is to do")
-    )
-    best_effort(
-        lambda: create_table_artifact(
-            [execution_row(execution) for execution in executions],
-            key="sync-executions",
-            description="Every step and month of the run, with its counts and duration",
-        )
-    )
-    if kinds:
-        rows = [{"step": kind.operation, "record": kind.entity_type, "pending errors": kind.count} for kind in kinds]
-        best_effort(
-            lambda: create_table_artifact(
-                rows,
-                key="sync-integration-errors",
-                description="Records that could not be applied; see them with `sync-actions errors`",
-            )
-        )
+    best_effort(lambda: create_markdown_artifact(text, key="run-summary", description="What was done, what is next"))
 
 
 def summary(
@@ -88,7 +69,8 @@ def summary(
     kinds: Sequence[ErrorCount],
     page_url: str | None,
 ) -> str:
-    """The page about a run, as markdown: what was asked, what changed in the ledger, what needs a person, what is next.
+    """The page about a run, as markdown: what was asked, what changed in the ledger, what needs a person, what is next;
+    under it each execution with its counts.
 
     Args:
         asked: Parameters of the run that say something.
@@ -109,6 +91,8 @@ def summary(
             "\n".join(f"- {each}" for each in need),
             "## What to do next",
             "\n".join(f"- {each}" for each in _next(executions, failures, kinds)),
+            "## Every step and month",
+            "\n".join(_table([execution_row(execution) for execution in executions])),
         ]
     )
 
@@ -139,9 +123,10 @@ def _need_a_person(
     """A line for each thing that nobody but a person can put right."""
     page = f" [See them on the page]({page_url.rstrip('/')}/en/errors)." if page_url else ""
     yield from (f"Failed: {_plain(each)}" for each in failures)
-    if kinds:
-        which = ", ".join(f"{kind.count} {kind.entity_type} ({kind.operation})" for kind in kinds)
-        yield f"Records that could not be applied, while all others were: {which}.{page}"
+    new = sum(kind.count for kind in kinds)
+    if errors := max(new, sum(RecordedResult(execution.result).count("errors") for execution in executions)):
+        which = ", ".join(f"{kind.count} {kind.entity_type} ({kind.operation})" for kind in kinds) or "none"
+        yield f"{errors} times a record could not be applied, while all others were. New in this run: {which}.{page}"
     # What is said of a contract month after month is said once, as it was in the last one.
     newest = {
         note.contract_id or note.message: (execution, note)
@@ -168,7 +153,7 @@ def _next(executions: Sequence[SyncExecution], failures: Sequence[str], kinds: S
             "Put right what the reasons name; if a vendor is down, wait. Then start the same run again: what is done "
             "already is not done twice, and `only: due` leaves it out."
         )
-    if kinds:
+    if kinds or any(RecordedResult(execution.result).count("errors") for execution in executions):
         yield (
             "See the records in trouble with `sync-actions errors`, repair them at the vendor, then "
             "`sync-actions errors retry`; ignore those that are right as they are."
@@ -180,6 +165,14 @@ def _next(executions: Sequence[SyncExecution], failures: Sequence[str], kinds: S
         yield "Accrue these months: `process-accruals`. The monthly import starts it by itself."
 
 
+def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for number, row in enumerate(rows):
+        if number == 0:
+            yield f"| {' | '.join(row)} |"
+            yield f"|{' --- |' * len(row)}"
+        yield f"| {' | '.join(_plain(str(value)).replace('|', '&#124;') for value in row.values())} |"
+
+
 def execution_row(execution: SyncExecution) -> dict[str, Any]:
     """One execution as people read it."""
     started, ended = execution.started_at, execution.completed_at
@@ -187,7 +180,7 @@ def execution_row(execution: SyncExecution) -> dict[str, Any]:
         "step": execution.step_name,
         "month": f"{execution.window_start:%Y-%m}" if execution.window_start else "-",
         "status": execution.status,
-        "seconds": round((ended - started).total_seconds(), 2) if started and ended else None,
+        "seconds": round((ended - started).total_seconds(), 2) if started and ended else "-",
         "result": RecordedResult(execution.result).line if execution.result else "-",
         "error": execution.error_message or "",
     }

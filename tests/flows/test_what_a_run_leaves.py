@@ -55,7 +55,7 @@ def test_a_run_can_be_read_in_prefect(sync_actions: CommandLine, prefect_server:
     assert not [log.message for log in logs if "hook" in log.message.lower() and "mirror" in log.message]
     assert not [log.message for log in logs if log.message.startswith("Finished in state Completed")]
 
-    progress, text = artifacts["sync-progress"], str(artifacts["sync-summary"].data)
+    progress, text = artifacts["sync-progress"], str(artifacts["run-summary"].data)
     assert (progress.data, progress.description) == (100, "4 of 4 have ended")
     assert "Asked: from_step `invoices`, start_date `2024-03-01`, end_date `2024-04-01`" in text
     assert "| invoices | " in text
@@ -82,7 +82,10 @@ def test_the_summary_says_what_changed_what_needs_a_person_and_what_is_next() ->
     assert text.startswith("**2 of 3 steps and months completed.** Asked: year `2024`.")
     assert "| invoices | 13 | 3 | 0 |\n| clients | 2 | 0 | 0 |" in text
     assert "- Failed: crm-clients 2024-03: HTTP 500: &lt;html&gt; out of order&lt;/html&gt;" in text
-    assert "5 contact (invoices). [See them on the page](https://example.org/page/en/errors)." in text
+    assert (
+        "- 5 times a record could not be applied, while all others were. New in this run: 5 contact (invoices). [See them on the page](https://example.org/page/en/errors)."
+        in text
+    )
     assert "`sync-actions errors retry`" in text
 
 
@@ -103,10 +106,17 @@ def test_the_summary_of_accruals_says_what_was_accrued_and_whom_to_look_at() -> 
 
 
 def test_the_summary_of_a_run_that_found_everything_done_asks_for_nothing() -> None:
-    text = summary({}, [_execution("services", None, {"services_processed": 9})], [], [], None)
+    text = summary({}, [_execution("services", None, {"services_processed": 9, "errors": 0})], [], [], None)
 
     assert "Nothing: all of it was there already." in text
     assert "- Nothing." in text
+
+
+def test_the_summary_names_records_that_were_in_trouble_before_and_still_are() -> None:
+    text = summary({}, [_execution("invoices", date(2024, 3, 1), {"errors": 2})], [], [], None)
+
+    assert "- 2 times a record could not be applied, while all others were. New in this run: none." in text
+    assert "`sync-actions errors retry`" in text
 
 
 @pytest.mark.parametrize(
