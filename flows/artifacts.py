@@ -69,8 +69,9 @@ def summary(
     kinds: Sequence[ErrorCount],
     page_url: str | None,
 ) -> str:
-    """The page about a run, as markdown: what was asked, what changed in the ledger, what needs a person, what is next;
-    under it each execution with its counts.
+    """The page about a run, as markdown: what was asked, what changed in the ledger, what needs a person, what is next.
+
+    Each execution with its counts is under that.
 
     Args:
         asked: Parameters of the run that say something.
