@@ -1,9 +1,10 @@
 """Reports: what was accrued, and what is still deferred."""
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
 from flows.api.lists import TaggedRoute, csv_answer, file_answer
 from flows.api.problems import file_of, not_modified, problems
@@ -15,9 +16,12 @@ from steps.ledger.months import MonthWindow
 from steps.reports.basis import read_basis
 from steps.reports.export import XLSX_TYPE, CsvFormat, as_json, csv_text, monthly_sheet
 from steps.reports.groups import RollForwardBy, roll_forward_by
-from steps.reports.monthly import monthly_accruals
+from steps.reports.journal import journal
+from steps.reports.monthly import ContractFilter, monthly_accruals
 from steps.reports.pack import pack_bytes, read_pack
+from steps.reports.reconciliation import last_reconciliation
 from steps.reports.roll_forward import roll_forwards
+from steps.reports.waterfall import waterfall
 from tracking.database import read_session
 from tracking.models import utc_now
 
@@ -26,8 +30,8 @@ router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=Tagged
 Month = Annotated[
     str, Query(pattern=r"^\d{4}-\d{2}(-01)?$", examples=["2024-03"], description="YYYY-MM or YYYY-MM-01.")
 ]
-
-
+Wanted = Annotated[ContractFilter, Depends()]
+"""`client`, `service`, `contract`."""
 Csv = Annotated[CsvFormat, Query(alias="format", description="`csv-es`: for a Spanish Excel.")]
 
 
@@ -42,18 +46,17 @@ Csv = Annotated[CsvFormat, Query(alias="format", description="`csv-es`: for a Sp
 )
 def export_csv(
     settings: AppSettings,
+    wanted: Wanted,
     start_date: FirstOfMonth | None = None,
     end_date: FirstOfMonth | None = None,
-    csv_format: Annotated[
-        CsvFormat, Query(alias="format", description="`csv-es`: for a Spanish Excel.")
-    ] = CsvFormat.CSV,
+    csv_format: Csv = CsvFormat.CSV,
 ) -> Response:
     """What was accrued month by month, as a spreadsheet; without dates of the default year."""
     start = None if start_date is None else parse_month_date("start_date", start_date)
     end = None if end_date is None else parse_month_date("end_date", end_date)
     window = resolve_range(AskedRange(None, start, end), utc_now(), settings)
     with read_session() as session:
-        report = monthly_accruals(session, window)
+        report = monthly_accruals(session, window, wanted)
         sheet = replace(monthly_sheet(report), notes=read_basis(session, settings).lines)
     return csv_answer(csv_text(sheet, spanish=csv_format is CsvFormat.SPANISH), f"accruals-{window}.csv")
 
@@ -71,6 +74,30 @@ def show_roll_forward(month: Month, settings: AppSettings, by: RollForwardBy | N
         return dict(as_json(report.months[0], basis)) | whole
 
 
+@router.get("/journal", responses={**problems(), **not_modified()})
+def show_journal(month: Month, settings: AppSettings) -> dict[str, Any]:
+    """The journal entries of a month, balanced per service and currency. Amounts are texts."""
+    with read_session() as session:
+        return dict(as_json(journal(session, parse_month(month), settings), read_basis(session, settings)))
+
+
+@router.get("/waterfall", responses={**problems(), **not_modified()})
+def show_waterfall(month: Month, settings: AppSettings) -> dict[str, Any]:
+    """What is still deferred after a month, by the month expected to earn it, and what has none, with the reason."""
+    with read_session() as session:
+        return dict(as_json(waterfall(session, parse_month(month), settings), read_basis(session, settings)))
+
+
+@router.get("/reconciliation", responses={**problems(HTTPStatus.NOT_FOUND), **not_modified()})
+def show_reconciliation(month: Month, settings: AppSettings) -> dict[str, Any]:
+    """The last comparison of a month with the invoicing system, as `sync-actions report reconciliation` made it."""
+    with read_session() as session:
+        found = last_reconciliation(session, parse_month(month))
+        if found is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"{month} was never compared with the invoicing system")
+        return dict(as_json(found, read_basis(session, settings)))
+
+
 @router.get(
     "/pack",
     response_class=Response,
@@ -84,7 +111,7 @@ def export_pack(month: Month, settings: AppSettings) -> Response:
 
 
 @router.get("/monthly/{year}", responses={**problems(), **not_modified()})
-def show_year(year: Year, settings: AppSettings) -> dict[str, Any]:
+def show_year(year: Year, settings: AppSettings, wanted: Wanted) -> dict[str, Any]:
     """What was accrued in each month of a year, by contract and period. Amounts are texts."""
     with read_session() as session:
-        return dict(as_json(monthly_accruals(session, months_of_year(year)), read_basis(session, settings)))
+        return dict(as_json(monthly_accruals(session, months_of_year(year), wanted), read_basis(session, settings)))
