@@ -82,9 +82,7 @@ def test_the_summary_says_what_changed_what_needs_a_person_and_what_is_next() ->
     assert text.startswith("**2 of 3 steps and months completed.** Asked: year `2024`.")
     assert "| invoices | 13 | 3 | 0 |\n| clients | 2 | 0 | 0 |" in text
     assert "- Failed: crm-clients 2024-03: HTTP 500: &lt;html&gt; out of order&lt;/html&gt;" in text
-    assert (
-        "- 5 times a record could not be applied, while all others were. New in this run: 5 contact" in text
-    )
+    assert "- 5 times a record could not be applied, while all others were. New in this run: 5 contact" in text
     assert " [See them on the page](https://example.org/page/en/errors)." in text
     assert "| invoices | 2024-03 | completed | - | 40 invoices: 12 new; clients: 2 new |  |" in text
     assert "`sync-actions errors retry`" in text
