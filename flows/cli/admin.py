@@ -1,8 +1,10 @@
 """What the commands do that look after the installation, such as `api`, `reconcile`, `close`, `db` and `doctor`."""
 
 import os
+from calendar import day_abbr
 from contextlib import ExitStack
 from datetime import date, datetime
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -11,7 +13,7 @@ from rich.text import Text
 
 from flows.cli.app import ExitStatus, error_line
 from flows.cli.output import print_json
-from flows.cli.reports import roll_forward_tables
+from flows.cli.reports import narrow_table, roll_forward_tables
 from flows.cli.run import login_name, sandboxed
 from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.prefect_server import prefect_api, quiet_prefect
@@ -29,11 +31,12 @@ from steps.corrections import Adjustment
 from steps.corrections import adjust as post_adjustment
 from steps.errors import SyncError, UsageError
 from steps.ledger.months import MonthWindow
+from steps.reports.export import as_json as plain_json
 from steps.reports.roll_forward import RollForwardChain
 from steps.settings import SyncSettings
+from steps.teaching import list_services, read_teaching, set_teaching
 from tracking.database import configured_database_url, make_engine, read_session, upgrade_database
 from tracking.encryption import encrypt_again
-from tracking.settings import export_settings_file
 
 
 def close(month: date, reason: str, by: str | None) -> None:
@@ -71,6 +74,40 @@ def adjust(asked: Adjustment, reason: str, by: str | None, *, preview: bool) -> 
     again = "; it is ACTIVE again" if done.reopened else ""
     typer.echo(f"{'would be posted' if preview else 'posted'}: {what}")
     typer.echo(f"{done.remaining_before} remained, {done.remaining} remain{again}")
+
+
+def show_services(*, as_json: bool) -> None:
+    """What each service teaches, and its last change."""
+    with read_session() as session:
+        found = list_services(session)
+    if as_json:
+        print_json(found)
+        return
+    table = narrow_table("Services", "id", "account", "name", "weekdays", "changed by", amounts=["sessions", "a week"])
+    for each in found:
+        weekdays = " ".join(day_abbr[day] for day in each["class_weekdays"] or ()) or "not known"
+        last = f"{each['changes'][0]['who']}: {each['changes'][0]['reason']}" if each["changes"] else "-"
+        numbers = str(each["total_sessions"]), str(each["sessions_per_week"])
+        names = each["external_id"], each["account_identifier"] or "-", each["name"]
+        table.add_row(*map(Text, names), weekdays, Text(last), *numbers)
+    Console(highlight=False).print(table)
+
+
+def set_services(file: str, reason: str, by: str | None, *, preview: bool, as_json: bool) -> None:
+    """Set what services teach from a file, and show what became, or would become, another."""
+    SyncSettings.load()  # the books are not touched while a setting is wrong
+    try:
+        asked = read_teaching(Path(file).read_text("utf-8"))
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"cannot read {file}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+    changed = set_teaching(asked, Signature(_who(by), reason), preview=preview)
+    if as_json:
+        print_json(plain_json(changed))
+        return
+    for each in changed:
+        for name, value in each.after.items():
+            typer.echo(f"{each.service}: {name} {each.before[name]} -> {value}")
+    typer.echo(f"{len(changed)} services {'would be' if preview else 'are'} changed")
 
 
 def verify(expect: str | None, *, as_json: bool) -> None:
@@ -120,6 +157,9 @@ def encrypt() -> None:
 def set_up_prefect(*, dry_run: bool, notify: str | None, notify_url: str | None) -> None:
     """Make or update what a Prefect server that lasts needs, and say what is new, changed and there already."""
     quiet_prefect()
+    settings: SyncSettings = SyncSettings.load()
+    if notify is None and notify_url is None and settings.notify_url:
+        notify_url = settings.notify_url.get_secret_value()
     from prefect.settings import PREFECT_API_URL
 
     if not PREFECT_API_URL.value():
@@ -153,14 +193,15 @@ def examine_installation() -> None:
         table.add_row(Text(each.verdict, style=style), Text(each.subject), Text(each.words, overflow="fold"))
     Console(highlight=False).print(table)
     problems = sum(each.verdict is Verdict.problem for each in findings)
-    typer.echo(f"{problems} problem{'' if problems == 1 else 's'}." if problems else "No problem found.")
+    unknown = sum(each.verdict is Verdict.not_checked for each in findings)
+    told = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "No problem found"
+    typer.echo(f"{told}, {unknown} not checked." if unknown else f"{told}.")
     raise typer.Exit(ExitStatus.FAILED if problems else ExitStatus.COMPLETED)
 
 
 def reconcile_now() -> None:
     """End what dead runs left open, here and in Prefect."""
     quiet_prefect()
-    export_settings_file()
     with prefect_api():
         from flows.reconcile_executions import reconcile
 
@@ -169,7 +210,6 @@ def reconcile_now() -> None:
 
 def serve_api(host: str, port: int, *, with_worker: bool, sandbox: bool) -> None:
     """Serve the HTTP API and the page until the process is told to stop."""
-    export_settings_file()
     quiet_prefect()
     with ExitStack() as stack:
         if sandbox:

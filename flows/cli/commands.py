@@ -360,6 +360,25 @@ def adjust(
     admin.adjust(Adjustment(contract, parse_adjustment(amount), month), reason, by, preview=preview)
 
 
+@app.command("services")
+def services(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE.csv", help="Sessions and class weekdays to set; none: list them.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
+    by: Who = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Say what it would do, and do nothing.")] = False,
+    as_json: JsonValue = False,
+) -> None:
+    """List what services teach, or set it from a CSV: service, total_sessions, sessions_per_week, class_weekdays."""
+    with importing():
+        from flows.cli import admin
+    if file is None:
+        admin.show_services(as_json=as_json)
+    else:
+        admin.set_services(file, reason, by, preview=preview, as_json=as_json)
+
+
 @app.command("verify")
 def verify(
     expect: Annotated[
@@ -409,7 +428,7 @@ def serve_sandbox(
     serve_until_interrupted(typer.echo, port=port)
 
 
-database_app = typer.Typer(help="Look after the database: its schema, and its encryption.", no_args_is_help=True)
+database_app = typer.Typer(help="Look after the database: its schema, and its encryption.")
 app.add_typer(database_app, name="db")
 
 
@@ -437,7 +456,7 @@ def print_key() -> None:
     typer.echo(new_key())
 
 
-prefect_app = typer.Typer(help="Look after a lasting Prefect server.", no_args_is_help=True)
+prefect_app = typer.Typer(help="Look after a lasting Prefect server.")
 app.add_typer(prefect_app, name="prefect")
 
 
@@ -457,16 +476,15 @@ def set_up_prefect(
         str | None,
         typer.Option(
             metavar="ADDRESSES",
-            envvar="SYNC_NOTIFY_URL",
-            show_envvar=True,
-            help="The same by addresses of Apprise, such as mailto://...; several with commas. A secret.",
+            help="The same by addresses of Apprise, such as mailto://...; several with commas. A secret: rather set "
+            "SYNC_NOTIFY_URL.",
         ),
     ] = None,
 ) -> None:
     """Make or update what a Prefect server needs on that of PREFECT_API_URL; safe to repeat.
 
-    Work pool, vendors' limits, deployments, and automations that tell somebody. Without --notify and --notify-url those
-    who are told stay.
+    Work pool, vendors' limits, deployments, and automations that tell somebody. Without --notify, --notify-url and
+    SYNC_NOTIFY_URL those who are told stay.
     """
     if notify and notify_url:
         raise UsageError("--notify and --notify-url do not go together: the one names a block, the other makes it")
@@ -496,7 +514,8 @@ def run_command(arguments: list[str]) -> int:
         error_line(f"Error: {error}")
         return ExitStatus.WRONG_USAGE
     except typer.TyperException as error:
-        error_line(f"Error: {error.format_message()} (see sync-actions --help)")
+        where = getattr(getattr(error, "ctx", None), "command_path", "sync-actions")
+        error_line(f"Error: {error.format_message()} (see {where} --help)")
         return ExitStatus.WRONG_USAGE
     except SyncError as error:
         error_line(f"Error: {error}")
