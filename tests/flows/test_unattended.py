@@ -249,6 +249,7 @@ def _first_ended(client: SyncPrefectClient, deployment_id: UUID, since: datetime
     return min((run for run in runs if _time(run) >= since), key=_time, default=None)
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_a_day_that_is_no_first_of_a_month_is_refused_in_words_by_the_forms_of_both_uis(guide: Guide) -> None:
     with guide.client() as client, chromium() as browser:
