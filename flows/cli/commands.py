@@ -284,6 +284,14 @@ def show_explanation(
     reports.show_explanation(contract, day, as_json=as_json)
 
 
+@app.command("worklist")
+def show_worklist(as_json: JsonValue = False) -> None:
+    """Show what waits for a person after the last month that was accrued: amount, reason, since when."""
+    with importing():
+        from flows.cli import books
+    books.show_worklist(as_json=as_json)
+
+
 @app.command("close")
 def close(
     month: Month,
@@ -293,8 +301,8 @@ def close(
     """Close a month for good: its postings never change again. Refused with the list of what is in the way."""
     day = parse_month(month)
     with importing():
-        from flows.cli import admin
-    admin.close(day, reason, by)
+        from flows.cli import books
+    books.close(day, reason, by)
 
 
 @app.command("reopen")
@@ -306,8 +314,8 @@ def reopen(
     """Open a closed month again, and every closed month after it."""
     day = parse_month(month)
     with importing():
-        from flows.cli import admin
-    admin.reopen(day, reason, by)
+        from flows.cli import books
+    books.reopen(day, reason, by)
 
 
 @app.command("adjust", context_settings={"ignore_unknown_options": True})  # an amount such as -25.00 is no option
@@ -322,9 +330,9 @@ def adjust(
     """Post an amount by hand, in the first open month; what remains after it goes on by the rules."""
     month = parse_month(corrects) if corrects else None
     with importing():
-        from flows.cli import admin
+        from flows.cli import books
         from steps.corrections import Adjustment, parse_adjustment
-    admin.adjust(Adjustment(contract, parse_adjustment(amount), month), reason, by, preview=preview)
+    books.adjust(Adjustment(contract, parse_adjustment(amount), month), reason, by, preview=preview)
 
 
 @app.command("verify")
@@ -336,8 +344,8 @@ def verify(
 ) -> None:
     """Work out every close again: exit status 1 and one line on the first that is not what it was made as."""
     with importing():
-        from flows.cli import admin
-    admin.verify(expect, as_json=as_json)
+        from flows.cli import books
+    books.verify(expect, as_json=as_json)
 
 
 @app.command("api")

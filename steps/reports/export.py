@@ -15,6 +15,7 @@ from steps.reports.journal import Account, Journal
 from steps.reports.monthly import Amounts, ContractName, MonthlyAccruals
 from steps.reports.roll_forward import RollForward, RollForwardChain, RollForwardLine
 from steps.reports.waterfall import Waterfall, WaterfallRow, WaterfallTotal
+from steps.reports.worklist import Worklist
 from tracking.models import IntegrationError
 
 if TYPE_CHECKING:
@@ -206,6 +207,7 @@ _WORKED_OUT: dict[type, tuple[str, ...]] = {
     MonthlyAccruals: ("totals",),
     WaterfallRow: ("not_scheduled",),
     Waterfall: ("months", "totals"),
+    Worklist: ("totals",),
     Journal: ("totals", "balanced"),
     Explanation: ("posted", "changed_since"),
 }
