@@ -3,7 +3,7 @@
 Each run begins with it, `sync-actions reconcile` and the deployment `every-5-minutes` do it on their own, and so does
 the API server while somebody waits for a run that has not begun. Three things:
 
-1. executions of dead runs end (`tracking/reconcile.py`; needs no Prefect);
+1. executions of dead runs end (`tracking/recorder.py`; needs no Prefect);
 2. runs that Prefect believes to be running or about to begin, though their process is dead, become `Crashed` there too:
    else they would keep a place of their deployment's concurrency limit;
 3. so do runs that a worker took and did not begin, because it was killed in between.
@@ -34,7 +34,7 @@ from steps.settings import SyncSettings
 from tracking.database import describe_database, get_engine
 from tracking.history import executions_of_run
 from tracking.locks import RunLock, run_lock, wait_for_database
-from tracking.reconcile import end_dead_executions, run_is_alive
+from tracking.recorder import end_dead_executions, run_is_alive
 from tracking.settings import describe_settings_file
 
 _UNENDED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]

@@ -42,14 +42,19 @@ from steps.results import StepResult
 from steps.service_periods import sync_service_periods
 from steps.services import sync_services
 from steps.settings import SyncSettings
-from steps.task import StepTask
+from steps.task import StepTask, describe_failure
 from steps.vendors.http import Throttle
 from tracking.history import StepMonth, executions_of_run
-from tracking.hooks import describe_failure
 from tracking.locks import RunLock
 from tracking.models import SyncExecution
-from tracking.reconcile import end_executions_of_ended_run
-from tracking.recorder import Overlap, end_open_executions, fail_open_execution, plan_ended_again, plan_executions
+from tracking.recorder import (
+    Overlap,
+    end_executions_of_ended_run,
+    end_open_executions,
+    fail_open_execution,
+    plan_ended_again,
+    plan_executions,
+)
 
 
 def group_by_reason(failures: Iterable[tuple[str, str]]) -> list[str]:

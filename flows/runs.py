@@ -28,7 +28,7 @@ from steps.ledger.months import MonthWindow
 from tracking.database import read_session
 from tracking.history import executions_of_run, open_executions
 from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution
-from tracking.reconcile import end_dead_executions
+from tracking.recorder import end_dead_executions
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -263,7 +263,7 @@ class Runs:
         with read_session() as session:
             found = open_executions(session, [(execution.step_name, execution.window_start)])
         for each in found:
-            if each.flow_run_id != execution.flow_run_id and each.id < (execution.id or 0):
+            if each.flow_run_id != execution.flow_run_id and (each.id or 0) < (execution.id or 0):
                 with suppress(Exception):  # it may be of another Prefect server, or of none
                     return self._client().read_flow_run(UUID(each.flow_run_id)).name
                 return f"of execution {each.id}"

@@ -13,8 +13,7 @@ from sqlmodel import Session
 from steps.catalog import CRM_CLIENTS, Step
 from steps.context import Scope, StepContext, StepReport, applying
 from steps.errors import RecordRejectedError
-from steps.ledger.client import ClientExternalId, System
-from steps.ledger.client_matching import CrmUsers, clients_of_people, clients_of_window, crm_users
+from steps.ledger.client import ClientExternalId, CrmUsers, System, clients_of_people, clients_of_window, crm_users
 from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.months import MonthWindow
 from steps.ledger.upsert import merge_rows

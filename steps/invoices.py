@@ -14,10 +14,15 @@ from sqlmodel import Session
 from steps.catalog import INVOICES, Step
 from steps.context import Scope, StepContext, StepReport, applying
 from steps.errors import RecordRejectedError, VendorAuthError, VendorError
-from steps.ledger.client import ContactCard
-from steps.ledger.client_matching import MatchedClients, linked_contacts, match_clients
-from steps.ledger.contract import DocumentKind, Invoice, recompute_contracts
-from steps.ledger.contract_linking import LinkableDocument, link_documents, relink_credit_notes
+from steps.ledger.client import ContactCard, MatchedClients, linked_contacts, match_clients
+from steps.ledger.contract import (
+    DocumentKind,
+    Invoice,
+    LinkableDocument,
+    link_documents,
+    recompute_contracts,
+    relink_credit_notes,
+)
 from steps.ledger.missing_upstream import Upstream, find_gone, known_documents, mark_void
 from steps.ledger.months import MonthWindow
 from steps.ledger.service import Service

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from steps.catalog import NOTION_EXTERNAL_ID, Step
 from steps.context import Scope, StepContext, StepReport, applying
-from steps.ledger.client_matching import PageCard, lost_pages, match_pages, notion_links, store_pages
+from steps.ledger.client import PageCard, lost_pages, match_pages, notion_links, store_pages
 from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.service import educational_status_date, normalize_educational_status
 from steps.results import ImportResult

@@ -13,8 +13,7 @@ from sqlmodel import Session
 from steps.catalog import SERVICE_PERIODS, Step
 from steps.context import Scope, StepContext, StepReport, applying
 from steps.errors import RecordRejectedError
-from steps.ledger.client import Client
-from steps.ledger.client_matching import clients_of_people, clients_of_window, crm_users
+from steps.ledger.client import Client, clients_of_people, clients_of_window, crm_users
 from steps.ledger.contract import ServiceContract
 from steps.ledger.enrollment_matching import (
     Contracts,

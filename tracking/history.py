@@ -31,7 +31,6 @@ from tracking.models import (
     IntegrationError,
     SyncExecution,
     UtcDateTime,
-    execution_name,
     utc_now,
 )
 
@@ -259,31 +258,18 @@ def _newest(
     )
 
 
-@dataclass(frozen=True)
-class OpenExecution:
-    """An execution that has not ended."""
-
-    id: int
-    name: str
-    """Step and month, such as `invoices 2024-03`."""
-    flow_run_id: str | None
-
-
-def open_executions(session: Session, months: Iterable[StepMonth]) -> list[OpenExecution]:
+def open_executions(session: Session, months: Iterable[StepMonth]) -> list[SyncExecution]:
     """Executions of these steps and months that are pending or running, whole ones only, oldest first."""
     step, month = col(SyncExecution.step_name), col(SyncExecution.window_start)
     which = [
         and_(step == step_name, month.is_(None) if first is None else month == first) for step_name, first in months
     ]
     query = (
-        select(col(SyncExecution.id), step, month, col(SyncExecution.flow_run_id))
+        select(SyncExecution)
         .where(col(SyncExecution.status).in_(OPEN_STATUSES), col(SyncExecution.records).is_(None), or_(*which))
         .order_by(col(SyncExecution.id))
     )
-    return [
-        OpenExecution(number or 0, execution_name(step_name, first), flow_run_id)
-        for number, step_name, first, flow_run_id in session.exec(query)
-    ]
+    return list(session.exec(query))
 
 
 class SyncPlan(SQLModel, table=True):

@@ -3,7 +3,7 @@
 PostgreSQL: a session advisory lock on a connection of its own, which the server ends when the process, its machine or
 the network is gone. SQLite: an operating system file lock in `<database file>.locks/`, which the kernel frees. No
 clock, no heartbeat, no lease: a run whose lock is free is dead, and the next process that looks ends its open
-executions (`tracking/reconcile.py`). A stopped process still holds its lock, and counts as alive.
+executions (`tracking/recorder.py`). A stopped process still holds its lock, and counts as alive.
 
 The lock alone does not keep a run that lost it (its connection was cut) from committing: the update of the execution in
 each ledger transaction does (`tracking/recorder.py`, `record_result`).

@@ -5,6 +5,9 @@ that a late or repeated call never reopens or overwrites an ended row.
 
 Only one execution of a step and month works at a time: the one that holds the window (`hold_window`), which a partial
 unique index of the database lets only one have, across processes and machines. It ends with the execution.
+
+A run is dead when it has open executions and its lock is free (`tracking/locks.py`). Who reads the history, starts a
+run or waits for a window ends what such runs left open (`end_dead_executions`).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,17 +17,19 @@ from enum import StrEnum
 from time import sleep
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import ColumnElement, func, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from tracking.database import read_session, tracking_session
+from tracking.locks import dead_run
 from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution, utc_now
-from tracking.reconcile import end_dead_executions, end_open, end_row
-from tracking.redaction import redact_json
+from tracking.redaction import redact_json, redact_message
 
 _POLL_SECONDS = 0.5
 _IS_OPEN = col(SyncExecution.status).in_(OPEN_STATUSES)
+_LOCKED_AS = func.coalesce(SyncExecution.flow_run_id, SyncExecution.task_run_id)
+"""What the lock of its run is named after; a task that was called outside of any flow has one of its own."""
 
 
 class Overlap(StrEnum):
@@ -218,10 +223,11 @@ def require_window(session: Session, execution_id: int | None) -> dict[str, Any]
 def complete_execution(task_run_id: str, result: dict[str, Any]) -> bool:
     """The task completed with this result. False when its row was not open."""
     with tracking_session() as session:
-        if row := _open_row(session, task_run_id):
+        rows = _open_rows(session, SyncExecution.task_run_id == task_run_id)
+        for row in rows:
             row.details = {**row.details, "result": redact_json(result)}
-            end_row(row, "")
-        return row is not None
+            _end(row, "")
+        return bool(rows)
 
 
 def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool:
@@ -230,11 +236,12 @@ def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool
     What was interrupted after its commit is `completed` all the same: its records are in the ledger.
     """
     with tracking_session() as session:
-        if row := _open_row(session, task_run_id):
+        rows = _open_rows(session, SyncExecution.task_run_id == task_run_id)
+        for row in rows:
             if row.result is None and error_type:
                 row.details = {**row.details, "error_type": error_type}
-            end_row(row, message)
-        return row is not None
+            _end(row, message)
+        return bool(rows)
 
 
 def fail_open_execution(execution_id: int, message: str) -> None:
@@ -252,7 +259,80 @@ def end_open_executions(flow_run_id: str, reason: str) -> int:
         return end_open(session, col(SyncExecution.flow_run_id) == flow_run_id, reason)
 
 
-def _open_row(session: Session, task_run_id: str) -> SyncExecution | None:
-    """The row of a task, locked until the transaction ends, so that nobody ends it in between."""
-    query = select(SyncExecution).where(SyncExecution.task_run_id == task_run_id, _IS_OPEN)
-    return session.exec(query.with_for_update()).first()
+_OPEN_AND_NOT_LOCKED = text("""
+    SELECT DISTINCT coalesce(flow_run_id, task_run_id) FROM sync_execution
+    WHERE status IN ('pending', 'running') AND NOT EXISTS (
+        SELECT 1 FROM pg_locks
+        WHERE locktype = 'advisory' AND granted AND objsubid = 1
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND ((classid::bigint << 32) | objid::bigint) = hashtextextended(coalesce(flow_run_id, task_run_id), 0)
+    )
+""")
+"""PostgreSQL: the runs that may be dead, in one query (0.4 ms at 300,000 rows with 200 open)."""
+
+
+def end_dead_executions() -> list[int]:
+    """End every open execution of a dead run, with a reason that a person understands. Returns their ids.
+
+    A window whose transaction was committed is `completed`, whatever killed the process right after: its result was
+    written in the same transaction. Everything else is `failed`: nothing of it is in the ledger.
+    """
+    ended: list[int] = []
+    for run_id in _runs_that_may_be_dead():
+        with dead_run(run_id) as session:
+            for row in [] if session is None else _open_rows(session, run_id == _LOCKED_AS):
+                _end(row, _reason(row))
+                ended.append(row.id or 0)
+    return ended
+
+
+def run_is_alive(run_id: str) -> bool:
+    """Whether a process holds the run's lock just now."""
+    with dead_run(run_id) as session:
+        return session is None
+
+
+def end_executions_of_ended_run(flow_run_id: str, reason: str) -> None:
+    """End what a run left open that Prefect has ended (crashed, cancelled), unless its process still works on it."""
+    with dead_run(flow_run_id) as session:
+        if session is not None:
+            end_open(session, col(SyncExecution.flow_run_id) == flow_run_id, reason)
+
+
+def end_open(session: Session, which: ColumnElement[bool], reason: str) -> int:
+    """End open executions, in the caller's transaction, for this reason. Returns how many failed.
+
+    One whose result is known is `completed`: its records were committed, only nobody was left to say so.
+    """
+    rows = _open_rows(session, which)
+    for row in rows:
+        _end(row, reason)
+    return sum(row.status == ExecutionStatus.FAILED for row in rows)
+
+
+def _runs_that_may_be_dead() -> list[str]:
+    with read_session() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            return list(session.scalars(_OPEN_AND_NOT_LOCKED))
+        return list(session.exec(select(_LOCKED_AS).where(_IS_OPEN).distinct()))
+
+
+def _open_rows(session: Session, which: ColumnElement[bool] | bool) -> list[SyncExecution]:
+    """Locked until the transaction ends, so that nobody ends them in between."""
+    query = select(SyncExecution).where(which, _IS_OPEN)
+    return list(session.exec(query.order_by(col(SyncExecution.id)).with_for_update()))
+
+
+def _end(row: SyncExecution, reason: str) -> None:
+    """End one open execution: `completed` if its result is known, since its records were committed, else `failed`."""
+    failed = row.result is None
+    row.status = ExecutionStatus.FAILED if failed else ExecutionStatus.COMPLETED
+    row.error_message = redact_message(reason, emails=True) if failed else None
+    row.completed_at = row.updated_at = utc_now()
+    row.holds_window = False
+
+
+def _reason(row: SyncExecution) -> str:
+    if row.status == ExecutionStatus.PENDING:
+        return "never started: the run was killed or lost before its turn"
+    return f"the run was killed or lost during {row.name}: nothing of it was kept, run it again"

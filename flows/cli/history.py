@@ -22,7 +22,7 @@ from steps.settings import SyncSettings
 from tracking.history import HistoryFilter, executions_of_run, find_executions
 from tracking.integration_errors import ErrorFilter, MetError, find_errors, find_met, mark_errors
 from tracking.models import ErrorStatus, ExecutionStatus, IntegrationError, SyncExecution, utc_now
-from tracking.reconcile import end_dead_executions
+from tracking.recorder import end_dead_executions
 
 if TYPE_CHECKING:
     from flows.plan import Assessment, Retry

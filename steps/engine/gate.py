@@ -7,7 +7,7 @@ ledger transactions too, and these take turns: what the look has seen is what is
 later writes after the month's commit; if it is seen before the commit, the month is rolled back and waits for it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from time import sleep
@@ -26,7 +26,6 @@ from steps.results import RecordedResult
 from steps.settings import SyncSettings
 from tracking.database import read_session
 from tracking.history import (
-    OpenExecution,
     StepMonth,
     StepMonthHistory,
     find_execution,
@@ -34,7 +33,7 @@ from tracking.history import (
     step_month_histories,
 )
 from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution, execution_name
-from tracking.reconcile import end_dead_executions
+from tracking.recorder import end_dead_executions
 
 _POLL_SECONDS = 1
 LONGEST_REASON = 500
@@ -213,25 +212,22 @@ def wait_for_import(window: MonthWindow, execution_id: int | None, progress: Pro
     Raises:
         SyncError: that execution was ended from outside while it waited.
     """
-    named: set[int] = set()
+    named: set[int | None] = set()
     while _open_now(window):
         end_dead_executions()
         at_work = _open_now(window)
         if new := [each for each in at_work if each.id not in named]:
-            progress.log(f"accruals {window}: waiting until its import has ended: {_names(new)}")
+            names = (f"{each.name} (execution {each.id}, run {each.flow_run_id or 'unknown'})" for each in new)
+            progress.log(f"accruals {window}: waiting until its import has ended: {', '.join(names)}")
             named.update(each.id for each in new)
         if at_work:
             sleep(_POLL_SECONDS)
         _require_open(execution_id)
 
 
-def _open_now(window: MonthWindow) -> list[OpenExecution]:
+def _open_now(window: MonthWindow) -> list[SyncExecution]:
     with read_session() as session:
         return open_executions(session, _import_of(window))
-
-
-def _names(executions: Iterable[OpenExecution]) -> str:
-    return ", ".join(f"{each.name} (execution {each.id}, run {each.flow_run_id or 'unknown'})" for each in executions)
 
 
 def _require_open(execution_id: int | None) -> None:

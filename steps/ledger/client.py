@@ -1,17 +1,25 @@
-"""Clients, their ids at the vendors, and their names and emails as contacts have them."""
+"""Clients, their ids at the vendors, their names and emails as contacts have them, and who is whom.
+
+Which client a Holded contact, a CRM user or a Notion page is, and which clients a window is about. Of Notion's pages
+one belongs to a client, by exact email (docs/vendors.md, Notion pages of clients).
+"""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Index, UniqueConstraint, delete, or_
+from sqlmodel import Field, Session, SQLModel, col, select
 
 from steps.errors import RecordRejectedError
-from steps.ledger.upsert import Row
+from steps.ledger.accrual import AccrualStatus, ContractAccrual
+from steps.ledger.contract import Invoice, ServiceContract
+from steps.ledger.months import MonthWindow
+from steps.ledger.upsert import Row, chunks, merge_rows, select_in
 from tracking.encryption import DeterministicText, EncryptedText
 
 _PART = re.compile(r"[^@\s,;<>]+")
@@ -143,4 +151,299 @@ def _taken(client: ClientDetails) -> RecordRejectedError:
         contact.id if contact else client.identifier,
         f"contact changed its email to {client.wanted_email}, which another client has: client {client.id} keeps"
         f" {client.identifier}",
+    )
+
+
+Cards = Mapping[str, ContactCard]
+
+_CLIENT = (Client.id, Client.identifier, Client.name)
+_LINK = (ClientExternalId.external_id, ClientExternalId.client_id)
+_OF_HOLDED = ClientExternalId.system == System.HOLDED
+
+
+@dataclass
+class MatchedClients:
+    """The client of each contact that has one."""
+
+    ids: dict[str, int] = field(default_factory=dict)
+    created: int = 0
+    updated: set[int] = field(default_factory=set)
+    """Clients whose name or email was written."""
+    contacts: set[str] = field(default_factory=set)
+    """Every contact that was looked at: those on the documents, and the others of the same clients."""
+    problems: list[RecordRejectedError] = field(default_factory=list)
+
+
+def linked_contacts(session: Session, contact_ids: Iterable[str]) -> dict[str, int]:
+    """The contacts that the ledger knows, with their clients."""
+    rows = select_in(session, _LINK, ClientExternalId.external_id, contact_ids, _OF_HOLDED)
+    return {row["external_id"]: row["client_id"] for row in rows}
+
+
+def match_clients(session: Session, contact_ids: Collection[str], cards: Cards) -> MatchedClients:
+    """Find or make the client of each contact, and bring names and emails up to date.
+
+    Several contacts with one email are one client. A contact that is not linked yet and has no email has no client: it
+    is a problem, and its documents are kept without one. Known clients get their present emails first, so that a new
+    contact finds them by those.
+
+    Args:
+        session: an open write session.
+        contact_ids: those on the documents at hand.
+        cards: what is known of contacts, of these and of any other.
+    """
+    matched = MatchedClients(ids=linked_contacts(session, contact_ids), contacts=set(contact_ids))
+    refused = _refresh(session, matched, cards)
+    by_email: dict[str, list[ContactCard]] = defaultdict(list)
+    for contact_id in sorted(set(contact_ids) - matched.ids.keys()):
+        card = cards[contact_id]
+        if card.email is None:
+            matched.problems.append(_no_email(card))
+        else:
+            by_email[card.email].append(card)
+    if by_email:
+        _link_contacts(session, by_email, matched)
+        refused = _refresh(session, matched, cards)
+    matched.problems += refused
+    return matched
+
+
+def _link_contacts(session: Session, by_email: Mapping[str, list[ContactCard]], matched: MatchedClients) -> None:
+    client_ids = _clients_of_emails(session, by_email, matched)
+    links = {card.id: client_ids[email] for email, with_email in by_email.items() for card in with_email}
+    rows = [
+        {"client_id": client, "system": System.HOLDED.value, "external_id": contact}
+        for contact, client in links.items()
+    ]
+    merge_rows(session, ClientExternalId, rows, ("system", "external_id"))
+    matched.ids.update(links)
+
+
+def _clients_of_emails(
+    session: Session, by_email: Mapping[str, list[ContactCard]], matched: MatchedClients
+) -> dict[str, int]:
+    rows = select_in(session, _CLIENT, Client.identifier, by_email)
+    known: dict[str, int] = {row["identifier"]: row["id"] for row in rows}
+    new: list[Row] = [
+        {"identifier": email, "name": min(with_email, key=lambda card: (not card.listed, card.id)).name}
+        for email, with_email in by_email.items()
+        if email not in known
+    ]
+    merge = merge_rows(session, Client, new, ("identifier",))
+    matched.created = len(merge.created)
+    return known | {key[0]: client_id for key, client_id in merge.ids.items()}
+
+
+def _refresh(session: Session, matched: MatchedClients, cards: Cards) -> list[RecordRejectedError]:
+    """Let the clients' names and emails follow their contacts. Returns the emails that another client has."""
+    clients = select_in(session, _CLIENT, Client.id, matched.ids.values())
+    contacts: dict[int, list[str]] = defaultdict(list)
+    for row in select_in(session, _LINK, ClientExternalId.client_id, matched.ids.values(), _OF_HOLDED):
+        contacts[row["client_id"]].append(row["external_id"])
+        matched.contacts.add(row["external_id"])
+    details = [
+        ClientDetails(row["id"], row["identifier"], row["name"], _at_hand(contacts[row["id"]], cards))
+        for row in clients
+    ]
+    new_emails = {each.wanted_email for each in details} - {each.identifier for each in details}
+    holders = select_in(session, _CLIENT, Client.identifier, new_emails)
+    rows, refused = settle_details(details, {row["identifier"]: row["id"] for row in holders})
+    matched.updated |= {key[0] for key in merge_rows(session, Client, rows, ("id",)).updated}
+    return refused
+
+
+def _at_hand(contact_ids: list[str], cards: Cards) -> list[ContactCard]:
+    """The contacts that may say what a client is called, first things first.
+
+    Listed ones by id. A client whose contacts are all deleted follows the smallest id alone.
+    """
+    listed = [cards[each] for each in sorted(contact_ids) if each in cards and cards[each].listed]
+    first = min(contact_ids)
+    return listed or ([cards[first]] if first in cards else [])
+
+
+def _no_email(card: ContactCard) -> RecordRejectedError:
+    who = f" ({card.name})" if card.name else ""
+    return RecordRejectedError(
+        "contact",
+        card.id,
+        f"contact {card.id}{who} has no usable email: its documents are kept without client and contract",
+        card.record,
+    )
+
+
+@dataclass(frozen=True)
+class CrmUsers:
+    """The users and emails by which clients are known."""
+
+    emails: Mapping[str, int]
+    """Email -> id of one of the clients looked for."""
+    links: Mapping[str, int]
+    """CRM user id -> client id: of the clients looked for, and of users who have the email of one."""
+
+    def by_email(self, email: str | None) -> int | None:
+        """The client looked for who has exactly this address."""
+        return self.emails.get(email or "")
+
+    def of_enrollment(self, user_id: str | None, email: str | None) -> int | None:
+        """The client of an enrollment's user: a link says more than an address, which can be changed."""
+        linked = self.links.get(user_id or "")
+        return self.by_email(email) if linked is None else linked
+
+
+def crm_users(
+    session: Session, clients: Mapping[int, str], people: Iterable[tuple[str | None, str | None]]
+) -> CrmUsers:
+    """What is known of the clients (id -> email) and of the CRM's people (user id and normalized email).
+
+    A user matters if a client looked for is linked with it, or has its email; the others are nobody's.
+    """
+    emails = {email: client_id for client_id, email in clients.items()}
+    alike = {user_id for user_id, email in people if email in emails} - {None}
+    columns = ClientExternalId.external_id, ClientExternalId.client_id
+    ours = ClientExternalId.system == System.FOURGEEKS
+    rows = select_in(session, columns, ClientExternalId.external_id, alike, ours)
+    rows += select_in(session, columns, ClientExternalId.client_id, clients, ours)
+    return CrmUsers(emails, {row["external_id"]: row["client_id"] for row in rows})
+
+
+def clients_of_people(session: Session, people: Iterable[tuple[str | None, str | None]]) -> dict[int, str]:
+    """The clients (id -> email) that people of the CRM (user id, normalized email) are: by a link, or by that email."""
+    listed = list(people)
+    emails = {email for _, email in listed} - {None}
+    users = {user_id for user_id, _ in listed} - {None}
+    ours = ClientExternalId.system == System.FOURGEEKS
+    links = select_in(session, (ClientExternalId.client_id,), ClientExternalId.external_id, users, ours)
+    columns = Client.id, Client.identifier
+    rows = select_in(session, columns, Client.identifier, emails)
+    rows += select_in(session, columns, Client.id, (row["client_id"] for row in links))
+    return {row["id"]: row["identifier"] for row in rows}
+
+
+def clients_of_window(session: Session, window: MonthWindow) -> dict[int, str]:
+    """The window's clients, as id -> email: those with a document in it, and those whose contracts are still running.
+
+    A running contract began before the window's end and is not accrued to its end: so a drop in March is seen when
+    March is read, even if the last document was January's.
+    """
+    invoiced = select(Invoice.client_id).where(
+        col(Invoice.invoice_date) >= window.start,
+        col(Invoice.invoice_date) < window.end,
+        col(Invoice.voided_at).is_(None),
+    )
+    running = (
+        select(ServiceContract.client_id)
+        .join(ContractAccrual, col(ContractAccrual.contract_id) == ServiceContract.id, isouter=True)
+        .where(
+            col(ServiceContract.contract_date) < window.end,
+            or_(
+                col(ContractAccrual.id).is_(None),
+                col(ContractAccrual.accrual_status) != AccrualStatus.COMPLETED,
+            ),
+        )
+    )
+    query = select(Client.id, Client.identifier).where(or_(col(Client.id).in_(invoiced), col(Client.id).in_(running)))
+    return {client_id: email for client_id, email in session.exec(query) if client_id is not None}
+
+
+@dataclass(frozen=True)
+class PageCard:
+    """What counts of a page."""
+
+    id: str
+    email: str
+    """Normalized."""
+    edited_at: datetime
+    status: str | None
+    """Normalized."""
+    status_date: date | None
+
+
+@dataclass
+class MatchedPages:
+    """The page of each client that has one."""
+
+    chosen: dict[int, PageCard] = field(default_factory=dict)
+    doubles: list[RecordRejectedError] = field(default_factory=list)
+    """Further pages with an email that has a better one."""
+
+
+def match_pages(session: Session, pages: Sequence[PageCard]) -> MatchedPages:
+    """The page of each client. Of several with one email the one edited last, then the smallest id."""
+    rows = select_in(session, (Client.id, Client.identifier), Client.identifier, (page.email for page in pages))
+    clients = {row["identifier"]: row["id"] for row in rows}
+    by_client: dict[int, list[PageCard]] = defaultdict(list)
+    for page in sorted(sorted(pages, key=lambda page: page.id), key=lambda page: page.edited_at, reverse=True):
+        if page.email in clients:
+            by_client[clients[page.email]].append(page)
+    matched = MatchedPages()
+    for client_id, candidates in by_client.items():
+        matched.chosen[client_id] = candidates[0]
+        matched.doubles += [_double_page(page, candidates[0]) for page in candidates[1:]]
+    return matched
+
+
+def notion_links(session: Session) -> dict[str, int]:
+    """Every linked page, with its client."""
+    query = select(ClientExternalId.external_id, ClientExternalId.client_id).where(
+        ClientExternalId.system == System.NOTION
+    )
+    return dict(session.exec(query).all())
+
+
+def store_pages(session: Session, chosen: Mapping[int, PageCard], links: Mapping[str, int]) -> tuple[int, int]:
+    """Keep one link for each of these clients. Returns how many are new, and how many were changed.
+
+    A client whose page is another one now has a changed link, not a new one. Links are found by page and not by client,
+    so that two clients whose pages were swapped do not stand in each other's way.
+    """
+    rows = [_page_link(client_id, page) for client_id, page in chosen.items()]
+    merge = merge_rows(session, ClientExternalId, rows, ("system", "external_id"))
+    keep = {page.id for page in chosen.values()}
+    replaced = [page_id for page_id, client_id in links.items() if client_id in chosen and page_id not in keep]
+    for page_ids in chunks(replaced):
+        session.execute(
+            delete(ClientExternalId).where(
+                col(ClientExternalId.system) == System.NOTION, col(ClientExternalId.external_id).in_(page_ids)
+            )
+        )
+    linked = set(links.values())
+    written = {key[1] for key in (*merge.created, *merge.updated)}
+    created = sum(page.id in written and client_id not in linked for client_id, page in chosen.items())
+    return created, len(written) - created
+
+
+def lost_pages(links: Mapping[str, int], chosen: Iterable[int], listed: set[str]) -> list[RecordRejectedError]:
+    """Linked pages whose client has no page now: the link is kept, with the status it had."""
+    with_page = set(chosen)
+    return [
+        RecordRejectedError(
+            "page",
+            page_id,
+            f"page {page_id} of client {client_id} "
+            + ("no longer has the client's email" if page_id in listed else "is gone from Notion")
+            + ": the link is kept",
+            {"client_id": client_id},
+        )
+        for page_id, client_id in links.items()
+        if client_id not in with_page
+    ]
+
+
+def _page_link(client_id: int, page: PageCard) -> Row:
+    return {
+        "client_id": client_id,
+        "system": System.NOTION.value,
+        "external_id": page.id,
+        "educational_status": page.status,
+        "educational_status_date": page.status_date,
+    }
+
+
+def _double_page(page: PageCard, better: PageCard) -> RecordRejectedError:
+    return RecordRejectedError(
+        "page",
+        page.id,
+        f"page {page.id} has the same email as page {better.id}, which was edited last",
+        {"email": page.email, "chosen": better.id},
     )

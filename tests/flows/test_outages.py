@@ -25,7 +25,7 @@ from tests.flows.worker import working
 from tracking.database import dispose_engines
 from tracking.history import HistoryFilter, find_executions
 from tracking.models import SyncExecution
-from tracking.reconcile import end_dead_executions
+from tracking.recorder import end_dead_executions
 
 pytestmark = pytest.mark.prefect
 

@@ -15,7 +15,7 @@ from prefect.states import Cancelled, Completed, Pending, Running
 
 import flows.artifacts
 import flows.run_steps
-import tracking.reconcile
+import tracking.recorder
 from flows import reconcile_executions
 from flows.parameters import ImportStep
 from flows.reconcile_executions import Reconciliation, reconcile
@@ -158,7 +158,7 @@ def test_a_run_that_ends_while_another_one_reconciles_keeps_its_state(
     monkeypatch.setattr(reconcile_executions, "_LONGEST_START", timedelta(seconds=-2))
 
     def run_is_alive(run_id: str) -> bool:
-        alive = tracking.reconcile.run_is_alive(run_id)
+        alive = tracking.recorder.run_is_alive(run_id)
         prefect.set_flow_run_state(ending, Completed())
         return alive
 

@@ -19,7 +19,7 @@ from tests.kill_matrix.ground import Ground
 from tests.kill_matrix.ledger_content import ledger_content
 from tracking.database import get_engine, parse_database_url
 from tracking.history import HistoryFilter, find_executions
-from tracking.reconcile import end_dead_executions
+from tracking.recorder import end_dead_executions
 
 pytestmark = pytest.mark.prefect
 

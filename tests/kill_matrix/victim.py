@@ -96,10 +96,10 @@ class Ambush:
         self._replace(run_steps, "_run_step", run_cell)
 
     def _around_hooks(self) -> None:
-        from tracking import hooks
+        from steps import task
 
-        self._around(hooks, "start_execution", Place.IN_START_HOOK, Place.AFTER_START_HOOK)
-        self._around(hooks, "complete_execution", Place.IN_END_HOOK, Place.AFTER_END_HOOK)
+        self._around(task, "start_execution", Place.IN_START_HOOK, Place.AFTER_START_HOOK)
+        self._around(task, "complete_execution", Place.IN_END_HOOK, Place.AFTER_END_HOOK)
 
     def _around_requests(self) -> None:
         """The answer has begun to arrive, and nobody has read it."""

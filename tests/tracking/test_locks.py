@@ -18,8 +18,7 @@ from tests.database_server import administer, named
 from tracking.database import dispose_engines, get_engine
 from tracking.history import executions_of_run
 from tracking.locks import RunLockedError, run_lock
-from tracking.reconcile import end_dead_executions, run_is_alive
-from tracking.recorder import PlannedExecution, plan_executions
+from tracking.recorder import PlannedExecution, end_dead_executions, plan_executions, run_is_alive
 from tracking.settings import DatabaseUnusableError
 
 ROOT = Path(__file__).parent.parent.parent

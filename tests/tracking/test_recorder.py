@@ -8,12 +8,12 @@ from sqlmodel import col
 from tracking.database import tracking_session, write_session
 from tracking.history import executions_of_run, find_execution
 from tracking.models import ExecutionStatus, SyncExecution
-from tracking.reconcile import end_open
 from tracking.recorder import (
     Overlap,
     PlannedExecution,
     RunningTask,
     complete_execution,
+    end_open,
     end_open_executions,
     fail_execution,
     hold_window,

@@ -15,7 +15,6 @@ from tracking.database import read_session, tracking_session, write_session
 from tracking.history import executions_of_run
 from tracking.locks import run_lock
 from tracking.models import SyncExecution
-from tracking.reconcile import end_dead_executions
 from tracking.recorder import (
     ExecutionEndedError,
     Overlap,
@@ -23,6 +22,7 @@ from tracking.recorder import (
     RunningTask,
     WindowBusyError,
     complete_execution,
+    end_dead_executions,
     end_open_executions,
     hold_window,
     plan_executions,

@@ -15,7 +15,7 @@ from steps.settings import SyncSettings
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, HistoryFilter, find_execution, find_executions
 from tracking.integration_errors import ErrorFilter, find_errors
 from tracking.models import ExecutionStatus
-from tracking.reconcile import end_dead_executions
+from tracking.recorder import end_dead_executions
 
 router = APIRouter(prefix="/api/sync/executions", tags=["executions"], route_class=TaggedRoute)
 

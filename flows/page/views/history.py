@@ -27,7 +27,7 @@ from steps.results import RecordedResult
 from tracking.history import HistoryFilter, Place, find_executions
 from tracking.integration_errors import ErrorFilter, find_errors
 from tracking.models import ExecutionStatus, IntegrationError, SyncExecution
-from tracking.reconcile import end_dead_executions
+from tracking.recorder import end_dead_executions
 
 
 class HistoryView(PagedList[SyncExecution]):

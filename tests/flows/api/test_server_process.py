@@ -20,7 +20,7 @@ from tests.processes import pids_with
 from tests.steps.ledger_view import LedgerView
 from tracking.database import dispose_engines
 from tracking.history import HistoryFilter, find_executions
-from tracking.reconcile import end_dead_executions
+from tracking.recorder import end_dead_executions
 
 pytestmark = pytest.mark.prefect
 

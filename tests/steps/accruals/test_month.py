@@ -7,10 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.accruals import AccrualsResult
+from steps.accruals import AccrualsResult, MonthResult
 from steps.engine.contract_month import ContractFailureError, ContractInputs
 from steps.engine.decision_table import decide
-from steps.engine.process import MonthResult
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
 
@@ -24,7 +23,7 @@ def result_of(*contracts: ContractInputs) -> dict[str, Any]:
         try:
             result.add(decide(inputs, MARCH, RULES, closed=False))
         except ContractFailureError as failure:
-            result.fail(failure)
+            result.failures.append(failure)
     return AccrualsResult.of(result).as_json()
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import null
 from sqlmodel import SQLModel
 
-from steps.engine import process
+import steps.accruals
 from steps.engine.decision_table import decide
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client, ClientExternalId
@@ -71,7 +71,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         decided.append(inputs.id)
         return decide(inputs, *args, **options)
 
-    monkeypatch.setattr(process, "decide", count)
+    monkeypatch.setattr(steps.accruals, "decide", count)
     return decided
 
 
@@ -113,7 +113,7 @@ def test_what_is_left_out_the_table_would_have_skipped(
     monkeypatch.setenv("SYNC_ERROR_BUDGET", "100%")
     left_out = list(_lived(seed, database))
     with_some_left_out = len(counted)
-    monkeypatch.setattr(process, "settled_cents", lambda *_: null())
+    monkeypatch.setattr(steps.accruals, "settled_cents", lambda *_: null())
 
     decided = list(_lived(seed, database))
 
