@@ -1,7 +1,11 @@
 """What the commands do that a person keeps the books with: `worklist`, `redo`, `adjust`, `close`, ...."""
 
 import json
+import sys
+from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 from rich.console import Console
@@ -23,13 +27,38 @@ from steps.closing import (
 from steps.closing import verify as verify_closes
 from steps.corrections import Adjustment
 from steps.corrections import adjust as post_adjustment
+from steps.corrections import dismiss as dismiss_enrollment
+from steps.engine.gate import Override
 from steps.errors import SyncError, UsageError
 from steps.ledger.months import MonthWindow
+from steps.opening_balances import (
+    BalanceFile,
+    UnfitBalancesError,
+    load_opening_balances,
+    loads_of_opening_balances,
+    revert_opening_balances,
+)
 from steps.reports.export import as_json as plain_json
 from steps.reports.roll_forward import RollForwardChain
 from steps.reports.worklist import worklist
 from steps.settings import SyncSettings
 from tracking.database import read_session
+from tracking.recorder import ExecutionEndedError, WindowBusyError
+
+if TYPE_CHECKING:
+    from steps.redo import Redone  # it imports Prefect, which takes seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Redoing:
+    """How a redo is asked for on the command line."""
+
+    reason: str
+    by: str | None
+    override: str | None
+    preview: bool
+    yes: bool
+    as_json: bool
 
 
 def show_worklist(*, as_json: bool) -> None:
@@ -92,6 +121,107 @@ def adjust(asked: Adjustment, reason: str, by: str | None, *, preview: bool) -> 
     again = "; it is ACTIVE again" if done.reopened else ""
     typer.echo(f"{'would be posted' if preview else 'posted'}: {what}")
     typer.echo(f"{done.remaining_before} remained, {done.remaining} remain{again}")
+
+
+def dismiss(contract: int, reason: str, by: str | None) -> None:
+    """End the notification of what was accrued before an enrollment."""
+    until = dismiss_enrollment(contract, Signature(_who(by), reason))
+    typer.echo(f"dismissed: what was accrued whole for contract {contract} up to {until:%Y-%m} stays as it is")
+
+
+def redo(month: date, signature: Redoing) -> None:
+    """Show what a redo changes, ask, and do it."""
+    from steps.context import StepContext
+    from steps.redo import redo as do_again
+
+    settings: SyncSettings = SyncSettings.load()
+    by, today = Signature(_who(signature.by), signature.reason), datetime.now(settings.zone).date()
+    if not signature.reason.strip() and not signature.preview:
+        raise UsageError("a redo needs a reason: it stays in the books; say --reason, or --preview to look only")
+    override = Override.of(signature.override, by.who) if signature.override is not None else None
+    try:
+        with StepContext(settings=settings) as shared:
+            context = shared.of_execution(None, override=override)
+            found = do_again(context, month, by, today, preview=True)
+            if not signature.preview:
+                if not signature.yes:
+                    _show_redone(found, sys.stderr if signature.as_json else sys.stdout)
+                    _require_yes(err=signature.as_json)
+                found = do_again(context, month, by, today)
+    except (WindowBusyError, ExecutionEndedError) as error:
+        raise SyncError(str(error)) from None
+    if signature.as_json:
+        print(json.dumps(plain_json(found), indent=2))  # noqa: T201 - the one thing on standard output
+    elif signature.yes or signature.preview:
+        _show_redone(found, sys.stdout)
+    if not (signature.as_json or signature.preview):
+        typer.echo(
+            f"Done: {', '.join(f'{each:%Y-%m}' for each in found.months)} processed again (redo {found.redo_id})."
+        )
+
+
+def _require_yes(*, err: bool) -> None:
+    try:
+        if typer.confirm("Do it?", err=err):
+            return
+    except typer.Abort:
+        raise UsageError("nobody answers here: say --yes, or --preview to look only") from None
+    error_line("Nothing was changed.")
+    raise typer.Exit(ExitStatus.FAILED)
+
+
+def _show_redone(found: "Redone", file: TextIO) -> None:
+    console = Console(highlight=False, file=file)
+    months = ", ".join(f"{each:%Y-%m}" for each in found.months)
+    table = narrow_table(
+        f"Processed again: {months}", "client", "contract", "", "why", amounts=["old", "new", "difference"]
+    )
+    for each in found.contracts:
+        client = Text(each.contract.client or each.contract.email)
+        amounts = map(money, (each.old, each.new, each.difference))
+        table.add_row(client, str(each.contract.id), each.currency, Text(each.why), *amounts)
+    table.add_section()
+    for total in found.totals:
+        table.add_row(
+            "all", "", total.currency, "", *map(money, (total.old, total.new, total.difference)), style="bold"
+        )
+    console.print(table if found.contracts else f"Nothing changes in {months}.")
+
+
+def load_balances(file: str, month: date, reason: str, by: str | None, *, preview: bool) -> None:
+    """Load a file of opening balances, or a line on standard error for each line that cannot be taken."""
+    settings: SyncSettings = SyncSettings.load()
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {file}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+    asked = BalanceFile(Path(file).name, text, month)
+    try:
+        loaded = load_opening_balances(asked, Signature(_who(by), reason), settings, preview=preview)
+    except UnfitBalancesError as refusal:
+        for fault in refusal.faults:
+            error_line(f"- {fault}")
+        raise
+    for currency, amount in loaded.totals.items():
+        number = sum(each.currency == currency for each in loaded.balances)
+        typer.echo(f"{number} contracts, {amount:,.2f} {currency}")
+    new = sum(each.new_contract for each in loaded.balances), sum(each.new_client for each in loaded.balances)
+    typer.echo(f"{new[0]} contracts and {new[1]} clients {'would be' if preview else 'are'} new")
+    typer.echo("nothing was taken: a preview" if preview else f"taken as load {loaded.load_id}")
+
+
+def revert_balances(load_id: int, reason: str, by: str | None) -> None:
+    """Take out again what a load brought."""
+    load = revert_opening_balances(load_id, Signature(_who(by), reason), SyncSettings.load())
+    typer.echo(f"reverted: load {load_id}, {load.contracts} contracts of {load.file_name}")
+
+
+def list_balances() -> None:
+    """A line for each load."""
+    for load in loads_of_opening_balances():
+        what = f"{load.id}: {load.month:%Y-%m}, {load.contracts} contracts of {load.file_name}"
+        reverted = f"; reverted by {load.reverted_by}: {load.revert_reason}" if load.reverted_at else ""
+        typer.echo(f"{what}, loaded by {load.who} on {load.at:%Y-%m-%d}: {load.reason}{reverted}")
 
 
 def verify(expect: str | None, *, as_json: bool) -> None:

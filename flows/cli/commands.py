@@ -335,6 +335,35 @@ def adjust(
     books.adjust(Adjustment(contract, parse_adjustment(amount), month), reason, by, preview=preview)
 
 
+@app.command("redo")
+def redo(
+    month: Month,
+    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
+    by: Who = None,
+    override: Override = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Show what it would change, and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonValue = False,
+) -> None:
+    """Process an open month again, and every later one: what was posted is set aside, and kept. Shows it and asks."""
+    day = parse_month(month)
+    with importing():
+        from flows.cli import books
+    books.redo(day, books.Redoing(reason, by, override, preview, yes, as_json))
+
+
+@app.command("dismiss")
+def dismiss(
+    contract: Annotated[int, typer.Argument(metavar="CONTRACT", help="Its id, as the worklist shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
+    by: Who = None,
+) -> None:
+    """Let what was accrued before an enrollment stand: it is not told again."""
+    with importing():
+        from flows.cli import books
+    books.dismiss(contract, reason, by)
+
+
 @app.command("verify")
 def verify(
     expect: Annotated[
@@ -382,6 +411,45 @@ def serve_sandbox(
     with importing():
         from steps.sandbox.server import serve_until_interrupted
     serve_until_interrupted(typer.echo, port=port)
+
+
+balances_app = typer.Typer(help="Deferred revenue of a ledger that begins in mid-life.", no_args_is_help=True)
+app.add_typer(balances_app, name="opening-balances")
+
+
+@balances_app.command("load")
+def load_balances(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV: email, name, service, amount, currency.")],
+    month: Annotated[str, typer.Option(metavar="YYYY-MM", help="The first month of the ledger.")],
+    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
+    by: Who = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Check every line, and take nothing.")] = False,
+) -> None:
+    """Take deferred revenue by contract, every line or none; `revert` takes it out again."""
+    day = parse_month(month)
+    with importing():
+        from flows.cli import books
+    books.load_balances(file, day, reason, by, preview=preview)
+
+
+@balances_app.command("revert")
+def revert_balances(
+    load_id: Annotated[int, typer.Argument(metavar="ID", help="Of the load, as `list` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
+    by: Who = None,
+) -> None:
+    """Take out again what a load brought; the next month that is accrued takes back what was accrued of it."""
+    with importing():
+        from flows.cli import books
+    books.revert_balances(load_id, reason, by)
+
+
+@balances_app.command("list")
+def list_balances() -> None:
+    """Every load there ever was, and what became of it."""
+    with importing():
+        from flows.cli import books
+    books.list_balances()
 
 
 database_app = typer.Typer(help="Look after the database: its schema, and its encryption.", no_args_is_help=True)

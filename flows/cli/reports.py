@@ -32,8 +32,8 @@ from steps.reports.waterfall import Waterfall, WaterfallTotal, waterfall
 from steps.settings import SyncSettings
 from tracking.database import read_session
 
-_AMOUNTS = ("opening", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
-_SELDOM = ("late", "adjusted")
+_AMOUNTS = ("opening", "brought_forward", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
+_SELDOM = ("brought_forward", "late", "adjusted")
 """Left out where no month has any."""
 NOTHING = "Nothing was invoiced or accrued in these months."
 

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
 from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod
-from steps.ledger.contract import DocumentKind, Invoice
+from steps.ledger.contract import OPENING_BALANCE, DocumentKind, Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import first_of_month
 from steps.settings import SyncSettings
@@ -56,6 +56,8 @@ def from_cents(amount: int | None) -> Decimal:
 class Movement:
     """What happened in one month in one currency; nothing is ever added across currencies."""
 
+    brought_forward: Decimal = ZERO
+    """Opening balances of the ledger."""
     invoiced: Decimal = ZERO
     credited: Decimal = ZERO
     """What credit notes took away, as a positive number."""
@@ -68,8 +70,8 @@ class Movement:
 
     @property
     def documents(self) -> Decimal:
-        """Invoiced less credited."""
-        return self.invoiced - self.credited
+        """Brought forward, and invoiced less credited."""
+        return self.brought_forward + self.invoiced - self.credited
 
     @property
     def posted(self) -> Decimal:
@@ -97,6 +99,8 @@ def read_movements(session: Session, until: date, settings: SyncSettings) -> Mov
         movement = movements[first_of_month(day), currency]
         if without_contract:
             movement.unlinked += from_cents(amount)
+        elif kind == OPENING_BALANCE:
+            movement.brought_forward += from_cents(amount)
         elif kind == DocumentKind.CREDIT_NOTE:
             movement.credited -= from_cents(amount)
         else:

@@ -33,7 +33,18 @@ class Sheet:
     totals: tuple[tuple[Any, ...], ...] = ()
 
 
-_ROLL_FORWARD = ("opening", "late", "invoiced", "credited", "accrued", "adjusted", "closing", "difference", "unlinked")
+_ROLL_FORWARD = (
+    "opening",
+    "brought_forward",
+    "late",
+    "invoiced",
+    "credited",
+    "accrued",
+    "adjusted",
+    "closing",
+    "difference",
+    "unlinked",
+)
 
 
 def roll_forward_sheet(report: RollForwardChain) -> Sheet:

@@ -1,4 +1,6 @@
-"""The roll-forward: opening + late + invoiced - credited - accrued - adjusted = closing, by month and currency.
+"""The roll-forward: opening + brought forward + late + invoiced - credited - accrued - adjusted = closing.
+
+By month and currency.
 
 Opening and closing are worked out by different ways, so that an amount that slipped in or out shows as a difference: a
 closing from all documents and all postings to date, the opening after a closed month from what was stored with it. What
@@ -32,6 +34,8 @@ class RollForwardLine:
 
     currency: str
     opening: Decimal = ZERO
+    brought_forward: Decimal = ZERO
+    """Opening balances of the ledger, in its first month."""
     late: Decimal = ZERO
     """Documents of closed months that came, changed or became void after the closing."""
     invoiced: Decimal = ZERO
@@ -48,7 +52,8 @@ class RollForwardLine:
     @property
     def difference(self) -> Decimal:
         """What is missing between opening and closing: 0.00, or the books do not tie out."""
-        return self.opening + self.late + self.invoiced - self.credited - self.accrued - self.adjusted - self.closing
+        came = self.opening + self.brought_forward + self.late + self.invoiced - self.credited
+        return came - self.accrued - self.adjusted - self.closing
 
     @property
     def deferred_or_earned(self) -> bool:
@@ -104,7 +109,7 @@ class RollForwardChain:
         lines = [month.line(currency) for month in self.months]
         sums: dict[str, Any] = {
             name: sum((getattr(line, name) for line in lines), ZERO)
-            for name in ("late", "invoiced", "credited", "accrued", "adjusted", "unlinked")
+            for name in ("brought_forward", "late", "invoiced", "credited", "accrued", "adjusted", "unlinked")
         }
         return replace(lines[-1], opening=lines[0].opening, **sums)
 
@@ -162,6 +167,7 @@ def _line(movements: Movements, month: date, closed: RollForwardLine | None, cur
     return RollForwardLine(
         currency,
         opening=closed.closing if closed else documents - posted,
+        brought_forward=now.brought_forward,
         late=documents - closed.documents_to_date if closed else ZERO,
         invoiced=now.invoiced,
         credited=now.credited,
@@ -173,7 +179,7 @@ def _line(movements: Movements, month: date, closed: RollForwardLine | None, cur
     )
 
 
-_MOVED = ("opening", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
+_MOVED = ("opening", "brought_forward", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
 _AMOUNTS = (*_MOVED, "unlinked", "documents_to_date")
 
 

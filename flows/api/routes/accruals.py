@@ -13,7 +13,6 @@ from flows.plan import Year
 from steps.reports.export import as_json, csv_text, monthly_sheet
 from steps.reports.monthly import monthly_accruals
 from steps.reports.roll_forward import roll_forward
-from steps.reports.worklist import worklist
 from tracking.database import read_session
 from tracking.models import utc_now
 
@@ -57,14 +56,3 @@ def show_year(year: Year) -> dict[str, Any]:
     """What was accrued in each month of a year, by contract and period. Amounts are texts."""
     with read_session() as session:
         return dict(as_json(monthly_accruals(session, months_of_year(year))))
-
-
-@router.get("/worklist", responses={**problems(), **not_modified()})
-def show_worklist(settings: AppSettings) -> dict[str, Any]:
-    """Everything that waits for a person after the last month that was accrued: `items`, and `totals` by kind.
-
-    An item has `kind`, `contract` (client, email, id, service), `amount` (a text), `currency`, `reason`, `since` and
-    `age_days`.
-    """
-    with read_session() as session:
-        return dict(as_json(worklist(session, settings, utc_now().astimezone(settings.zone).date())))
