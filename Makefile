@@ -34,8 +34,8 @@ types: $(READY) ## Check types, strictly
 test: lint types ## Check everything and run the tests, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test-fast: $(READY) ## The tests without servers and browsers, on SQLite: under a minute
-	$(BIN)/python -m pytest -n 2 -m "not prefect and not browser and not kill_matrix and not long and not soak and not postgresql"
+test-fast: $(READY) ## The tests without servers, browsers and what is marked slow, on SQLite: under a minute
+	$(BIN)/python -m pytest -n 2 -m "not prefect and not browser and not kill_matrix and not long and not soak and not slow and not postgresql"
 
 test-long: $(READY) ## The whole runs that make test leaves out: minutes of servers and workers, and all again on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "long and not kill_matrix"

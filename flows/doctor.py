@@ -30,10 +30,10 @@ from flows.prefect_server import prefect_api, quiet_prefect
 from flows.worker import WORK_POOL, worker_is_online
 from steps.errors import ConfigError, SyncError
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings, SyncSettings
-from steps.vendors.fourgeeks import open_fourgeeks
-from steps.vendors.holded import open_holded
+from steps.vendors.fourgeeks import FourgeeksConnector, open_fourgeeks
+from steps.vendors.holded import HoldedConnector, open_holded
 from steps.vendors.http import HttpRules, Limits, RetryPolicy
-from steps.vendors.notion import open_notion
+from steps.vendors.notion import NotionConnector, open_notion
 from tracking.database import (
     configured_database_url,
     describe_database,
@@ -185,29 +185,14 @@ def _database() -> list[Finding]:
     return [Finding("database", Verdict.ok, f"{name}, schema {revision}")]
 
 
-def _vendor(subject: str, ask: Callable[[], None]) -> Look:
-    def look() -> list[Finding]:
-        if SyncSettings.load().backend_url:
-            return [Finding(subject, Verdict.not_checked, "SYNC_BACKEND_URL is set: that backend asks it")]
-        ask()
-        return [Finding(subject, Verdict.ok, "answers, and takes the credential")]
-
-    return look
-
-
-def _ask_holded() -> None:
-    with open_holded(_ONCE) as connector:
+def _vendor(
+    subject: str, connect: Callable[[HttpRules], HoldedConnector | FourgeeksConnector | NotionConnector]
+) -> list[Finding]:
+    if SyncSettings.load().backend_url:
+        return [Finding(subject, Verdict.not_checked, "SYNC_BACKEND_URL is set: that backend asks it")]
+    with connect(_ONCE) as connector:
         connector.check()
-
-
-def _ask_fourgeeks() -> None:
-    with open_fourgeeks(_ONCE) as connector:
-        connector.check()
-
-
-def _ask_notion() -> None:
-    with open_notion(_ONCE) as connector:
-        connector.check()
+    return [Finding(subject, Verdict.ok, "answers, and takes the credential")]
 
 
 def _prefect() -> list[Finding]:
@@ -284,23 +269,12 @@ def _schedules(client: "SyncPrefectClient") -> list[Finding]:
 
 
 def _has_next_run(client: "SyncPrefectClient", known: "DeploymentResponse") -> bool:
-    from prefect.client.schemas.filters import (
-        DeploymentFilter,
-        DeploymentFilterId,
-        FlowRunFilter,
-        FlowRunFilterState,
-        FlowRunFilterStateType,
-    )
+    from prefect.client.schemas.filters import DeploymentFilter, FlowRunFilter
     from prefect.client.schemas.objects import StateType
 
-    scheduled = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
-    return bool(
-        client.read_flow_runs(
-            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[known.id])),
-            flow_run_filter=FlowRunFilter(state=scheduled),
-            limit=1,
-        )
-    )
+    of_deployment = DeploymentFilter(id={"any_": [known.id]})
+    scheduled = FlowRunFilter(state={"type": {"any_": [StateType.SCHEDULED]}})
+    return bool(client.read_flow_runs(deployment_filter=of_deployment, flow_run_filter=scheduled, limit=1))
 
 
 def _declared() -> list[dict[str, Any]]:
@@ -364,9 +338,9 @@ def _disk() -> list[Finding]:
 LOOKS: dict[str, Look] = {
     "variables": _variables,
     "database": _database,
-    "holded": _vendor("holded", _ask_holded),
-    "fourgeeks": _vendor("fourgeeks", _ask_fourgeeks),
-    "notion": _vendor("notion", _ask_notion),
+    "holded": partial(_vendor, "holded", open_holded),
+    "fourgeeks": partial(_vendor, "fourgeeks", open_fourgeeks),
+    "notion": partial(_vendor, "notion", open_notion),
     "server": _prefect,
     "clock": _clock,
     "time zone": _time_zone,

@@ -6,7 +6,7 @@ no Prefect.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -21,7 +21,6 @@ from steps.errors import SyncError, UsageError
 from steps.ledger.contract import days_of_clientless_documents
 from steps.ledger.months import MonthWindow, first_of_month, next_month
 from steps.settings import SyncSettings
-from steps.vendors.backend import called_by_month
 from tracking.database import read_session
 from tracking.history import StepMonth, StepMonthHistory, SyncPlan, find_plan, save_plan, step_month_histories
 from tracking.integration_errors import MetError, RecordKey, find_met, pending_errors, span_of_runs
@@ -47,7 +46,7 @@ class StepRun:
     @property
     def name(self) -> str:
         """As the task run is called."""
-        return execution_name(self.step.id, self.window.start if self.window else None)
+        return execution_name(*self.key)
 
     @property
     def key(self) -> StepMonth:
@@ -61,7 +60,7 @@ class StepRun:
         return PlannedExecution(self.step.id, start, end, None if self.records is None else len(self.records))
 
 
-def step_runs_of(steps: Sequence[Step], span: MonthWindow, settings: SyncSettings | None = None) -> list[StepRun]:
+def step_runs_of(steps: Sequence[Step], span: MonthWindow, settings: SyncSettings) -> list[StepRun]:
     """The plan of a run: each step in order, each month of the range for those that work by month.
 
     Args:
@@ -69,8 +68,11 @@ def step_runs_of(steps: Sequence[Step], span: MonthWindow, settings: SyncSetting
         span: The range.
         settings: Where a backend does the work, its dialect says which steps have months.
     """
-    by_month = {step.id: step.by_month if settings is None else called_by_month(step, settings) for step in steps}
-    return [StepRun(step, window) for step in steps for window in (span.months() if by_month[step.id] else (None,))]
+    return [
+        StepRun(step, window)
+        for step in steps
+        for window in (span.months() if settings.calls_by_month(step) else [None])
+    ]
 
 
 class StepRunState(StrEnum):
@@ -197,12 +199,12 @@ _OF_ACCRUALS = "errors of the accruals are tried again by running them again: sy
 class Retry:
     """What is tried again."""
 
-    error_ids: list[int] = field(default_factory=list)
-    step_runs: list[StepRun] = field(default_factory=list)
+    error_ids: list[int]
+    step_runs: list[StepRun]
     """One for each step and month, in the order of the import, limited to its records."""
-    span: MonthWindow | None = None
+    span: MonthWindow | None
     """The months whose documents are read; None: none."""
-    left_out: list[str] = field(default_factory=list)
+    left_out: list[str]
     """Why other errors are not tried again, a line each."""
 
 

@@ -106,7 +106,10 @@ def logs_delivered() -> Iterator[None]:
 
 
 def _require_answer(url: str) -> None:
+    """Health is told to everybody; what a run needs, a protected server tells only who has its password."""
     import httpx
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
 
     try:
         httpx.get(f"{url}/health", timeout=_TIMEOUT_SECONDS)
@@ -115,14 +118,6 @@ def _require_answer(url: str) -> None:
             f"No Prefect server answers at PREFECT_API_URL {url} ({type(error).__name__}): "
             "start it with `prefect server start`, or unset the variable to use a temporary one"
         ) from None
-    _require_access(url)
-
-
-def _require_access(url: str) -> None:
-    """Health is told to everybody; what a run needs, a protected server tells only who has its password."""
-    from prefect.client.orchestration import get_client
-    from prefect.exceptions import PrefectHTTPStatusError
-
     try:
         with get_client(sync_client=True) as client:
             client.read_flows(limit=1)
@@ -150,7 +145,10 @@ class _Server:
     """A temporary server, in a process of its own."""
 
     def __init__(self, auth_string: str | None, output: IO[str]) -> None:
-        self._port, self._output = _free_port(), output
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port: int = probe.getsockname()[1]
+        self._output = output
         self.url = f"http://127.0.0.1:{self._port}/api"
         protection = {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{self._port}"}
         if auth_string is not None:
@@ -208,12 +206,6 @@ def _booting_server(auth_string: str | None) -> Iterator[_Server]:
             yield server
         finally:
             server.end()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _serve(port: int) -> None:

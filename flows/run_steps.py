@@ -174,6 +174,7 @@ TASKS: Mapping[Step, StepTask] = {
     catalog.ACCRUALS: process_accruals,
 }
 REASONS_NAMED = 5
+_CANCELLED_BY_PREFECT = "cancelled from Prefect"
 NOT_BEGUN = "what was left"
 """Name of all that had not begun when the run's time was over."""
 
@@ -203,7 +204,6 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
         execution_ids = plan_executions(flow_run_id, [step_run.planned for step_run in step_runs])
         try:
             with (
-                _ending_open_executions(flow_run_id, watch),
                 watch.watching(),
                 StepContext(span, settings=settings, progress=progress, throttle=throttle_of(limit)) as context,
             ):
@@ -211,8 +211,10 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
                     context.reads.read_ahead({step_run.step for step_run in step_runs})
                 run = _Run(run_options, limit, lock, context)
                 _run_each(run, step_runs, execution_ids)
-        except KeyboardInterrupt:
-            if watch.is_requested():
+        except BaseException as interruption:  # however the run ends, no execution of it stays open
+            how = _how(interruption, watch)
+            end_open_executions(flow_run_id, f"never finished: the run was {how}")
+            if isinstance(interruption, KeyboardInterrupt) and how is _CANCELLED_BY_PREFECT:
                 return Cancelled(message="cancelled from Prefect; what had not ended is recorded as failed")
             raise
         lock.require(progress.update)
@@ -337,19 +339,9 @@ def _named(failures: Mapping[str, str]) -> str:
     return "; ".join(grouped[:REASONS_NAMED]) + more
 
 
-@contextmanager
-def _ending_open_executions(flow_run_id: str, watch: CancellationWatch) -> Iterator[None]:
-    """However the run ends, no execution of it stays open."""
-    try:
-        yield
-    except BaseException as interruption:
-        end_open_executions(flow_run_id, f"never finished: the run was {_how(interruption, watch)}")
-        raise
-
-
 def _how(interruption: BaseException, watch: CancellationWatch) -> str:
     if isinstance(interruption, Pause):
         return "suspended: what had not ended is done when it is resumed"
     if isinstance(interruption, KeyboardInterrupt | ExternalSignal) and watch.is_requested():
-        return "cancelled from Prefect"
+        return _CANCELLED_BY_PREFECT
     return f"interrupted ({type(interruption).__name__})"

@@ -279,5 +279,5 @@ def post_month(session: Session, context: StepContext, month: MonthResult, chunk
     month.override = findings.require(context.override)
     month.notifications.extend(findings.notifications())
     MonthRun.open(session, month, settings).process(chunk_size, context.execution_id, context.progress)
-    settings.budget.require(len(month.failures), month.seen)
+    settings.error_budget.require(len(month.failures), month.seen)
     return AccrualsResult.of(month)

@@ -1,6 +1,6 @@
 """The six steps as data (docs/interfaces.md, The six steps): their names, and what each builds on.
 
-The order of the import is in `flows/plan.py`.
+The order of the import is in `flows/parameters.py`.
 """
 
 from dataclasses import dataclass, field

@@ -30,6 +30,7 @@ from steps.ledger.contract import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import last_of_month, next_month
 from steps.ledger.movements import counted_amount, from_cents, read_movements, sum_of_cents
+from steps.reports.groups import services_to_json
 from steps.reports.roll_forward import RollForward, roll_forward, to_json
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
@@ -461,7 +462,7 @@ def close_month(candidate: Candidate, by: Signature) -> Close:
             closed_by=by.who,
             closed_at=now,
             reason=by.reason.strip(),
-            roll_forward=to_json(frozen),
+            roll_forward=to_json(frozen) | services_to_json(session, month, candidate.settings),
             postings_hash=fingerprint(session, month),
             policy=candidate.settings.policy,
             version=version("sync-management"),

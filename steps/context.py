@@ -121,11 +121,6 @@ class StepContext:
             one.settings = self.settings.model_copy(update={"accept_loss": True})
         return one
 
-    @property
-    def record_count(self) -> int | None:
-        """How many records it is limited to; None: the whole window."""
-        return None if self.scope.keys is None else len(self.scope.keys)
-
     def __enter__(self) -> Self:
         return self
 
@@ -187,13 +182,9 @@ class StepReport(Generic[Result]):
 
     def record(self, session: Session) -> None:
         """Write errors and result down, in the transaction of the records they belong to."""
-        self._record(session, (self._checked | self._of_whole_lists(session)) - self._errors.keys())
+        self.record_errors(session, (self._checked | self._of_whole_lists(session)) - self._errors.keys())
         self.result.errors = sum(self.context.scope.concerns(*key) for key in self._errors)
         record_result(session, self.context.execution_id, self.result.as_json())
-
-    def record_found(self, session: Session) -> None:
-        """Write down just the errors of a window that was not applied: nothing of it has passed."""
-        self._record(session, set())
 
     def refuse_if_over_budget(self) -> None:
         """Let the budget decide; what people ask to be tried again is no matter for it.
@@ -204,9 +195,10 @@ class StepReport(Generic[Result]):
         if not self.context.scope.is_everything:
             return
         for errors, of in ((self._refused, self.result.processed), (self._unreadable, self._listed)):
-            self.context.settings.budget.require(len(errors), of)
+            self.context.settings.error_budget.require(len(errors), of)
 
-    def _record(self, session: Session, passed: set[RecordKey]) -> None:
+    def record_errors(self, session: Session, passed: Collection[RecordKey] = ()) -> None:
+        """Write just the errors down; nothing of a window that was not applied has passed."""
         record_errors(
             session,
             integration=self.result.step.integration,
@@ -253,5 +245,5 @@ def applying(report: StepReport[Any]) -> Iterator[Session]:
     except ErrorBudgetError:
         with write_session() as session:
             require_window(session, report.context.execution_id)
-            report.record_found(session)
+            report.record_errors(session)
         raise

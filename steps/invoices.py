@@ -27,13 +27,14 @@ from steps.ledger.missing_upstream import Upstream, find_gone, known_documents, 
 from steps.ledger.months import MonthWindow
 from steps.ledger.service import Service
 from steps.ledger.upsert import Merge, Row, merge_rows, select_in
+from steps.reports.reconciliation import Listed, Reconciliation, compare, keep
 from steps.results import ImportResult
 from steps.services import is_service, store_services
 from steps.sources import DocumentsRead, VendorReads
 from steps.task import step_task
 from steps.vendors.holded import Contact, Document, IncomeAccount
 from steps.vendors.parsing import Listing
-from tracking.database import read_session
+from tracking.database import read_session, write_session
 from tracking.models import utc_now
 
 
@@ -111,6 +112,23 @@ def read_invoices(context: StepContext, window: MonthWindow) -> InvoicesRead:
     return InvoicesRead(
         window, read, [each for each in accounts if is_service(each, context.settings)], cards, rejected, named
     )
+
+
+def reconcile(context: StepContext, window: MonthWindow) -> Reconciliation:
+    """Compare a month's documents at Holded with the ledger's, and keep what came out; nothing else is written.
+
+    Raises:
+        VendorError: the documents could not be read.
+    """
+    read = context.reads.documents(window, _known)
+    rows = [
+        _row(each, None) | {"contact": each.contact_id, "accounts": each.line_accounts}
+        for each in read.documents.records
+    ]
+    with write_session() as session:
+        found = compare(session, window, Listed(rows, read.documents.rejected, read.not_asked), context.settings)
+        keep(session, found)
+    return found
 
 
 def _known(kind: DocumentKind, months: MonthWindow) -> dict[str, date]:

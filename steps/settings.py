@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from steps.catalog import CRM_CLIENTS, SERVICE_PERIODS, Step
 from steps.errors import ConfigError, ErrorBudgetError
 from tracking.redaction import register_secret
 from tracking.settings import FileSettings, describe_settings_file
@@ -168,6 +169,9 @@ class BackendDialect(StrEnum):
     DEVENGO = "devengo"
 
 
+_DEVENGO_WITHOUT_MONTHS = frozenset({CRM_CLIENTS.id, SERVICE_PERIODS.id})
+
+
 def _require_zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -182,8 +186,9 @@ def _require_days_by_type(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-def _require_budget(value: str) -> str:
-    ErrorBudget.parse(value)
+def _require_account(value: str) -> str:
+    if not re.fullmatch(r"\d{8}", value):
+        raise ValueError("an account of eight digits such as 48500000 is expected")
     return value
 
 
@@ -202,6 +207,8 @@ class SyncSettings(_Settings):
     service_account_prefix: CommaList = ("7050",)
     service_name_prefixes: CommaList = ()
     accrual_basis: AccrualBasis = AccrualBasis.NET
+    deferred_account: Annotated[str, AfterValidator(_require_account)] = "48500000"
+    """Of deferred revenue, in journal entries: group 485 of the Plan General de Contabilidad."""
     recent_days: int = Field(default=15, ge=0)
     postponed_months: int = Field(default=3, ge=1)
     holidays_country: str | None = None
@@ -212,17 +219,16 @@ class SyncSettings(_Settings):
     """Believe a vendor's list that lost most of what it had (see `SuspiciousEmptyError`)."""
     run_hours: float = Field(default=6.0, gt=0, le=168)
     """How long a run may last: what has not begun by then fails, and vendors are asked nothing more."""
-    error_budget: Annotated[str, AfterValidator(_require_budget)] = "50%"
+    error_budget: Annotated[
+        ErrorBudget,
+        NoDecode,
+        BeforeValidator(lambda given: ErrorBudget.parse(given) if isinstance(given, str) else given),
+    ] = ErrorBudget(Decimal(50), is_share=True)
     """How many records of a window may be in trouble before its step fails: a share, or a number."""
     notify_errors: int = Field(default=20, ge=0)
     """How many records of a step's window may be in trouble before somebody is told."""
     close_day: int = Field(default=10, ge=0, le=28)
     """From which day on somebody is told that the month before is not closed; 0: never."""
-
-    @property
-    def budget(self) -> ErrorBudget:
-        """`error_budget`, ready to be asked."""
-        return ErrorBudget.parse(self.error_budget)
 
     @property
     def bearer_token(self) -> str | None:
@@ -250,6 +256,11 @@ class SyncSettings(_Settings):
             "SYNC_HOLIDAYS_COUNTRY": self.holidays_country or "",
             "SYNC_PREWORK_DAYS": ",".join(prework),
         }
+
+    def calls_by_month(self, step: Step) -> bool:
+        """Whether a step is called once for each month of a range, here or at the backend in use; else once a run."""
+        is_devengo = bool(self.backend_url) and self.backend_dialect is BackendDialect.DEVENGO
+        return step.by_month and not (is_devengo and step.id in _DEVENGO_WITHOUT_MONTHS)
 
     def amount_counted(self, *, total: Decimal, net: Decimal) -> Decimal:
         """What a document counts, by `SYNC_ACCRUAL_BASIS`."""

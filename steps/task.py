@@ -23,7 +23,7 @@ from steps.context import StepContext
 from steps.errors import ConfigError, is_transient
 from steps.ledger.months import MonthWindow
 from steps.results import RecordedResult, StepResult
-from steps.vendors.backend import backend_call, backend_rules, call_backend, called_by_month
+from steps.vendors.backend import backend_call, backend_rules, call_backend
 from tracking.locks import run_lock
 from tracking.models import execution_name
 from tracking.recorder import (
@@ -65,7 +65,7 @@ def step_task(
         def run(context: StepContext, window: MonthWindow | None = None) -> StepResult:
             if context.execution_id is not None:
                 hold_window(context.execution_id, context.overlap, context.progress.update)
-            if window is None and called_by_month(step, context.settings):
+            if window is None and context.settings.calls_by_month(step):
                 raise ConfigError(
                     f"{step.id} works by month here: SYNC_BACKEND_DIALECT was another when it was planned"
                 )
@@ -134,18 +134,20 @@ def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
     task_run_id = str(task_run.id)
     if state.is_running():
         parameters = _parameters_of_this_task()
-        context, window = parameters.get("context"), parameters.get("window")
+        context: StepContext | None = parameters.get("context")
+        window: MonthWindow | None = parameters.get("window")
         start, end = (window.start, window.end) if window else (None, None)
+        keys = context.scope.keys if context else None
         running = RunningTask(
             task_run_id=task_run_id,
             flow_run_id=str(task_run.flow_run_id) if task_run.flow_run_id else None,
             run_count=task_run.run_count,
-            planned=PlannedExecution(task.name, start, end, getattr(context, "record_count", None)),
+            planned=PlannedExecution(task.name, start, end, None if keys is None else len(keys)),
         )
         if running.flow_run_id is None and task_run_id not in _lone_locks:
             _lone_locks[task_run_id] = ExitStack()
             _lone_locks[task_run_id].enter_context(run_lock(task_run_id))
-        start_execution(getattr(context, "execution_id", None), running)
+        start_execution(context.execution_id if context else None, running)
         return
     if state.is_completed():
         # What the step answered is in the state; `state.result()` would send a coroutine to another thread for it.

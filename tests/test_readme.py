@@ -100,7 +100,7 @@ def test_the_defaults_of_the_example_are_the_programs() -> None:
     assert defaults["NOTION_CERTIFIED_PROPERTY"] == NotionSettings().certified_property
     assert int(defaults["FOURGEEKS_PAGE_SIZE"]) == FourgeeksSettings().page_size
     assert tuple(defaults["SYNC_IGNORED_COHORTS"].split(",")) == SyncSettings().ignored_cohorts
-    assert defaults["SYNC_ERROR_BUDGET"] == SyncSettings().error_budget
+    assert defaults["SYNC_ERROR_BUDGET"] == str(SyncSettings().error_budget)
     assert defaults["SYNC_TIMEZONE"] == SyncSettings().timezone
 
 

@@ -14,6 +14,8 @@ from tracking.encryption import new_key
 from tracking.models import SyncExecution
 from tracking.redaction import register_secret
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PLANTED = "planted-where-it-does-not-belong"
 LEAKING_TESTS = """

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, func, select
@@ -22,9 +21,6 @@ from sqlmodel import Session
 
 from tracking.database import connect_lock, get_engine, tracking_session
 from tracking.settings import DatabaseUnusableError
-
-if TYPE_CHECKING:
-    pass
 
 LOCK_WAIT_SECONDS = 5.0
 """A reader that ends what a dead run left open holds its lock for a moment."""

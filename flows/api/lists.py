@@ -56,12 +56,14 @@ def link_to_next(request: Request, response: Response, cursor: str | None) -> No
 
 
 def csv_answer(text: str, file_name: str) -> Response:
-    """A spreadsheet to be saved, never to be shown by a browser."""
-    return Response(
-        text.encode(),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{file_name}"'},
-    )
+    """A spreadsheet as text."""
+    return file_answer(text.encode(), "text/csv; charset=utf-8", file_name)
+
+
+def file_answer(content: bytes, media_type: str, file_name: str) -> Response:
+    """A file to be saved, never to be shown by a browser."""
+    disposition = f'attachment; filename="{file_name}"'
+    return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
 
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]

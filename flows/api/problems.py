@@ -145,9 +145,10 @@ def not_modified() -> Responses:
     return {304: {"description": "Nothing changed since the answer whose `ETag` was sent as `If-None-Match`."}}
 
 
-def csv_file(description: str) -> Responses:
+def file_of(description: str, media_type: str = "text/csv") -> Responses:
     """The response of a route that answers with a spreadsheet."""
-    return {200: {"description": description, "content": {"text/csv": {"schema": {"type": "string"}}}}}
+    schema = {"type": "string"} | ({} if media_type.startswith("text") else {"format": "binary"})
+    return {200: {"description": description, "content": {media_type: {"schema": schema}}}}
 
 
 def describe(app: FastAPI) -> None:

@@ -1,6 +1,5 @@
 """What the commands do that a person keeps the books with: `worklist`, `redo`, `adjust`, `close`, ...."""
 
-import json
 import sys
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flows.cli.app import ExitStatus, error_line
+from flows.cli.output import print_json
 from flows.cli.reports import money, narrow_table, roll_forward_tables
 from flows.cli.run import login_name
 from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
@@ -67,7 +67,7 @@ def show_worklist(*, as_json: bool) -> None:
     with read_session() as session:
         found = worklist(session, settings, datetime.now(settings.zone).date())
     if as_json:
-        print(json.dumps(plain_json(found), indent=2))  # noqa: T201 - the one thing on standard output
+        print_json(plain_json(found))
         return
     console = Console(highlight=False)
     if not found.items:
@@ -151,7 +151,7 @@ def redo(month: date, signature: Redoing) -> None:
     except (WindowBusyError, ExecutionEndedError) as error:
         raise SyncError(str(error)) from None
     if signature.as_json:
-        print(json.dumps(plain_json(found), indent=2))  # noqa: T201 - the one thing on standard output
+        print_json(plain_json(found))
     elif signature.yes or signature.preview:
         _show_redone(found, sys.stdout)
     if not (signature.as_json or signature.preview):
@@ -229,7 +229,7 @@ def verify(expect: str | None, *, as_json: bool) -> None:
     with read_session() as session:
         found = verify_closes(session)
         if as_json:
-            print(json.dumps(verification_json(found), indent=2))  # noqa: T201 - the one thing on standard output
+            print_json(verification_json(found))
         for close in () if as_json else found.closes:
             typer.echo(f"{close.month:%Y-%m} {close.hash or 'without a hash: closed by an older version'}")
         if found.difference is not None:

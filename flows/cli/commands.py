@@ -252,23 +252,52 @@ def show_error(
 @app.command("report")
 def show_report(
     kind: Annotated[
-        str, typer.Argument(metavar="[KIND]", help="One of accruals, roll-forward, waterfall, journal, chart.")
+        str,
+        typer.Argument(
+            metavar="[KIND]",
+            help="One of accruals, roll-forward, waterfall, journal, chart; of a month reconciliation, pack.",
+        ),
     ] = "roll-forward",
+    only_month: Annotated[str | None, typer.Argument(metavar="[MONTH]", help="The same as --month.")] = None,
     month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="One month.")] = None,
     year: Annotated[str | None, typer.Option(metavar="YYYY", help="Whole year; without any, the default year.")] = None,
     start_date: StartDate = None,
     end_date: EndDate = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="GROUP", help="Roll-forward by service, cohort, client or currency.")
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Accruals of clients with this in name or email.")
+    ] = None,
+    service: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Accruals of services with this name or account.")
+    ] = None,
+    contract: Annotated[int | None, typer.Option(metavar="ID", help="Accruals of this contract.")] = None,
     output: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Write to this file; .csv or .xlsx, or of a chart .png or .svg."),
     ] = None,
+    csv_format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="csv, or csv-es for a Spanish Excel; without a file, shown."),
+    ] = None,
+    sandbox: Sandbox = False,
     as_json: JsonValue = False,
 ) -> None:
-    """Show what was invoiced, accrued and is still deferred; the waterfall is that of the last month."""
-    asked = parse_report_range(month, year, start_date, end_date)
+    """Show what was invoiced, accrued and is still deferred; the waterfall is that of the last month.
+
+    A reconciliation reads the month's documents at Holded and compares them with the ledger: exit status 1 if they
+    differ. It is kept for the month-end pack, which is one workbook with every report of a month.
+    """
+    if month and only_month:
+        raise UsageError(f"the month was given twice: {only_month} and --month {month}")
+    asked = parse_report_range(month or only_month, year, start_date, end_date)
     with importing():
         from flows.cli import reports
-    reports.show_report(kind, asked, output, as_json=as_json)
+        from steps.reports.monthly import ContractFilter
+    wanted = ContractFilter(client, service, contract)
+    options = reports.ReportOptions(by, wanted, output, csv_format, sandbox=sandbox, as_json=as_json)
+    raise typer.Exit(reports.show_report(kind, asked, options))
 
 
 @app.command("explain")

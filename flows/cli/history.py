@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from flows.cli.app import ExitStatus, error_line
-from flows.cli.output import execution_json, show_outcome, state_grids, status_text
+from flows.cli.output import execution_json, print_json, show_outcome, state_grids, status_text
 from flows.parameters import Only, parse_moment, steps_from
 from steps.catalog import ACCRUALS
 from steps.errors import UsageError
@@ -46,7 +46,7 @@ def show_history(
     end_dead_executions()
     executions = find_executions(wanted)
     if as_json:
-        _print_json([execution_json(execution) for execution in executions])
+        print_json([execution_json(execution) for execution in executions])
     else:
         Console().print(_history_table(executions) if executions else "No execution fits.")
 
@@ -68,7 +68,7 @@ def show_errors(step_id: str | None, status: str, limit: int, export: str | None
         return
     errors = find_errors(wanted)
     if as_json:
-        _print_json([error_json(error) for error in errors])
+        print_json([error_json(error) for error in errors])
     else:
         Console().print(_error_table(errors) if errors else "No integration error fits.")
 
@@ -146,10 +146,6 @@ def _zone_settings() -> SyncSettings:
     return settings
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))  # noqa: T201 - the one thing on standard output
-
-
 def show_error(error_id: int, *, as_json: bool) -> None:
     """Show one error with the vendor's record.
 
@@ -160,8 +156,7 @@ def show_error(error_id: int, *, as_json: bool) -> None:
     if not met:
         raise UsageError(f"no integration error has the id {error_id}")
     if as_json:
-        answer = error_json(met[0].error)
-        print(json.dumps(answer, indent=2, ensure_ascii=False))  # noqa: T201 - the one thing on standard output
+        print_json(error_json(met[0].error), ensure_ascii=False)
         return
     console = Console(highlight=False, soft_wrap=True)
     for name, value in _facts(met[0]):
@@ -185,7 +180,7 @@ def _facts(met: MetError) -> Sequence[tuple[str, str]]:
 
 def retry(ids: list[int], step_id: str | None, *, sandbox: bool, as_json: bool) -> ExitStatus:
     """Try records again that could not be applied: these, or all pending ones."""
-    from flows.plan import plan_retry  # it brings the gate of the accruals and the backend's client
+    from flows.plan import plan_retry  # it brings the gate of the accruals
 
     plan = plan_retry(ids, step_id)
     for line in plan.left_out:
@@ -212,7 +207,7 @@ def _retry(plan: "Retry", *, sandbox: bool, as_json: bool) -> ExitStatus:
             "resolved": [each.error.id for each in met if each not in left],
             "pending": [each.error.id for each in left],
         }
-        print(json.dumps(answer, indent=2))  # noqa: T201 - the one thing on standard output
+        print_json(answer)
     else:
         show_outcome(flow_run_id, str(state.name), state.message, as_json=False)
         console = Console(highlight=False)
@@ -244,7 +239,7 @@ def show_plan(step_id: str, span: MonthWindow, only: str | None, *, as_json: boo
     chosen = [each for each in everything if only is None or is_meant(each, Only(only))]
     plan_id = make_plan(chosen, span)
     if as_json:
-        _print_json({"plan": plan_id, "cells": [_assessment_json(each) for each in chosen]})
+        print_json({"plan": plan_id, "cells": [_assessment_json(each) for each in chosen]})
     else:
         _show_states(everything, chosen, plan_id)
 

@@ -169,7 +169,7 @@ def show_outcome(flow_run_id: str, state: str, message: str | None, *, as_json: 
     executions = executions_of_run(flow_run_id)
     if as_json:
         answer = {"flow_run_id": flow_run_id, "state": state, "executions": [execution_json(e) for e in executions]}
-        print(json.dumps(answer, indent=2))  # noqa: T201 - the one thing on standard output
+        print_json(answer)
         return
     console = Console(highlight=False)
     imports = [e for e in executions if e.step_name != ACCRUALS.id]
@@ -204,6 +204,11 @@ def _show_overrides(console: Console, executions: Iterable[SyncExecution]) -> No
             what = "; ".join(override.overridden) or "nothing had to be overridden"
             line = f"{execution.name}: override by {override.by} ({override.reason}): {what}"
             console.print(Text(line, style="yellow"))
+
+
+def print_json(value: Any, *, ensure_ascii: bool = True) -> None:
+    """The one thing on standard output, for programs."""
+    print(json.dumps(value, indent=2, ensure_ascii=ensure_ascii))  # noqa: T201
 
 
 def execution_json(execution: SyncExecution) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from flows.parameters import months_of_year
 from flows.plan import Year
 from flows.runs import Runs
 from steps.ledger.months import MonthWindow
-from steps.reports.export import Sheet, csv_text, errors_sheet, monthly_sheet, roll_forward_sheet, xlsx_bytes
+from steps.reports.export import XLSX_TYPE, Sheet, csv_text, errors_sheet, monthly_sheet, roll_forward_sheet, xlsx_bytes
 from steps.reports.monthly import monthly_accruals
 from steps.reports.roll_forward import roll_forwards
 from steps.settings import SyncSettings
@@ -111,7 +111,6 @@ def show_view(visit: Visit) -> None:
 
 
 _CSV = "text/csv; charset=utf-8"
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _REPORTS: dict[str, Callable[[Session, MonthWindow], Sheet]] = {
     "accruals": lambda session, window: monthly_sheet(monthly_accruals(session, window)),
     "roll-forward": lambda session, window: roll_forward_sheet(roll_forwards(session, window, SyncSettings.load())),
@@ -146,7 +145,7 @@ def download_routes() -> APIRouter:
             made = _REPORTS[report](session, months_of_year(year))
         name = f"{report}-{year}.{ending}"
         if ending == "xlsx":
-            return _file(xlsx_bytes(made), _XLSX, name)
+            return _file(xlsx_bytes(made), XLSX_TYPE, name)
         return _file(csv_text(made).encode(), _CSV, name)
 
     return router

@@ -187,6 +187,18 @@ class ClosingEvent(SQLModel, table=True):
     """Of the close that was made, or opened again."""
 
 
+class Reconciled(SQLModel, table=True):
+    """The last reconciliation of a month with the invoicing system (`steps/reports/reconciliation.py`)."""
+
+    __tablename__ = "reconciliation"
+
+    id: int | None = Field(default=None, primary_key=True)
+    month: date = Field(unique=True)
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    result: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    """Totals and differences; nobody's name is in it."""
+
+
 def changed_policy(session: Session, month: date, policy: Mapping[str, str]) -> str | None:
     """How a policy differs from that of the last month closed before `month`, in a line; None: it is the same."""
     closed = select(col(ClosedMonth.month), col(ClosedMonth.policy)).where(col(ClosedMonth.month) < month)

@@ -16,14 +16,15 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    null,
     select,
     type_coerce,
 )
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
-from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod
-from steps.ledger.contract import OPENING_BALANCE, DocumentKind, Invoice
+from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual
+from steps.ledger.contract import OPENING_BALANCE, DocumentKind, Invoice, ServiceContract
 from steps.ledger.money import ZERO
 from steps.ledger.months import first_of_month
 from steps.settings import SyncSettings
@@ -90,13 +91,16 @@ def counted_amount(settings: SyncSettings) -> Mapped[Decimal]:
 
 def read_movements(session: Session, until: date, settings: SyncSettings) -> Movements:
     """All movements up to the day `until`, included; void documents count nowhere."""
-    movements: dict[tuple[date, str], Movement] = defaultdict(Movement)
-    unlinked = col(Invoice.service_contract_id).is_(None).label("unlinked")
-    keys = (col(Invoice.invoice_date), col(Invoice.currency), col(Invoice.kind), unlinked)
-    counted = col(Invoice.voided_at).is_(None), col(Invoice.invoice_date) <= until
-    documents = select(*keys, sum_of_cents(counted_amount(settings))).where(*counted).group_by(*keys)
-    for day, currency, kind, without_contract, amount in session.execute(documents):
-        movement = movements[first_of_month(day), currency]
+    return read_movements_by(session, until, settings, None).get(None, {})
+
+
+def read_movements_by(
+    session: Session, until: date, settings: SyncSettings, group: Mapped[Any] | None
+) -> dict[int | None, Movements]:
+    """The same for each value of a column of `service_contract`; what has no contract has None."""
+    found: dict[int | None, dict[tuple[date, str], Movement]] = defaultdict(lambda: defaultdict(Movement))
+    for of, day, currency, kind, without_contract, amount in session.execute(_documents(until, settings, group)):
+        movement = found[of][first_of_month(day), currency]
         if without_contract:
             movement.unlinked += from_cents(amount)
         elif kind == OPENING_BALANCE:
@@ -105,18 +109,41 @@ def read_movements(session: Session, until: date, settings: SyncSettings) -> Mov
             movement.credited -= from_cents(amount)
         else:
             movement.invoiced += from_cents(amount)
-    for month, currency, rule, amount in session.execute(_accrued(until)):
+    for of, month, currency, rule, amount in session.execute(_accrued(until, group)):
         if rule == ADJUSTMENT:
-            movements[month, currency].adjusted += from_cents(amount)
+            found[of][month, currency].adjusted += from_cents(amount)
         else:
-            movements[month, currency].accrued += from_cents(amount)
-    return dict(movements)
+            found[of][month, currency].accrued += from_cents(amount)
+    return {of: dict(movements) for of, movements in found.items()}
 
 
-def _accrued(until: date) -> Executable:
-    keys = (col(AccruedPeriod.accrual_date), col(AccruedPeriod.currency), col(AccruedPeriod.rule))
+def _documents(until: date, settings: SyncSettings, group: Mapped[Any] | None) -> Executable:
+    contract = col(Invoice.service_contract_id)
+    keys = (col(Invoice.invoice_date), col(Invoice.currency), col(Invoice.kind), contract.is_(None).label("unlinked"))
+    counted = col(Invoice.voided_at).is_(None), col(Invoice.invoice_date) <= until
+    amount = sum_of_cents(counted_amount(settings))
+    if group is None:
+        return select(null(), *keys, amount).where(*counted).group_by(*keys)
+    of_contract = col(ServiceContract.id) == contract
     return (
-        select(*keys, sum_of_cents(AccruedPeriod.accrued_amount))
-        .where(col(AccruedPeriod.accrual_date) <= until)
-        .group_by(*keys)
+        select(group, *keys, amount)
+        .select_from(Invoice)
+        .outerjoin(ServiceContract, of_contract)
+        .where(*counted)
+        .group_by(group, *keys)
+    )
+
+
+def _accrued(until: date, group: Mapped[Any] | None) -> Executable:
+    keys = (col(AccruedPeriod.accrual_date), col(AccruedPeriod.currency), col(AccruedPeriod.rule))
+    amount, known = sum_of_cents(AccruedPeriod.accrued_amount), col(AccruedPeriod.accrual_date) <= until
+    if group is None:
+        return select(null(), *keys, amount).where(known).group_by(*keys)
+    return (
+        select(group, *keys, amount)
+        .select_from(AccruedPeriod)
+        .join(ContractAccrual, col(ContractAccrual.id) == AccruedPeriod.contract_accrual_id)
+        .join(ServiceContract, col(ServiceContract.id) == ContractAccrual.contract_id)
+        .where(known)
+        .group_by(group, *keys)
     )

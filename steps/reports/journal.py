@@ -1,21 +1,25 @@
-"""Journal entries of a month: what was earned leaves deferred revenue and becomes revenue. Balanced by construction."""
+"""Journal entries of a month, balanced by construction (docs/accrual-rules.md, Reports).
+
+Holded books an invoice line to the service's income account at once. So what was invoiced less credited is deferred,
+and what was accrued is released: a pair each per service and currency, from the roll-forward by service. What a closed
+month is booked with does not change any more: what came late for it is an entry of the first open month.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import select
-from sqlmodel import Session, col
+from sqlmodel import Session
 
-from steps.ledger.accrual import AccruedPeriod, ContractAccrual
-from steps.ledger.contract import ServiceContract
 from steps.ledger.money import ZERO
-from steps.ledger.months import last_of_month
-from steps.ledger.movements import from_cents, sum_of_cents
-from steps.ledger.service import Service
+from steps.ledger.months import MonthWindow, last_of_month
+from steps.reports.groups import service_chains
+from steps.reports.roll_forward import RollForward, RollForwardLine
+from steps.settings import SyncSettings
 
 
 class Account(NamedTuple):
@@ -25,8 +29,24 @@ class Account(NamedTuple):
     name: str
 
 
-DEFERRED = Account("485000", "Deferred revenue (ingresos anticipados)")
-"""Group 485 of the Spanish chart of accounts (Plan General de Contabilidad), income received in advance."""
+DEFERRED_NAME = "Deferred revenue (ingresos anticipados)"
+
+
+class EntryKind(StrEnum):
+    """What an entry books; the first two go from income to deferred revenue, the others back."""
+
+    LATE = "late"
+    DEFERRAL = "deferral"
+    RELEASE = "release"
+    ADJUSTMENT = "adjustment"
+
+
+_TEXTS = {
+    EntryKind.LATE: "Documents of closed months that came late",
+    EntryKind.DEFERRAL: "Invoiced less credited",
+    EntryKind.RELEASE: "Accrued revenue",
+    EntryKind.ADJUSTMENT: "Adjusted revenue",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +61,12 @@ class JournalLine:
     text: str
     debit: Decimal
     credit: Decimal
+    kind: EntryKind
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The entries of a month: one per currency, service and direction."""
+    """The entries of a month: up to one of a kind per currency and service."""
 
     month: date
     lines: tuple[JournalLine, ...]
@@ -65,33 +86,54 @@ class Journal:
         return all(debit == credit for debit, credit in self.totals.values())
 
 
-def journal(session: Session, month: date) -> Journal:
-    """What was accrued in the month, by service; what was taken back (negative postings) is an entry the other way."""
-    amount = col(AccruedPeriod.accrued_amount)
-    number, name = col(Service.account_identifier), col(Service.name)
-    keys = (col(AccruedPeriod.currency), number, name, col(Service.external_id))
-    sums = (
-        select(*keys, sum_of_cents(amount))
-        .join(ContractAccrual, col(ContractAccrual.id) == AccruedPeriod.contract_accrual_id)
-        .join(ServiceContract, col(ServiceContract.id) == ContractAccrual.contract_id)
-        .join(Service, col(Service.id) == ServiceContract.service_id)
-        .where(col(AccruedPeriod.accrual_date) == month)
-        .order_by(*keys)
-        .group_by(*keys)
-    )
-    found = [*session.execute(sums.where(amount > ZERO)), *session.execute(sums.where(amount < ZERO))]
-    lines = (
-        line
-        for entry, (currency, account, service, external_id, cents) in enumerate(found, start=1)
-        for line in _entry(entry, month, currency, Account(account or external_id, service), from_cents(cents))
-    )
-    return Journal(month, tuple(lines))
+def journal(session: Session, month: date, settings: SyncSettings) -> Journal:
+    """The entries of one month."""
+    return journals(session, MonthWindow.of(month), settings)[0]
 
 
-def _entry(entry: int, month: date, currency: str, revenue: Account, amount: Decimal) -> Iterator[JournalLine]:
-    """Deferred revenue to revenue, or back again."""
-    day, taken_back = last_of_month(month), amount < ZERO
-    debit, credit = (revenue, DEFERRED) if taken_back else (DEFERRED, revenue)
-    text = f"{'Reversal of accrued' if taken_back else 'Accrued'} revenue {day:%Y-%m}, {revenue.name}"
-    yield JournalLine(entry, day, currency, debit, text, abs(amount), ZERO)
-    yield JournalLine(entry, day, currency, credit, text, ZERO, abs(amount))
+def journals(session: Session, window: MonthWindow, settings: SyncSettings) -> tuple[Journal, ...]:
+    """The entries of each month of the window."""
+    deferred = Account(settings.deferred_account, DEFERRED_NAME)
+    services = [
+        (Account(service.account_identifier or service.external_id, service.name), chain.months)
+        for service, chain in service_chains(session, window, settings)
+    ]
+    return tuple(
+        _journal(month.start, [(income, months[number]) for income, months in services], deferred)
+        for number, month in enumerate(window.months())
+    )
+
+
+class _Entry(NamedTuple):
+    income: Account
+    currency: str
+    kind: EntryKind
+    amount: Decimal
+    """What goes to deferred revenue; negative: what leaves it."""
+
+
+def _journal(month: date, services: Sequence[tuple[Account, RollForward]], deferred: Account) -> Journal:
+    lines = [(income, line) for income, report in services for line in report.lines]
+    entries = [
+        _Entry(income, line.currency, kind, amount)
+        for income, line in sorted(lines, key=lambda each: each[1].currency)
+        for kind, amount in _amounts(line)
+        if amount
+    ]
+    pairs = (_lines(number, month, deferred, entry) for number, entry in enumerate(entries, start=1))
+    return Journal(month, tuple(line for pair in pairs for line in pair))
+
+
+def _amounts(line: RollForwardLine) -> Iterator[tuple[EntryKind, Decimal]]:
+    yield EntryKind.LATE, line.late
+    yield EntryKind.DEFERRAL, line.invoiced - line.credited
+    yield EntryKind.RELEASE, -line.accrued
+    yield EntryKind.ADJUSTMENT, -line.adjusted
+
+
+def _lines(number: int, month: date, deferred: Account, entry: _Entry) -> Iterator[JournalLine]:
+    text = f"{_TEXTS[entry.kind]} {month:%Y-%m}, {entry.income.name}"
+    debit, credit = (entry.income, deferred) if entry.amount > ZERO else (deferred, entry.income)
+    for account, is_debit in ((debit, True), (credit, False)):
+        amounts = (abs(entry.amount), ZERO) if is_debit else (ZERO, abs(entry.amount))
+        yield JournalLine(number, last_of_month(month), entry.currency, account, text, *amounts, entry.kind)

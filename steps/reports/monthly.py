@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual
@@ -28,6 +28,9 @@ class ContractName:
     id: int
     service: str
     currency: str
+    contract_date: date
+    account: str
+    """The service's income account; its id, if it has no number."""
 
 
 def contract_names(session: Session, contract_ids: Iterable[int]) -> dict[int, ContractName]:
@@ -38,11 +41,35 @@ def contract_names(session: Session, contract_ids: Iterable[int]) -> dict[int, C
         col(Client.name).label("client"),
         col(Client.identifier).label("email"),
         col(Service.name).label("service"),
+        col(ServiceContract.contract_date).label("contract_date"),
+        func.coalesce(Service.account_identifier, Service.external_id).label("account"),
     )
     joined = Client.id == ServiceContract.client_id, Service.id == ServiceContract.service_id
     rows = select_in(session, columns, ServiceContract.id, contract_ids, *joined)
     return {row["id"]: ContractName(**row) for row in rows}
 
+
+@dataclass(frozen=True, slots=True)
+class ContractFilter:
+    """Which contracts are wanted; what is not given lets all through. Case does not matter."""
+
+    client: str | None = None
+    """Part of the name or of the email."""
+    service: str | None = None
+    """Part of the name, or what the account begins with."""
+    contract: int | None = None
+
+    def admits(self, name: ContractName) -> bool:
+        """Whether a contract is wanted."""
+        client, service = (self.client or "").lower(), (self.service or "").lower()
+        return (
+            (client in name.client.lower() or client in name.email.lower())
+            and (service in name.service.lower() or name.account.lower().startswith(service))
+            and self.contract in (None, name.id)
+        )
+
+
+ALL_CONTRACTS = ContractFilter()
 
 Amounts = Mapping[date, Decimal]
 """By first of month."""
@@ -94,8 +121,8 @@ def total_amounts(rows: Iterable[Amounts]) -> Amounts:
     return dict(sorted(totals.items()))
 
 
-def monthly_accruals(session: Session, window: MonthWindow) -> MonthlyAccruals:
-    """The postings of the window."""
+def monthly_accruals(session: Session, window: MonthWindow, wanted: ContractFilter = ALL_CONTRACTS) -> MonthlyAccruals:
+    """The postings of the window, or those of some contracts."""
     postings = (
         select(
             col(ContractAccrual.contract_id),
@@ -116,6 +143,7 @@ def monthly_accruals(session: Session, window: MonthWindow) -> MonthlyAccruals:
     rows = (
         MonthlyRow(replace(names[contract], currency=currency), period, each)
         for (contract, period, currency), each in amounts.items()
+        if wanted.admits(names[contract])
     )
     ordered = sorted(rows, key=lambda row: (row.contract.currency, row.contract, row.period or ""))
     return MonthlyAccruals(window, tuple(ordered))

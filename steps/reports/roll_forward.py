@@ -4,26 +4,38 @@ By month and currency.
 
 Opening and closing are worked out by different ways, so that an amount that slipped in or out shows as a difference: a
 closing from all documents and all postings to date, the opening after a closed month from what was stored with it. What
-arrived for closed months since then, or changed, or became void, is the line `late` of the first open month.
+arrived for closed months since then, or changed, or became void, is the line `late` of the first open month. What
+remains by the accruals' own states is compared too, contract by contract (`read_tie_out`).
 
 `draw_roll_forward()` makes a picture of it: what was accrued each month, and what was still deferred after it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
 from typing import Any, Literal, cast
 
-from sqlalchemy import select
-from sqlmodel import Session
+from sqlalchemy import case, func, select
+from sqlmodel import Session, col
 
-from steps.ledger.accrual import ClosedMonth
+from steps.catalog import ACCRUALS
+from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ClosedMonth, ContractAccrual
+from steps.ledger.contract import Invoice, ServiceContract
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, first_of_month, last_of_month, next_month
-from steps.ledger.movements import Movement, Movements, read_movements
+from steps.ledger.movements import (
+    Movement,
+    Movements,
+    cents,
+    counted_amount,
+    from_cents,
+    read_movements,
+    sum_of_cents,
+)
 from steps.settings import SyncSettings
+from tracking.models import ExecutionStatus, SyncExecution, utc_now
 
 _NOTHING = Movement()
 
@@ -58,7 +70,7 @@ class RollForwardLine:
     @property
     def deferred_or_earned(self) -> bool:
         """Whether there is any amount that belongs in a total."""
-        return any(getattr(self, name) for name in _MOVED)
+        return any(getattr(self, name) for name in MOVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +92,36 @@ class RollForward:
 
 
 @dataclass(frozen=True, slots=True)
+class StateDifference:
+    """A contract whose documents less postings are not what its accrual state says remains."""
+
+    contract_id: int
+    currency: str
+    documents: Decimal
+    posted: Decimal
+    remaining: Decimal | None
+    """By its state; None: it has none, the accruals never processed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TieOut:
+    """What is compared besides the months' own figures."""
+
+    accrued_to: date | None = None
+    """The last month that was accrued: as of its end the states are compared. None: no month ever was."""
+    differences: tuple[StateDifference, ...] = ()
+    """In order of contract."""
+    never_accrued: tuple[date, ...] = ()
+    """Months of the range that are over and were never accrued, from the first one on in which anything happened."""
+
+
+@dataclass(frozen=True, slots=True)
 class RollForwardChain:
     """Months in a row."""
 
     window: MonthWindow
     months: tuple[RollForward, ...]
+    tie_out: TieOut = TieOut()
 
     @property
     def currencies(self) -> tuple[str, ...]:
@@ -99,10 +136,9 @@ class RollForwardChain:
 
     @property
     def ties_out(self) -> bool:
-        """Whether each month does, and each begins with what the one before ended with."""
-        return all(month.ties_out for month in self.months) and all(
-            line.difference == ZERO for line in map(self.summary, self.currencies)
-        )
+        """Whether each month does, each begins with what the one before ended with, and the states say the same."""
+        chained = all(line.difference == ZERO for line in map(self.summary, self.currencies))
+        return chained and all(month.ties_out for month in self.months) and not self.tie_out.differences
 
     def summary(self, currency: str) -> RollForwardLine:
         """All months as one: the first opening, the sums, the last closing."""
@@ -123,30 +159,82 @@ def roll_forwards(session: Session, window: MonthWindow, settings: SyncSettings)
     """The roll-forward of each month of the window, and of all of them together."""
     movements = read_movements(session, last_of_month(next_month(window.end, -1)), settings)
     stored = {row.month: from_json(row.roll_forward) for row in session.scalars(select(ClosedMonth))}
-    return chain(movements, stored, window)
+    first = min((month for month, _ in movements), default=window.end)
+    return replace(chain(movements, stored, window), tie_out=read_tie_out(session, window, first, settings))
 
 
-def chain(movements: Movements, stored: Mapping[date, RollForward], window: MonthWindow) -> RollForwardChain:
+def read_tie_out(session: Session, window: MonthWindow, first: date, settings: SyncSettings) -> TieOut:
+    """Compare documents less postings with the states, as of the last month that was accrued.
+
+    Args:
+        session: any session.
+        window: the months that are reported.
+        first: the first month in which anything happened.
+        settings: what a document counts, and what today is.
+    """
+    runs = select(col(SyncExecution.window_start)).where(
+        col(SyncExecution.step_name) == ACCRUALS.id, col(SyncExecution.status) == ExecutionStatus.COMPLETED
+    )
+    posted = select(col(AccruedPeriod.accrual_date)).where(col(AccruedPeriod.rule) != ADJUSTMENT)
+    accrued = {month for query in (runs, posted) for month in session.scalars(query.distinct()) if month}
+    today = utc_now().astimezone(settings.zone).date()
+    due = (each.start for each in window.months() if each.start >= first and each.end <= today)
+    last = max(accrued, default=None)
+    return TieOut(
+        last,
+        tuple(_state_differences(session, last_of_month(last), settings)) if last else (),
+        tuple(month for month in due if month not in accrued),
+    )
+
+
+def _state_differences(session: Session, until: date, settings: SyncSettings) -> Iterator[StateDifference]:
+    contract, state = col(ServiceContract.id), col(ContractAccrual.contract_id)
+    of_document, of_state = col(Invoice.service_contract_id), col(AccruedPeriod.contract_accrual_id)
+    documents = (
+        select(of_document, sum_of_cents(counted_amount(settings)).label("cents"))
+        .where(col(Invoice.voided_at).is_(None), col(Invoice.invoice_date) <= until)
+        .group_by(of_document)
+        .subquery()
+    )
+    postings = select(of_state, sum_of_cents(AccruedPeriod.accrued_amount).label("cents")).group_by(of_state).subquery()
+    counted, posted = func.coalesce(documents.c.cents, 0), func.coalesce(postings.c.cents, 0)
+    remaining = cents(ContractAccrual.remaining_amount_to_accrue)
+    different = (
+        select(contract, col(ServiceContract.contract_currency), counted, posted, state, remaining)
+        .select_from(ServiceContract)
+        .outerjoin(ContractAccrual, state == contract)
+        .outerjoin(documents, documents.c.service_contract_id == contract)
+        .outerjoin(postings, postings.c.contract_accrual_id == col(ContractAccrual.id))
+        .where(counted - posted != case((state.is_(None), 0), else_=remaining))
+        .order_by(contract)
+    )
+    for contract_id, currency, of_documents, of_postings, has_state, left in session.execute(different):
+        amounts = from_cents(of_documents), from_cents(of_postings), from_cents(left) if has_state else None
+        yield StateDifference(contract_id, currency, *amounts)
+
+
+Stored = Mapping[date, RollForward | None]
+"""By closed month: what was kept with it; None: it was closed by a version that kept nothing of the kind."""
+
+
+def chain(movements: Movements, stored: Stored, window: MonthWindow) -> RollForwardChain:
     """The months of the window from the movements up to its end, and the roll-forwards of closed months."""
     months = (_month(movements, stored, each.start) for each in window.months())
     return RollForwardChain(window, tuple(months))
 
 
-def _month(movements: Movements, stored: Mapping[date, RollForward], month: date) -> RollForward:
+def _month(movements: Movements, stored: Stored, month: date) -> RollForward:
+    if (kept := stored.get(month)) is not None:
+        return kept
     before = max((each for each in stored if each < month), default=None)
-    if month in stored:
-        return stored[month]
-    if any(each > month for each in stored):
-        return _empty_closed(month, stored[before] if before else None)
-    after_closed = before if before is not None and before == next_month(month, -1) else None
-    base = stored[after_closed] if after_closed else RollForward(month, closed=False, lines=())
+    last = stored[before] if before else None
+    if month not in stored and any(each > month for each in stored) and (before is None or last is not None):
+        return _empty_closed(month, last)
+    base = last if before == next_month(month, -1) else None
     known = {currency for each, currency in movements if each <= month}
-    currencies = sorted(known | {line.currency for line in base.lines})
-    return RollForward(
-        month,
-        closed=False,
-        lines=tuple(_line(movements, month, base.line(c) if after_closed else None, c) for c in currencies),
-    )
+    currencies = sorted(known | {line.currency for line in (base.lines if base else ())})
+    lines = (_line(movements, month, base.line(currency) if base else None, currency) for currency in currencies)
+    return RollForward(month, closed=month in stored, lines=tuple(lines))
 
 
 def _empty_closed(month: date, before: RollForward | None) -> RollForward:
@@ -179,25 +267,31 @@ def _line(movements: Movements, month: date, closed: RollForwardLine | None, cur
     )
 
 
-_MOVED = ("opening", "brought_forward", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
-_AMOUNTS = (*_MOVED, "unlinked", "documents_to_date")
+MOVED = ("opening", "brought_forward", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
+"""The amounts of a line that belong in a total, in order of the formula."""
+_AMOUNTS = (*MOVED, "unlinked", "documents_to_date")
+
+
+def lines_to_json(lines: Iterable[RollForwardLine]) -> list[dict[str, str]]:
+    """Ready for JSON, amounts as texts."""
+    return [{"currency": line.currency, **{name: str(getattr(line, name)) for name in _AMOUNTS}} for line in lines]
+
+
+def lines_from_json(stored: Iterable[Mapping[str, Any]]) -> tuple[RollForwardLine, ...]:
+    """What `lines_to_json` made."""
+    amounts = ((line, {name: Decimal(line.get(name, ZERO)) for name in _AMOUNTS}) for line in stored)
+    return tuple(RollForwardLine(line["currency"], **each) for line, each in amounts)
 
 
 def to_json(report: RollForward) -> dict[str, Any]:
     """Ready for JSON, amounts as texts."""
-    lines = [
-        {"currency": line.currency, **{name: str(getattr(line, name)) for name in _AMOUNTS}} for line in report.lines
-    ]
-    return {"month": report.month.isoformat(), "closed": report.closed, "currencies": lines}
+    return {"month": report.month.isoformat(), "closed": report.closed, "currencies": lines_to_json(report.lines)}
 
 
 def from_json(stored: Mapping[str, Any]) -> RollForward:
     """What `to_json` made."""
-    lines = (
-        RollForwardLine(line["currency"], **{name: Decimal(line.get(name, ZERO)) for name in _AMOUNTS})
-        for line in stored["currencies"]
-    )
-    return RollForward(first_of_month(date.fromisoformat(stored["month"])), stored["closed"], tuple(lines))
+    month = first_of_month(date.fromisoformat(stored["month"]))
+    return RollForward(month, stored["closed"], lines_from_json(stored["currencies"]))
 
 
 _SIZE_INCHES, _DOTS_PER_INCH = (10, 5), 120

@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from enum import StrEnum
 
 from sqlalchemy import select
 from sqlmodel import Session, col
@@ -14,6 +16,7 @@ from steps.engine.contract_month import (
     AccrualRules,
     ContractFailureError,
     ContractInputs,
+    ContractMonth,
     Outcome,
     Span,
     change_date,
@@ -25,6 +28,7 @@ from steps.ledger.contract import ContractStatus, Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, last_of_month, next_month
 from steps.ledger.movements import counted_amount, from_cents, sum_of_cents
+from steps.ledger.service import PeriodStatus
 from steps.reports.monthly import Amounts, ContractName, contract_names, total_amounts
 from steps.reports.roll_forward import roll_forward
 from steps.settings import SyncSettings
@@ -35,10 +39,52 @@ _PUT_OFF_TOO_LONG, _RESIGNED = 10, 14
 """Rows of the decision table that end a wait: what happens if nobody does anything, not what is expected."""
 
 
-def expected_months(inputs: ContractInputs, month: date, rules: AccrualRules) -> dict[date, Decimal]:
-    """The months after `month` in which the contract's remaining amount is expected to be earned.
+class Reason(StrEnum):
+    """Why an amount has no month."""
 
-    What is in none of them is put off, or waits for a person.
+    POSTPONED = "postponed"
+    PERIOD_OVER = "period over but active"
+    NO_ENROLLMENT = "no enrollment"
+    NOT_CONGRUENT = "status not congruent"
+    OTHER_CURRENCY = "in another currency than the contract"
+    FAILURE = "contract in failure"
+    TOO_FAR = "course longer than ten years"
+
+
+_REASONS = {
+    10: Reason.POSTPONED,
+    11: Reason.TOO_FAR,
+    12: Reason.PERIOD_OVER,
+    13: Reason.NO_ENROLLMENT,
+    14: Reason.NO_ENROLLMENT,
+    17: Reason.NOT_CONGRUENT,
+    18: Reason.NOT_CONGRUENT,
+    22: Reason.NOT_CONGRUENT,
+}
+"""By the row of the decision table that goes on deciding when nothing more can happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is put off, or waits for a person."""
+
+    reason: Reason
+    since: date
+    """Of a period that was put off or is over: that day. Else the contract's date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The engine run forward over one contract."""
+
+    expected: dict[date, Decimal]
+    """By month; what is in none waits."""
+    waiting: Waiting | None
+    """None: nothing does."""
+
+
+def project(inputs: ContractInputs, month: date, rules: AccrualRules) -> Projection:
+    """The months after `month` in which the contract's remaining amount is expected to be earned.
 
     Args:
         inputs: As seen from the month after `month`: what was accrued before counts the postings up to `month`.
@@ -51,14 +97,30 @@ def expected_months(inputs: ContractInputs, month: date, rules: AccrualRules) ->
     last = last_of_month(month)
     documents = tuple(document for document in inputs.documents if document.day <= last)
     known = replace(undecided(inputs, next_month(month)), documents=documents)
-    waiting = known.contract_date >= last - timedelta(days=rules.recent_days)
+    recent = known.contract_date >= last - timedelta(days=rules.recent_days)
     expected: dict[date, Decimal] = {}
     for outcome in _outcomes(known, month, rules):
-        if outcome.row == _PUT_OFF_TOO_LONG or (outcome.row == _RESIGNED and waiting):
+        waits = outcome.row == _PUT_OFF_TOO_LONG or (outcome.row == _RESIGNED and recent)
+        if waits or (outcome.row in _REASONS and not outcome.postings):
+            waiting: Waiting | None = _waiting(known, outcome, rules)
+        elif outcome.state is not None and outcome.state.remaining != ZERO:
+            waiting = Waiting(_REASONS[11], known.contract_date)
+        else:
+            waiting = None
+        if waits:
             break
         if outcome.postings:
             expected[outcome.month] = outcome.amount
-    return expected
+    return Projection(expected, waiting)
+
+
+def _waiting(inputs: ContractInputs, outcome: Outcome, rules: AccrualRules) -> Waiting:
+    reason, period = _REASONS[outcome.row], ContractMonth.of(inputs, outcome.month, rules, closed=False).last_period
+    if period is None or reason is Reason.NOT_CONGRUENT:
+        return Waiting(reason, inputs.contract_date)
+    if period.status is PeriodStatus.POSTPONED:
+        return Waiting(Reason.POSTPONED, change_date(period.inputs))
+    return Waiting(reason, period.effective_end)
 
 
 def undecided(inputs: ContractInputs, month: date) -> ContractInputs:
@@ -116,6 +178,8 @@ class WaterfallRow:
     """The contract's, unless a document is in another, which no month is expected to earn."""
     deferred: Decimal
     expected: Amounts
+    waiting: Waiting | None
+    """Why and since when some of it has no month."""
 
     @property
     def not_scheduled(self) -> Decimal:
@@ -153,6 +217,12 @@ class Waterfall:
         return tuple(each.start for each in MonthWindow(next_month(self.month), next_month(last)).months())
 
     @property
+    def waiting(self) -> tuple[tuple[WaterfallRow, int], ...]:
+        """The contracts with an amount that has no month, and how many days they waited at the end of the month."""
+        last = last_of_month(self.month)
+        return tuple((row, max((last - row.waiting.since).days, 0)) for row in self.rows if row.waiting)
+
+    @property
     def totals(self) -> tuple[WaterfallTotal, ...]:
         """One per currency."""
         currencies = sorted({row.currency for row in self.rows} | {c for c, closing in self.closing.items() if closing})
@@ -174,13 +244,25 @@ def waterfall(session: Session, month: date, settings: SyncSettings) -> Waterfal
     """What is deferred at the end of `month`, and the engine's view of when it will be earned, as known now."""
     deferred = read_deferred(session, last_of_month(month), settings)
     names = contract_names(session, (contract for contract, _ in deferred))
-    expected = dict(_expected(session, month, settings, {contract for contract, _ in deferred}))
+    found = dict(_projections(session, month, settings, {contract for contract, _ in deferred}))
     rows = (
-        WaterfallRow(names[contract], currency, amount, expected.get((contract, currency), {}))
+        _row(names[contract], currency, amount, found.get(contract))
         for (contract, currency), amount in deferred.items()
     )
     closing = {line.currency: line.closing for line in roll_forward(session, month, settings).lines}
     return Waterfall(month, tuple(sorted(rows, key=lambda row: (row.currency, row.contract))), closing)
+
+
+def _row(name: ContractName, currency: str, deferred: Decimal, found: tuple[str, Projection] | None) -> WaterfallRow:
+    """A contract's amount in one currency; what is in another than the contract's is expected in no month."""
+    of, projection = found or (currency, Projection({}, None))
+    if of != currency:
+        waiting = Waiting(Reason.OTHER_CURRENCY, name.contract_date)
+        return WaterfallRow(name, currency, deferred, {}, waiting)
+    row = WaterfallRow(name, currency, deferred, projection.expected, projection.waiting)
+    if not row.not_scheduled:
+        return replace(row, waiting=None)
+    return row if row.waiting else replace(row, waiting=Waiting(Reason.FAILURE, name.contract_date))
 
 
 def read_deferred(session: Session, until: date, settings: SyncSettings) -> Deferred:
@@ -206,17 +288,15 @@ def read_deferred(session: Session, until: date, settings: SyncSettings) -> Defe
     return {key: amount for key, amount in deferred.items() if amount != ZERO}
 
 
-def _expected(
+def _projections(
     session: Session, month: date, settings: SyncSettings, wanted: Iterable[int]
-) -> Iterator[tuple[tuple[int, str], Amounts]]:
-    """By contract and its currency; a contract that cannot be processed is expected in no month."""
+) -> Iterator[tuple[int, tuple[str, Projection]]]:
+    """Contract -> its currency, and what is expected; a contract that cannot be processed is expected in no month."""
     contracts, ahead, rules = set(wanted), next_month(month), load_rules(session, settings)
     loader = Loader(session, Span(ahead, last_of_month(ahead)), counted_amount(settings), load_services(session))
     for chunk in due_chunks(session, last_of_month(month)):
         for loaded in loader.load(chunk):
             if isinstance(loaded, ContractFailureError) or loaded.inputs.id not in contracts:
                 continue
-            try:
-                yield (loaded.inputs.id, loaded.inputs.currency), expected_months(loaded.inputs, month, rules)
-            except ContractFailureError:
-                continue
+            with suppress(ContractFailureError):
+                yield loaded.inputs.id, (loaded.inputs.currency, project(loaded.inputs, month, rules))

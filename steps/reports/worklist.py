@@ -34,7 +34,7 @@ from steps.ledger.months import first_of_month, last_of_month, next_month
 from steps.ledger.movements import counted_amount
 from steps.ledger.service import PeriodStatus
 from steps.reports.monthly import ContractName, contract_names
-from steps.reports.waterfall import expected_months, read_deferred, undecided
+from steps.reports.waterfall import project, read_deferred, undecided
 from steps.settings import SyncSettings
 from tracking.models import ExecutionStatus, SyncExecution
 
@@ -167,7 +167,7 @@ def _of_contract(
         month: the last that was accrued.
         rules: the settings.
     """
-    expected = sum(expected_months(inputs, month, rules).values(), ZERO)
+    expected = sum(project(inputs, month, rules).expected.values(), ZERO)
     known = _known(inputs, month)
     why = _why(known, month, rules) or _why(known, next_month(month), rules)
     if (whole := known.accrual.whole) and (told := _told_of_enrollment(known, month, rules)):

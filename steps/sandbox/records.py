@@ -34,9 +34,9 @@ def crm_time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def notion_time(at: datetime, suffix: str = "Z") -> str:
+def notion_time(at: datetime) -> str:
     """Rounded down to the minute, always `.000` (docs/vendors.md, Notion pages)."""
-    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M}:00.000{suffix}"
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M}:00.000Z"
 
 
 DocumentKind = Literal["invoice", "creditnote"]

@@ -241,18 +241,17 @@ def _compressed(call: Call, answer: Answer) -> Answer:
 
 
 @contextmanager
-def serve_sandbox(world: World, *, port: int = 0, host: str = "127.0.0.1") -> Iterator[SandboxServer]:
-    """Serve the academy until the block ends.
+def serve_sandbox(world: World, *, port: int = 0) -> Iterator[SandboxServer]:
+    """Serve the academy on loopback, where its public credentials belong, until the block ends.
 
     Args:
         world: the academy; `SandboxServer.world` may be set to another between requests.
         port: 0 takes any free one.
-        host: the sandbox's credentials are public, so it belongs on loopback.
 
     Raises:
         OSError: the port is taken.
     """
-    with _Listener((host, port), world) as listener:
+    with _Listener(("127.0.0.1", port), world) as listener:
         thread = Thread(target=listener.serve_forever, args=(0.005,), name="sandbox")
         thread.start()
         try:

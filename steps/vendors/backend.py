@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 
 import httpx
 
-from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, Step
+from steps.catalog import ACCRUALS, INVOICES, NOTION_EXTERNAL_ID, Step
 from steps.errors import VendorPayloadError, VendorRejectedError, VendorUnfinishedError
 from steps.ledger.months import MonthWindow
 from steps.settings import BackendDialect, SyncSettings, required
@@ -43,7 +43,6 @@ _FAILED = frozenset({"failed", "error"})
 _FIRST_ERROR_STATUS = 400
 _DEVENGO_PATHS = {NOTION_EXTERNAL_ID.id: "/api/integrations/notion/sync-page-ids-from-clients"}
 """Where it differs from the table of docs/interfaces.md, The six steps."""
-_DEVENGO_WITHOUT_MONTHS = frozenset({CRM_CLIENTS.id, SERVICE_PERIODS.id})
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,9 @@ class BackendCall:
     parameters: dict[str, str]
 
 
-def called_by_month(step: Step, settings: SyncSettings) -> bool:
-    """Whether a step is called once for each month of a range, here or at the backend in use; else once a run."""
-    is_devengo = bool(settings.backend_url) and settings.backend_dialect is BackendDialect.DEVENGO
-    return step.by_month and not (is_devengo and step.id in _DEVENGO_WITHOUT_MONTHS)
-
-
 def backend_call(settings: SyncSettings, step: Step, window: MonthWindow | None) -> BackendCall:
     """The call of a step for a month window, or once."""
-    if window is None or not called_by_month(step, settings):
+    if window is None or not settings.calls_by_month(step):
         parameters = {}
     elif step.id == ACCRUALS.id:
         parameters = {"period_start_date": window.start.isoformat()}

@@ -29,6 +29,7 @@ from steps.catalog import STEPS
 from steps.ledger.months import MonthWindow
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
+from steps.settings import SyncSettings
 from tests.benchmarks.accruals import postgresql_server, sqlite_file
 from tests.benchmarks.long_history import fill_history
 from tests.benchmarks.measurements import MEASUREMENTS, replace_block
@@ -68,7 +69,9 @@ def measure_case(database: str, many: int) -> Measured:
     wanted = questions(many)
     ask: dict[str, Callable[[], Any]] = {what: partial(find_executions, each) for what, each in wanted.items()}
     year = MonthWindow(date(2024, 1, 1), date(2025, 1, 1))
-    ask[STANDS] = partial(assess, step_runs_of(list(STEPS.values()), year), ZoneInfo("Europe/Madrid"))
+    ask[STANDS] = partial(
+        assess, step_runs_of(list(STEPS.values()), year, SyncSettings.load()), ZoneInfo("Europe/Madrid")
+    )
     pages = _medians(ask)
     addresses = {what: str(httpx.URL(PATH, params=as_query(each))) for what, each in wanted.items()}
     with temporary_server() as prefect, serve_sandbox(build_world()) as academy, tempfile.TemporaryDirectory() as home:

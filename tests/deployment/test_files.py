@@ -30,6 +30,8 @@ from tests.deployment.files import (
 from tracking.encryption import new_key
 from tracking.settings import DatabaseSettings
 
+pytestmark = pytest.mark.slow
+
 SERVICES = services()
 BUILD, FINAL = dockerfile()
 COPIED = {"pyproject.toml", "constraints.txt", "README.md", "tracking", "steps", "flows"}

@@ -21,6 +21,7 @@ from flows.plan import (
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, SERVICES
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
+from steps.settings import SyncSettings
 from tracking.database import tracking_session
 from tracking.models import SyncExecution
 from tracking.recorder import plan_executions
@@ -134,7 +135,7 @@ def test_accruals_build_on_every_import_of_their_month_and_on_the_months_before(
 
 
 def test_only_chooses_the_cells_that_stand_so(database: str) -> None:
-    cells = step_runs_of(IMPORT_ORDER, BOTH)
+    cells = step_runs_of(IMPORT_ORDER, BOTH, SyncSettings.load())
     for step_run in cells:
         _executed(step_run, status="failed" if step_run == StepRun(CRM_CLIENTS, APRIL) else "completed")
 
@@ -147,7 +148,7 @@ def test_only_chooses_the_cells_that_stand_so(database: str) -> None:
 
 
 def test_a_plan_is_run_as_it_was_made(database: str) -> None:
-    cells = step_runs_of(IMPORT_ORDER, BOTH)
+    cells = step_runs_of(IMPORT_ORDER, BOTH, SyncSettings.load())
 
     plan_id = make_plan(assess(cells, MADRID), BOTH)
 
@@ -155,7 +156,7 @@ def test_a_plan_is_run_as_it_was_made(database: str) -> None:
 
 
 def test_a_plan_is_refused_when_something_ran_since(database: str) -> None:
-    cells = step_runs_of((INVOICES,), BOTH)
+    cells = step_runs_of((INVOICES,), BOTH, SyncSettings.load())
     plan_id = make_plan(assess(cells, MADRID), BOTH)
     execution_id = _executed(cells[1])
 

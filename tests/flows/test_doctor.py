@@ -15,6 +15,8 @@ from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tracking.database import schema_revisions
 
+pytestmark = pytest.mark.slow
+
 LOOKED_AT = ["settings", "variables", "database", "holded", "fourgeeks", "notion", "server", "worker", "deployments"]
 LOOKED_AT += ["schedules", "clock", "time zone", "disk"]
 

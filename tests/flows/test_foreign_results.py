@@ -132,6 +132,7 @@ def test_an_odd_result_is_described_everywhere(result: Any) -> None:
     _describe_everywhere([result, ODD_RESULTS[0]])
 
 
+@pytest.mark.slow
 @given(st.lists(_RESULTS, min_size=1, max_size=3))
 @settings(deadline=None)
 def test_whatever_a_result_holds_it_is_described_everywhere(results: list[Any]) -> None:

@@ -9,6 +9,10 @@ import pytest
 from openpyxl import load_workbook
 
 from flows.cli.app import run_command
+from steps.sandbox.academy import MADRID_SCHOOL
+from steps.sandbox.records import World
+from steps.sandbox.server import serve_sandbox
+from tests.fast_vendors import FAST
 from tests.steps.accruals.database_ledger import execute
 from tests.steps.accruals.reports.books import Books
 
@@ -56,7 +60,8 @@ def test_the_default_report_is_the_roll_forward_of_the_default_year(books: Books
     assert "Deferred revenue, EUR, 2024-01..2024-12" in out
     assert "2024-02 1,000.00 - - 200.00 800.00" in out
     assert "Documents without a contract, in no total, EUR: 2024-02 10.00" in out
-    assert "Ties out to the cent." in out
+    assert "Ties out to the cent, and the contracts' states of 2024-02 say the same." in out
+    assert "Never accrued: 2024-03, 2024-04, 2024-05" in out
 
 
 def test_the_year_of_the_report_is_that_of_the_settings_or_of_the_option(
@@ -112,6 +117,91 @@ def test_a_chart_is_a_picture_for_each_currency(books: Books, capsys: Captured, 
     assert "<svg" in (tmp_path / "two-EUR.svg").read_text(encoding="utf-8")
     assert "<svg" in (tmp_path / "two-USD.svg").read_text(encoding="utf-8")
     assert not (tmp_path / "two.svg").exists()
+
+
+@pytest.mark.parametrize("kind", ["accruals", "waterfall", "journal", "roll-forward"])
+def test_each_report_says_as_of_when_what_is_closed_and_the_policy(
+    books: Books, capsys: Captured, tmp_path: Path, kind: str
+) -> None:
+    shown(capsys, "close", "2024-01", "--by", "Eva")
+    told = "Closed: 2024-01 and all before it"
+
+    out = shown(capsys, "report", kind, "2024-02")
+    assert re.search(r"^As of: \d{4}-\d\d-\d\d \d\d:\d\d CES?T$", out, re.MULTILINE)
+    assert told in out
+    assert "Policy: ACCRUAL_BASIS=net" in out
+    answer = answered(capsys, "report", kind, "2024-02")
+    assert (answer[0] if isinstance(answer, list) else answer)["basis"]["closed_to"] == "2024-01-01"
+    for file in ("r.csv", "r.xlsx"):
+        assert run_command(["report", kind, "2024-02", "--output", str(tmp_path / file)]) == 0
+    assert told in (tmp_path / "r.csv").read_text(encoding="utf-8").splitlines()[0]
+    rows = load_workbook(tmp_path / "r.xlsx").active.iter_rows(values_only=True)  # type: ignore[union-attr]
+    assert told in {row[0] for row in rows}
+
+
+@pytest.mark.parametrize("kind", ["accruals", "waterfall", "journal", "roll-forward"])
+def test_each_report_opens_in_a_spanish_excel(books: Books, capfdbinary: Any, tmp_path: Path, kind: str) -> None:
+    assert run_command(["report", kind, "2024-02", "--format", "csv-es", "--output", str(tmp_path / "r.csv")]) == 0
+    assert run_command(["report", kind, "2024-02", "--format", "csv-es"]) == 0
+
+    content = (tmp_path / "r.csv").read_bytes()
+    assert capfdbinary.readouterr().out.endswith(content)
+    assert content.startswith(b"\xef\xbb\xbf")
+    text = content.decode("utf-8-sig")
+    assert "200,00" in text
+    assert ";" in text.splitlines()[0]
+    assert "As of: " in text.splitlines()[-3]
+
+
+@pytest.mark.parametrize("by", ["service", "cohort", "client", "currency"])
+def test_the_roll_forward_is_broken_down(books: Books, capsys: Captured, by: str) -> None:
+    out = shown(capsys, "report", "--month", "2024-02", "--by", by)
+
+    assert f"Deferred revenue by {by}, EUR, 2024-02" in out
+    assert "all 1,000.00 - - 200.00 800.00" in out
+    assert answered(capsys, "report", "--month", "2024-02", "--by", by)["lines"][0]["line"]["closing"] == "800.00"
+
+
+def test_accruals_are_those_of_some_contracts(books: Books, capsys: Captured) -> None:
+    books.post(books.contract("Bob"), "2024-02", "50.00")
+
+    assert "all 250.00" in shown(capsys, "report", "accruals", "2024-02")
+    assert "all 50.00" in shown(capsys, "report", "accruals", "2024-02", "--client", "bob")
+    assert "all 200.00" in shown(capsys, "report", "accruals", "2024-02", "--service", "course of ana")
+    assert "Nothing" in shown(capsys, "report", "accruals", "2024-02", "--contract", "7")
+
+
+def test_a_contract_that_does_not_tie_out_is_named(books: Books, capsys: Captured) -> None:
+    execute("UPDATE contract_accrual SET remaining_amount_to_accrue = 800.01")
+
+    out = shown(capsys, "report", "--month", "2024-02")
+
+    told = "Contract 1 does not tie out: 1,234.56 in documents - 434.56 posted = 800.00"
+    assert told in out
+    assert "state says 800.01" in " ".join(out.split())
+    assert "Ties out" not in out
+
+
+def test_the_month_end_pack_is_a_file(books: Books, capsys: Captured, tmp_path: Path) -> None:
+    assert run_command(["report", "pack", "2024-02", "--output", str(tmp_path / "p.xlsx")]) == 0
+
+    assert load_workbook(tmp_path / "p.xlsx").sheetnames[0] == "Cover"
+
+
+def test_a_reconciliation_of_what_differs_is_status_1(
+    books: Books, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger has documents of January and February, which a Holded without any has not."""
+    with serve_sandbox(World(year=2024, academies=[MADRID_SCHOOL])) as server:
+        for name, value in {**server.environment, **FAST}.items():
+            monkeypatch.setenv(name, value)
+        assert run_command(["report", "reconciliation", "2024-02"]) == 1
+        written = capsys.readouterr()
+        assert "Gone there: 1" in written.out
+        assert max(map(len, written.out.splitlines())) <= 80
+        assert run_command(["report", "reconciliation", "2024-02", "--json"]) == 1
+        assert json.loads(capsys.readouterr().out)["agrees"] is False
+        assert "The ledger has what Holded has." in shown(capsys, "report", "reconciliation", "2024-03")
 
 
 def test_a_month_is_closed_with_a_name_and_shown_as_closed(books: Books, capsys: Captured) -> None:
@@ -208,6 +298,19 @@ def test_an_explanation_leads_from_the_amount_to_the_documents(books: Books, cap
         (["report", "chart", "--output", "r.csv"], ".png or .svg is expected"),
         (["report", "chart", "--output", "r.png"], "there is nothing to draw"),
         (["report", "--output", "r.csv", "--json"], "exclude each other"),
+        (["report", "journal", "2024-03", "--month", "2024-03"], "the month was given twice"),
+        (["report", "--by", "moon"], "--by 'moon' is not known: one of service, cohort, client, currency"),
+        (["report", "journal", "--by", "service"], "--by is for roll-forward"),
+        (["report", "journal", "--client", "ana"], "are for accruals, not for journal"),
+        (["report", "accruals", "--contract", "x"], "is not a whole number"),
+        (["report", "--format", "pdf"], "--format 'pdf' is not known: one of csv, csv-es"),
+        (["report", "--format", "csv-es", "--output", "r.xlsx"], "--format is for CSV: r.xlsx is none"),
+        (["report", "--format", "csv", "--json"], "exclude each other"),
+        (["report", "--sandbox"], "--sandbox is for reconciliation"),
+        (["report", "reconciliation"], "2024-01..2024-12 are several: give its MONTH"),
+        (["report", "pack", "2024-03"], "a pack needs a file: --output FILE.xlsx"),
+        (["report", "pack", "2024-03", "--output", "r.csv"], ".xlsx is expected"),
+        (["report", "pack", "--output", "r.xlsx"], "2024-01..2024-12 are several"),
         (["report", "--output", "no/such/folder.csv"], "cannot write no/such/folder.csv"),
         (["close", "March"], "month 'March' is no month"),
         (["close"], "MONTH"),

@@ -143,6 +143,7 @@ _URLS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(url=_URLS, parts=st.lists(_PARTS, min_size=1, max_size=4))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_password_of_a_database_url_is_in_no_message_whatever_is_wrong_with_it(

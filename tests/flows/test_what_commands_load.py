@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 _WITHOUT_DATABASE = {"sqlmodel", "sqlalchemy", "pydantic", "pydantic_settings", "cryptography"}
 _SELDOM = {"alembic", "psycopg", "openpyxl", "numpy", "matplotlib", "holidays"}
 _OF_RUNS = {"prefect", "httpx", "fastapi", "uvicorn", "nicegui", "steps.vendors", "steps.sandbox", "flows.plan"}

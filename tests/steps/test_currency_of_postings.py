@@ -29,6 +29,8 @@ from tests.steps.ledger_view import rows
 from tests.steps.records import FULL_STACK, contact, enrollment, invoice, month
 from tracking.database import read_session
 
+pytestmark = pytest.mark.slow
+
 ON = date(2024, 1, 15)
 
 
@@ -67,7 +69,7 @@ def reports(*numbers: int) -> list[Any]:
             as_json(each)
             for number in numbers
             for each in (
-                journal(session, month(number).start),
+                journal(session, month(number).start, SETTINGS),
                 monthly_accruals(session, month(number)),
                 roll_forward(session, month(number).start, SETTINGS),
             )

@@ -19,6 +19,8 @@ from tracking.database import get_engine, read_session
 from tracking.encryption import new_key
 from tracking.models import IntegrationError
 
+pytestmark = pytest.mark.slow
+
 LATER = date(2025, 2, 1)
 JANUARY = MonthWindow(date(2024, 1, 1), date(2024, 2, 1))
 

@@ -16,6 +16,8 @@ from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, cohort, contact, enrollment, invoice, month, user
 from tests.steps.year_import import YEAR, import_year
 
+pytestmark = pytest.mark.slow
+
 PART = replace(cohort("madrid-fs-1-part-1", date(2024, 2, 1), date(2024, 9, 30)), id=8801, is_micro=True)
 MACRO = replace(cohort("madrid-fs-1"), micro_cohorts=(PART,))
 

@@ -13,6 +13,8 @@ from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import build_world
 from tests.steps.year_import import import_year
 
+pytestmark = pytest.mark.slow
+
 ALLOWED = 1.10
 HOLDED_PAGE, FOURGEEKS_PAGE, NOTION_PAGE = 500, 200, 100
 

@@ -9,6 +9,8 @@ from tests.steps.expected import Expected
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.year_import import YEAR, import_year, written
 
+pytestmark = pytest.mark.slow
+
 
 def assert_ledger_is(expected: Expected) -> None:
     ledger = LedgerView()

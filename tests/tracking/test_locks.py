@@ -21,6 +21,8 @@ from tracking.locks import RunLockedError, run_lock
 from tracking.recorder import PlannedExecution, end_dead_executions, plan_executions, run_is_alive
 from tracking.settings import DatabaseUnusableError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 MARCH = PlannedExecution("invoices", date(2024, 3, 1), date(2024, 4, 1))
 _LONGEST_SECONDS = 60

@@ -60,6 +60,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_a_text_of_300000_letters_is_shown_and_compared_at_once() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _LONG_TEXTS], capture_output=True, text=True, timeout=LONGEST_SECONDS, check=False

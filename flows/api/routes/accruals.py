@@ -1,18 +1,23 @@
 """Reports: what was accrued, and what is still deferred."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from flows.api.lists import TaggedRoute, csv_answer
-from flows.api.problems import csv_file, not_modified, problems
+from flows.api.lists import TaggedRoute, csv_answer, file_answer
+from flows.api.problems import file_of, not_modified, problems
 from flows.api.runs import AppSettings
 from flows.api.schemas import FirstOfMonth
 from flows.parameters import AskedRange, months_of_year, parse_month, parse_month_date, resolve_range
 from flows.plan import Year
-from steps.reports.export import as_json, csv_text, monthly_sheet
+from steps.ledger.months import MonthWindow
+from steps.reports.basis import read_basis
+from steps.reports.export import XLSX_TYPE, CsvFormat, as_json, csv_text, monthly_sheet
+from steps.reports.groups import RollForwardBy, roll_forward_by
 from steps.reports.monthly import monthly_accruals
-from steps.reports.roll_forward import roll_forward
+from steps.reports.pack import pack_bytes, read_pack
+from steps.reports.roll_forward import roll_forwards
 from tracking.database import read_session
 from tracking.models import utc_now
 
@@ -23,17 +28,25 @@ Month = Annotated[
 ]
 
 
+Csv = Annotated[CsvFormat, Query(alias="format", description="`csv-es`: for a Spanish Excel.")]
+
+
 @router.get(
     "/export/csv",
     response_class=Response,
     responses={
-        **csv_file("A row per contract and period, a column per month, totals at the bottom."),
+        **file_of("A row per contract and period, a column per month, totals at the bottom."),
         **problems(),
         **not_modified(),
     },
 )
 def export_csv(
-    settings: AppSettings, start_date: FirstOfMonth | None = None, end_date: FirstOfMonth | None = None
+    settings: AppSettings,
+    start_date: FirstOfMonth | None = None,
+    end_date: FirstOfMonth | None = None,
+    csv_format: Annotated[
+        CsvFormat, Query(alias="format", description="`csv-es`: for a Spanish Excel.")
+    ] = CsvFormat.CSV,
 ) -> Response:
     """What was accrued month by month, as a spreadsheet; without dates of the default year."""
     start = None if start_date is None else parse_month_date("start_date", start_date)
@@ -41,18 +54,37 @@ def export_csv(
     window = resolve_range(AskedRange(None, start, end), utc_now(), settings)
     with read_session() as session:
         report = monthly_accruals(session, window)
-    return csv_answer(csv_text(monthly_sheet(report)), f"accruals-{window}.csv")
+        sheet = replace(monthly_sheet(report), notes=read_basis(session, settings).lines)
+    return csv_answer(csv_text(sheet, spanish=csv_format is CsvFormat.SPANISH), f"accruals-{window}.csv")
 
 
 @router.get("/roll-forward", responses={**problems(), **not_modified()})
-def show_roll_forward(month: Month, settings: AppSettings) -> dict[str, Any]:
-    """One month, by currency: opening + late + invoiced - credited - accrued = closing. Amounts are texts."""
+def show_roll_forward(month: Month, settings: AppSettings, by: RollForwardBy | None = None) -> dict[str, Any]:
+    """One month by currency: opening + late + invoiced - credited - accrued - adjusted = closing. Amounts are texts."""
+    window = MonthWindow.of(parse_month(month))
     with read_session() as session:
-        return dict(as_json(roll_forward(session, parse_month(month), settings)))
+        basis = read_basis(session, settings)
+        if by is not None:
+            return dict(as_json(roll_forward_by(session, window, by, settings), basis))
+        report = roll_forwards(session, window, settings)
+        whole = {"ties_out": report.ties_out, "tie_out": as_json(report.tie_out)}
+        return dict(as_json(report.months[0], basis)) | whole
+
+
+@router.get(
+    "/pack",
+    response_class=Response,
+    responses={**file_of("Every report, and a cover that holds them against each other.", XLSX_TYPE), **problems()},
+)
+def export_pack(month: Month, settings: AppSettings) -> Response:
+    """The month-end pack, as a workbook."""
+    with read_session() as session:
+        pack = read_pack(session, parse_month(month), settings)
+    return file_answer(pack_bytes(pack), XLSX_TYPE, f"month-end-{pack.month:%Y-%m}.xlsx")
 
 
 @router.get("/monthly/{year}", responses={**problems(), **not_modified()})
-def show_year(year: Year) -> dict[str, Any]:
+def show_year(year: Year, settings: AppSettings) -> dict[str, Any]:
     """What was accrued in each month of a year, by contract and period. Amounts are texts."""
     with read_session() as session:
-        return dict(as_json(monthly_accruals(session, months_of_year(year))))
+        return dict(as_json(monthly_accruals(session, months_of_year(year)), read_basis(session, settings)))

@@ -7,11 +7,11 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema
 
 from flows.api.lists import LARGEST_ID, RowId, TaggedRoute, csv_answer, link_to_next, next_cursor, read_cursor
-from flows.api.problems import csv_file, not_modified, problems
+from flows.api.problems import file_of, not_modified, problems
 from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, Marked, StepId
 from flows.parameters import parse_step
 from steps.catalog import STEPS
-from steps.reports.export import csv_text, errors_sheet
+from steps.reports.export import CsvFormat, csv_text, errors_sheet
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
 from tracking.integration_errors import ErrorFilter, find_error, find_errors, mark_errors
 from tracking.models import ErrorStatus
@@ -44,6 +44,12 @@ class ExportQuery(BaseModel):
         if self.operation is not None:
             parse_step(self.operation)
         return ErrorFilter(**self.model_dump(include=set(ExportQuery.model_fields)), older_than=older_than, limit=limit)
+
+
+class SheetQuery(ExportQuery):
+    """The same, and how the spreadsheet is written."""
+
+    csv_format: CsvFormat = Field(default=CsvFormat.CSV, alias="format", description="`csv-es`: for a Spanish Excel.")
 
 
 class ErrorQuery(ExportQuery):
@@ -83,11 +89,12 @@ def list_errors(request: Request, response: Response, query: Annotated[ErrorQuer
 @router.get(
     "/export/csv",
     response_class=Response,
-    responses={**csv_file("The errors that fit, newest first; no cell can carry a formula."), **problems()},
+    responses={**file_of("The errors that fit, newest first; no cell can carry a formula."), **problems()},
 )
-def export_csv(query: Annotated[ExportQuery, Query()]) -> Response:
+def export_csv(query: Annotated[SheetQuery, Query()]) -> Response:
     """Every integration error that fits, as a spreadsheet."""
-    return csv_answer(csv_text(errors_sheet(find_errors(query.resolve()))), "integration-errors.csv")
+    text = csv_text(errors_sheet(find_errors(query.resolve())), spanish=query.csv_format is CsvFormat.SPANISH)
+    return csv_answer(text, "integration-errors.csv")
 
 
 @router.patch("/bulk-update", responses=problems())

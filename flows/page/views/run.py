@@ -27,7 +27,6 @@ from steps.catalog import ACCRUALS, STEPS, Step
 from steps.engine.gate import LONGEST_REASON, Override
 from steps.errors import SyncError
 from steps.ledger.months import MonthWindow, next_month
-from steps.vendors.backend import called_by_month
 from tracking.models import OPEN_STATUSES, ExecutionStatus, SyncExecution
 from tracking.settings import DatabaseUnusableError
 
@@ -189,7 +188,7 @@ class RunView:
     def _options(self) -> TypedOptions:
         """What is asked for, as the command line would be."""
         step = str(self._step.value)
-        if not called_by_month(STEPS[step], self._visit.settings):
+        if not self._visit.settings.calls_by_month(STEPS[step]):
             return TypedOptions(step)
         override = str(self._reason.value or "") or None if step == ACCRUALS.id else None
         if self._kind.value == _YEAR:
@@ -201,7 +200,7 @@ class RunView:
         """Say what the step does and which months it would be."""
         step = STEPS[str(self._step.value)]
         self._what.set_text(self._visit.texts(f"step.{step.id}.what"))
-        by_month = called_by_month(step, self._visit.settings)
+        by_month = self._visit.settings.calls_by_month(step)
         self._months.set_visibility(by_month)
         if not by_month:
             self._summary.set_text(self._visit.texts("run.once"))

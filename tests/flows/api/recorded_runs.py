@@ -11,6 +11,7 @@ from flows.runs import KeyReusedError, RunRequest, Runs, RunStatus, Stage
 from steps.catalog import STEPS
 from steps.engine.gate import Override
 from steps.ledger.months import MonthWindow
+from steps.settings import SyncSettings
 from tracking.history import executions_of_run
 from tracking.recorder import RunningTask, complete_execution, fail_execution, plan_executions, start_execution
 
@@ -51,7 +52,7 @@ class RecordedRuns(Runs):
         flow_run_id = str(uuid4())
         self._record(request)
         step = STEPS[request.parameters["step"]]
-        step_runs = step_runs_of((step,), _span(request))
+        step_runs = step_runs_of((step,), _span(request), SyncSettings.load())
         ids = plan_executions(flow_run_id, [step_run.planned for step_run in step_runs])
         for step_run, execution_id in zip(step_runs, ids, strict=True):
             self._run(step_run, execution_id, flow_run_id)

@@ -13,6 +13,8 @@ from steps.settings import SyncSettings
 from tests.flows.api.recorded_runs import RecordedRuns
 from tests.flows.api.rows import add_errors, add_executions
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "a-token-for-generated-requests"
 EXAMPLES = 5
 _AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}

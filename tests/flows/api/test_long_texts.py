@@ -30,6 +30,7 @@ for body in ({"step_name": "a" * 300_000}, {"step_name": "services", "a" * 300_0
 """
 
 
+@pytest.mark.slow
 def test_a_step_name_of_300000_letters_is_refused_at_once() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _STEP_OF_300000_LETTERS],

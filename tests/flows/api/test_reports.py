@@ -3,10 +3,11 @@
 import csv
 from datetime import date
 from decimal import Decimal
-from io import StringIO
+from io import BytesIO, StringIO
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 from starlette.testclient import TestClient
 
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
@@ -35,8 +36,13 @@ def accrued(database: str) -> None:
         )
         session.add(contract)
         session.flush()
-        accrual = ContractAccrual(contract_id=contract.id or 0)
-        amount = Decimal("1000.00")
+        amount, posted = Decimal("1000.00"), Decimal("500.05")
+        accrual = ContractAccrual(
+            contract_id=contract.id or 0,
+            total_to_accrue=amount,
+            accrued_amount=posted,
+            remaining_amount_to_accrue=amount - posted,
+        )
         session.add_all(
             [
                 accrual,
@@ -128,9 +134,40 @@ def test_a_spreadsheet_without_dates_is_that_of_the_default_year(api: TestClient
     assert [name for name in row if name.startswith("2024-")] == [f"2024-{month:02}" for month in range(1, 13)]
 
 
+def test_a_roll_forward_by_service_ties_out_and_says_its_basis(api: TestClient, accrued: None) -> None:
+    report = _answer(api, "/api/accruals/roll-forward?month=2024-04&by=service")
+
+    (line,) = report["lines"]
+    assert (line["group"], line["line"]["closing"], report["ties_out"]) == ("s Full Stack", "499.95", True)
+    assert report["basis"]["closed_to"] is None
+    assert report["basis"]["policy"]["SYNC_ACCRUAL_BASIS"] == "net"
+
+
+def test_a_spreadsheet_for_a_spanish_excel(api: TestClient, accrued: None) -> None:
+    asked = {"start_date": "2024-03-01", "end_date": "2024-05-01", "format": "csv-es"}
+
+    text = api.get("/api/accruals/export/csv", params=asked).content
+
+    assert text.startswith(b"\xef\xbb\xbfclient;email;")
+    row = text.decode("utf-8-sig").splitlines()[1]
+    assert row.endswith(";EUR;400,00;100,05;500,05")
+    assert api.get("/api/integrations/errors/export/csv?format=csv-es").content.startswith(b"\xef\xbb\xbfid;")
+    assert api.get("/api/accruals/export/csv?format=pdf").status_code == 422
+
+
+def test_the_month_end_pack_is_a_workbook(api: TestClient, accrued: None) -> None:
+    answer = api.get("/api/accruals/pack?month=2024-04")
+
+    assert answer.headers["content-disposition"] == 'attachment; filename="month-end-2024-04.xlsx"'
+    assert load_workbook(BytesIO(answer.content)).sheetnames[:2] == ["Cover", "Roll-forward 2024-04"]
+
+
 @pytest.mark.parametrize(
     "path",
     [
+        "/api/accruals/pack",
+        "/api/accruals/pack?month=2024-13",
+        "/api/accruals/roll-forward?month=2024-04&by=moon",
         "/api/accruals/roll-forward",
         "/api/accruals/roll-forward?month=2024-13",
         "/api/accruals/roll-forward?month=2024-03-02",

@@ -127,6 +127,16 @@ def test_the_accruals_of_several_months_are_one_result_of_the_same_shape(api: Te
     }
 
 
+POLICY = {
+    "SYNC_ACCRUAL_BASIS": "net",
+    "SYNC_RECENT_DAYS": "15",
+    "SYNC_POSTPONED_MONTHS": "3",
+    "SYNC_HOLIDAYS_COUNTRY": "",
+    "SYNC_PREWORK_DAYS": "",
+}
+BASIS = {"as_of": None, "closed_to": None, "policy": POLICY}
+
+
 @pytest.mark.parametrize(
     ("path", "shape"),
     [
@@ -134,11 +144,23 @@ def test_the_accruals_of_several_months_are_one_result_of_the_same_shape(api: Te
         ("/api/integrations/errors", {"errors": [], "next_cursor": None}),
         (
             "/api/accruals/roll-forward?month=2024-03",
-            {"month": "2024-03-01", "closed": False, "lines": [], "ties_out": True},
+            {
+                "month": "2024-03-01",
+                "closed": False,
+                "lines": [],
+                "ties_out": True,
+                "tie_out": {"accrued_to": None, "differences": [], "never_accrued": []},
+                "basis": BASIS,
+            },
         ),
         (
             "/api/accruals/monthly/2024",
-            {"window": {"start_date": "2024-01-01", "end_date": "2025-01-01"}, "rows": [], "totals": {}},
+            {
+                "window": {"start_date": "2024-01-01", "end_date": "2025-01-01"},
+                "rows": [],
+                "totals": {},
+                "basis": BASIS,
+            },
         ),
     ],
 )

@@ -268,6 +268,7 @@ CENTS = st.integers(-30_000, 30_000).filter(bool).map(lambda cents: Decimal(cent
 EVENTS = st.lists(st.one_of(st.just("accrue"), st.just("accrue"), CENTS, st.just("credit")), max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(course=st.none() | COURSES, events=EVENTS, corrected=st.integers(0, 11))
 def test_promise_1_holds_to_the_cent_whatever_is_adjusted_and_no_posting_changes(

@@ -232,6 +232,7 @@ EDITS = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     reopened=st.lists(st.sampled_from(MONTHS), max_size=3), edit=st.sampled_from(EDITS), where=st.sampled_from(MONTHS)

@@ -11,6 +11,8 @@ from steps.ledger.contract import ContractStatus
 from tests.steps.accruals.builders import decided, notified
 from tests.steps.accruals.cases import Case, Course, cases
 
+pytestmark = pytest.mark.slow
+
 
 def expected_row(case: Case) -> int:
     """Rows 1 to 3, as a person reads them."""

@@ -27,6 +27,8 @@ from tracking.database import get_engine
 from tracking.history import find_execution
 from tracking.models import ExecutionStatus
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from steps.engine.contract_month import ContractFailureError, ContractInputs
 from steps.engine.decision_table import decide
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
+
+pytestmark = pytest.mark.slow
 
 MARCH = day("2024-03")
 BAD = contract(number=90, periods=(period("2024-03-04", "2024-03-03"),))

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from steps.ledger.service import PeriodStatus
 from tests.steps.accruals import strategies
 from tests.steps.accruals.day_by_day import effective_end, last_of_all, status_on
 from tests.steps.accruals.ledger import Ledger, months
+
+pytestmark = pytest.mark.slow
 
 LIFE = list(months(date(2024, 1, 1), date(2025, 9, 1)))
 """All of it: the last day of a course is in April 2025, and a postponement is given up at most four months later."""

@@ -35,6 +35,7 @@ def counted(
     return count_sessions(then, last_of(then), Span(month, last), Timetable(service, rules.sorted_holidays))
 
 
+@pytest.mark.slow
 @strategies.patient
 @given(strategies.periods(), strategies.services, strategies.rules, strategies.MONTHS)
 def test_the_closed_forms_count_what_a_count_day_by_day_gives(

@@ -21,6 +21,8 @@ from tests.steps.accruals.database_ledger import YEARS, accrue, add_document, ex
 from tests.steps.accruals.recorded_imports import sound_import
 from tracking.models import IntegrationError, SyncExecution
 
+pytestmark = pytest.mark.slow
+
 LIFE = MonthWindow(date(2024, 1, 1), date(2024, 12, 1))
 CONTRACTS = 40
 ALL: tuple[type[SQLModel], ...] = (

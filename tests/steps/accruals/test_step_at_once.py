@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.steps.accruals.database_ledger import Stored, accrue, snapshot, store
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 CONTRACTS = [Stored(number) for number in range(1, 9)]

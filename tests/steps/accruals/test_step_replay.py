@@ -24,6 +24,8 @@ from tests.steps.calls import process_accruals
 from tests.steps.ledger_view import rows
 from tests.steps.year_import import YEAR, import_year
 
+pytestmark = pytest.mark.slow
+
 Posting = tuple[Any, ...]
 """Email, account, cohort slug, month, amount, sessions, rule."""
 

@@ -18,7 +18,7 @@ from steps.errors import (
 )
 from steps.ledger.months import MonthWindow
 from steps.settings import BackendDialect, SyncSettings
-from steps.vendors.backend import backend_call, call_backend, called_by_month
+from steps.vendors.backend import backend_call, call_backend
 from steps.vendors.http import HttpRules, Limits
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor
 
@@ -259,7 +259,7 @@ def test_the_calls_of_the_dialect_devengo(
     call = backend_call(devengo, step, window)
 
     assert (call.method, call.path, call.parameters) == (method, path, parameters)
-    assert called_by_month(step, devengo) == (window is not None)
+    assert devengo.calls_by_month(step) == (window is not None)
 
 
 @pytest.mark.parametrize("step", [SERVICES, INVOICES, CRM_CLIENTS, SERVICE_PERIODS, NOTION_EXTERNAL_ID, ACCRUALS])
@@ -268,7 +268,7 @@ def test_the_standard_calls_are_those_of_the_interface(settings: SyncSettings, s
 
     months = {"period_start_date": "2024-03-01"} if step is ACCRUALS else MARCH if step.by_month else {}
     assert (call.method, call.path, call.parameters) == ("POST", step.endpoint, months)
-    assert called_by_month(step, settings) == step.by_month
+    assert settings.calls_by_month(step) == step.by_month
 
 
 def test_a_dialect_that_is_not_known_names_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:

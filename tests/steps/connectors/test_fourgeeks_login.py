@@ -12,6 +12,8 @@ from tests.steps.connectors.scripted_crm import EXPIRED, LOGIN, STUDENTS, Crm, p
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, example
 from tracking.redaction import redact
 
+pytestmark = pytest.mark.slow
+
 
 def test_one_login_serves_every_list_and_connector_of_the_process(
     vendor: ScriptedVendor, crm_settings: FourgeeksSettings, impatient: HttpRules, crm: Crm

@@ -21,6 +21,8 @@ from tests.steps.calls import progress_of
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor
 from tracking.redaction import register_secret
 
+pytestmark = pytest.mark.slow
+
 PING = Ask("GET", "/ping", {"token_in_query": "not-for-messages"})
 
 

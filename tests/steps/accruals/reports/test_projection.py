@@ -9,7 +9,7 @@ from hypothesis import given
 
 from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs, NotionInputs, ServiceInputs
 from steps.ledger.months import next_month
-from steps.reports.waterfall import expected_months
+from steps.reports.waterfall import project
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
 from tests.steps.accruals.ledger import Ledger, months
 from tests.steps.accruals.strategies import MONTHS, contracts, patient, rules
@@ -19,7 +19,7 @@ MONDAYS = ServiceInputs(class_weekdays=frozenset({0, 2}))
 
 def expected(inputs: ContractInputs, month: str = "2025-05") -> dict[str, str]:
     """Month -> amount, after the month `month`."""
-    return {f"{at:%Y-%m}": str(amount) for at, amount in expected_months(inputs, day(month), RULES).items()}
+    return {f"{at:%Y-%m}": str(amount) for at, amount in project(inputs, day(month), RULES).expected.items()}
 
 
 def course(**changes: object) -> ContractInputs:
@@ -121,6 +121,7 @@ def test_a_course_that_ends_with_the_calendar_does_not_run_for_ever() -> None:
     assert max(months) <= "2035-05"
 
 
+@pytest.mark.slow
 @given(contracts(), MONTHS, rules)
 @patient
 def test_what_is_expected_is_what_the_accruals_then_post(
@@ -132,7 +133,7 @@ def test_what_is_expected_is_what_the_accruals_then_post(
     for at in months(date(2024, 1, 1), month):
         ledger.process(at)
 
-    told = expected_months(ledger.facts_for(later), month, known)
+    told = project(ledger.facts_for(later), month, known).expected
 
     for at in months(later, date(2026, 12, 1)):
         outcome = ledger.process(at)

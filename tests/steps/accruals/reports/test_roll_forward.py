@@ -95,6 +95,7 @@ def test_a_year_is_a_chain_with_a_summary(database: str) -> None:
     books.document(ana, "2024-03-10", "300.00")
     books.document(ana, "2024-05-10", "-100.00")
     books.post(ana, "2024-04", "140.00")
+    books.accrued("2024-05")
 
     with read_session() as session:
         year = roll_forwards(session, MonthWindow(day("2024-01"), day("2025-01")), SETTINGS)

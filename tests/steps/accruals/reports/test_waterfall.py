@@ -8,9 +8,9 @@ from sqlmodel import col
 from steps.ledger.contract import Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
-from steps.reports.export import waterfall_sheet
+from steps.reports.export import not_scheduled_sheet, waterfall_sheet
 from steps.reports.roll_forward import roll_forward
-from steps.reports.waterfall import Waterfall, waterfall
+from steps.reports.waterfall import Reason, Waiting, Waterfall, waterfall
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
 from tests.steps.calls import accrue_month
@@ -69,10 +69,39 @@ def test_the_sheet_has_a_column_for_what_is_not_scheduled_and_totals(database: s
 
     sheet = waterfall_sheet(january())
 
-    assert sheet.header[-1] == "not scheduled"
+    assert sheet.header[-2:] == ("not scheduled", "reason")
     euros, dollars = sheet.totals
     assert sum(cell for cell in euros[6:] if isinstance(cell, Decimal)) == euros[5]
     assert dollars[4:7] == ("USD", Decimal("600.00"), Decimal("600.00"))
+
+
+def test_what_is_not_scheduled_is_listed_with_its_reason_and_age(database: str) -> None:
+    books = academy()
+    books.document(books.contract("Eva", begun="2024-01-20"), "2024-01-20", "50.00")
+    books.document(5, "2024-01-20", "8.00", "USD")
+
+    rows = {(row[0], row[4]): row[5:] for row in not_scheduled_sheet(january()).rows}
+
+    bob = next(row for row in january().rows if row.contract.client == "Bob")
+    assert rows == {
+        ("Bob", "EUR"): (bob.deferred, "postponed", day("2024-01-15"), 16),
+        ("Cleo", "EUR"): (Decimal("600.00"), "period over but active", day("2023-12-31"), 31),
+        ("Eva", "EUR"): (Decimal("50.00"), "contract in failure", day("2024-01-20"), 11),
+        ("Eva", "USD"): (Decimal("8.00"), "contract in failure", day("2024-01-20"), 11),
+    }
+    assert [total[5] for total in not_scheduled_sheet(january()).totals] == [
+        bob.deferred + Decimal("650.00"),
+        Decimal("8.00"),
+    ]
+
+
+def test_a_new_contract_without_enrollment_waits_for_one(database: str) -> None:
+    books = Books()
+    books.document(books.contract("Eva", begun="2024-01-25"), "2024-01-25", "50.00")
+
+    ((row, days),) = january().waiting
+
+    assert (row.waiting, days) == (Waiting(Reason.NO_ENROLLMENT, day("2024-01-25")), 6)
 
 
 def test_the_waterfall_comes_true_if_nothing_else_happens(database: str) -> None:

@@ -1,0 +1,212 @@
+"""The month-end pack: a workbook with every report of a month, and a cover that holds them against each other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from steps.ledger.accrual import ClosedMonth
+from steps.ledger.months import MonthWindow
+from steps.reports.basis import Basis, read_basis
+from steps.reports.export import (
+    HEAD,
+    OPEN_ERROR,
+    TITLE,
+    TOTAL,
+    Formula,
+    Sheet,
+    add_worksheet,
+    column_range,
+    errors_sheet,
+    grouped_sheet,
+    journal_sheet,
+    lay_out,
+    monthly_sheet,
+    not_scheduled_sheet,
+    reconciliation_sheet,
+    roll_forward_sheet,
+    styled_cell,
+    total_cell,
+    waterfall_sheet,
+    workbook_bytes,
+)
+from steps.reports.groups import RollForwardBy, roll_forward_by
+from steps.reports.journal import journal
+from steps.reports.monthly import monthly_accruals
+from steps.reports.reconciliation import Reconciliation, last_reconciliation
+from steps.reports.roll_forward import RollForwardChain
+from steps.reports.waterfall import Waterfall, waterfall
+from steps.settings import SyncSettings
+from tracking.integration_errors import ErrorFilter, find_errors
+from tracking.models import ErrorStatus, utc_now
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """What is in it."""
+
+    month: date
+    made_at: datetime
+    basis: Basis
+    close: ClosedMonth | None
+    """None: the month is open, or was closed with a later one."""
+    roll_forward: RollForwardChain
+    waterfall: Waterfall
+    reconciliation: Reconciliation | None
+    open_errors: int
+    deferred_account: str
+    sheets: dict[str, Sheet]
+    """By what the checks call them, in the order of their tabs."""
+
+
+def read_pack(session: Session, month: date, settings: SyncSettings) -> Pack:
+    """Everything of one month."""
+    window = MonthWindow.of(month)
+    by_service = roll_forward_by(session, window, RollForwardBy.SERVICE, settings)
+    to_come = waterfall(session, month, settings)
+    reconciled = last_reconciliation(session, month)
+    errors = find_errors(ErrorFilter(status=ErrorStatus.PENDING, limit=None))
+    sheets = {
+        "roll-forward": roll_forward_sheet(by_service.total),
+        "by service": grouped_sheet(by_service),
+        "journal": journal_sheet([journal(session, month, settings)]),
+        "accruals": monthly_sheet(monthly_accruals(session, window)),
+        "waterfall": waterfall_sheet(to_come),
+        "not scheduled": not_scheduled_sheet(to_come),
+        **({"reconciliation": reconciliation_sheet(reconciled)} if reconciled else {}),
+        "errors": errors_sheet(errors, OPEN_ERROR),
+    }
+    basis = read_basis(session, settings)
+    return Pack(
+        month,
+        utc_now().astimezone(settings.zone),
+        basis,
+        session.scalar(select(ClosedMonth).where(col(ClosedMonth.month) == month)),
+        by_service.total,
+        to_come,
+        reconciled,
+        len(errors),
+        settings.deferred_account,
+        {name: replace(sheet, notes=basis.lines) for name, sheet in sheets.items()},
+    )
+
+
+def pack_bytes(pack: Pack) -> bytes:
+    """The workbook."""
+
+    def fill(workbook: "Workbook") -> None:
+        _add_cover(workbook, pack)
+        for sheet in pack.sheets.values():
+            add_worksheet(workbook, sheet)
+
+    return workbook_bytes(fill)
+
+
+_WIDTHS = (48, 12, 18, 18, 14, 12)
+_CHECK_HEAD = {
+    "Check": "left", "Currency": "left", "is": "right", "should be": "right", "difference": "right", "": "left"
+}  # fmt: skip
+
+
+def _add_cover(workbook: "Workbook", pack: Pack) -> None:
+    worksheet, title = workbook.create_sheet("Cover"), f"Month-end pack {pack.month:%Y-%m}"
+    lay_out(worksheet, _WIDTHS, title, pack.basis.lines)
+
+    def add(*values: Any, style: dict[str, Any] | None = None) -> None:
+        worksheet.append([styled_cell(worksheet, "", value, style=style) for value in values])
+
+    add(title, style=TITLE)
+    add()
+    for name, value in _facts(pack):
+        worksheet.append([styled_cell(worksheet, "", name, style=HEAD), styled_cell(worksheet, "", value)])
+    add()
+    worksheet.append(
+        [styled_cell(worksheet, "", name, style=HEAD | {"align": side}) for name, side in _CHECK_HEAD.items()]
+    )
+    row = 5 + len(list(_facts(pack)))
+    for currency in pack.roll_forward.currencies:
+        for label, left, right in _checks(pack, currency):
+            sides = Formula(f"={left}"), Formula(f"={right}")
+            verdict = Formula(f'=IF(E{row}=0," ok"," DIFFERS")')
+            add(label, currency, *sides, Formula(f"=ROUND(C{row}-D{row},2)"), verdict)
+            row += 1
+    add()
+    for who in ("Prepared by", "Reviewed by", "Approved by"):
+        add()
+        add(who, "Name:", "", "Date:", style=TOTAL)
+
+
+def _facts(pack: Pack) -> Iterator[tuple[str, str]]:
+    """What the cover says, a line each."""
+    close, states = pack.close, pack.roll_forward.tie_out
+    yield "Made on", f"{pack.made_at:%Y-%m-%d %H:%M %Z}"
+    for line in pack.basis.lines:
+        name, _, value = line.partition(": ")
+        yield name, value
+    if close is not None:
+        reason = f": {close.reason}" if close.reason else ""
+        yield "This month", f"closed by {close.closed_by} on {close.closed_at:%Y-%m-%d %H:%M} UTC{reason}"
+        frozen = ", ".join(f"{name.removeprefix('SYNC_')}={value or 'none'}" for name, value in close.policy.items())
+        yield "Policy it was closed with", frozen or "not kept"
+        yield "Hash of the close", close.hash or "none"
+        yield "Closed with version", close.version or "not kept"
+    else:
+        is_closed = pack.basis.closed_to is not None and pack.month <= pack.basis.closed_to
+        yield "This month", "closed with a later month" if is_closed else "OPEN: figures may still change"
+    yield "Program version", version("sync-management")
+    yield "Ties out", "yes" if pack.roll_forward.ties_out else "NO: see the checks, and sync-actions report"
+    yield "Never accrued", ", ".join(f"{month:%Y-%m}" for month in states.never_accrued) or "no month of this pack"
+    yield "Contracts that do not tie out", ", ".join(str(each.contract_id) for each in states.differences) or "none"
+    if (found := pack.reconciliation) is None:
+        yield "Reconciliation with Holded", f"not done: sync-actions report reconciliation {pack.month:%Y-%m}"
+    else:
+        differ = sum(not each.is_expected for each in found.differences)
+        yield "Reconciliation with Holded", f"{found.made_at:%Y-%m-%d %H:%M} UTC: {differ or 'no'} that differ"
+    yield "Integration errors open", str(pack.open_errors)
+
+
+def _checks(pack: Pack, currency: str) -> Iterator[tuple[str, str, str]]:
+    """What is held against what: a label and two formulas."""
+
+    def total(sheet: str, column: str) -> str:
+        return total_cell(pack.sheets[sheet], currency, column) or "0"
+
+    late = next((each.late for each in pack.waterfall.totals if each.currency == currency), 0)
+    moved = "+".join(total("roll-forward", name) for name in ("opening", "brought_forward", "late", "invoiced"))
+    left = "-".join(total("roll-forward", name) for name in ("credited", "accrued", "adjusted"))
+    closing, journal_lines = total("roll-forward", "closing"), pack.sheets["journal"]
+    accounts, currencies = (column_range(journal_lines, name) for name in ("account", "currency"))
+    which = f'{accounts},"{pack.deferred_account}",{currencies},"{currency}"'
+    of_deferred = [f"SUMIFS({column_range(journal_lines, side)},{which})" for side in ("credit", "debit")]
+    yield "Closing deferred, from opening and movements", f"{moved}-{left}", closing
+    yield "Closing deferred, all services", total("by service", "closing"), closing
+    yield (
+        "Accrued and adjusted, contract by contract",
+        total("accruals", "total"),
+        "+".join(total("roll-forward", name) for name in ("accrued", "adjusted")),
+    )
+    yield "Journal: debit and credit", total("journal", "debit"), total("journal", "credit")
+    yield (
+        f"Journal: account {pack.deferred_account} moved",
+        "-".join(of_deferred),
+        (f"{closing}-{total('roll-forward', 'opening')}"),
+    )
+    yield "Waterfall, with what came late since the close", total("waterfall", "deferred"), f"{closing}+{late}"
+    months = [name for name in pack.sheets["waterfall"].header if name[:4].isdigit()]
+    yield (
+        "Waterfall, by month and not scheduled",
+        "+".join(total("waterfall", name) for name in (*months, "not scheduled")),
+        total("waterfall", "deferred"),
+    )
+    yield (
+        "Not scheduled, contract by contract",
+        total("not scheduled", "not scheduled"),
+        (total("waterfall", "not scheduled")),
+    )
