@@ -477,4 +477,6 @@ def _totals(old: Ledger, new: Ledger) -> tuple[RedoneTotal, ...]:
     for at, ledger in enumerate((old, new)):
         for (_, currency, _), posted in ledger.items():
             sums[currency][at] += posted.amount
-    return tuple(RedoneTotal(currency, *both, both[1] - both[0]) for currency, both in sorted(sums.items()))
+    return tuple(
+        RedoneTotal(currency, before, after, after - before) for currency, (before, after) in sorted(sums.items())
+    )

@@ -196,7 +196,7 @@ def _checks(pack: Pack, currency: str) -> Iterator[tuple[str, str, str]]:
     yield (
         f"Journal: account {pack.deferred_account} moved",
         "-".join(of_deferred),
-        (f"{closing}-{total('roll-forward', 'opening')}"),
+        "-".join((closing, *(total("roll-forward", name) for name in ("opening", "brought_forward")))),
     )
     yield "Waterfall, with what came late since the close", total("waterfall", "deferred"), f"{closing}+{late}"
     months = [name for name in pack.sheets["waterfall"].header if name[:4].isdigit()]

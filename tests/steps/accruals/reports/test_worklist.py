@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from steps.ledger.contract import recompute_contracts
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
 from steps.reports.waterfall import waterfall
@@ -20,7 +21,7 @@ from tests.steps.accruals.database_ledger import Stored, accrue, accrue_months, 
 from tests.steps.accruals.recorded_imports import sound_import
 from tests.steps.accruals.reports.books import SETTINGS, Books
 from tests.steps.accruals.strategies import contracts
-from tracking.database import read_session
+from tracking.database import read_session, write_session
 
 TODAY = date(2024, 5, 10)
 LATE_APRIL = (document("2024-04-20", "600.00"),)
@@ -165,6 +166,8 @@ def test_all_together_it_is_what_the_waterfall_calls_not_scheduled(
         accrue(f"2024-{month:02}")
     if late and months:
         add_document(1, f"2024-{months:02}-02", "12.34")
+        with write_session() as session:
+            recompute_contracts(session, [1], lambda row: row["net_amount"])
 
     with read_session() as session:
         found = worklist(session, SETTINGS, TODAY + timedelta(days=600))
