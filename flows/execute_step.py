@@ -7,8 +7,7 @@ from prefect.client.schemas.objects import State
 
 from flows.parameters import AskedRange, resolve_override, resolve_range
 from flows.plan import MonthDate, OverrideReason, Year, step_runs_of
-from flows.run_names import name_of_this_run
-from flows.run_steps import RunOptions, close_run, run_creator, run_steps
+from flows.run_steps import RunOptions, close_run, name_of_this_run, run_creator, run_steps
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap

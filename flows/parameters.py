@@ -77,16 +77,17 @@ class AskedRange:
     """Exclusive."""
     period: Period | None = None
 
-    def require_allowed(self) -> None:
-        """Refuse what no setting makes right.
+    def of_dates(self) -> MonthWindow | None:
+        """The months between the dates; None: none were given. What no setting makes right is refused.
 
         Raises:
             UsageError: one line that says what was given and what is allowed.
         """
         if self.start_date is not None or self.end_date is not None:
-            _range_of_dates(self.start_date, self.end_date)
-        elif self.period is None and self.year is not None and not FIRST_YEAR <= self.year <= LAST_YEAR:
+            return _range_of_dates(self.start_date, self.end_date)
+        if self.period is None and self.year is not None and not FIRST_YEAR <= self.year <= LAST_YEAR:
             raise UsageError(f"year {self.year} is not allowed: a year from {FIRST_YEAR} to {LAST_YEAR} is expected")
+        return None
 
 
 def resolve_range(asked: AskedRange, scheduled: datetime, settings: "SyncSettings") -> MonthWindow:
@@ -100,9 +101,8 @@ def resolve_range(asked: AskedRange, scheduled: datetime, settings: "SyncSetting
     Raises:
         UsageError: one line that says what was given and what is allowed.
     """
-    asked.require_allowed()
-    if asked.start_date is not None or asked.end_date is not None:
-        return _range_of_dates(asked.start_date, asked.end_date)
+    if (span := asked.of_dates()) is not None:
+        return span
     if asked.period is not None:
         return _range_of_period(asked.period, local_day(scheduled, settings.zone))
     year = settings.default_year if asked.year is None else asked.year
@@ -236,7 +236,7 @@ def _parse_range(year: str | None, start_date: str | None, end_date: str | None)
     start = None if start_date is None else parse_month_date("start date", start_date)
     end = None if end_date is None else parse_month_date("end date", end_date)
     asked = AskedRange(None if year is None or (start and end) else parse_year(year), start, end)
-    asked.require_allowed()
+    asked.of_dates()
     return asked
 
 

@@ -1,20 +1,29 @@
-"""What a run is to do: step runs and where each stands, plans, what is tried again, and the types of a run's form.
+"""What a run is to do: step runs and where each stands, plans, what is tried again, a run's form and name.
 
 A step run is a step and, if it works by month, a month window. A plan is step runs that a person looked at first. Knows
 no Prefect.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
-from flows.parameters import FIRST_YEAR, IMPORT_ORDER, LAST_YEAR, Only, parse_step
+from flows.parameters import (
+    FIRST_YEAR,
+    IMPORT_ORDER,
+    LAST_YEAR,
+    AskedRange,
+    Only,
+    parse_step,
+    resolve_accrual_range,
+    resolve_range,
+)
 from steps.catalog import ACCRUALS, INVOICES, STEPS, Step
 from steps.engine.gate import LONGEST_REASON, began_before, changed_since
 from steps.errors import SyncError, UsageError
@@ -174,7 +183,10 @@ def step_runs_of_plan(plan_id: int, zone: ZoneInfo) -> tuple[list[StepRun], Mont
     plan = find_plan(plan_id)
     if plan is None:
         raise UsageError(f"there is no plan {plan_id}: `sync-actions plan` makes one")
-    step_runs = [_step_run(each["step"], each["month"]) for each in plan.cells]
+    step_runs = [
+        StepRun(STEPS[each["step"]], MonthWindow.of(date.fromisoformat(each["month"])) if each["month"] else None)
+        for each in plan.cells
+    ]
     moved = [
         f"{now.step_run.name} was {then['state']} and is {now.state}"
         + (f" (execution {now.execution_id})" if now.execution_id else "")
@@ -186,10 +198,6 @@ def step_runs_of_plan(plan_id: int, zone: ZoneInfo) -> tuple[list[StepRun], Mont
             f"plan {plan_id} is out of date: {'; '.join(moved)}. Make a new one with sync-actions plan"
         )
     return step_runs, MonthWindow(plan.span_start, plan.span_end)
-
-
-def _step_run(step_id: str, month: str | None) -> StepRun:
-    return StepRun(STEPS[step_id], MonthWindow.of(date.fromisoformat(month)) if month else None)
 
 
 _OF_ACCRUALS = "errors of the accruals are tried again by running them again: sync-actions --from-step accruals"
@@ -282,3 +290,60 @@ def _span(met: Sequence[MetError]) -> MonthWindow | None:
         contacts = {each.error.entity_external_id for each in met if each.error.entity_type == "contact"}
         days += days_of_clientless_documents(session, contacts)
     return MonthWindow(first_of_month(min(days)), next_month(max(days)))
+
+
+Parameters = dict[str, Any]
+"""Of a flow run: as the flow has them, or as JSON."""
+_asked = TypeAdapter(AskedRange).validate_python
+
+
+def run_name(flow_name: str, parameters: Parameters, scheduled: datetime) -> str:
+    """The name of a run: `import 2024-03..2024-06 from invoices`, `accruals 2024-03`, `retry 12 errors`.
+
+    A run whose parameters are refused fails with a message about them; its name is the plain one of its flow.
+
+    Args:
+        flow_name: As Prefect knows the flow.
+        parameters: Of the run.
+        scheduled: When it is, or was, to start.
+    """
+    plain, build = FLOWS[flow_name]
+    try:
+        return build(parameters, scheduled)
+    except Exception:  # noqa: BLE001 - a name must not be what a run fails of: what is wrong is said where it is used
+        return plain
+
+
+def _import_name(parameters: Parameters, scheduled: datetime) -> str:
+    if plan := parameters.get("plan"):
+        return f"import plan {plan}"
+    span = resolve_range(_asked(parameters), scheduled, SyncSettings.load())
+    return f"import {span} from {parameters.get('from_step') or IMPORT_ORDER[0].id}"
+
+
+def _accruals_name(parameters: Parameters, scheduled: datetime) -> str:
+    if plan := parameters.get("plan"):
+        return f"accruals plan {plan}"
+    return f"accruals {resolve_accrual_range(_asked(parameters), scheduled, SyncSettings.load())}"
+
+
+def _step_name(parameters: Parameters, scheduled: datetime) -> str:
+    step = STEPS[parameters["step"]]
+    if not step.by_month:
+        return step.id
+    return f"{step.id} {resolve_range(_asked(parameters), scheduled, SyncSettings.load())}"
+
+
+def _retry_name(parameters: Parameters, _: datetime) -> str:
+    errors = parameters.get("errors") or plan_retry([], parameters.get("step")).error_ids
+    return f"retry {len(errors)} error{'' if len(errors) == 1 else 's'}"
+
+
+FLOWS: dict[str, tuple[str, Callable[[Parameters, datetime], str]]] = {
+    "sync-import": ("import", _import_name),
+    "process-accruals": ("accruals", _accruals_name),
+    "execute-step": ("step", _step_name),
+    "retry-errors": ("retry errors", _retry_name),
+    "reconcile-executions": ("reconcile", lambda _parameters, _scheduled: "reconcile"),
+}
+"""Flow -> the name of a run whose parameters make no sense, and how one is made of those that do."""

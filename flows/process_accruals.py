@@ -6,8 +6,7 @@ from prefect.client.schemas.objects import State
 from flows.artifacts import leave_accrual_pictures
 from flows.parameters import AskedRange, Only, Period, resolve_accrual_range, resolve_override
 from flows.plan import MonthDate, OverrideReason, Year, choose_step_runs, step_runs_of, step_runs_of_plan
-from flows.run_names import name_of_this_run
-from flows.run_steps import RunOptions, close_run, run_creator, run_steps
+from flows.run_steps import RunOptions, close_run, name_of_this_run, run_creator, run_steps
 from steps.catalog import ACCRUALS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap

@@ -15,20 +15,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Any
 
 from prefect import flow, runtime
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter, TaskRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
 from flows.artifacts import best_effort
 from flows.events import tell_month_not_closed
-from flows.run_names import OUR_FLOWS, name_of_this_run, name_scheduled_runs
+from flows.plan import FLOWS, run_name
 from flows.worker import WORK_POOL, worker_is_online
 from steps.settings import SyncSettings
 from tracking.database import describe_database, get_engine
@@ -37,6 +39,7 @@ from tracking.locks import RunLock, run_lock, wait_for_database
 from tracking.recorder import end_dead_executions, run_is_alive
 from tracking.settings import describe_settings_file
 
+OUR_FLOWS = FlowFilter(name={"any_": list(FLOWS)})
 _UNENDED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 _LONGEST_SUBMISSION = timedelta(minutes=5)
 """A worker that is alive starts the process of a run before that; Prefect too takes a place back after 5 minutes."""
@@ -67,7 +70,7 @@ class Reconciliation:
         )
 
 
-@flow(name="reconcile-executions", flow_run_name=name_of_this_run)
+@flow(name="reconcile-executions", flow_run_name="reconcile")
 def reconcile_executions() -> State[None]:
     """End the executions that a dead run left open, here and in Prefect."""
     log_settings()
@@ -204,3 +207,23 @@ def _crash(client: SyncPrefectClient, run: FlowRun) -> bool:
     for task in tasks:
         client.set_task_run_state(task.id, state, force=True)
     return True
+
+
+def name_scheduled_runs(client: SyncPrefectClient) -> None:
+    """Give runs that the scheduler made, and that have not started, the names they will have.
+
+    Prefect gives them random names, and asks the flow for a better one only when the run starts.
+    """
+    flows = {flow.id: flow.name for flow in client.read_flows(flow_filter=OUR_FLOWS)}
+    scheduled = FlowRunFilter(state={"type": {"any_": [StateType.SCHEDULED]}})
+    for run in client.read_flow_runs(flow_filter=OUR_FLOWS, flow_run_filter=scheduled):
+        if not run.auto_scheduled or run.expected_start_time is None:
+            continue
+        name = run_name(flows[run.flow_id], run.parameters, run.expected_start_time)
+        if name == run.name:
+            continue
+        try:
+            client.update_flow_run(run.id, name=name)
+        except PrefectHTTPStatusError as error:  # who changes its schedule deletes the runs that it made
+            if error.response.status_code != HTTPStatus.NOT_FOUND:
+                raise

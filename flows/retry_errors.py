@@ -4,8 +4,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.plan import plan_retry
-from flows.run_names import name_of_this_run
-from flows.run_steps import RunOptions, close_run, run_steps
+from flows.run_steps import RunOptions, close_run, name_of_this_run, run_steps
 from tracking.recorder import Overlap
 
 

@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flows.artifacts import ProgressBar, best_effort, leave_summary
 from flows.events import tell_step_run
-from flows.plan import StepRun
+from flows.plan import StepRun, run_name
 from flows.reconcile_executions import await_database, locked_run, log_settings, reconcile, this_run
 from steps import catalog
 from steps.accruals import process_accruals
@@ -223,6 +223,11 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
     executions = executions_of_run(flow_run_id)
     leave_summary(executions)
     return _final_state(run, len(step_runs), executions)
+
+
+def name_of_this_run() -> str:
+    """For a flow's `flow_run_name`."""
+    return run_name(str(runtime.flow_run.flow_name), runtime.flow_run.parameters, runtime.flow_run.scheduled_start_time)
 
 
 def run_creator() -> str:

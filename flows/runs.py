@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from flows.plan import run_name
 from flows.prefect_server import PrefectUnavailableError, prefect_api
 from flows.worker import WORK_POOL, brought_worker, worker_is_online
 from steps.catalog import Step
@@ -141,8 +142,6 @@ class Runs:
         """
         client = self._client()
         from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-
-        from flows.run_names import run_name
 
         name = run_name(request.flow, request.parameters, datetime.now(UTC))
         with _prefect_answers():

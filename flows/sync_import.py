@@ -7,8 +7,7 @@ from flows.artifacts import best_effort
 from flows.events import tell_import
 from flows.parameters import AskedRange, ImportStep, Only, Period, resolve_range, steps_from
 from flows.plan import MonthDate, Year, choose_step_runs, step_runs_of, step_runs_of_plan
-from flows.run_names import name_of_this_run
-from flows.run_steps import RunOptions, close_run, run_steps
+from flows.run_steps import RunOptions, close_run, name_of_this_run, run_steps
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
 

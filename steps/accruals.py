@@ -24,6 +24,7 @@ from steps.engine.gate import ImportRunningError, look_at_import, require_none_r
 from steps.engine.load import CHUNK, Chunk, Loader, due_chunks, load_rules, load_services
 from steps.engine.post import ContractFailures, Decided, LedgerCheck, post
 from steps.engine.settled import DOCUMENT, settled_cents
+from steps.engine.worked_out import compact, worked_out_from
 from steps.errors import ErrorBudgetError, UsageError
 from steps.ledger.accrual import last_closed_month
 from steps.ledger.contract import ContractStatus
@@ -94,6 +95,8 @@ class MonthRun:
     check: LedgerCheck
     failures: ContractFailures
     result: MonthResult
+    policy: str
+    """What is set of it, as postings keep it."""
 
     @classmethod
     def open(cls, session: Session, result: MonthResult, settings: SyncSettings) -> "MonthRun":
@@ -114,6 +117,7 @@ class MonthRun:
             LedgerCheck(session, days.last, amount),
             ContractFailures.open(session, month),
             result,
+            compact(settings.policy),
         )
 
     def process(self, chunk_size: int, execution_id: int | None, progress: Progress) -> None:
@@ -154,7 +158,9 @@ class MonthRun:
                 continue
             self.result.add(outcome)
             self.failures.passed(outcome.contract_id)
-            yield Decided(outcome, loaded.accrual_id, loaded.state)
+            sessions = outcome.sessions
+            kept = worked_out_from(loaded.inputs, sessions, self.rules, self.policy) if sessions else None
+            yield Decided(outcome, loaded.accrual_id, loaded.state, kept)
 
 
 class AccrualsSummary(BaseModel):

@@ -95,6 +95,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class WrittenJson(TypeDecorator[Any]):
+    """A JSON column that is given text which is JSON already, and answers what it says."""
+
+    impl = JSON
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        """The text as it is."""
+
+
 def utc_now() -> datetime:
     """The present moment, aware."""
     return datetime.now(UTC)

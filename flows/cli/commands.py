@@ -84,6 +84,7 @@ def sync_actions(
         raise typer.Exit(_run(options, sandbox=sandbox, as_json=as_json))
     if as_json or options != TypedOptions():
         raise UsageError(f"options of a run do not go before the command {context.invoked_subcommand!r}")
+    context.obj = sandbox
     if sandbox:
         _use_sandbox_database()
 
@@ -133,12 +134,12 @@ def run_plan(
 
 
 @app.command("demo")
-def demo() -> None:
+def demo(context: typer.Context) -> None:
     """Import and accrue the sandbox academy's year, and show the deferred revenue."""
     with importing():
         from flows.cli.run import run_demo
     if (status := run_demo()) == ExitStatus.COMPLETED:
-        show_report()
+        show_report(context)
     raise typer.Exit(status)
 
 
@@ -251,6 +252,7 @@ def show_error(
 
 @app.command("report")
 def show_report(
+    context: typer.Context,
     kind: Annotated[
         str,
         typer.Argument(
@@ -296,6 +298,7 @@ def show_report(
         from flows.cli import reports
         from steps.reports.monthly import ContractFilter
     wanted = ContractFilter(client, service, contract)
+    sandbox = sandbox or (context.obj is True and kind == reports.ReportKind.RECONCILIATION)
     options = reports.ReportOptions(by, wanted, output, csv_format, sandbox=sandbox, as_json=as_json)
     raise typer.Exit(reports.show_report(kind, asked, options))
 

@@ -1,5 +1,6 @@
 """What the commands of the accruals' reports show: `report`, `explain`."""
 
+import calendar
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +27,7 @@ from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, next_month
 from steps.reports import export as sheets
 from steps.reports.basis import read_basis
-from steps.reports.explain import Calculation, ExplainedPosting, Explanation, explain
+from steps.reports.explain import Calculation, ExplainedPosting, Explanation, WorkedOut, explain
 from steps.reports.export import CsvFormat, Sheet
 from steps.reports.export import as_json as plain_json
 from steps.reports.groups import GroupedRollForward, RollForwardBy, roll_forward_by
@@ -369,7 +370,7 @@ def show_report(kind: str, asked: AskedRange, options: ReportOptions) -> ExitSta
     elif wanted is ReportKind.PACK:
         _write(Path(options.file or ""), pack_bytes(report))
     elif ending in _PICTURE_ENDINGS:
-        _write_charts(Path(options.file or ""), ending, report)
+        _write_charts(Path(options.file or ""), report, basis.lines)
     elif ending:
         made = [replace(sheet, notes=basis.lines) for sheet in form.sheets(report)]
         _write_sheets(options.file, ending, made, spanish=spanish)
@@ -449,7 +450,7 @@ def _write_sheets(file: str | None, ending: str, made: Sequence[Sheet], *, spani
         _write(Path(file), content)
 
 
-def _write_charts(output: Path, ending: str, report: RollForwardChain) -> None:
+def _write_charts(output: Path, report: RollForwardChain, notes: Sequence[str]) -> None:
     """A file per currency; with one currency alone, the very file that was asked for."""
     drawn = [currency for currency in report.currencies if report.moves(currency)]
     if not drawn:
@@ -457,7 +458,7 @@ def _write_charts(output: Path, ending: str, report: RollForwardChain) -> None:
     alone = len(drawn) == 1
     for currency in drawn:
         path = output if alone else output.with_stem(f"{output.stem}-{currency}")
-        _write(path, draw_roll_forward(report, currency, ending.removeprefix(".")))
+        _write(path, draw_roll_forward(report, currency, output.suffix.lower()[1:], notes))
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -496,13 +497,29 @@ def _told(explanation: Explanation) -> Iterator[RenderableType]:
         yield Text(f"Rule: row {rule.row}, {rule.condition}: {rule.outcome}")
     for line in explanation.notifications:
         yield Text(f"Told: {line}")
-    if explanation.calculation is not None:
-        yield from _calculation(explanation.calculation, name.currency)
-    if explanation.changed_since and explanation.calculation is not None:
-        today = f"{explanation.calculation.amount:,.2f} {name.currency}"
-        yield Text(f"Worked out today it would be {today}: documents, periods or statuses changed since.", "yellow")
+    yield from _reasons(explanation)
     if explanation.documents:
         yield from _documents(explanation)
+
+
+def _reasons(explanation: Explanation) -> Iterator[RenderableType]:
+    """What was kept with the postings, what changed since, and what today's ledger says where that differs."""
+    currency = explanation.contract.currency
+    if explanation.worked_out is not None:
+        yield from _worked_out(explanation.worked_out, explanation.formula)
+    elif explanation.by_rule:
+        yield Text(
+            "What it was worked out from was not kept: an older version posted it. As the ledger is today:", "dim"
+        )
+    for change in explanation.changes:
+        yield Text(f"Changed since: {change}", "yellow")
+    if explanation.calculation is not None:
+        if explanation.worked_out is None or explanation.changes:
+            yield from _calculation(explanation.calculation, currency)
+        yield from _session_days(explanation.calculation)
+    if explanation.changed_since and explanation.calculation is not None:
+        today = f"{explanation.calculation.amount:,.2f} {currency}"
+        yield Text(f"Worked out today it would be {today}.", "yellow")
 
 
 def _posting(posting: ExplainedPosting) -> Text:
@@ -513,10 +530,42 @@ def _posting(posting: ExplainedPosting) -> Text:
     return Text(f"  {what}, {posting.period or 'no period'}")
 
 
+def _worked_out(found: WorkedOut, formula: Iterable[str]) -> Iterator[RenderableType]:
+    """What was kept with the postings, so that they can be done again by hand."""
+    yield Text("Worked out, when it was posted, from:")
+    documents = ", ".join(f"{amount:,.2f} of {day}" for day, amount in found.documents)
+    yield Text(f"  documents: {documents or 'none'}; together {found.total:,.2f}")
+    yield Text(f"  {found.accrued_before:,.2f} accrued before, so {found.remaining:,.2f} remained")
+    yield Text(f"  {found.sessions_in_month} sessions in the month, {found.sessions_remaining} from its first day on")
+    for period in found.periods:
+        since = f" since {period.status_change_date}" if period.status_change_date else ""
+        known = f", known from {period.created_on}" if period.created_on else ""
+        days = f"{period.start_date} to {period.end_date}"
+        yield Text(f"  period {period.external_id}: {days}, {period.status}{since}{known}")
+    page = found.notion
+    notion = f"{page.status or 'no status'} ({page.date or 'no date'})" if page else "no page"
+    yield Text(f"  contract {found.contract_status}, begun {found.contract_date}; Notion: {notion}")
+    yield Text(f"  service: {_taught(found)}")
+    yield Text(f"  policy: {', '.join(f'{name}={value}' for name, value in found.policy.items())}")
+    for line in formula:
+        yield Text(f"  {line}", style="bold")
+
+
+def _taught(found: WorkedOut) -> str:
+    service = found.service
+    if not service.class_weekdays:
+        return f"{service.sessions_per_week} sessions a week, {service.total_sessions} at the most"
+    weekdays = " ".join(calendar.day_abbr[weekday] for weekday in service.class_weekdays)
+    return f"classes on {weekdays}, but not on {', '.join(map(str, found.holidays)) or 'a holiday'}"
+
+
 def _calculation(found: Calculation, currency: str) -> Iterator[RenderableType]:
     parts = f"{found.total:,.2f} in documents - {found.accrued_before:,.2f} accrued before"
     yield Text(f"Remaining: {parts} = {found.remaining:,.2f} {currency}")
     yield Text(f"Sessions: {found.sessions_in_month} in the month, {found.sessions_remaining} remaining from its first")
+
+
+def _session_days(found: Calculation) -> Iterator[RenderableType]:
     by_period: dict[str, list[str]] = defaultdict(list)
     for each in found.days:
         if each.sessions:

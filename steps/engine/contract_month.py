@@ -123,6 +123,8 @@ class Outcome:
     notifications: tuple[Notification, ...] = ()
     reopened: bool = False
     """Row 6 was passed on the way."""
+    sessions: "MonthSessions | None" = None
+    """Where something is posted."""
 
     @property
     def rule(self) -> str:

@@ -143,6 +143,7 @@ def _outcome(
         postings=postings,
         notifications=rule.notifications(contract_month),
         reopened=contract_month.reopened,
+        sessions=contract_month.sessions if postings else None,
     )
 
 

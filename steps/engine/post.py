@@ -76,20 +76,22 @@ class Decided(NamedTuple):
     outcome: Outcome
     accrual_id: int | None
     state: AccrualState | None
+    worked_out: str | None
+    """What the postings were worked out from; None: there are none."""
 
 
 def post(session: Session, month: date, decided: Sequence[Decided]) -> None:
     """Write down the outcomes of a chunk; what the ledger says already is not written again."""
     changed = [
         _state_row(outcome.contract_id, outcome.state)
-        for outcome, _, state in decided
+        for outcome, _, state, _ in decided
         if outcome.state is not None and outcome.state != state
     ]
     write_many(session, ContractAccrual, changed, ("contract_id",))
     ids = _accrual_ids(session, decided)
     postings = [
-        _posting_row(ids[outcome.contract_id], month, posting, outcome.state.currency)
-        for outcome, *_ in decided
+        _posting_row(ids[outcome.contract_id], month, posting, outcome.state.currency, worked_out)
+        for outcome, _, _, worked_out in decided
         if outcome.state is not None
         for posting in outcome.postings
     ]
@@ -100,7 +102,7 @@ def post(session: Session, month: date, decided: Sequence[Decided]) -> None:
 
 def _accrual_ids(session: Session, decided: Sequence[Decided]) -> dict[int, int]:
     """The id of each contract's state; those of new ones are asked for, in one query for their whole range."""
-    ids = {outcome.contract_id: accrual_id for outcome, accrual_id, _ in decided}
+    ids = {outcome.contract_id: accrual_id for outcome, accrual_id, *_ in decided}
     new = [contract_id for contract_id, accrual_id in ids.items() if accrual_id is None]
     if new:
         query = select(STATE.contract_id, STATE.id).where(STATE.contract_id.between(new[0], new[-1]))
@@ -139,7 +141,7 @@ def _transition_row(month: date, decided: Decided) -> Row | None:
     }
 
 
-def _posting_row(accrual_id: int, month: date, posting: Posting, currency: str) -> Row:
+def _posting_row(accrual_id: int, month: date, posting: Posting, currency: str, worked_out: str | None) -> Row:
     return {
         "contract_accrual_id": accrual_id,
         "service_period_id": posting.period_id,
@@ -149,6 +151,7 @@ def _posting_row(accrual_id: int, month: date, posting: Posting, currency: str) 
         "sessions_accrued": posting.sessions,
         "rule": posting.rule,
         "currency": currency,
+        "worked_out": worked_out,
     }
 
 

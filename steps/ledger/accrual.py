@@ -10,7 +10,7 @@ from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, Session, SQLModel, col, func, select, text
 
 from steps.ledger.money import ZERO
-from tracking.models import ExactNumeric, UtcDateTime, money, utc_now
+from tracking.models import ExactNumeric, UtcDateTime, WrittenJson, money, utc_now
 
 
 class AccrualStatus(StrEnum):
@@ -83,6 +83,8 @@ class AccruedPeriod(SQLModel, table=True):
     reason: str | None = None
     made_by: str | None = None
     made_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    worked_out: Any = Field(default=None, sa_type=WrittenJson)
+    """What it came from (`steps/engine/worked_out.py`); None: an adjustment, or an older version posted it."""
 
 
 class AccrualTransition(SQLModel, table=True):
@@ -125,6 +127,7 @@ class SetAsidePosting(SQLModel, table=True):
     sessions_accrued: int
     rule: str
     currency: str
+    worked_out: Any = Field(default=None, sa_type=WrittenJson)
 
 
 class Dismissal(SQLModel, table=True):

@@ -1,6 +1,7 @@
 """Reports as CSV, XLSX and JSON. No text of the ledger becomes a formula: one that looks so is made plain first."""
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime
@@ -142,17 +143,23 @@ def journal_sheet(journals: Iterable[Journal]) -> Sheet:
 def reconciliation_sheet(report: Reconciliation) -> Sheet:
     """A row per document and difference."""
     rows = (
-        (each.kind.value, each.document, each.number, each.external_id, each.day, each.currency, each.here, each.there,
-         each.amount, each.why)
+        (each.kind.value, each.document, each.number, each.external_id, each.day, each.currency,
+         *map(_amount_or_text, (each.here, each.there)), each.amount, each.why)
         for each in report.differences
     )  # fmt: skip
     totals = (
         ("Total", f"{total.documents_here} here, {total.documents_there} there", None, "", None, total.currency,
-         _shown(total.here), _shown(total.there), total.there - total.here, "")
+         total.here, total.there, total.there - total.here, "")
         for total in report.totals
     )  # fmt: skip
     header = ("difference", "document", "number", "id", "date", "currency", "here", "there", "amount", "why")
-    return Sheet(f"Reconciliation {report.month:%Y-%m}", header, tuple(rows), tuple(totals), fixed=("amount",))
+    return Sheet(
+        f"Reconciliation {report.month:%Y-%m}", header, tuple(rows), tuple(totals), fixed=("here", "there", "amount")
+    )
+
+
+def _amount_or_text(value: str) -> Decimal | str:
+    return Decimal(value) if re.fullmatch(r"-?\d+\.\d\d", value) else value
 
 
 _ERROR = (
@@ -245,11 +252,11 @@ def _plain_text(value: Any) -> Any:
 
 
 def xlsx_bytes(*sheets: Sheet) -> bytes:
-    """The sheets as one workbook: totals at the bottom in bold and as formulas, amounts and dates as such."""
+    """The sheets as one workbook: totals at the bottom in bold, amounts and dates as such."""
 
     def fill(workbook: "Workbook") -> None:
         for sheet in sheets:
-            add_worksheet(workbook, sheet)
+            add_worksheet(workbook, sheet, with_formulas=False)
 
     return workbook_bytes(fill)
 
@@ -274,8 +281,11 @@ class Formula:
     number_format: str = _MONEY_FORMAT
 
 
-def add_worksheet(workbook: "Workbook", sheet: Sheet) -> None:
-    """One worksheet: a frozen head, a filter, totals as formulas, the notes below, ready to be printed."""
+def add_worksheet(workbook: "Workbook", sheet: Sheet, *, with_formulas: bool) -> None:
+    """One worksheet: a frozen head, a filter, totals and notes below, ready to be printed.
+
+    Programs that read a file find no value in a formula, before a spreadsheet has worked it out.
+    """
     worksheet = workbook.create_sheet(sheet_name(sheet))
     lay_out(worksheet, _widths(sheet), sheet.title, sheet.notes)
     worksheet.freeze_panes = "A2"
@@ -288,10 +298,10 @@ def add_worksheet(workbook: "Workbook", sheet: Sheet) -> None:
     for number, row in enumerate(sheet.rows, start=2):
         if (lines := -(-max(map(len, map(_shown, row)), default=0) // _WIDEST)) > 1:
             worksheet.row_dimensions[number].height = lines * _LINE_HEIGHT
-        filled = _with_formulas(sheet, row, number)
+        filled = _with_formulas(sheet, row, number) if with_formulas else row
         worksheet.append([styled_cell(worksheet, *each) for each in zip(sheet.header, filled, strict=True)])
     for number, row in enumerate(sheet.totals, start=len(sheet.rows) + 2):
-        filled = _with_formulas(sheet, _with_sums(sheet, row, number), number)
+        filled = _with_formulas(sheet, _with_sums(sheet, row, number), number) if with_formulas else row
         worksheet.append(
             [styled_cell(worksheet, *each, style=TOTAL) for each in zip(sheet.header, filled, strict=True)]
         )
@@ -437,7 +447,7 @@ _WORKED_OUT: dict[type, tuple[str, ...]] = {
     Worklist: ("totals",),
     Journal: ("totals", "balanced"),
     Reconciliation: ("agrees",),
-    Explanation: ("posted", "changed_since"),
+    Explanation: ("posted", "changed_since", "formula"),
 }
 """Properties that belong in the answer."""
 

@@ -7,7 +7,7 @@ up to the roll-forward.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -126,7 +126,7 @@ def _by_name(found: Mapping[int | None, Movements], names: Mapping[int, str]) ->
             continue
         for key, each in movements.items():
             movement = sums[names.get(group, WITHOUT_COHORT)][key]
-            for name in ("invoiced", "credited", "accrued", "adjusted"):
+            for name in (amount.name for amount in fields(movement)):
                 setattr(movement, name, getattr(movement, name) + getattr(each, name))
     return sums
 

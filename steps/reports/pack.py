@@ -104,7 +104,7 @@ def pack_bytes(pack: Pack) -> bytes:
     def fill(workbook: "Workbook") -> None:
         _add_cover(workbook, pack)
         for sheet in pack.sheets.values():
-            add_worksheet(workbook, sheet)
+            add_worksheet(workbook, sheet, with_formulas=True)
 
     return workbook_bytes(fill)
 
@@ -131,7 +131,7 @@ def _add_cover(workbook: "Workbook", pack: Pack) -> None:
         [styled_cell(worksheet, "", name, style=HEAD | {"align": side}) for name, side in _CHECK_HEAD.items()]
     )
     row = 5 + len(list(_facts(pack)))
-    for currency in pack.roll_forward.currencies:
+    for currency in filter(pack.roll_forward.moves, pack.roll_forward.currencies):
         for label, left, right in _checks(pack, currency):
             sides = Formula(f"={left}"), Formula(f"={right}")
             verdict = Formula(f'=IF(E{row}=0," ok"," DIFFERS")')
@@ -146,13 +146,17 @@ def _add_cover(workbook: "Workbook", pack: Pack) -> None:
 def _facts(pack: Pack) -> Iterator[tuple[str, str]]:
     """What the cover says, a line each."""
     close, states = pack.close, pack.roll_forward.tie_out
-    yield "Made on", f"{pack.made_at:%Y-%m-%d %H:%M %Z}"
+
+    def at(moment: datetime) -> str:
+        return f"{moment.astimezone(pack.made_at.tzinfo):%Y-%m-%d %H:%M %Z}"
+
+    yield "Made on", at(pack.made_at)
     for line in pack.basis.lines:
         name, _, value = line.partition(": ")
         yield name, value
     if close is not None:
         reason = f": {close.reason}" if close.reason else ""
-        yield "This month", f"closed by {close.closed_by} on {close.closed_at:%Y-%m-%d %H:%M} UTC{reason}"
+        yield "This month", f"closed by {close.closed_by} on {at(close.closed_at)}{reason}"
         frozen = ", ".join(f"{name.removeprefix('SYNC_')}={value or 'none'}" for name, value in close.policy.items())
         yield "Policy it was closed with", frozen or "not kept"
         yield "Hash of the close", close.hash or "none"
@@ -168,7 +172,7 @@ def _facts(pack: Pack) -> Iterator[tuple[str, str]]:
         yield "Reconciliation with Holded", f"not done: sync-actions report reconciliation {pack.month:%Y-%m}"
     else:
         differ = sum(not each.is_expected for each in found.differences)
-        yield "Reconciliation with Holded", f"{found.made_at:%Y-%m-%d %H:%M} UTC: {differ or 'no'} that differ"
+        yield "Reconciliation with Holded", f"{at(found.made_at)}: {f'{differ} differences' if differ else 'agrees'}"
     yield "Integration errors open", str(pack.open_errors)
 
 

@@ -19,7 +19,7 @@ from steps.catalog import INVOICES
 from steps.errors import RecordRejectedError
 from steps.ledger.accrual import Reconciled
 from steps.ledger.client import linked_contacts
-from steps.ledger.contract import Invoice
+from steps.ledger.contract import DocumentKind, Invoice
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
 from steps.ledger.service import Service
@@ -126,11 +126,13 @@ def compare(session: Session, window: MonthWindow, listed: Listed, settings: Syn
 
 
 def _read_here(session: Session, window: MonthWindow, there: Mapping[str, Row]) -> dict[str, Row]:
-    """The ledger's documents of the month, and those of other months that the vendor names."""
+    """The ledger's documents of the month that came from the vendor, and those of other months that it names."""
     columns = [getattr(Invoice, name) for name in _COLUMNS]
-    day = col(Invoice.invoice_date)
+    day, imported = col(Invoice.invoice_date), col(Invoice.kind).in_(list(DocumentKind))
     rows = [
-        *session.connection().execute(select(*columns).where(day >= window.start, day < window.end)).mappings(),
+        *session.connection()
+        .execute(select(*columns).where(imported, day >= window.start, day < window.end))
+        .mappings(),
         *select_in(session, columns, Invoice.external_id, there, or_(day < window.start, day >= window.end)),
     ]
     return {row["external_id"]: dict(row) for row in rows}
@@ -175,13 +177,13 @@ class _Sides:
             if here is not None and here["voided_at"] is None:
                 yield from self._of_both(here, there)
             elif self.is_in_month(there):
-                values, why = ("-", str(self.counted(there))), "void here" if here else ""
+                values, why = ("none", str(self.counted(there))), "void here" if here else ""
                 yield _difference(DifferenceKind.MISSING_HERE, there, values, self.counted(there), why)
         for external_id in self.here.keys() - self.there.keys() - unreadable.keys():
             here = self.here[external_id]
             if self.is_in_month(here):
                 why = "too many are missing to ask for each" if external_id in listed.not_asked else ""
-                values = str(self.counted(here)), "-"
+                values = str(self.counted(here)), "none"
                 yield _difference(DifferenceKind.GONE_THERE, here, values, -self.counted(here), why)
 
     def _of_both(self, here: Row, there: Row) -> Iterator[DocumentDifference]:
@@ -197,7 +199,7 @@ class _Sides:
     def _compared(self, here: Row, there: Row) -> Iterator[tuple[DifferenceKind, tuple[str, str]]]:
         for kind, name in _TEXTS.items():
             yield kind, (str(here[name]), str(there[name]))
-        gross = [f"{row['net_amount']} net, {row['total_amount']} total" for row in (here, there)]
+        gross = [f"net {row['net_amount']}, total {row['total_amount']}" for row in (here, there)]
         yield DifferenceKind.AMOUNT, (gross[0], gross[1])
         client = self.clients.get(there["contact"] or "")
         yield DifferenceKind.CLIENT, (f"client {here['client_id'] or 'none'}", f"client {client or 'none'}")

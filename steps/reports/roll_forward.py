@@ -10,7 +10,7 @@ remains by the accruals' own states is compared too, contract by contract (`read
 `draw_roll_forward()` makes a picture of it: what was accrued each month, and what was still deferred after it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -302,8 +302,10 @@ _MOST_LABELS = 24
 PictureFormat = Literal["png", "svg"]
 
 
-def draw_roll_forward(report: RollForwardChain, currency: str, picture_format: str = "png") -> bytes:
-    """One currency's months as a PNG or SVG image.
+def draw_roll_forward(
+    report: RollForwardChain, currency: str, picture_format: str = "png", notes: Sequence[str] = ()
+) -> bytes:
+    """One currency's months as a PNG or SVG image; the notes stand small below it.
 
     A figure of its own and no state of the plotting library's, so that threads and flows may draw at once.
     """
@@ -337,6 +339,7 @@ def draw_roll_forward(report: RollForwardChain, currency: str, picture_format: s
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.set_title(f"Accrued and deferred revenue, {report.window}, in {currency}", fontsize=14, loc="left")
+    axes.set_xlabel(" / ".join(notes), fontsize=6)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)  # within the axes it would hide a month
     file = BytesIO()
     figure.savefig(file, format=cast(PictureFormat, picture_format))

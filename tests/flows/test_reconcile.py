@@ -18,8 +18,7 @@ import flows.run_steps
 import tracking.recorder
 from flows import reconcile_executions
 from flows.parameters import ImportStep
-from flows.reconcile_executions import Reconciliation, reconcile
-from flows.run_names import name_scheduled_runs
+from flows.reconcile_executions import Reconciliation, name_scheduled_runs, reconcile
 from flows.sync_import import sync_import
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world

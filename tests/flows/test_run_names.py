@@ -8,10 +8,10 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.execute_step import execute_step
+from flows.plan import run_name
 from flows.process_accruals import process_accruals
 from flows.reconcile_executions import reconcile_executions
 from flows.retry_errors import retry_errors
-from flows.run_names import run_name
 from flows.sync_import import sync_import
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world

@@ -9,7 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterExpectedStartTime
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.run_names import OUR_FLOWS
+from flows.reconcile_executions import OUR_FLOWS
 from tests.kill_matrix.ground import Ground
 
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}

@@ -12,6 +12,7 @@ from sqlmodel import col
 from steps.context import StepContext
 from steps.invoices import reconcile
 from steps.ledger.contract import Invoice
+from steps.reports.export import reconciliation_sheet
 from steps.reports.reconciliation import DifferenceKind, Reconciliation, last_reconciliation
 from steps.sandbox.server import SandboxServer
 from tests.steps.calls import sync_invoices, sync_services
@@ -73,14 +74,14 @@ def test_a_document_that_only_holded_has_is_missing_here(academy: SandboxServer)
     report = compared()
 
     assert not report.agrees
-    assert found(report) == [(DifferenceKind.MISSING_HERE, "d5", "-", "50.00", "50.00")]
+    assert found(report) == [(DifferenceKind.MISSING_HERE, "d5", "none", "50.00", "50.00")]
     assert report.totals[0].there - report.totals[0].here == Decimal("50.00")
 
 
 def test_a_document_that_only_the_ledger_has_is_gone_there(academy: SandboxServer) -> None:
     del academy.world.invoices[1]
 
-    assert found(compared()) == [(DifferenceKind.GONE_THERE, "d2", "200.00", "-", "-200.00")]
+    assert found(compared()) == [(DifferenceKind.GONE_THERE, "d2", "200.00", "none", "-200.00")]
 
 
 def test_a_changed_amount_date_and_status_are_told_apart(academy: SandboxServer) -> None:
@@ -91,7 +92,7 @@ def test_a_changed_amount_date_and_status_are_told_apart(academy: SandboxServer)
 
     assert found(compared()) == [
         (DifferenceKind.DATE, "d2", "2024-03-15", "2024-03-16", "0.00"),
-        (DifferenceKind.AMOUNT, "d1", "100.00 net, 100.00 total", "101.50 net, 101.50 total", "1.50"),
+        (DifferenceKind.AMOUNT, "d1", "net 100.00, total 100.00", "net 101.50, total 101.50", "1.50"),
         (DifferenceKind.STATUS, "d3", "1", "2", "0.00"),
     ]
 
@@ -133,7 +134,7 @@ def test_a_document_that_was_edited_in_the_ledger_is_found(academy: SandboxServe
         session.execute(update(Invoice).where(col(Invoice.external_id) == "d4").values(net_amount=Decimal("-20.00")))
 
     assert found(compared()) == [
-        (DifferenceKind.AMOUNT, "d4", "-20.00 net, -30.00 total", "-30.00 net, -30.00 total", "-10.00")
+        (DifferenceKind.AMOUNT, "d4", "net -20.00, total -30.00", "net -30.00, total -30.00", "-10.00")
     ]
 
 
@@ -163,3 +164,20 @@ def test_the_last_one_of_a_month_is_kept_as_it_was(academy: SandboxServer) -> No
 
     with read_session() as session:
         assert last_reconciliation(session, MARCH.start) == report
+
+
+def test_the_sheet_has_amounts_as_numbers(academy: SandboxServer) -> None:
+    academy.world.invoices[1:] = []
+    change(academy, 0, currency="usd")
+
+    sheet = reconciliation_sheet(compared())
+
+    assert [row[6:9] for row in sheet.rows] == [
+        (Decimal("200.00"), "none", Decimal("-200.00")),
+        (Decimal("300.00"), "none", Decimal("-300.00")),
+        ("EUR", "USD", Decimal("0.00")),
+    ]
+    assert [(row[5], *row[6:9]) for row in sheet.totals] == [
+        ("EUR", Decimal("570.00"), Decimal("-30.00"), Decimal("-600.00")),
+        ("USD", Decimal("0.00"), Decimal("100.00"), Decimal("100.00")),
+    ]

@@ -4,15 +4,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import update
+from sqlmodel import col
 
 from steps.errors import UsageError
+from steps.ledger.accrual import AccruedPeriod
 from steps.ledger.months import MonthWindow
+from steps.ledger.service import Service, ServicePeriod
 from steps.reports.explain import Explanation, explain
 from steps.reports.export import as_json
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
 from tests.steps.calls import accrue_month
-from tracking.database import read_session
+from tracking.database import read_session, write_session
 
 
 def explained(contract: int, month: str) -> Explanation:
@@ -98,8 +102,74 @@ def test_what_changed_after_the_posting_is_said(database: str) -> None:
     books, ana = course()
     accrue("2024-01")
     books.document(ana, "2024-01-30", "100.00")
+    with write_session() as session:
+        session.execute(update(ServicePeriod).values(status="DROPPED", status_change_date=day("2024-01-31")))
 
-    assert explained(ana, "2024-01").changed_since
+    found = explained(ana, "2024-01")
+
+    assert found.changed_since
+    assert found.changes == (
+        "a document of 2024-01-30 over 100.00 counts now",
+        "period cohort-1, status: ACTIVE then, DROPPED now",
+        "period cohort-1, status_change_date: none then, 2024-01-31 now",
+    )
+    assert found.worked_out is not None
+    assert found.worked_out.total == Decimal("650.00")
+
+
+def test_the_formula_of_a_month_can_be_redone_by_hand(database: str) -> None:
+    books = Books()
+    ana = books.contract("Ana", begun="2025-05-02")
+    books.period(ana, "2025-05-12", "2025-08-27")
+    books.document(ana, "2025-05-02", "500.00")
+    with write_session() as session:
+        session.execute(update(Service).values(class_weekdays=[0, 2]))
+    accrue("2025-05", "2025-06", "2025-07", "2025-08")
+
+    assert explained(ana, "2025-05").formula == ("500.00 x 6 / 32 = 93.75",)
+    assert explained(ana, "2025-06").formula == ("406.25 x 9 / 26 = 140.63",)
+    assert explained(ana, "2025-08").formula == ("125.00 x 8 / 8 = 125.00",)
+    assert explained(ana, "2025-08").changes == ()
+
+
+def test_a_posting_of_two_periods_tells_each_amount_and_the_last_all_that_remains(database: str) -> None:
+    books = Books()
+    ana = books.contract("Ana", begun="2024-01-02")
+    books.document(ana, "2024-01-02", "1000.00")
+    first = books.period(ana, "2024-01-01", "2024-01-20")
+    with write_session() as session:
+        session.execute(update(ServicePeriod).where(col(ServicePeriod.id) == first).values(external_id="before"))
+    books.period(ana, "2024-01-21", "2024-03-31", "DROPPED", "2024-02-10")
+    accrue("2024-01", "2024-02")
+
+    january, february = explained(ana, "2024-01"), explained(ana, "2024-02")
+
+    assert january.formula == ("1000.00 x 9 / 39 = 230.77", "1000.00 x (9 + 5) / 39 - 230.77 = 128.20")
+    assert february.formula == ("all that remains: 1000.00 - 358.97 = 641.03",)
+
+
+def test_of_an_older_posting_nothing_was_kept(database: str) -> None:
+    _, ana = course()
+    accrue("2024-01")
+    with write_session() as session:
+        session.execute(update(AccruedPeriod).values(worked_out=None))
+
+    found = explained(ana, "2024-01")
+
+    assert (found.worked_out, found.formula, found.changes) == (None, (), ())
+    assert found.by_rule
+
+
+def test_a_contract_that_cannot_be_processed_any_more_says_so_as_a_change(database: str) -> None:
+    _, ana = course()
+    accrue("2024-01")
+    with write_session() as session:
+        session.execute(update(ServicePeriod).values(end_date=day("2023-01-01")))
+
+    found = explained(ana, "2024-01")
+
+    assert found.formula
+    assert "ends on 2023-01-01, before it starts" in found.changes[0]
 
 
 def test_a_month_without_a_posting_says_why_and_what_a_person_was_told(database: str) -> None:

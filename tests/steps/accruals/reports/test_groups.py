@@ -1,16 +1,22 @@
 """The roll-forward by service, cohort, client and currency: each line ties out, and together they are the total."""
 
+from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select, update
 from sqlmodel import col
 
 from steps.ledger.accrual import ClosedMonth, ContractAccrual
 from steps.ledger.contract import Invoice
 from steps.ledger.months import MonthWindow
+from steps.ledger.movements import Movement
 from steps.reports.export import as_json, csv_text, grouped_sheet
 from steps.reports.groups import SINCE_THE_CLOSE, GroupedRollForward, RollForwardBy, roll_forward_by
+from steps.reports.roll_forward import MOVED, RollForward, chain
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import SETTINGS, Books
 from tests.steps.accruals.reports.test_roll_forward import figures
@@ -161,3 +167,39 @@ def test_months_that_were_never_accrued_are_named(academy: Books) -> None:
     assert states.accrued_to == day("2024-05")
     assert [f"{month:%Y-%m}" for month in states.never_accrued] == ["2023-12", "2024-04", "2024-06"]
     assert report(RollForwardBy.CURRENCY, "2090-01", "2090-03").total.tie_out.never_accrued == ()
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.integers(1, 4),
+        st.sampled_from("ab"),
+        st.integers(1, 4),
+        st.sampled_from(["invoiced", "credited", "accrued", "adjusted"]),
+        st.integers(-(10**6), 10**6),
+    ),
+    max_size=25,
+)
+"""Before which close, of which service, in which month, what, and how many cents."""
+
+
+@given(EVENTS)
+def test_services_add_up_to_the_roll_forward_whatever_comes_late(events: list[tuple[int, str, int, str, int]]) -> None:
+    found: dict[str, dict[tuple[date, str], Movement]] = {"a": {}, "b": {}, "all": {}}
+    kept: dict[str, dict[date, RollForward | None]] = {"a": {}, "b": {}, "all": {}}
+    months = MonthWindow(day("2024-01"), day("2024-05"))
+    for now in range(1, 5):
+        for at, service, number, name, cents in events:
+            if at == now:
+                month = date(2024, max(number, now) if name in {"accrued", "adjusted"} else number, 1)
+                for of in (service, "all"):
+                    movement = found[of].setdefault((month, "EUR"), Movement())
+                    setattr(movement, name, getattr(movement, name) + Decimal(cents).scaleb(-2))
+        chains = {name: chain(movements, kept[name], months) for name, movements in found.items()}
+
+        for number, total in enumerate(chains["all"].months):
+            lines = [chains[service].months[number].line("EUR") for service in "ab"]
+            assert all(line.difference == 0 for line in (*lines, total.line("EUR")))
+            for name in MOVED:
+                assert sum(getattr(line, name) for line in lines) == getattr(total.line("EUR"), name)
+        for name, made in chains.items():
+            kept[name][date(2024, now, 1)] = replace(made.months[now - 1], closed=True)

@@ -13,7 +13,6 @@ from steps.reports.export import Sheet, csv_text, monthly_sheet, xlsx_bytes
 from steps.reports.monthly import ContractFilter, MonthlyAccruals, monthly_accruals
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import Books
-from tests.steps.accruals.reports.calculator import Calculator
 from tracking.database import read_session
 
 QUARTER = MonthWindow(day("2024-01"), day("2024-04"))
@@ -92,9 +91,7 @@ def test_the_workbook_opens_again_with_numbers_and_bold_totals(database: str) ->
 
     rows = list(sheet.iter_rows(values_only=True))
     assert rows[0][-4:] == (*MONTHS, "total")
-    assert rows[-2][:6] == ("Total", None, None, None, None, "EUR")
-    totals = Calculator(sheet.parent)
-    assert [totals.value(sheet.title, f"{column}{len(rows) - 1}") for column in "GHIJ"] == [100, 0, 57, 157]
+    assert rows[-2] == ("Total", None, None, None, None, "EUR", 100, 0, 57, 157)
     assert sheet.cell(3, 7).value == 100.10
     assert sheet.cell(3, 7).number_format == "#,##0.00"
     assert sheet.cell(len(rows), 1).font.bold

@@ -5,8 +5,8 @@ from alembic import op
 
 from tracking.models import ExactNumeric, UtcDateTime, money
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 
 
 def upgrade() -> None:
@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("sessions_accrued", sa.Integer(), nullable=False),
         sa.Column("rule", sa.String(), nullable=False),
         sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("worked_out", sa.JSON()),
     )
     op.create_table(
         "dismissal",
