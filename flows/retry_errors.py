@@ -12,7 +12,7 @@ from tracking.recorder import Overlap
 def retry_errors(
     errors: list[int] | None = None, step: str | None = None, overlap: Overlap = Overlap.wait
 ) -> State[None]:
-    """Try records that were in trouble again: those that are mended are applied, and their errors resolved.
+    """Try records that were in trouble again: those that were corrected are applied, and their errors resolved.
 
     Args:
         errors: Ids of pending integration errors (default: all that are pending).

@@ -109,7 +109,7 @@ def plan_run(
     start_date: StartDate = None,
     end_date: EndDate = None,
     only: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Only failed, missing or stale cells; due: all of these.")
+        str | None, typer.Option(metavar="STATE", help="Only failed, missing or stale step runs; due: all of these.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
@@ -128,7 +128,7 @@ def run_plan(
     sandbox: Sandbox = False,
     as_json: JsonAtEnd = False,
 ) -> None:
-    """Run exactly the cells of a plan, or refuse because something ran since it was made."""
+    """Run exactly the step runs of a plan, or refuse because something ran since it was made."""
     options = TypedOptions(plan=plan, overlap=overlap, override=override)
     raise typer.Exit(_run(options, sandbox=sandbox, as_json=as_json))
 

@@ -234,8 +234,8 @@ def show_plan(step_id: str, span: MonthWindow, only: str | None, *, as_json: boo
     from flows.plan import assess, is_meant, make_plan, step_runs_of  # as in `retry`
 
     settings: SyncSettings = SyncSettings.load()
-    cells = step_runs_of((ACCRUALS,) if step_id == ACCRUALS.id else steps_from(step_id), span, settings)
-    everything = assess(cells, settings.zone)
+    step_runs = step_runs_of((ACCRUALS,) if step_id == ACCRUALS.id else steps_from(step_id), span, settings)
+    everything = assess(step_runs, settings.zone)
     chosen = [each for each in everything if only is None or is_meant(each, Only(only))]
     plan_id = make_plan(chosen, span)
     if as_json:

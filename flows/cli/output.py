@@ -59,8 +59,8 @@ def state_grids(assessments: "Iterable[Assessment]") -> Iterator[Group]:
 
 def _grids(what: str, cells: Sequence[GridCell]) -> Iterator[Group]:
     by_year: dict[int | None, list[GridCell]] = defaultdict(list)
-    for step_run in cells:
-        by_year[step_run[1].year if step_run[1] else None].append(step_run)
+    for cell in cells:
+        by_year[cell[1].year if cell[1] else None].append(cell)
     for year, of_year in sorted(by_year.items(), key=lambda item: item[0] or 0):
         yield _grid(f"{what} in {year}, by step and month" if year else f"{what}, once a run", of_year)
 

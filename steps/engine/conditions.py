@@ -78,7 +78,7 @@ def unknown_and_recent(s: ContractMonth) -> bool:
 
 
 def unknown_for_long(s: ContractMonth) -> bool:
-    """Row 14: no news is a resignation."""
+    """Row 14: for longer than `SYNC_RECENT_DAYS`."""
     return unknown(s) and not s.recent
 
 

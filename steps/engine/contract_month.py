@@ -488,8 +488,8 @@ class ContractMonth:
     periods: list[PeriodAsOf]
     """Those that were known on the month's last day, each with its status as of it.
 
-    If none was known yet, they all count as periods that are still to begin: what somebody is known to be
-    enrolled in by now is no resignation (rows 13 to 17), and nothing is accrued before it was known.
+    If none was known yet, they all count as periods that are still to begin: somebody who is known to be
+    enrolled by now has not resigned (rows 13 to 17), and nothing is accrued before it was known.
     """
     last_period: PeriodAsOf | None
     """None for a contract without periods."""
