@@ -127,7 +127,7 @@ def _state_row(contract_id: int, state: AccrualState) -> Row:
 
 def _transition_row(month: date, decided: Decided) -> Row | None:
     """What a redo puts back: of a contract that was completed, reopened, or has another status now."""
-    outcome, _, before = decided
+    outcome, before = decided.outcome, decided.state
     completed = before is not None and before.status is AccrualStatus.COMPLETED
     is_completed = outcome.state.status is AccrualStatus.COMPLETED if outcome.state else completed
     if is_completed is completed and outcome.contract_status is outcome.status_before:
