@@ -1,9 +1,10 @@
 """Reports: what was accrued, and what is still deferred."""
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, HTTPException, Query, Response
 
 from flows.api.lists import TaggedRoute, csv_answer, file_answer
 from flows.api.problems import file_of, not_modified, problems
@@ -15,9 +16,12 @@ from steps.ledger.months import MonthWindow
 from steps.reports.basis import read_basis
 from steps.reports.export import XLSX_TYPE, CsvFormat, as_json, csv_text, monthly_sheet
 from steps.reports.groups import RollForwardBy, roll_forward_by
+from steps.reports.journal import journal
 from steps.reports.monthly import monthly_accruals
 from steps.reports.pack import pack_bytes, read_pack
+from steps.reports.reconciliation import last_reconciliation
 from steps.reports.roll_forward import roll_forwards
+from steps.reports.waterfall import waterfall
 from tracking.database import read_session
 from tracking.models import utc_now
 
@@ -69,6 +73,30 @@ def show_roll_forward(month: Month, settings: AppSettings, by: RollForwardBy | N
         report = roll_forwards(session, window, settings)
         whole = {"ties_out": report.ties_out, "tie_out": as_json(report.tie_out)}
         return dict(as_json(report.months[0], basis)) | whole
+
+
+@router.get("/journal", responses={**problems(), **not_modified()})
+def show_journal(month: Month, settings: AppSettings) -> dict[str, Any]:
+    """The journal entries of a month, balanced per service and currency. Amounts are texts."""
+    with read_session() as session:
+        return dict(as_json(journal(session, parse_month(month), settings), read_basis(session, settings)))
+
+
+@router.get("/waterfall", responses={**problems(), **not_modified()})
+def show_waterfall(month: Month, settings: AppSettings) -> dict[str, Any]:
+    """What is still deferred after a month, by the month expected to earn it, and what has none, with the reason."""
+    with read_session() as session:
+        return dict(as_json(waterfall(session, parse_month(month), settings), read_basis(session, settings)))
+
+
+@router.get("/reconciliation", responses={**problems(HTTPStatus.NOT_FOUND), **not_modified()})
+def show_reconciliation(month: Month, settings: AppSettings) -> dict[str, Any]:
+    """The last comparison of a month with the invoicing system, as `sync-actions report reconciliation` made it."""
+    with read_session() as session:
+        found = last_reconciliation(session, parse_month(month))
+        if found is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"{month} was never compared with the invoicing system")
+        return dict(as_json(found, read_basis(session, settings)))
 
 
 @router.get(

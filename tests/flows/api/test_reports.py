@@ -13,7 +13,10 @@ from starlette.testclient import TestClient
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client
 from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
+from steps.ledger.months import MonthWindow
 from steps.ledger.service import Service, ServicePeriod
+from steps.reports.reconciliation import Listed, compare, keep
+from steps.settings import SyncSettings
 from tracking.database import write_session
 
 MARCH, APRIL = date(2024, 3, 1), date(2024, 4, 1)
@@ -155,6 +158,34 @@ def test_a_spreadsheet_for_a_spanish_excel(api: TestClient, accrued: None) -> No
     assert api.get("/api/accruals/export/csv?format=pdf").status_code == 422
 
 
+def test_journal_and_waterfall_of_a_month(api: TestClient, accrued: None) -> None:
+    journal = _answer(api, "/api/accruals/journal?month=2024-04")
+    waterfall = _answer(api, "/api/accruals/waterfall?month=2024-04")
+
+    assert [(line["kind"], line["account"]["number"], line["debit"]) for line in journal["lines"]] == [
+        ("release", "48500000", "100.05"),
+        ("release", "s", "0.00"),
+    ]
+    (row,) = waterfall["rows"]
+    assert (row["deferred"], row["not_scheduled"]) == ("499.95", "0.00")
+    assert list(waterfall["totals"][0]["expected"].values()) == ["499.95"]
+
+
+def test_a_reconciliation_is_the_last_that_was_made(api: TestClient, accrued: None) -> None:
+    answer = api.get("/api/accruals/reconciliation?month=2024-03")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        404,
+        "2024-03 was never compared with the invoicing system",
+    )
+    with write_session() as session:
+        listed = Listed([], [], frozenset({"i"}))
+        keep(session, compare(session, MonthWindow.of(MARCH), listed, SyncSettings()))
+
+    report = _answer(api, "/api/accruals/reconciliation?month=2024-03")
+
+    assert (report["agrees"], [each["kind"] for each in report["differences"]]) == (False, ["gone there"])
+
+
 def test_the_month_end_pack_is_a_workbook(api: TestClient, accrued: None) -> None:
     answer = api.get("/api/accruals/pack?month=2024-04")
 
@@ -167,6 +198,9 @@ def test_the_month_end_pack_is_a_workbook(api: TestClient, accrued: None) -> Non
     [
         "/api/accruals/pack",
         "/api/accruals/pack?month=2024-13",
+        "/api/accruals/journal",
+        "/api/accruals/waterfall?month=1999-01",
+        "/api/accruals/reconciliation?month=soon",
         "/api/accruals/roll-forward?month=2024-04&by=moon",
         "/api/accruals/roll-forward",
         "/api/accruals/roll-forward?month=2024-13",

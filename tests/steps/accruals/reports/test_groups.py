@@ -127,7 +127,7 @@ def test_a_group_that_lacks_an_amount_does_not_tie_out(academy: Books) -> None:
 def test_the_file_has_a_line_for_each_and_totals(academy: Books) -> None:
     text = csv_text(grouped_sheet(report(RollForwardBy.SERVICE))).splitlines()
 
-    assert text[0] == "service,currency,opening,late,invoiced,credited,accrued,adjusted,closing,difference"
+    assert text[0] == "service,currency,opening,brought_forward,late,invoiced,credited,accrued,adjusted,closing,difference"
     assert text[4] == "Total,EUR,300.00,0.00,290.00,50.00,215.00,0.00,325.00,0.00"
 
 
