@@ -57,8 +57,6 @@ def from_cents(amount: int | None) -> Decimal:
 class Movement:
     """What happened in one month in one currency; nothing is ever added across currencies."""
 
-    brought_forward: Decimal = ZERO
-    """Opening balances of the ledger."""
     invoiced: Decimal = ZERO
     credited: Decimal = ZERO
     """What credit notes took away, as a positive number."""
@@ -68,6 +66,8 @@ class Movement:
     """Documents without a contract, credit notes negative: in no other figure."""
     adjusted: Decimal = ZERO
     """By a person; negative: given back."""
+    brought_forward: Decimal = ZERO
+    """Opening balances of the ledger."""
 
     @property
     def documents(self) -> Decimal:

@@ -46,8 +46,6 @@ class RollForwardLine:
 
     currency: str
     opening: Decimal = ZERO
-    brought_forward: Decimal = ZERO
-    """Opening balances of the ledger, in its first month."""
     late: Decimal = ZERO
     """Documents of closed months that came, changed or became void after the closing."""
     invoiced: Decimal = ZERO
@@ -60,6 +58,8 @@ class RollForwardLine:
     """All documents behind `closing`; kept with a closed month, to see later what came late."""
     adjusted: Decimal = ZERO
     """What persons posted; negative: given back to what is deferred."""
+    brought_forward: Decimal = ZERO
+    """Opening balances of the ledger, in its first month."""
 
     @property
     def difference(self) -> Decimal:
