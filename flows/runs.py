@@ -22,7 +22,7 @@ import httpx
 from flows.plan import run_name
 from flows.prefect_server import PrefectUnavailableError, prefect_api
 from flows.worker import WORK_POOL, brought_worker, worker_is_online
-from steps.catalog import Step
+from steps.catalog import ACCRUALS, Step
 from steps.engine.gate import Override
 from steps.errors import SyncError
 from steps.ledger.months import MonthWindow
@@ -77,6 +77,14 @@ def request_step(step: Step, span: MonthWindow, override: Override | None = None
     return RunRequest("execute-step", {"step": step.id, **months, **overriding})
 
 
+def request_flow(steps: Sequence[Step], span: MonthWindow, only: str | None) -> RunRequest:
+    """The import from the first of these steps on, or the accruals, over these months; `only`: what is not done yet."""
+    asked = {"start_date": span.start.isoformat(), "end_date": span.end.isoformat()} | ({"only": only} if only else {})
+    if steps[0] is ACCRUALS:
+        return RunRequest("process-accruals", asked)
+    return RunRequest("sync-import", {"from_step": steps[0].id, **asked})
+
+
 def request_retry(error_ids: Sequence[int]) -> RunRequest:
     """These integration errors once more."""
     return RunRequest("retry-errors", {"errors": list(error_ids)})
@@ -112,6 +120,17 @@ class RunStatus:
                 return f"the run {self.detail}"
             case _:
                 return None
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """What Prefect keeps of a run besides what became of it."""
+
+    name: str
+    created_by: str
+    """A person, a schedule or an automation, as Prefect calls it; empty: it does not say."""
+    parameters: dict[str, Any]
+    attempt: int
 
 
 class Runs:
@@ -184,6 +203,25 @@ class Runs:
 
                 reconcile(client=client)
             return self._status_in_prefect(client, flow_run_id)
+
+    def details(self, flow_run_id: str) -> RunDetails:
+        """Who started it, with what, and for the how manieth time.
+
+        Raises:
+            RunGoneError: Prefect does not know it.
+            PrefectUnavailableError: it does not answer.
+        """
+        client = self._client()
+        from prefect.exceptions import ObjectNotFound
+
+        with _prefect_answers():
+            try:
+                run = client.read_flow_run(UUID(flow_run_id))
+            except (ObjectNotFound, ValueError):
+                raise RunGoneError(f"Prefect does not know the run {flow_run_id}") from None
+        creator = run.created_by
+        by = " ".join(filter(None, (creator.type or "", creator.display_value or ""))) if creator else ""
+        return RunDetails(run.name, by.strip(), run.parameters, run.run_count)
 
     def cancel(self, flow_run_id: str) -> None:
         """Let nothing come of a run that has not begun."""

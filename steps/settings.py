@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -126,6 +127,11 @@ def _require_numbers(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def vendors_are_invented() -> bool:
+    """Whether this process reads the sandbox on loopback instead of a vendor."""
+    return urlsplit(HoldedSettings.load().base_url).hostname in {"127.0.0.1", "::1", "localhost"}
+
+
 class FourgeeksSettings(_Settings):
     """The 4Geeks CRM."""
 
@@ -160,6 +166,13 @@ class AccrualBasis(StrEnum):
 
     NET = "net"
     TOTAL = "total"
+
+
+class AccrualMethod(StrEnum):
+    """What a month's sessions earn (docs/accrual-rules.md, The amount)."""
+
+    PROSPECTIVE = "prospective"
+    CATCH_UP = "catch-up"
 
 
 class BackendDialect(StrEnum):
@@ -207,6 +220,7 @@ class SyncSettings(_Settings):
     service_account_prefix: CommaList = ("7050",)
     service_name_prefixes: CommaList = ()
     accrual_basis: AccrualBasis = AccrualBasis.NET
+    accrual_method: AccrualMethod = AccrualMethod.PROSPECTIVE
     deferred_account: Annotated[str, AfterValidator(_require_account)] = "48500000"
     """Of deferred revenue, in journal entries: group 485 of the Plan General de Contabilidad."""
     recent_days: int = Field(default=15, ge=0)
@@ -251,6 +265,7 @@ class SyncSettings(_Settings):
         prework = sorted(f"{kind}={days}" for kind, days in self.prework_days_by_type.items())
         return {
             "SYNC_ACCRUAL_BASIS": self.accrual_basis.value,
+            "SYNC_ACCRUAL_METHOD": self.accrual_method.value,
             "SYNC_RECENT_DAYS": str(self.recent_days),
             "SYNC_POSTPONED_MONTHS": str(self.postponed_months),
             "SYNC_HOLIDAYS_COUNTRY": self.holidays_country or "",

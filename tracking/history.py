@@ -137,6 +137,12 @@ def find_execution(execution_id: int) -> SyncExecution | None:
         return session.get(SyncExecution, execution_id)
 
 
+def latest_month() -> date | None:
+    """The latest month that any execution is of."""
+    with read_session() as session:
+        return session.exec(select(func.max(SyncExecution.window_start))).one()
+
+
 def executions_of_run(flow_run_id: str) -> list[SyncExecution]:
     """The executions of one flow run's newest attempt, in the order of its plan."""
     of_run = col(SyncExecution.flow_run_id) == flow_run_id

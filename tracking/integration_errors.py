@@ -12,7 +12,7 @@ from sqlmodel import Session, col, func, select
 
 from tracking.database import read_session, tracking_session
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT
-from tracking.models import ErrorStatus, IntegrationError, SyncExecution, utc_now
+from tracking.models import ErrorDecision, ErrorStatus, IntegrationError, SyncExecution, utc_now
 
 _WORD = re.compile(r"\S+")
 _DIGIT = re.compile(r"\d")
@@ -168,16 +168,35 @@ def known_entity_types() -> list[str]:
         return sorted(session.exec(select(IntegrationError.entity_type).distinct()))
 
 
-def mark_errors(ids: Sequence[int], status: ErrorStatus) -> list[int]:
-    """Set the status that a person decided on. Returns the ids that no error has; the others are marked."""
+def mark_errors(ids: Sequence[int], status: ErrorStatus, *, by: str, reason: str = "") -> list[int]:
+    """Set the status that a person decided on, and keep who decided and why. Returns the ids that no error has.
+
+    One that has the status already stays as it is, and so does the trail.
+    """
+    now = utc_now()
     with tracking_session() as session:
-        known = set(session.exec(select(IntegrationError.id).where(col(IntegrationError.id).in_(ids))))
-        session.connection().execute(
-            update(IntegrationError)
-            .where(col(IntegrationError.id).in_(known), col(IntegrationError.status) != status)
-            .values(status=status, updated_at=utc_now())
-        )
-    return [error_id for error_id in ids if error_id not in known]
+        found = session.exec(select(IntegrationError.id, IntegrationError.status).where(_is_one_of(ids)))
+        before = {number: old for number, old in found if number is not None}
+        changed = [number for number, old in before.items() if old != status]
+        if changed:
+            session.connection().execute(
+                update(IntegrationError).where(_is_one_of(changed)).values(status=status, updated_at=now)
+            )
+            kept = {"status": status, "made_by": by, "reason": reason, "made_at": now}
+            session.execute(
+                insert(ErrorDecision), [{"error_id": each, "status_before": before[each], **kept} for each in changed]
+            )
+    return [error_id for error_id in ids if error_id not in before]
+
+
+def _is_one_of(ids: Collection[int]) -> ColumnElement[bool]:
+    return col(IntegrationError.id).in_(ids)
+
+
+def recent_decisions(limit: int = DEFAULT_LIMIT) -> list[ErrorDecision]:
+    """What persons decided, newest first."""
+    with read_session() as session:
+        return list(session.exec(select(ErrorDecision).order_by(col(ErrorDecision.id).desc()).limit(limit)))
 
 
 @dataclass(frozen=True)

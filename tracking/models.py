@@ -241,3 +241,19 @@ class IntegrationError(SQLModel, table=True):
     occurrences: int = 1
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class ErrorDecision(SQLModel, table=True):
+    """What a person decided about an integration error; never changed, never deleted. Many at once have one time."""
+
+    __tablename__ = "error_decision"
+    __table_args__ = (Index("ix_error_decision_error", "error_id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    error_id: int = Field(foreign_key=f"{IntegrationError.__tablename__}.id")
+    status_before: str
+    status: str
+    """`pending`: what was decided before is taken back."""
+    made_by: str
+    reason: str = ""
+    made_at: datetime = Field(sa_type=UtcDateTime)

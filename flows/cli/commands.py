@@ -200,6 +200,7 @@ def show_errors(
     ids: Annotated[list[int] | None, typer.Argument(help="Ids to resolve or ignore.", metavar="[ID]...")] = None,
     resolve: Annotated[bool, typer.Option("--resolve", help="Mark these ids as resolved.")] = False,
     ignore: Annotated[bool, typer.Option("--ignore", help="Mark these ids as ignored: they stay so.")] = False,
+    reason: Annotated[str, typer.Option(help="Why they are resolved or ignored; it is kept.", metavar="TEXT")] = "",
     export: Annotated[str | None, typer.Option(help="Write the errors to this CSV file.", metavar="FILE.csv")] = None,
     step: OnlyStep = None,
     status: Annotated[str, typer.Option(help="Only pending, resolved or ignored, or all.")] = "pending",
@@ -217,7 +218,7 @@ def show_errors(
     with importing():
         from flows.cli import history
     if ids:
-        history.mark(list(ids), resolve=resolve)
+        history.mark(list(ids), resolve=resolve, reason=reason)
     else:
         history.show_errors(step_id, status, limit, export, as_json=as_json)
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from flows.cli.app import ExitStatus, error_line
 from flows.cli.output import execution_json, print_json, show_outcome, state_grids, status_text
+from flows.cli.run import login_name
 from flows.parameters import Only, parse_moment, steps_from
 from steps.catalog import ACCRUALS
 from steps.errors import UsageError
@@ -73,14 +74,14 @@ def show_errors(step_id: str | None, status: str, limit: int, export: str | None
         Console().print(_error_table(errors) if errors else "No integration error fits.")
 
 
-def mark(ids: list[int], *, resolve: bool) -> None:
-    """Mark errors as resolved, or else as ignored.
+def mark(ids: list[int], *, resolve: bool, reason: str) -> None:
+    """Mark errors as resolved, or else as ignored; who and why is kept.
 
     Raises:
         UsageError: some are not there; the others are marked.
     """
     status = ErrorStatus.RESOLVED if resolve else ErrorStatus.IGNORED
-    unknown = mark_errors(ids, status)
+    unknown = mark_errors(ids, status, by=login_name() or "unknown", reason=reason)
     if marked := [error_id for error_id in ids if error_id not in unknown]:
         Console().print(f"{status}: {', '.join(map(str, marked))}")
     if unknown:

@@ -536,7 +536,10 @@ def _worked_out(found: WorkedOut, formula: Iterable[str]) -> Iterator[Renderable
     documents = ", ".join(f"{amount:,.2f} of {day}" for day, amount in found.documents)
     yield Text(f"  documents: {documents or 'none'}; together {found.total:,.2f}")
     yield Text(f"  {found.accrued_before:,.2f} accrued before, so {found.remaining:,.2f} remained")
-    yield Text(f"  {found.sessions_in_month} sessions in the month, {found.sessions_remaining} from its first day on")
+    before = "" if found.sessions_before is None else f", {found.sessions_before} before"
+    yield Text(
+        f"  {found.sessions_in_month} sessions in the month, {found.sessions_remaining} from its first day on{before}"
+    )
     for period in found.periods:
         since = f" since {period.status_change_date}" if period.status_change_date else ""
         known = f", known from {period.created_on}" if period.created_on else ""

@@ -2,8 +2,11 @@
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 
 import nicegui
 from fastapi import APIRouter, FastAPI, Query, Request, Response
@@ -16,21 +19,36 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
 from flows.page.auth import SessionGuard, Sessions, login_routes, set_cookie
-from flows.page.components import COLOURS, STYLE, Tag, Visit
+from flows.page.components import Tag, Visit, english
+from flows.page.style import COLOURS, STYLE
 from flows.page.texts import Language, Texts, preferred_language
-from flows.page.views.accruals import AccrualsView
-from flows.page.views.errors import ErrorsView
-from flows.page.views.history import HistoryView
-from flows.page.views.overview import GridView
-from flows.page.views.run import RunView
-from flows.parameters import months_of_year
+from flows.page.views.contracts import show_contracts
+from flows.page.views.home import show_home
+from flows.page.views.launch import show_launch
+from flows.page.views.months import show_months
+from flows.page.views.revenue import show_revenue
+from flows.page.views.runs import show_runs
+from flows.page.views.todo import show_todo
+from flows.parameters import months_of_year, parse_month
 from flows.plan import Year
 from flows.runs import Runs
+from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
-from steps.reports.export import XLSX_TYPE, Sheet, csv_text, errors_sheet, monthly_sheet, roll_forward_sheet, xlsx_bytes
+from steps.reports.export import (
+    XLSX_TYPE,
+    Sheet,
+    csv_text,
+    errors_sheet,
+    journal_sheet,
+    monthly_sheet,
+    roll_forward_sheet,
+    xlsx_bytes,
+)
+from steps.reports.journal import journals
 from steps.reports.monthly import monthly_accruals
+from steps.reports.pack import pack_bytes, read_pack
 from steps.reports.roll_forward import roll_forwards
-from steps.settings import SyncSettings
+from steps.settings import SyncSettings, vendors_are_invented
 from tracking.database import read_session
 from tracking.integration_errors import ErrorFilter, find_errors
 
@@ -51,12 +69,22 @@ _POLICY = "; ".join(
 )
 
 
+_FOR_GOOD = "public, max-age=31536000, immutable"
+
+
 class ContentSecurity(BaseHTTPMiddleware):
-    """Gives each HTML answer that says nothing itself a policy, and its scripts the nonce of it."""
+    """Gives each HTML answer that says nothing itself a policy, and its scripts the nonce of it.
+
+    What has its version in its address a browser may keep for good: the chart library is large.
+    """
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         """One answer; an HTML one is held back until it is whole."""
         answer = await call_next(request)
+        if (
+            "/_nicegui/" in request.url.path and answer.status_code == HTTPStatus.OK
+        ):  # its version or hash is in the address
+            answer.headers["Cache-Control"] = _FOR_GOOD
         is_html = answer.headers.get("content-type", "").startswith("text/html")
         if not is_html or "content-security-policy" in answer.headers:
             return answer
@@ -72,17 +100,31 @@ class ContentSecurity(BaseHTTPMiddleware):
         return page
 
 
-VIEWS: dict[str, Callable[[Visit], object]] = {
-    "run": RunView,
-    "grid": GridView,
-    "history": HistoryView,
-    "errors": ErrorsView,
-    "accruals": AccrualsView,
+@dataclass(frozen=True)
+class View:
+    """A view, by its addresses below the language."""
+
+    show: Callable[[Visit], Awaitable[None]]
+    paths: tuple[str, ...]
+    """The first is where the navigation leads."""
+
+
+async def _show_runs(visit: Visit) -> None:
+    await (show_launch(visit) if visit.given.get("run") == "new" else show_runs(visit))
+
+
+VIEWS: dict[str, View] = {
+    "home": View(show_home, ("home",)),
+    "months": View(show_months, ("months", "months/{month}")),
+    "revenue": View(show_revenue, ("revenue", "revenue/{span}", "revenue/{span}/outside")),
+    "contracts": View(show_contracts, ("contracts", "contracts/{contract}", "contracts/{contract}/{month}")),
+    "todo": View(show_todo, ("todo",)),
+    "runs": View(_show_runs, ("runs", "runs/{run}")),
 }
-"""The last part of a view's address -> what builds it; the first one is where a person enters."""
+"""By key; the first is where a person enters."""
 
 
-def show_view(visit: Visit) -> None:
+async def show_view(visit: Visit) -> None:
     """A view, and what stands around each: navigation, and the switches of language, theme and session."""
     texts, language = visit.texts, visit.texts.language
     ui.page_title(f"{texts(f'view.{visit.view}')} · {texts('app')}")
@@ -91,31 +133,39 @@ def show_view(visit: Visit) -> None:
     ui.dark_mode(value={"dark": True, "light": False}.get(visit.theme))
     with ui.header(fixed=False, wrap=False).classes("top"), Tag("div", classes="top-in"):
         Tag("h1", texts("app"))
+        if vendors_are_invented():
+            Tag("strong", texts("sandbox"), classes="sandbox", title=texts("sandbox.why"))
         with Tag("nav", aria_label=texts("nav")):
-            for view in VIEWS:
-                link = ui.link(texts(f"view.{view}"), f"/{language}/{view}")
-                if view == visit.view:
+            for key, view in VIEWS.items():
+                link = visit.link(texts(f"view.{key}"), view.paths[0])
+                if key == visit.view:
                     link.props["aria-current"] = "page"
-        other = ui.link(texts("language.other"), f"/{language.other}/{visit.view}").classes("quiet")
+        other = Tag("a", texts("language.other"), classes="quiet", href=f"{visit.root}/{language.other}/{visit.path}")
         other.props["lang"] = other.props["hreflang"] = language.other.value
         for theme in ("dark", "light"):  # the style shows the one that the page is not in
-            address = f"/theme/{theme}?language={language}&view={visit.view}"
-            ui.link(texts(f"theme.{theme}"), address).classes(f"quiet to-{theme}")
+            address = f"{visit.root}/theme/{theme}?{urlencode({'back': visit.address(visit.path)})}"
+            Tag("a", texts(f"theme.{theme}"), classes=f"quiet to-{theme}", href=address)
         if visit.guarded:
-            with ui.element("form").props('method="post" action="../logout"'):
+            with ui.element("form").props(f'method="post" action="{visit.root}/logout"'):
                 ui.button(texts("logout"), color=None).props("flat dense no-caps type=submit").classes("quiet")
     content = Tag("div", classes="content")  # Quasar's page around it is the `main` already
     ui.skip_link(texts("skip"), target=content)
     with content:
-        VIEWS[visit.view](visit)
+        try:
+            await VIEWS[visit.view].show(visit)
+        except UsageError as refusal:  # the address names what is not there
+            english("p", str(refusal), "panel")
 
 
 _CSV = "text/csv; charset=utf-8"
 _REPORTS: dict[str, Callable[[Session, MonthWindow], Sheet]] = {
     "accruals": lambda session, window: monthly_sheet(monthly_accruals(session, window)),
     "roll-forward": lambda session, window: roll_forward_sheet(roll_forwards(session, window, SyncSettings.load())),
+    "journal": lambda session, window: journal_sheet(journals(session, window, SyncSettings.load())),
 }
 
+Report = Literal["accruals", "roll-forward", "journal"]
+MonthText = Annotated[str, Field(pattern=r"^(20\d{2}-(0[1-9]|1[0-2]))?$")]
 Name = Annotated[str, Field(max_length=64)]
 
 
@@ -139,11 +189,18 @@ def download_routes() -> APIRouter:
         found = find_errors(ErrorFilter(**wanted.model_dump(), limit=None))
         return _file(csv_text(errors_sheet(found)).encode(), _CSV, "errors.csv")
 
-    @router.get("/{report}.{ending}")
-    def sheet(report: Literal["accruals", "roll-forward"], ending: Literal["csv", "xlsx"], year: Year) -> Response:
+    @router.get("/month-end.xlsx")
+    def pack(month: MonthText) -> Response:
         with read_session() as session:
-            made = _REPORTS[report](session, months_of_year(year))
-        name = f"{report}-{year}.{ending}"
+            made = read_pack(session, parse_month(month), SyncSettings.load())
+        return _file(pack_bytes(made), XLSX_TYPE, f"month-end-{month}.xlsx")
+
+    @router.get("/{report}.{ending}")
+    def sheet(report: Report, ending: Literal["csv", "xlsx"], year: Year = 2024, month: MonthText = "") -> Response:
+        window = MonthWindow.of(parse_month(month)) if month else months_of_year(year)
+        with read_session() as session:
+            made = _REPORTS[report](session, window)
+        name = f"{report}-{month or year}.{ending}"
         if ending == "xlsx":
             return _file(xlsx_bytes(made), XLSX_TYPE, name)
         return _file(csv_text(made).encode(), _CSV, name)
@@ -158,6 +215,8 @@ def _file(content: bytes, media_type: str, name: str) -> Response:
 ROOT = "/page"
 _THEME = "sync_theme"
 _YEAR_SECONDS = 365 * 24 * 60 * 60
+_LONGEST_READ_SECONDS = 60.0
+"""What a view may take to read; NiceGUI would give up after three seconds."""
 _QUASAR: dict[Language, Literal["en-US", "es"]] = {Language.EN: "en-US", Language.ES: "es"}
 
 
@@ -176,8 +235,9 @@ def mount_page(app: FastAPI) -> None:
     nicegui.app.include_router(download_routes())
     _add_preferences()
     for language in Language:
-        for view in VIEWS:
-            _add_view(view, language, settings, runs)
+        for key, view in VIEWS.items():
+            for path in view.paths:
+                _add_view(key, path, language, settings, runs)
     nicegui.app.add_middleware(SessionGuard, sessions=sessions)
     nicegui.app.add_middleware(ContentSecurity)
     nicegui.app.add_middleware(GZipMiddleware)
@@ -195,11 +255,24 @@ def mount_page(app: FastAPI) -> None:
     )
 
 
-def _add_view(view: str, language: Language, settings: SyncSettings, runs: Runs) -> None:
-    @ui.page(f"/{language}/{view}", language=_QUASAR[language])
-    def build(request: Request) -> None:
-        texts, theme = Texts(language, settings.zone), request.cookies.get(_THEME, "")
-        show_view(Visit(view, texts, settings, runs, theme, guarded=settings.bearer_token is not None))
+def _add_view(key: str, path: str, language: Language, settings: SyncSettings, runs: Runs) -> None:
+    @ui.page(f"/{language}/{path}".rstrip("/"), language=_QUASAR[language], response_timeout=_LONGEST_READ_SECONDS)
+    async def build(request: Request) -> None:
+        root, own = str(request.scope["root_path"]), f"/{language}/"
+        here = str(request.scope["path"]).removeprefix(root).removeprefix(own)
+        query = str(request.url.query)
+        visit = Visit(
+            key,
+            Texts(language, settings.zone),
+            settings,
+            runs,
+            request.cookies.get(_THEME, ""),
+            guarded=settings.bearer_token is not None,
+            root=root,
+            path=f"{here}?{query}" if query else here,
+            given={**request.query_params, **request.path_params},
+        )
+        await show_view(visit)
 
 
 def _add_preferences() -> None:
@@ -208,10 +281,16 @@ def _add_preferences() -> None:
     @nicegui.app.get("/", include_in_schema=False)
     def enter(request: Request) -> Response:
         language = preferred_language(request.headers.get("accept-language", ""))
-        return RedirectResponse(f"{ROOT}/{language}/{next(iter(VIEWS))}")
+        return RedirectResponse(f"{ROOT}/{language}/{_ENTRANCE}")
 
     @nicegui.app.get("/theme/{theme}", include_in_schema=False)
-    def choose_theme(request: Request, theme: Literal["dark", "light"], language: Language, view: str) -> Response:
-        answer = RedirectResponse(f"{ROOT}/{language}/{view if view in VIEWS else next(iter(VIEWS))}", 303)
+    def choose_theme(request: Request, theme: Literal["dark", "light"], back: str = "") -> Response:
+        safe = back if _OWN_ADDRESS.fullmatch(back) else f"/{Language.EN}/{_ENTRANCE}"
+        answer = RedirectResponse(f"{ROOT}{safe}", 303)
         set_cookie(answer, request, (_THEME, theme), _YEAR_SECONDS)
         return answer
+
+
+_ENTRANCE = next(iter(VIEWS.values())).paths[0]
+_OWN_ADDRESS = re.compile(r"/(en|es)/[\w/.-]*(\?[\w%&=.+:-]*)?")
+"""Of a view; nothing else is a way back."""

@@ -18,7 +18,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.page.components import LOGIN_STYLE
+from flows.page.style import LOGIN_STYLE
 from flows.page.texts import TEXTS, preferred_language
 
 SESSION_SECONDS = 12 * 60 * 60

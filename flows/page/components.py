@@ -4,136 +4,31 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from decimal import Decimal
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from flows.page.texts import Texts
+from flows.parameters import AskedRange, parse_year
 from flows.plan import Assessment, StepRunState
 from flows.run_steps import group_by_reason
 from flows.runs import Runs
+from steps.closing import Signature
 from steps.errors import SyncError
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
+from tracking.history import latest_month
 from tracking.models import ExecutionStatus, SyncExecution
 from tracking.settings import DatabaseUnusableError
 
-COLOURS = {"primary": "#1f5f99", "positive": "#14683a", "negative": "#a3201c"}
-
-STYLE = """
-:root { --ok: #14683a; --ok-bg: #dff3e6; --bad: #a3201c; --bad-bg: #fde4e2; --old: #7a4a00; --old-bg: #fcefd2;
-  --busy: #17528a; --busy-bg: #dcebfa; --none: #55606b; --none-bg: transparent; --line: #d5dbe1; --soft: #55606b;
-  --strong: #1f5f99; --on-strong: #fff; }
-.body--light { background: #f6f7f9; color: #1b2229; }
-.body--dark { color-scheme: dark; background: #12161b; color: #e6eaee; --q-primary: #8cc2f2 !important;
-  --q-dark: #1a2027; --q-dark-page: #12161b; --ok: #8fdcae; --ok-bg: #15372a; --bad: #ffb3ae; --bad-bg: #46201f;
-  --old: #f3cd8a; --old-bg: #40331a; --busy: #a5d0f7; --busy-bg: #1b3550; --none: #a4afba; --line: #36414c;
-  --soft: #a9b4bf; --strong: #8cc2f2; --on-strong: #0e1c29; }
-.q-btn.strong { background: var(--strong); color: var(--on-strong); }
-.q-loading-bar { display: none; }
-.nicegui-content { padding: 0 !important; gap: 0; }
-.nicegui-link { color: var(--busy); }
-.top { border-bottom: 1px solid var(--line); width: 100%; }
-.top.q-header { padding: 0; color: inherit; background: #fff; } .body--dark .top.q-header { background: #1a2027; }
-.top-in, .content { max-width: 1080px; margin: 0 auto; width: 100%; padding: 12px 16px; box-sizing: border-box; }
-.top-in { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 16px; }
-.top h1 { font-size: 1.05rem; font-weight: 600; margin: 0 8px 0 0; line-height: 1.4; }
-nav { display: flex; flex-wrap: wrap; gap: 2px; flex: 1 1 auto; }
-nav .nicegui-link, .top .quiet { padding: 8px 10px; border-radius: 8px; color: inherit; text-decoration: none;
-  font-size: .95rem; }
-nav a:hover { text-decoration: underline; }
-nav .nicegui-link[aria-current] { color: var(--busy); background: var(--busy-bg); font-weight: 600; }
-.body--dark .to-dark, .body--light .to-light { display: none; }
-.top .nicegui-link.quiet, .top .quiet.q-btn { color: var(--soft) !important; }
-.content { padding-top: 20px; padding-bottom: 48px; display: flex; flex-direction: column; gap: 16px; }
-.content:focus { outline: none; }
-h2 { font-size: 1.35rem; font-weight: 600; margin: 0; line-height: 1.3; }
-h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
-.panel { border: 1px solid var(--line); border-radius: 12px; padding: 16px; width: 100%; box-sizing: border-box;
-  display: flex; flex-direction: column; gap: 12px; box-shadow: none; }
-.body--light .panel { background: #fff; } .body--dark .panel { background: #1a2027; }
-.panel p { margin: 0; } .panel ul:not([class]) { margin: 0; padding-left: 20px; }
-.soft { color: var(--soft); } .small { font-size: .875rem; }
-.fields { display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start; width: 100%; }
-.fields > * { flex: 1 1 160px; min-width: 0; } .fields > .narrow { flex: 0 0 auto; }
-.actions { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; }
-.rows { list-style: none; margin: 0; padding: 0; width: 100%; }
-.rows > li { border-top: 1px solid var(--line); } .rows > li:first-child { border-top: 0; }
-.rows .row-in { display: flex; flex-wrap: wrap; gap: 2px 12px; align-items: baseline; padding: 10px 4px; width: 100%;
-  text-align: left; }
-.row-in.q-btn { text-transform: none; font-weight: 400; line-height: 1.45; letter-spacing: 0; border-radius: 8px; }
-.row-in.q-btn .q-btn__content { justify-content: flex-start; gap: 2px 12px; flex-wrap: wrap; text-align: left; }
-.row-in .what { font-weight: 600; }
-.months .what { flex: 0 0 150px; } .months .mark { flex: 0 0 auto; }
-.row-in .detail { flex: 1 1 100%; color: var(--soft); overflow-wrap: anywhere; }
-.breaking { overflow-wrap: anywhere; }
-.mark { display: inline-block; border-radius: 99px; padding: 1px 10px; font-size: .82rem; font-weight: 600;
-  color: var(--none); border: 1px solid var(--line); white-space: nowrap; }
-.is-completed, .is-resolved, .is-closed { color: var(--ok) !important; background: var(--ok-bg) !important;
-  border-color: transparent; }
-.is-failed { color: var(--bad) !important; background: var(--bad-bg) !important; border-color: transparent; }
-.is-stale { color: var(--old) !important; background: var(--old-bg) !important; border-color: transparent; }
-.is-running { color: var(--busy) !important; background: var(--busy-bg) !important; border-color: transparent; }
-.is-missing { color: var(--none) !important; }
-.grid-row { display: grid; grid-template-columns: 220px 1fr; gap: 6px 16px; align-items: center; width: 100%; }
-.cells { display: grid; grid-template-columns: repeat(12, minmax(0, 1fr)); gap: 6px; }
-.cell.q-btn { padding: 4px 0; min-height: 46px;
-  border: 1px solid var(--line); border-radius: 8px; text-transform: none; }
-.cell.once { grid-column: 1 / -1; }
-.cell .q-btn__content { flex-direction: column; line-height: 1.25; }
-.cell .sign { font-size: 1.05rem; font-weight: 700; }
-.cell .when { font-size: .74rem; font-weight: 400; }
-.why { min-height: 3em; }
-.legend { display: flex; flex-wrap: wrap; gap: 8px; list-style: none; margin: 0; padding: 0; }
-.scroll { overflow-x: auto; width: 100%; }
-.figures { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
-.figures caption { text-align: left; font-weight: 600; padding-bottom: 6px; }
-.figures th, .figures td { padding: 6px 10px; text-align: right;
-  white-space: nowrap; border-top: 1px solid var(--line); }
-.figures thead th:first-child { text-align: left; }
-.figures thead th { border-top: 0; color: var(--soft); font-weight: 600; }
-.figures th[scope=row] { text-align: left; font-weight: 400; }
-.figures tfoot th, .figures tfoot td { font-weight: 600; }
-.payload { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .82rem; margin: 0; }
-.facts { display: grid; grid-template-columns: auto 1fr; gap: 4px 16px; margin: 0; }
-.facts dt { color: var(--soft); } .facts dd { margin: 0; overflow-wrap: anywhere; }
-.q-notification__actions { color: inherit; }
-.wide { width: 640px; max-width: 100%; z-index: 1; }
-@layer theme { /* an earlier layer's `!important` is stronger than Quasar's, which leaves buttons without an outline */
-  :focus-visible:not([tabindex="-1"], .q-field__native, .q-field__input, .q-field__focus-target) {
-    outline: 3px solid var(--busy) !important; outline-offset: 2px !important; }
-}
-@media (max-width: 700px) {
-  .grid-row { grid-template-columns: 1fr; } .cells { grid-template-columns: repeat(6, minmax(0, 1fr)); }
-  .top-in nav { order: 3; flex: 1 1 100%; margin: 0 -8px; } nav .nicegui-link { padding: 8px 6px; font-size: .875rem; }
-  .top h1 { flex: 1 1 auto; } .top-in { gap: 4px; padding-bottom: 6px; } .top .quiet { padding: 8px 6px; }
-  .panel { padding: 12px; } .content { padding-left: 12px; padding-right: 12px; }
-}
-@media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
-"""
-
-LOGIN_STYLE = """
-:root { color-scheme: light dark; } * { box-sizing: border-box; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; font: 16px/1.5 system-ui, sans-serif;
-  background: light-dark(#f6f7f9, #12161b); color: light-dark(#1b2229, #e6eaee); }
-main { width: min(360px, 100% - 32px); padding: 24px; border-radius: 12px;
-  border: 1px solid light-dark(#d5dbe1, #36414c); background: light-dark(#fff, #1a2027); }
-h1 { font-size: 1.25rem; margin: 0 0 16px; } label { font-weight: 600; }
-input, button { font: inherit; width: 100%; padding: 10px 12px; border-radius: 8px; margin-top: 6px; }
-input { border: 1px solid light-dark(#737e89, #8a95a0); background: transparent; color: inherit; }
-button { border: 0; font-weight: 600; background: light-dark(#1f5f99, #8cc2f2); color: light-dark(#fff, #0e1c29); }
-#hint { margin: 6px 0 12px; font-size: .875rem; color: light-dark(#55606b, #a9b4bf); }
-[role=alert] { margin: 0 0 12px; color: light-dark(#a3201c, #ffb3ae); font-weight: 600; }
-:focus-visible { outline: 3px solid light-dark(#17528a, #a5d0f7); outline-offset: 2px; }
-"""
-
-
 FIELD = "outlined dense options-dense"
 """How every field looks (Quasar props)."""
-FIRST_YEAR_SHOWN = 2018
 
 
 class Tag(TextElement):
@@ -178,13 +73,6 @@ def choice(label: str, options: Mapping[str, str], value: str) -> ui.select:
     return field
 
 
-def year_field(visit: "Visit", label: str) -> ui.select:
-    """A year that a person may want to look at, newest first; at first the default year."""
-    default = visit.settings.default_year
-    years = list(range(visit.now.year + 1, min(FIRST_YEAR_SHOWN, default) - 1, -1))
-    return ui.select(years, label=label, value=default).props(FIELD)
-
-
 def day_field(label: str, value: str = "") -> ui.input:
     """A date as the browser's own date field; its value is ISO 8601."""
     return ui.input(label, value=value).props(f"{FIELD} type=date stack-label")
@@ -193,6 +81,21 @@ def day_field(label: str, value: str = "") -> ui.input:
 def strong_button(text: str, act: Callable[[], object] | None = None) -> ui.button:
     """The one button of a form that does what the form is for."""
     return ui.button(text, on_click=act, color=None).props("unelevated no-caps").classes("strong")
+
+
+def signature_fields(visit: "Visit", reason_key: str = "reason") -> Callable[[], Signature | None]:
+    """Who does it, and why: both are kept. Returns what asks for them; None, and a notification, without a name."""
+    texts = visit.texts
+    who = ui.input(texts("closing.who")).props(f"{FIELD} autocomplete=name").classes("full-width")
+    reason = ui.input(texts(reason_key)).props(FIELD).classes("full-width")
+
+    def signed() -> Signature | None:
+        if not (name := str(who.value or "").strip()):
+            notify_failure(texts("closing.no_name"))
+            return None
+        return Signature(name, str(reason.value or "").strip())
+
+    return signed
 
 
 @contextmanager
@@ -205,12 +108,56 @@ def dialog_of(title: str) -> Iterator[ui.dialog]:
         yield dialog
 
 
+@contextmanager
+def signed_dialog(
+    visit: "Visit", title: str, reason_key: str, act: Callable[[Signature], object]
+) -> Iterator[ui.dialog]:
+    """A dialog that asks who does it and why, does it, and shows the view anew; in the block is what it is about."""
+    with dialog_of(title) as dialog:
+        yield dialog
+        sign = signature_fields(visit, reason_key)
+
+        async def do_it() -> None:
+            by = sign()
+            if by is not None and await ask(visit.texts, partial(_done, act, by)):
+                dialog.close()
+                ui.navigate.reload()
+
+        with Tag("div", classes="actions"):
+            strong_button(title, do_it)
+            ui.button(visit.texts("cancel"), on_click=dialog.close).props("flat no-caps")
+
+
+def _done(act: Callable[[Signature], object], by: Signature) -> bool:
+    act(by)
+    return True
+
+
+def year_links(visit: "Visit", path: str, year: int, *, below: bool = False) -> None:
+    """The years before and after, as links; `below`: the year is a part of the path, else of the query."""
+    with Tag("nav", aria_label=visit.texts("year"), classes="chips no-print"):
+        for each in (year - 1, year, year + 1):
+            to, asked = (f"{path}/{each}", None) if below else (path, each)
+            link = visit.link(str(each), to, classes="chip", year=asked)
+            if each == year:
+                link.props["aria-current"] = "page"
+
+
+SIGNS = {
+    StepRunState.completed: "✓",
+    StepRunState.failed: "✗",
+    StepRunState.missing: "–",
+    StepRunState.stale: "↻",
+    StepRunState.running: "…",
+}
+
+
 @dataclass(frozen=True)
 class Visit:
-    """One view in one browser."""
+    """One view in one browser, and what its address says: filters and what is chosen live there."""
 
     view: str
-    """Its key, such as `grid`: the last part of its address."""
+    """Its key, such as `months`."""
     texts: Texts
     settings: SyncSettings
     runs: Runs
@@ -218,19 +165,106 @@ class Visit:
     """`dark` or `light` if somebody chose; else empty, and the browser's preference counts."""
     guarded: bool
     """Whether people log in, and may log out."""
+    root: str = ""
+    """What stands before every address, such as `/page`."""
+    path: str = ""
+    """The address below the language, with its query."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """The parameters of path and query by name."""
 
     @property
     def now(self) -> datetime:
         """The present moment in the academy's zone."""
         return datetime.now(self.settings.zone)
 
+    @property
+    def year(self) -> int:
+        """That of the address, else the one that is being worked on.
+
+        Raises:
+            UsageError: the address names none that is allowed.
+        """
+        if "year" not in self.given:
+            latest = latest_month()
+            return latest.year if latest else self.settings.default_year
+        year = parse_year(self.given["year"])
+        AskedRange(year).of_dates()
+        return year
+
+    def address(self, path: str, **query: object) -> str:
+        """Where a view is, for `ui.navigate`; what is empty or None is left out of the query."""
+        asked = urlencode({name: value for name, value in query.items() if value not in (None, "")})
+        return f"/{self.texts.language}/{path}" + (f"?{asked}" if asked else "")
+
+    def href(self, path: str, **query: object) -> str:
+        """The same for a link."""
+        return f"{self.root}{self.address(path, **query)}"
+
+    def link(self, text: str, path: str, *, classes: str = "", **query: object) -> Tag:
+        """A link to a view."""
+        return Tag("a", text, classes=classes, href=self.href(path, **query))
+
+    def money_link(self, amount: Decimal, path: str, **query: Any) -> None:
+        """An amount that leads to what it is made of; zero leads nowhere."""
+        if amount:
+            self.link(self.texts.money(amount), path, **query)
+        else:
+            ui.label(self.texts.money(amount))
+
+
+@dataclass(frozen=True)
+class Column:
+    """One of a `listing`."""
+
+    name: str
+    label: str
+    amount: bool = False
+    """To the right; sorted by its number."""
+    desk: bool = False
+    """Left out on a phone."""
+
+
+_CELL = """<q-td :props="props">
+<a v-if="props.row[props.col.name + '_href']" :href="props.row[props.col.name + '_href']">
+{{ props.row[props.col.name + '_text'] ?? props.value }}</a><template v-else>
+{{ props.row[props.col.name + '_text'] ?? props.value }}</template></q-td>"""
+
+
+_MOST_ROWS = 2000
+
+
+def listing(texts: Texts, columns: Sequence[Column], rows: list[dict[str, Any]], none: str) -> None:
+    """Rows that may be thousands: a table that draws what is seen of it, and sorts by a click on a head.
+
+    Args:
+        texts: for what is said of rows that are too many to send.
+        columns: in order.
+        rows: column name -> value to sort by; `<name>_text` what is shown instead, `<name>_href` where it leads;
+            `id` is unique.
+        none: the text if there are no rows.
+    """
+    if not rows:
+        ui.label(none).classes("soft")
+        return
+    shown = [
+        {
+            "name": each.name,
+            "label": each.label,
+            "field": each.name,
+            "sortable": True,
+            "align": "right" if each.amount else "left",
+            "classes": "desk" if each.desk else "",
+            "headerClasses": "desk" if each.desk else "",
+        }
+        for each in columns
+    ]
+    if len(rows) > _MOST_ROWS:
+        ui.label(texts("listing.first", count=_MOST_ROWS)).classes("soft")
+    table = ui.table(columns=shown, rows=rows[:_MOST_ROWS], row_key="id", pagination={"rowsPerPage": 0})
+    table.props("flat dense virtual-scroll hide-bottom").classes("listing full-width").add_slot("body-cell", _CELL)
+
 
 Answer = TypeVar("Answer")
-
-
-def notify_success(message: str) -> None:
-    """A notification, where it covers no navigation."""
-    ui.notify(message, type="positive", position="bottom", timeout=6000)
 
 
 def notify_failure(message: str) -> ui.notification:
@@ -247,56 +281,6 @@ async def ask(texts: Texts, question: Callable[[], Answer]) -> Answer | None:
     except (SyncError, DatabaseUnusableError) as refusal:
         notify_failure(f"{texts('refused')}: {refusal}")
         return None
-
-
-Row = TypeVar("Row")
-PAGE_ROWS = 25
-
-
-class PagedList(Generic[Row]):
-    """Rows, newest first, that grow by a page at a time. Each view's own says how they are read and shown."""
-
-    def __init__(self, texts: Texts, none: str) -> None:
-        """Args: `none` is the text if there is nothing."""
-        self._none = none
-        self._last: Row | None = None
-        self._rows = Tag("div")
-        with self._rows:
-            ui.label(texts("reading")).classes("soft")
-        self._more = ui.button(texts("more"), on_click=self._show_more).props("flat no-caps")
-        self._more.set_visibility(False)
-        ui.timer(0.0, self.refresh, once=True)
-
-    def read(self, after: Row | None, limit: int) -> list[Row]:
-        """The rows after this one, or the newest; called in a thread."""
-        raise NotImplementedError
-
-    def show(self, page: list[Row]) -> None:
-        """Build the elements of a page."""
-        raise NotImplementedError
-
-    async def refresh(self) -> None:
-        """Begin with the newest again."""
-        found = await self._read(None)
-        self._rows.clear()
-        self._show(found)
-
-    async def _show_more(self) -> None:
-        self._show(await self._read(self._last))
-
-    async def _read(self, after: Row | None) -> list[Row]:
-        """One more than a page, which tells whether there is another."""
-        return await asyncio.to_thread(self.read, after, PAGE_ROWS + 1)
-
-    def _show(self, found: list[Row]) -> None:
-        page = found[:PAGE_ROWS]
-        with self._rows:
-            if page:
-                self.show(page)
-                self._last = page[-1]
-            else:
-                ui.label(self._none).classes("soft")
-        self._more.set_visibility(len(found) > PAGE_ROWS)
 
 
 def run_address(flow_run_id: str | None) -> str | None:

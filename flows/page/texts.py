@@ -10,17 +10,19 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from flows.page.texts_books import BOOKS
+from flows.page.texts_work import WORK
 from steps import catalog
 
 _TEXTS = {
     "app": ("Sync Management", "Sincronización"),
     "skip": ("Skip to the content", "Ir al contenido"),
     "nav": ("Views", "Vistas"),
-    "view.run": ("Run", "Ejecutar"),
-    "view.grid": ("Overview", "Resumen"),
-    "view.history": ("History", "Historial"),
-    "view.errors": ("Errors", "Errores"),
-    "view.accruals": ("Accruals", "Devengos"),
+    "sandbox": ("SANDBOX", "SANDBOX"),
+    "sandbox.why": (
+        "Invented data of an academy that does not exist",
+        "Datos inventados de una academia que no existe",
+    ),
     "language.other": ("Español", "English"),
     "theme.dark": ("Dark", "Oscuro"),
     "theme.light": ("Light", "Claro"),
@@ -104,21 +106,11 @@ _TEXTS = {
         "{name} ha cambiado algo después: ejecución {id}",
     ),
     "run.title": ("Run a step", "Ejecutar un paso"),
-    "run.range": ("Which months", "Qué meses"),
-    "run.year": ("A year", "Un año"),
-    "run.months": ("A range of months", "Un intervalo de meses"),
     "run.start": ("First month", "Primer mes"),
-    "run.end": ("Up to, not included", "Hasta, sin incluirlo"),
-    "run.end.why": (
-        "The end is not included: from 1 March to 1 July means March, April, May and June.",
-        "El final no se incluye: del 1 de marzo al 1 de julio son marzo, abril, mayo y junio.",
-    ),
     "run.once": (
         "This step reads everything at once; it has no months.",
         "Este paso lo lee todo de una vez; no va por meses.",
     ),
-    "run.span": ("{count} months: {first} to {last}", "{count} meses: de {first} a {last}"),
-    "run.span.one": ("One month: {first}", "Un mes: {first}"),
     "run.override": (
         "Accrue although the import is broken: reason",
         "Devengar aunque la importación esté rota: motivo",
@@ -128,8 +120,6 @@ _TEXTS = {
         "Déjalo vacío, salvo para devengar un mes rechazado de todos modos.",
     ),
     "run.execute": ("Execute", "Ejecutar"),
-    "run.started": ("{step}: started", "{step}: en marcha"),
-    "run.starting": ("Starting ...", "Arrancando ..."),
     "run.stage.waits-for-worker": (
         "{step}: waits for a worker; none is online",
         "{step}: espera a un trabajador; no hay ninguno conectado",
@@ -148,14 +138,10 @@ _TEXTS = {
         "Point at a month to see why it stands so; choose it to run it.",
         "Señala un mes para ver por qué está así; elígelo para ejecutarlo.",
     ),
-    "grid.run": ("Run {name}?", "¿Ejecutar {name}?"),
-    "grid.run.yes": ("Run it", "Ejecutar"),
-    "history.title": ("History", "Historial"),
     "history.status": ("Status", "Estado"),
     "history.since": ("From", "Desde"),
     "history.until": ("Up to, included", "Hasta, incluido"),
     "history.none": ("No execution fits.", "Ninguna ejecución encaja."),
-    "execution": ("Execution {id}", "Ejecución {id}"),
     "execution.started": ("Started", "Inicio"),
     "execution.ended": ("Ended", "Fin"),
     "execution.took": ("Took", "Duración"),
@@ -176,17 +162,12 @@ _TEXTS = {
     "execution.errors": ("Records that could not be applied", "Registros que no se pudieron aplicar"),
     "execution.errors.none": ("No record was refused.", "No se rechazó ningún registro."),
     "execution.prefect": ("Open the run in Prefect", "Abrir la ejecución en Prefect"),
-    "errors.title": ("Records that could not be applied", "Registros que no se pudieron aplicar"),
-    "errors.none": ("No error fits.", "Ningún error encaja."),
-    "errors.integration": ("Source", "Origen"),
-    "errors.entity": ("Kind of record", "Tipo de registro"),
     "errors.met.once": ("Met once, {first}", "Visto una vez, {first}"),
     "errors.met": (
         "Met {count} times, first {first}, last {last}",
         "Visto {count} veces, la primera {first}, la última {last}",
     ),
     "errors.select": ("Select error {id}", "Seleccionar el error {id}"),
-    "errors.all": ("Select all", "Seleccionar todos"),
     "errors.chosen": ("{count} selected", "{count} seleccionados"),
     "errors.resolve": ("Resolve", "Resolver"),
     "errors.ignore": ("Ignore", "Ignorar"),
@@ -196,7 +177,6 @@ _TEXTS = {
         "Lee otra vez los registros elegidos; lo que ya esté bien se resuelve solo.",
     ),
     "errors.nothing": ("Select at least one error first.", "Selecciona antes al menos un error."),
-    "errors.marked": ("{count} errors are {status} now.", "Errores que ahora están como {status}: {count}."),
     "errors.payload": ("The vendor's record", "El registro del proveedor"),
     "errors.payload.of": ("The vendor's record of error {id}", "El registro del proveedor del error {id}"),
     "errors.csv": ("Download CSV", "Descargar CSV"),
@@ -225,13 +205,10 @@ _TEXTS = {
     "accruals.download": ("Downloads", "Descargas"),
     "accruals.sheet": ("Accruals per contract", "Devengos por contrato"),
     "accruals.roll": ("Roll-forward", "Evolución"),
-    "closing.title": ("Closing of months", "Cierre de meses"),
     "closing.open": ("open", "abierto"),
     "closing.closed": ("closed", "cerrado"),
     "closing.close": ("Close {month}", "Cerrar {month}"),
     "closing.reopen": ("Reopen {month}", "Reabrir {month}"),
-    "closing.blocked": ("{month} cannot be closed yet", "{month} no se puede cerrar todavía"),
-    "closing.blockers": ("This is in the way:", "Lo impide esto:"),
     "closing.free": (
         "Nothing is in the way. A closed month never changes again.",
         "Nada lo impide. Un mes cerrado ya no cambia nunca.",
@@ -243,8 +220,6 @@ _TEXTS = {
     "closing.who": ("Your name", "Tu nombre"),
     "closing.reason": ("Remark", "Observación"),
     "closing.no_name": ("A name is needed: it stays in the books.", "Hace falta un nombre: queda en los libros."),
-    "closing.done": ("{month} is closed.", "{month} está cerrado."),
-    "closing.opened": ("Open again: {months}", "Abierto de nuevo: {months}"),
     "result.processed": ("processed", "procesados"),
     "result.created": ("created", "creados"),
     "result.updated": ("updated", "actualizados"),
@@ -283,9 +258,10 @@ class Language(StrEnum):
         return Language.ES if self is Language.EN else Language.EN
 
 
+_ALL = _TEXTS | BOOKS | WORK
 TEXTS: Mapping[Language, Mapping[str, str]] = {
-    Language.EN: {key: english for key, (english, _) in _TEXTS.items()},
-    Language.ES: {key: spanish for key, (_, spanish) in _TEXTS.items()},
+    Language.EN: {key: english for key, (english, _) in _ALL.items()},
+    Language.ES: {key: spanish for key, (_, spanish) in _ALL.items()},
 }
 _SWAPPED = str.maketrans(",.", ".,")
 
@@ -326,6 +302,19 @@ class Texts:
         """Two decimals, thousands apart; a dash for zero, so that the eye finds what is there."""
         text = f"{amount:,.2f}" if amount else "-"
         return text.translate(_SWAPPED) if self.language is Language.ES else text
+
+    def amount(self, amount: Decimal, currency: str) -> str:
+        """`1,234.50 EUR`: nothing is ever shown, or added, without its currency."""
+        return f"{self.money(amount) if amount else self.zero} {currency}"
+
+    @property
+    def zero(self) -> str:
+        """Where a dash would be no answer."""
+        return "0,00" if self.language is Language.ES else "0.00"
+
+    def amounts(self, amounts: Mapping[str, Decimal]) -> str:
+        """Each currency's, side by side."""
+        return " · ".join(self.amount(amount, currency) for currency, amount in amounts.items() if amount)
 
     def moment(self, moment: datetime | None) -> str:
         """Day and time in the academy's zone."""

@@ -270,12 +270,14 @@ class ContractInputs:
 
 @dataclass(frozen=True)
 class AccrualRules:
-    """The settings of the engine (`SYNC_RECENT_DAYS`, `SYNC_POSTPONED_MONTHS`, `SYNC_HOLIDAYS_COUNTRY`)."""
+    """The settings of the engine: those of the policy that decide when how much is earned."""
 
     recent_days: int = 15
     postponed_months: int = 3
     holidays: frozenset[date] = frozenset()
     """Public holidays of all years that a period may reach into."""
+    catch_up: bool = False
+    """`SYNC_ACCRUAL_METHOD`: each month brings the revenue to date up to what is taught to date."""
 
     @cached_property
     def sorted_holidays(self) -> tuple[date, ...]:
@@ -435,6 +437,8 @@ class MonthSessions:
     """Of all periods together."""
     after: int
     """Those left after the month: of days in force, and put off."""
+    before: int | None = None
+    """Taught before the month; counted for the method `catch-up` alone."""
 
     @property
     def remaining(self) -> int:
@@ -443,19 +447,26 @@ class MonthSessions:
 
 
 def count_sessions(
-    periods: Sequence[PeriodAsOf], last_period: PeriodAsOf | None, month: Span, timetable: Timetable
+    periods: Sequence[PeriodAsOf],
+    last_period: PeriodAsOf | None,
+    month: Span,
+    timetable: Timetable,
+    *,
+    catch_up: bool = False,
 ) -> MonthSessions:
-    """The sessions in `month`, and those still to come after it."""
+    """The sessions in `month`, and those still to come after it; to `catch_up` those before it too."""
     by_period: list[tuple[PeriodInputs, int]] = []
-    in_month = after = 0
+    in_month = after = before = 0
     for period, own in owned_days(periods):
+        if catch_up:
+            before += timetable.sessions_between(period, own, date.min, month.first - DAY)
         sessions = timetable.sessions_between(period, own, *month)
         by_period.append((period, sessions))
         in_month += sessions
         after += timetable.sessions_between(period, own, month.last + DAY, date.max)
     if last_period is not None and last_period.status is PeriodStatus.POSTPONED and last_period.put_off:
         after += timetable.sessions(last_period.inputs, last_period.put_off)
-    return MonthSessions(by_period, in_month, after)
+    return MonthSessions(by_period, in_month, after, before if catch_up else None)
 
 
 _DROPPED_LIKE = frozenset({"DROPPED", "EARLY_DROPPED", "SUSPENDED"})
@@ -534,7 +545,8 @@ class ContractMonth:
     def sessions(self) -> MonthSessions:
         """In the month, and left after it."""
         timetable = Timetable(self.inputs.service, self.rules.sorted_holidays)
-        return count_sessions(self.periods, self.last_period, self.month, timetable)
+        catch_up = self.rules.catch_up
+        return count_sessions(self.periods, self.last_period, self.month, timetable, catch_up=catch_up)
 
     @property
     def recent(self) -> bool:

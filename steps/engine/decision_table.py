@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from itertools import accumulate
 
 from steps.engine import conditions as when
 from steps.engine.conditions import GIVEN_UP
@@ -79,27 +78,37 @@ class Rule:
         return (Notification(self.notice.type, contract_month.inputs.id, message),)
 
 
-WHOLE = Decimal("1.000000")
+WHOLE, NONE = Decimal("1.000000"), Decimal("0.000000")
 _PORTION_DIGITS = 6
 
 
-def amount_for(remaining: Decimal, sessions: int, sessions_remaining: int) -> Decimal:
-    """The part of `remaining`, in whole cents, that `sessions` of all `sessions_remaining` earn: rounded once."""
-    cents = int(remaining.scaleb(2))
-    earned = divide_half_up(abs(cents) * sessions, sessions_remaining)
+def amount_for(whole: Decimal, sessions: int, of: int) -> Decimal:
+    """The part of `whole`, in whole cents, that `sessions` of all `of` earn: rounded once."""
+    cents = int(whole.scaleb(2))
+    earned = divide_half_up(abs(cents) * sessions, of)
     return Decimal(earned if cents >= 0 else -earned).scaleb(-2)
 
 
-def split_amount(remaining: Decimal, sessions: Iterable[int], sessions_remaining: int) -> list[Decimal]:
+def split_amount(
+    whole: Decimal, sessions: Iterable[int], of: int, *, taught: int = 0, accrued: Decimal = ZERO
+) -> list[Decimal]:
     """One amount per entry of `sessions`, rounded on the running sum and not each by itself.
 
     So the first n amounts add up to the amount for the sessions of those n together, for every n.
+
+    Args:
+        whole: what all `of` sessions earn.
+        sessions: in their order.
+        of: how many there are, `taught` included.
+        taught: before them.
+        accrued: what is earned already, whatever that should have been: the first amount makes up for it.
     """
-    amounts, before = [], ZERO
-    for first_ones in accumulate(sessions):
-        after = amount_for(remaining, first_ones, sessions_remaining)
-        amounts.append(after - before)
-        before = after
+    amounts = []
+    for number in sessions:
+        taught += number
+        to_date = amount_for(whole, taught, of)
+        amounts.append(to_date - accrued)
+        accrued = to_date
     return amounts
 
 
@@ -166,13 +175,26 @@ def _month_of_it(rule: Rule, contract_month: ContractMonth) -> tuple[Posting, ..
     """The month's amount, a row per period with sessions in it.
 
     When no session is left, now or later, the rest goes on the last period in force, so that nothing is ever lost.
+    There goes too what is to be caught up in a month without a session.
     """
-    sessions = contract_month.sessions
+    sessions, before = contract_month.sessions, contract_month.sessions.before
+    last = contract_month.last_in_force
+    last_id = last.inputs.id if last else None
     if sessions.remaining == 0:
-        last = contract_month.last_in_force
-        return (Posting(last.inputs.id if last else None, contract_month.remaining, WHOLE, 0, rule.name),)
+        return (Posting(last_id, contract_month.remaining, WHOLE, 0, rule.name),)
     taught = [(period, count) for period, count in sessions.by_period if count]
-    amounts = split_amount(contract_month.remaining, [count for _, count in taught], sessions.remaining)
+    if before is None:
+        amounts = split_amount(contract_month.remaining, [count for _, count in taught], sessions.remaining)
+    else:
+        total, accrued, of = (
+            contract_month.total,
+            contract_month.inputs.accrual.accrued_before,
+            sessions.remaining + before,
+        )
+        counts = [count for _, count in taught] or [0]
+        amounts = split_amount(total, counts, of, taught=before, accrued=accrued)
+        if not taught:
+            return (Posting(last_id, amounts[0], NONE, 0, rule.name),) if amounts[0] else ()
     return tuple(
         [
             Posting(period.id, amount, portion_of(count, sessions.remaining), count, rule.name)

@@ -51,7 +51,7 @@ from steps.ledger.money import ZERO
 from steps.ledger.movements import from_cents, sum_of_cents
 from steps.ledger.service import PeriodStatus, Service, ServicePeriod
 from steps.ledger.upsert import table_of
-from steps.settings import SyncSettings
+from steps.settings import AccrualMethod, SyncSettings
 
 CHUNK = 2_000
 """Contracts held in memory at a time, with all that belongs to them."""
@@ -425,7 +425,8 @@ def load_rules(session: Session, settings: SyncSettings) -> AccrualRules:
         ConfigError: the country of the holidays is not known.
     """
     holidays = load_holidays(session, settings.holidays_country)
-    return AccrualRules(settings.recent_days, settings.postponed_months, holidays)
+    catch_up = settings.accrual_method is AccrualMethod.CATCH_UP
+    return AccrualRules(settings.recent_days, settings.postponed_months, holidays, catch_up)
 
 
 @dataclass(frozen=True, slots=True)

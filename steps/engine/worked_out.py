@@ -30,10 +30,10 @@ def worked_out_from(inputs: ContractInputs, sessions: MonthSessions, rules: Accr
             for each in inputs.periods
         ]
     )
-    page = inputs.notion
+    page, before = inputs.notion, "" if sessions.before is None else f",{sessions.before}"
     return (
         f'{{"contract":["{inputs.contract_date.isoformat()}","{inputs.status}"],"documents":[{documents}],'
-        f'"before":"{inputs.accrual.accrued_before!s}","sessions":[{sessions.in_month},{sessions.remaining}],'
+        f'"before":"{inputs.accrual.accrued_before!s}","sessions":[{sessions.in_month},{sessions.remaining}{before}],'
         f'"periods":[{periods}],"notion":{f"[{_text(page.status)},{_day(page.day)}]" if page else "null"},'
         f'"service":{_service(inputs.service)},"holidays":[{_free_days(inputs, rules)}],"policy":{policy}}}'
     )

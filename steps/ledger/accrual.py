@@ -211,8 +211,13 @@ def changed_policy(session: Session, month: date, policy: Mapping[str, str]) -> 
     return f"{' and '.join(differences)} when {last[0]:%Y-%m} was closed"
 
 
+_BEFORE_METHODS = {"SYNC_ACCRUAL_METHOD": "prospective"}
+"""Of a policy that is older than this setting."""
+
+
 def policy_differences(policy: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
     """Each variable that both know and that differs, such as `SYNC_RECENT_DAYS is 20, and was 15`."""
+    other = _BEFORE_METHODS | dict(other) if other else {}
     return [
         f"{name} is {policy[name] or 'not set'}, and was {other[name] or 'not set'}"
         for name in policy

@@ -104,6 +104,8 @@ class WorkedOut:
     sessions_in_month: int
     sessions_remaining: int
     """As seen from the month's first day."""
+    sessions_before: int | None
+    """Taught before; None: the method was `prospective`, which does not ask."""
     periods: tuple[KnownPeriod, ...]
     notion: KnownPage | None
     service: KnownService
@@ -122,6 +124,7 @@ class WorkedOut:
             for name, start, end, status, since, created in kept["periods"]
         )
         total_sessions, a_week, weekdays = kept["service"]
+        in_month, remaining, *sessions_before = kept["sessions"]
         return cls(
             contract_date=date.fromisoformat(kept["contract"][0]),
             contract_status=kept["contract"][1],
@@ -129,8 +132,9 @@ class WorkedOut:
             total=total,
             accrued_before=before,
             remaining=total - before,
-            sessions_in_month=kept["sessions"][0],
-            sessions_remaining=kept["sessions"][1],
+            sessions_in_month=in_month,
+            sessions_remaining=remaining,
+            sessions_before=sessions_before[0] if sessions_before else None,
             periods=tuple(periods),
             notion=kept["notion"] and KnownPage(kept["notion"][0], _day(kept["notion"][1])),
             service=KnownService(total_sessions, a_week, tuple(weekdays)),
@@ -377,11 +381,13 @@ def explain(session: Session, contract_id: int, month: date, settings: SyncSetti
 
 def _formulas(kept: WorkedOut, postings: Sequence[ExplainedPosting]) -> Iterator[str]:
     """The first n periods together get the amount for the sessions of those n; each alone what that adds."""
-    sessions, before = 0, ZERO
+    catch_up = kept.sessions_before is not None
+    sessions, before = kept.sessions_before or 0, kept.accrued_before if catch_up else ZERO
+    whole, of = (kept.total if catch_up else kept.remaining), kept.sessions_remaining + sessions
     for posting in postings:
-        taught = f"{sessions + posting.sessions}" if not sessions else f"({sessions} + {posting.sessions})"
-        less = f" - {before}" if sessions else ""
-        yield f"{kept.remaining} x {taught} / {kept.sessions_remaining}{less} = {posting.amount}"
+        taught = f"({sessions} + {posting.sessions})" if sessions else f"{posting.sessions}"
+        less = f" - {before}" if sessions or before else ""
+        yield f"{whole} x {taught} / {of}{less} = {posting.amount}"
         sessions, before = sessions + posting.sessions, before + posting.amount
 
 

@@ -67,6 +67,7 @@ def test_the_result_is_what_people_script_against(database: str) -> None:
         "override": None,
         "policy": {
             "SYNC_ACCRUAL_BASIS": "net",
+            "SYNC_ACCRUAL_METHOD": "prospective",
             "SYNC_RECENT_DAYS": "15",
             "SYNC_POSTPONED_MONTHS": "3",
             "SYNC_HOLIDAYS_COUNTRY": "",

@@ -6,7 +6,7 @@ from sqlmodel import col, select, update
 
 from tests.steps.statements import counting_statements
 from tracking.database import read_session, write_session
-from tracking.integration_errors import FoundError, RecordKey, record_errors
+from tracking.integration_errors import FoundError, RecordKey, mark_errors, recent_decisions, record_errors
 from tracking.models import ErrorStatus, IntegrationError, SyncExecution
 
 NO_EMAIL = FoundError("contact", "c1", "contact c1 has no email", {"id": "c1"})
@@ -185,3 +185,19 @@ def test_many_errors_take_as_many_statements_as_few(database: str) -> None:
     assert {row.status for row in the_rows()} == {ErrorStatus.PENDING}
     assert len(statements) <= 14
     assert sum("occurrences=" in statement for statement in statements) == 2
+
+
+def test_what_a_person_decides_is_kept_with_name_and_reason_and_can_be_taken_back(database: str) -> None:
+    meet(NO_EMAIL)
+    (row,) = the_rows()
+    number = row.id or 0
+
+    assert mark_errors([number, 99], ErrorStatus.IGNORED, by="Ana", reason="a test of theirs") == [99]
+    mark_errors([number], ErrorStatus.IGNORED, by="Bea", reason="it is ignored already")
+    mark_errors([number], ErrorStatus.PENDING, by="Ana", reason="it was none")
+
+    assert [each.status for each in the_rows()] == [ErrorStatus.PENDING]
+    assert [(each.made_by, each.status_before, each.status, each.reason) for each in recent_decisions()] == [
+        ("Ana", "ignored", "pending", "it was none"),
+        ("Ana", "pending", "ignored", "a test of theirs"),
+    ]

@@ -4,7 +4,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
 from flows.api.lists import TaggedRoute, csv_answer, file_answer
 from flows.api.problems import file_of, not_modified, problems
@@ -17,7 +17,7 @@ from steps.reports.basis import read_basis
 from steps.reports.export import XLSX_TYPE, CsvFormat, as_json, csv_text, monthly_sheet
 from steps.reports.groups import RollForwardBy, roll_forward_by
 from steps.reports.journal import journal
-from steps.reports.monthly import monthly_accruals
+from steps.reports.monthly import ContractFilter, monthly_accruals
 from steps.reports.pack import pack_bytes, read_pack
 from steps.reports.reconciliation import last_reconciliation
 from steps.reports.roll_forward import roll_forwards
@@ -32,6 +32,8 @@ Month = Annotated[
 ]
 
 
+Wanted = Annotated[ContractFilter, Depends()]
+"""`client`, `service`, `contract`."""
 Csv = Annotated[CsvFormat, Query(alias="format", description="`csv-es`: for a Spanish Excel.")]
 
 
@@ -46,6 +48,7 @@ Csv = Annotated[CsvFormat, Query(alias="format", description="`csv-es`: for a Sp
 )
 def export_csv(
     settings: AppSettings,
+    wanted: Wanted,
     start_date: FirstOfMonth | None = None,
     end_date: FirstOfMonth | None = None,
     csv_format: Annotated[
@@ -57,7 +60,7 @@ def export_csv(
     end = None if end_date is None else parse_month_date("end_date", end_date)
     window = resolve_range(AskedRange(None, start, end), utc_now(), settings)
     with read_session() as session:
-        report = monthly_accruals(session, window)
+        report = monthly_accruals(session, window, wanted)
         sheet = replace(monthly_sheet(report), notes=read_basis(session, settings).lines)
     return csv_answer(csv_text(sheet, spanish=csv_format is CsvFormat.SPANISH), f"accruals-{window}.csv")
 
@@ -112,7 +115,7 @@ def export_pack(month: Month, settings: AppSettings) -> Response:
 
 
 @router.get("/monthly/{year}", responses={**problems(), **not_modified()})
-def show_year(year: Year, settings: AppSettings) -> dict[str, Any]:
+def show_year(year: Year, settings: AppSettings, wanted: Wanted) -> dict[str, Any]:
     """What was accrued in each month of a year, by contract and period. Amounts are texts."""
     with read_session() as session:
-        return dict(as_json(monthly_accruals(session, months_of_year(year)), read_basis(session, settings)))
+        return dict(as_json(monthly_accruals(session, months_of_year(year), wanted), read_basis(session, settings)))

@@ -1,7 +1,7 @@
 """Integration errors: records that could not be applied, as work for people."""
 
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema
@@ -11,6 +11,7 @@ from flows.api.problems import file_of, not_modified, problems
 from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, Marked, StepId
 from flows.parameters import parse_step
 from steps.catalog import STEPS
+from steps.engine.gate import LONGEST_REASON
 from steps.reports.export import CsvFormat, csv_text, errors_sheet
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
 from tracking.integration_errors import ErrorFilter, find_error, find_errors, mark_errors
@@ -59,18 +60,23 @@ class ErrorQuery(ExportQuery):
     cursor: str | None = Field(default=None, pattern=r"^[\w-]{1,200}$", description="`next_cursor` of the page before.")
 
 
+_EXAMPLE: dict[str, Any] = {"status": "resolved", "by": "Ana", "reason": "mended in Holded"}
+
+
 class Mark(BaseModel):
     """What a person decided about an error."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "resolved"}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
 
     status: Decision
+    by: str = Field(default="api", min_length=1, max_length=LONGEST_REASON, description="Who decides; it is kept.")
+    reason: str = Field(default="", max_length=LONGEST_REASON, description="Why; it is kept.")
 
 
 class BulkMark(Mark):
     """The same, about many."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": [3, 5], "status": "ignored"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": [3, 5], **_EXAMPLE}]})
 
     ids: list[Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)]] = Field(min_length=1, max_length=MAX_LIMIT)
 
@@ -100,7 +106,7 @@ def export_csv(query: Annotated[SheetQuery, Query()]) -> Response:
 @router.patch("/bulk-update", responses=problems())
 def mark_many(asked: BulkMark) -> Marked:
     """Resolve or ignore many errors; ids that no error has are named, the others are marked."""
-    unknown = mark_errors(asked.ids, asked.status)
+    unknown = mark_errors(asked.ids, asked.status, by=asked.by, reason=asked.reason)
     return Marked(
         status=asked.status,
         updated=[each for each in dict.fromkeys(asked.ids) if each not in unknown],
@@ -111,7 +117,7 @@ def mark_many(asked: BulkMark) -> Marked:
 @router.patch("/{error_id}", responses=problems(HTTPStatus.NOT_FOUND))
 def mark_one(error_id: RowId, asked: Mark) -> IntegrationErrorAnswer:
     """Resolve or ignore one error."""
-    unknown = mark_errors([error_id], asked.status)
+    unknown = mark_errors([error_id], asked.status, by=asked.by, reason=asked.reason)
     error = find_error(error_id)
     if unknown or error is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"there is no integration error {error_id}")

@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.flows.api.rows import MINUTE, NOON, add_errors
+from tracking.integration_errors import recent_decisions
 
 PATH = "/api/integrations/errors"
 SHAPE = {
@@ -91,6 +92,15 @@ def test_one_error_gets_the_status_that_a_person_decided_on(api: TestClient, sta
 
     assert (answer.status_code, answer.json()["id"], answer.json()["status"]) == (200, 1, status)
     assert _statuses(api) == {1: status, 2: "pending"}
+
+
+def test_who_decided_and_why_is_kept(api: TestClient) -> None:
+    add_errors(1)
+
+    api.patch(f"{PATH}/1", json={"status": "ignored", "by": "Ana", "reason": "a test of theirs"})
+
+    (kept,) = recent_decisions()
+    assert (kept.error_id, kept.made_by, kept.reason) == (1, "Ana", "a test of theirs")
 
 
 def test_many_at_once_and_those_that_are_not_there_are_named(api: TestClient) -> None:

@@ -120,6 +120,15 @@ def test_a_year_by_contract_and_month(api: TestClient, accrued: None) -> None:
     assert report["totals"] == {"EUR": {"2024-03-01": "400.00", "2024-04-01": "100.05"}}
 
 
+@pytest.mark.parametrize(
+    ("wanted", "rows"),
+    [("client=ANA", 1), ("client=bob", 0), ("service=full", 1), ("contract=1", 1), ("contract=2", 0)],
+)
+def test_a_year_of_some_contracts(api: TestClient, accrued: None, wanted: str, rows: int) -> None:
+    assert len(_answer(api, f"/api/accruals/monthly/2024?{wanted}")["rows"]) == rows
+    assert len(api.get(f"/api/accruals/export/csv?{wanted}").text.splitlines()) == 1 + 2 * rows
+
+
 def test_the_spreadsheet_of_a_range(api: TestClient, accrued: None) -> None:
     answer = api.get("/api/accruals/export/csv", params={"start_date": "2024-03-01", "end_date": "2024-05-01"})
 

@@ -129,6 +129,7 @@ def test_the_accruals_of_several_months_are_one_result_of_the_same_shape(api: Te
 
 POLICY = {
     "SYNC_ACCRUAL_BASIS": "net",
+    "SYNC_ACCRUAL_METHOD": "prospective",
     "SYNC_RECENT_DAYS": "15",
     "SYNC_POSTPONED_MONTHS": "3",
     "SYNC_HOLIDAYS_COUNTRY": "",

@@ -7,9 +7,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, ViewportSize
 
-from flows.page.app import VIEWS
 from tests.flows.page.conftest import log_in
 from tests.flows.page.server import PageServer
+from tests.flows.page.test_views import PATHS, go
 
 pytestmark = [pytest.mark.browser, pytest.mark.prefect]
 
@@ -28,20 +28,12 @@ _NAMING = """
 """A field shows by its border that it has the focus, everything else by an outline."""
 
 
-def _open_execution(page: Page) -> None:
-    page.get_by_role("button", name="Process Accruals, June 2024").click()
-
-
 def _open_record(page: Page) -> None:
-    page.get_by_role("button", name="Resolve").click()
-    page.get_by_role("alert").filter(has_text="Select at least one error").wait_for()
-    page.get_by_role("combobox", name="Status").click()
-    page.get_by_role("option", name="ignored", exact=True).click()
     page.get_by_role("button", name="The vendor's record of error").first.click()
 
 
-def _open_cell(page: Page) -> None:
-    page.get_by_role("button", name="Sync Invoices, March 2024").click()
+def _open_adjustment(page: Page) -> None:
+    page.get_by_role("button", name="Adjust").click()
 
 
 def _open_closing(page: Page) -> None:
@@ -49,12 +41,11 @@ def _open_closing(page: Page) -> None:
 
 
 OVER: dict[str, Callable[[Page], None]] = {
-    "history": _open_execution,
-    "errors": _open_record,
-    "grid": _open_cell,
-    "accruals": _open_closing,
+    "todo?status=ignored": _open_record,
+    "contracts/3/2024-04": _open_adjustment,
+    "months/2024-01": _open_closing,
 }
-"""View -> what opens a dialog over it."""
+"""Address -> what opens a dialog over it."""
 
 
 def _violations(page: Page, where: str) -> Iterator[str]:
@@ -75,23 +66,20 @@ def test_no_view_and_no_dialog_has_a_grave_fault(context: BrowserContext, busy_s
     page.goto(busy_server.url)
     found = list(_violations(page, "login"))
     log_in(page, busy_server)
-    for view in VIEWS:
-        page.goto(f"{busy_server.url}/page/en/{view}")
-        page.get_by_role("heading", level=2).first.wait_for()
-        page.wait_for_load_state("networkidle")
-        found += _violations(page, view)
-        if view in OVER:
-            OVER[view](page)
+    for path in dict.fromkeys((*PATHS, *OVER)):
+        go(page, busy_server, path)
+        found += _violations(page, path)
+        if path in OVER:
+            OVER[path](page)
             page.get_by_role("dialog").get_by_role("button").first.wait_for()
-            found += _violations(page, f"the dialog over {view}")
+            found += _violations(page, f"the dialog over {path}")
 
     assert found == []
 
 
 def test_the_tab_key_reaches_every_control_and_shows_where_it_is(visitor: Page, busy_server: PageServer) -> None:
-    for view in ("run", "grid", "errors"):
-        visitor.goto(f"{busy_server.url}/page/en/{view}")
-        visitor.wait_for_load_state("networkidle")
+    for path in ("contracts/3/2024-04", "months/2024-03", "todo?status=ignored"):
+        go(visitor, busy_server, path)
         every = visitor.evaluate(f"{_NAMING}; [...document.querySelectorAll('{_CONTROLS}')].filter(seen).map(name)")
 
         reached = [_tab(visitor) for _ in every]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from starlette.testclient import TestClient
 
 from flows.page.app import ContentSecurity
@@ -29,6 +29,10 @@ def client() -> Iterator[TestClient]:
     @app.get("/own")
     def own() -> HTMLResponse:
         return HTMLResponse(PAGE, headers={"Content-Security-Policy": "default-src 'none'"})
+
+    @app.get("/_nicegui/1.0/chart.js")
+    def script() -> Response:
+        return Response("1", media_type="text/javascript")
 
     @app.get("/data")
     def data() -> dict[str, str]:
@@ -72,3 +76,8 @@ def test_what_is_no_html_is_passed_on_as_it_is(client: TestClient) -> None:
 
     assert answer.json() == {"html": "<script>"}
     assert "content-security-policy" not in answer.headers
+
+
+def test_what_has_its_version_in_its_address_may_be_kept_and_nothing_else(client: TestClient) -> None:
+    assert "immutable" in client.get("/_nicegui/1.0/chart.js").headers["cache-control"]
+    assert "cache-control" not in client.get("/page").headers

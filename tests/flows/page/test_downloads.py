@@ -68,6 +68,15 @@ def test_each_report_of_a_year_is_a_csv_and_a_workbook(client: TestClient, repor
     assert [cell.value for cell in next(iter(book.worksheets[0].rows))] == rows[0]
 
 
-@pytest.mark.parametrize("address", ["secrets.csv?year=2024", "accruals.exe?year=2024", "accruals.csv?year=1"])
+def test_a_month_has_reports_of_its_own_and_a_journal(client: TestClient) -> None:
+    answer = client.get("/download/journal.csv", params={"month": "2024-03"})
+
+    assert answer.text.startswith("date,")
+    assert answer.headers["content-disposition"] == 'attachment; filename="journal-2024-03.csv"'
+
+
+@pytest.mark.parametrize(
+    "address", ["secrets.csv?year=2024", "accruals.exe?year=2024", "accruals.csv?year=1", "accruals.csv?month=2024-13"]
+)
 def test_what_there_is_not_is_refused(client: TestClient, address: str) -> None:
     assert client.get(f"/download/{address}").status_code == 422

@@ -11,10 +11,16 @@ import pytest
 
 from flows.page.app import VIEWS
 from flows.page.texts import TEXTS, Language, Texts, preferred_language
+from flows.page.views.todo import KINDS
+from flows.parameters import Only
 from flows.plan import StepRunState
 from flows.runs import Stage
 from steps.catalog import STEPS
+from steps.closing import BlockerKind
 from steps.engine.contract_month import NotificationType
+from steps.engine.decision_table import TABLE
+from steps.ledger.accrual import ClosingAction
+from steps.reports.contracts import EntryKind
 from tracking.models import ErrorStatus, ExecutionStatus
 
 ENGLISH, SPANISH = TEXTS[Language.EN], TEXTS[Language.ES]
@@ -49,7 +55,10 @@ def test_every_key_that_the_code_names_is_there() -> None:
 def test_every_state_status_step_and_view_has_its_text() -> None:
     wanted = {f"state.{each}" for each in StepRunState} | {f"status.{each}" for each in ExecutionStatus}
     wanted |= {f"error.{each}" for each in ErrorStatus} | {f"view.{each}" for each in VIEWS}
-    wanted |= {f"notice.{each}" for each in NotificationType}
+    wanted |= {f"notice.{each}" for each in NotificationType} | {f"blocker.{each}" for each in BlockerKind}
+    wanted |= {f"entry.{each}" for each in EntryKind} | {f"rule.{rule.number}" for rule in TABLE}
+    wanted |= {f"run.only.{each}" for each in Only} | {f"closing.event.{each}" for each in ClosingAction}
+    wanted |= {f"todo.{kind}{what}" for kind in (*KINDS, "contract", "other") for what in ("", ".do")}
     wanted |= {f"run.stage.{each}" for each in (Stage.waits_for_worker, Stage.waits_for_run, Stage.starting)}
     wanted |= {f"integration.{step.integration}" for step in STEPS.values()}
     wanted |= {f"step.{each}" for each in STEPS} | {f"step.{each}.what" for each in STEPS}
@@ -73,6 +82,15 @@ def test_a_year_has_twelve_names_of_months_short_and_long(language: Language) ->
 @pytest.mark.parametrize(("language", "amount", "text"), [("en", "1234.5", "1,234.50"), ("es", "1234.5", "1.234,50")])
 def test_amounts_are_written_as_the_language_does(language: str, amount: str, text: str) -> None:
     assert Texts(Language(language), MADRID).money(Decimal(amount)) == text
+
+
+def test_an_amount_has_its_currency_and_two_are_never_added() -> None:
+    texts = Texts(Language.EN, MADRID)
+
+    assert texts.amounts({"EUR": Decimal("94196.24"), "USD": Decimal("764.25"), "GBP": Decimal(0)}) == (
+        "94,196.24 EUR · 764.25 USD"
+    )
+    assert Texts(Language.ES, MADRID).amount(Decimal(0), "EUR") == "0,00 EUR"
 
 
 def test_an_amount_of_zero_is_a_dash() -> None:

@@ -71,17 +71,20 @@ def sessions_on(each: Enrollment, when: date, kept: Json) -> int:
     return half_up(Fraction(whole * number, days)) - half_up(Fraction(whole * (number - 1), days))
 
 
-def count(known: list[Enrollment], kept: Json, first: date, last: date) -> tuple[dict[str, int], int]:
-    """Sessions of the month by period, and all that are still to be taught as seen from its first day."""
+def count(known: list[Enrollment], kept: Json, first: date, last: date) -> tuple[int, dict[str, int], int]:
+    """Sessions before the month, in it by period, and all that are still to be taught as seen from its first day."""
     month: dict[str, int] = defaultdict(int)
-    remaining = 0
+    before = remaining = 0
     days = {each.start + timedelta(n) for each in known for n in range((each.end - each.start).days + 1)}
     for when in sorted(days):
         holders = [each for each in known if each.start <= when <= each.over]
-        if when < first or not holders:
+        if not holders:
             continue
         owner = max(holders, key=Enrollment.order)
         sessions = sessions_on(owner, when, kept)
+        if when < first:
+            before += sessions
+            continue
         remaining += sessions
         if when <= last:
             month[owner.name] += sessions
@@ -89,7 +92,12 @@ def count(known: list[Enrollment], kept: Json, first: date, last: date) -> tuple
     if final and final.status == "POSTPONED":
         put_off = [when for when in sorted(days) if max(final.start, final.over + timedelta(1)) <= when <= final.end]
         remaining += sum(sessions_on(final, when, kept) for when in put_off)
-    return month, remaining
+    return before, month, remaining
+
+
+def last_of(known: list[Enrollment]) -> str | None:
+    """The period that is over last."""
+    return max(known, key=lambda each: (each.over, *each.order())).name if known else None
 
 
 def redo(explained: Json) -> list[tuple[str | None, Decimal, int]]:
@@ -99,24 +107,36 @@ def redo(explained: Json) -> list[tuple[str | None, Decimal, int]]:
     total = sum((Decimal(amount) for when, amount in kept["documents"] if day(when) <= last), Decimal("0.00"))
     rest = total - Decimal(kept["accrued_before"])
     known = sorted(enrollments(kept, last), key=Enrollment.order)
-    month, remaining = count(known, kept, first, last)
+    before, month, remaining = count(known, kept, first, last)
     in_month = sum(month.values())
     told = kept["total"], kept["remaining"], kept["sessions_in_month"], kept["sessions_remaining"]
     if told != (str(total), str(rest), in_month, remaining):
         raise ValueError(f"{total} {rest} {in_month} {remaining} come out, and {told} were kept")
+    catch_up = kept["policy"]["SYNC_ACCRUAL_METHOD"] == "catch-up"
+    if kept["sessions_before"] != (before if catch_up else None):
+        raise ValueError(f"{before} were taught before, and {kept['sessions_before']} were kept")
     if explained["rule"]["row"] != 11:
-        final = max(known, key=lambda each: (each.over, *each.order()), default=None)
-        return [(final.name if final else None, rest, in_month)]
+        return [(last_of(known), rest, in_month)]
+    in_force = [each for each in known if each.start <= min(last, each.over) and each.over >= first]
+    final_now = last_of(in_force)
     if not remaining:
-        in_force = [each for each in known if each.start <= min(last, each.over) and each.over >= first]
-        return [(max(in_force, key=lambda each: (each.over, *each.order())).name, rest, 0)]
-    postings, sessions, posted = [], 0, Decimal("0.00")
-    for each in known:
-        if month[each.name]:
-            sessions += month[each.name]
-            upto = cents(Fraction(rest) * sessions / remaining)
-            postings.append((each.name, upto - posted, month[each.name]))
-            posted = upto
+        return [(final_now, rest, 0)]
+    counts = [(each.name, month[each.name]) for each in known if month[each.name]] or [(final_now, 0)]
+    if catch_up:
+        return shares(total, before, before + remaining, Decimal(kept["accrued_before"]), counts)
+    return shares(rest, 0, remaining, Decimal("0.00"), counts)
+
+
+def shares(
+    whole: Decimal, taught: int, of: int, posted: Decimal, counts: list[tuple[str | None, int]]
+) -> list[tuple[str | None, Decimal, int]]:
+    """What each period adds to the part of `whole` that is taught, `posted` being there already."""
+    postings = []
+    for name, sessions in counts:
+        taught += sessions
+        upto = cents(Fraction(whole) * taught / of)
+        postings.append((name, upto - posted, sessions))
+        posted = upto
     return postings
 
 

@@ -37,6 +37,7 @@ rules = st.builds(
     recent_days=st.just(15),
     postponed_months=st.integers(1, 4),
     holidays=st.just(frozenset[date]()) | st.frozensets(DAYS, max_size=40),
+    catch_up=st.booleans(),
 )
 pages = st.none() | st.builds(
     NotionInputs, st.sampled_from([None, "ACTIVE", "SUSPENDED", "DROPPED", "GRADUATED", "ENDED"]), st.none() | DAYS

@@ -6,12 +6,12 @@ import pytest
 
 from steps.closing import BlockerKind, Candidate, ClosingRefusedError, Signature, close_month
 from steps.engine.gate import Override
-from steps.errors import BrokenImportError, PolicyChangedError
+from steps.errors import BrokenImportError, ConfigError, PolicyChangedError
 from steps.ledger.accrual import ClosedMonth
 from steps.ledger.months import MonthWindow
 from steps.settings import SyncSettings
 from tests.steps.accruals.builders import day
-from tests.steps.accruals.database_ledger import LATER, accrue, amounts
+from tests.steps.accruals.database_ledger import LATER, accrue, amounts, execute
 from tests.steps.accruals.recorded_imports import executed, failed
 from tests.steps.ledger_view import rows
 
@@ -45,6 +45,7 @@ def test_each_result_keeps_the_whole_policy(ledger: None, monkeypatch: pytest.Mo
 
     assert accrue("2024-01")["policy"] == {
         "SYNC_ACCRUAL_BASIS": "net",
+        "SYNC_ACCRUAL_METHOD": "prospective",
         "SYNC_RECENT_DAYS": "15",
         "SYNC_POSTPONED_MONTHS": "3",
         "SYNC_HOLIDAYS_COUNTRY": "ES",
@@ -149,3 +150,28 @@ def test_a_month_that_was_accrued_with_another_policy_before_the_close_needs_the
 
     with pytest.raises(ClosingRefusedError, match=f'{CHANGE}: set it back, or accrue 2024-02 with --override "REASON"'):
         close("2024-02")
+
+
+def test_the_method_is_part_of_it_and_was_prospective_before_there_was_a_choice(
+    ledger: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accrue_and_record("2024-01")
+    close("2024-01")
+    for old in (False, True):
+        if old:
+            execute('UPDATE closed_month SET policy = \'{"SYNC_RECENT_DAYS": "15"}\'')
+        monkeypatch.setenv("SYNC_ACCRUAL_METHOD", "catch-up")
+        with pytest.raises(
+            PolicyChangedError, match="SYNC_ACCRUAL_METHOD is catch-up, and was prospective when 2024-01"
+        ):
+            accrue("2024-02")
+
+    monkeypatch.setenv("SYNC_ACCRUAL_METHOD", "prospective")
+    assert accrue("2024-02")["amount_accrued"] != "0.00"
+
+
+def test_another_method_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNC_ACCRUAL_METHOD", "linear")
+
+    with pytest.raises(ConfigError, match="SYNC_ACCRUAL_METHOD: Input should be 'prospective' or 'catch-up'"):
+        SyncSettings.load()

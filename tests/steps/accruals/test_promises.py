@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import assume, given
@@ -10,10 +11,17 @@ from hypothesis import strategies as st
 
 from steps.engine.contract_month import AccrualRules, ContractInputs, DocumentInputs, NotionInputs, PeriodInputs
 from steps.ledger.contract import ContractStatus
+from steps.ledger.money import to_cents
 from steps.ledger.months import last_of_month
 from steps.ledger.service import PeriodStatus
 from tests.steps.accruals import strategies
-from tests.steps.accruals.day_by_day import effective_end, last_of_all, status_on
+from tests.steps.accruals.day_by_day import (
+    count_day_by_day,
+    effective_end,
+    last_of_all,
+    sessions_of_day,
+    status_on,
+)
 from tests.steps.accruals.ledger import Ledger, months
 
 pytestmark = pytest.mark.slow
@@ -174,6 +182,24 @@ def waits_for_a_person(inputs: ContractInputs) -> bool:
 
 
 @strategies.patient
+@given(strategies.contracts((ContractStatus.ACTIVE,)), strategies.rules)
+def test_with_catch_up_the_revenue_to_date_is_the_share_of_the_total_that_is_taught(
+    inputs: ContractInputs, rules: AccrualRules
+) -> None:
+    """Whatever was posted before; row 11 alone, as the others post all. The sessions are counted day by day."""
+    ledger = Ledger(inputs, replace(rules, catch_up=True))
+    of_day = sessions_of_day(inputs.service, rules.holidays)
+
+    for month in LIFE:
+        outcome = ledger.process(month)
+        if outcome.row == 11:
+            to_date, after = count_day_by_day(inputs.periods, date(2023, 1, 1), last_of_month(month), of_day)
+            taught, total = sum(to_date.values()), Fraction(total_of(inputs, month))
+            expected = to_cents(total * taught / (taught + after)) if after else total
+            assert ledger.state.accrued == expected
+
+
+@strategies.patient
 @given(strategies.contracts(), strategies.rules)
 def test_every_figure_is_a_decimal_in_cents_or_a_whole_number(inputs: ContractInputs, rules: AccrualRules) -> None:
     ledger = Ledger(inputs, rules)
@@ -186,6 +212,6 @@ def test_every_figure_is_a_decimal_in_cents_or_a_whole_number(inputs: ContractIn
     for _, posting in ledger.postings:
         assert (type(posting.amount), posting.amount.as_tuple().exponent) == (Decimal, -2)
         assert (type(posting.portion), posting.portion.as_tuple().exponent) == (Decimal, -6)
-        assert 0 < posting.portion <= 1
+        assert 0 < posting.portion <= 1 or (rules.catch_up and posting.portion == posting.sessions == 0)
         assert type(posting.sessions) is int
         assert posting.sessions >= 0

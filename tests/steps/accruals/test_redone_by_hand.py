@@ -97,7 +97,11 @@ def redone(found: list[dict[str, Any]]) -> str:
     return done.stdout + done.stderr
 
 
-def test_every_posting_of_a_random_year_is_redone_to_the_cent(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["prospective", "catch-up"])
+def test_every_posting_of_a_random_year_is_redone_to_the_cent(
+    database: str, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setenv("SYNC_ACCRUAL_METHOD", method)
     monkeypatch.setenv("SYNC_HOLIDAYS_COUNTRY", "ES")
     live_through(seed=2)
 

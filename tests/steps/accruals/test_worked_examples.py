@@ -1,10 +1,12 @@
 """Every figure of the worked examples of docs/accrual-rules.md, and no other source for them."""
 
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from steps.engine.contract_month import DocumentInputs, ServiceInputs
+from steps.engine.contract_month import AccrualRules, DocumentInputs, ServiceInputs
 from tests.steps.accruals.builders import contract, document, period
 from tests.steps.accruals.ledger import Ledger
 
@@ -77,3 +79,19 @@ def test_600_euros_postponed_on_10_march() -> None:
     assert ledger.amounts() == {"2024-01": "80.00", "2024-02": "100.00", "2024-03": "40.00", "2024-06": "380.00"}
     assert ledger.outcomes[-1].rule == "row-10"
     assert (ledger.state.status, ledger.contract_status) == ("COMPLETED", "CANCELED")
+
+
+@pytest.mark.parametrize("method", ["prospective", "catch-up"])
+def test_six_instalments_of_1000_as_the_rules_have_them(method: str) -> None:
+    """The figures of docs/accrual-rules.md, The amount, in the row of the method."""
+    rules = (Path(__file__).parents[3] / "docs" / "accrual-rules.md").read_text()
+    (row,) = re.findall(rf"^\| `{method}` \| (.*) \|$", rules, re.MULTILINE)
+    instalments = [document(f"2025-{month:02}-01", "1000.00") for month in range(1, 7)]
+    course = period("2025-01-01", "2025-06-30")
+    ledger = Ledger(contract(*instalments, periods=(course,)), AccrualRules(catch_up=method == "catch-up"))
+
+    ledger.run("2025-01", "2025-07")
+
+    assert [f"{Decimal(amount):,.2f}" for amount in ledger.amounts().values()] == row.split(" | ")
+    assert [posting.sessions for _, posting in ledger.postings] == [10] * 6
+    assert ledger.state.accrued == 6000

@@ -1,0 +1,365 @@
+"""View Contracts: find one, its whole story by day, why a month has what it has, an adjustment with its preview."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import fields
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from nicegui import ui
+
+from flows.page.components import (
+    FIELD,
+    Column,
+    Tag,
+    Visit,
+    ask,
+    choice,
+    dialog_of,
+    english,
+    facts,
+    listing,
+    mark,
+    signature_fields,
+    strong_button,
+)
+from flows.parameters import parse_month
+from steps.closing import Signature
+from steps.corrections import Adjusted, Adjustment, adjust, parse_adjustment
+from steps.errors import UsageError
+from steps.ledger.accrual import ADJUSTMENT
+from steps.ledger.months import next_month
+from steps.reports.contracts import ContractLine, ContractStory, Entry, contract_story, find_contracts
+from steps.reports.explain import Calculation, ExplainedDocument, ExplainedPosting, Explanation, explain
+from steps.reports.export import as_json
+from tracking.database import read_session
+
+
+async def show_contracts(visit: Visit) -> None:
+    """The search, or the one contract that the address names, and the month of it."""
+    if (text := visit.given.get("contract")) is None:
+        await _search(visit)
+        return
+    if not text.isdecimal():
+        raise UsageError(f"there is no contract {text!r}: a number is expected")
+    month = parse_month(visit.given["month"]) if "month" in visit.given else None
+    story, explanation = await asyncio.to_thread(_read, visit, int(text), month)
+    _heading(visit, story)
+    if explanation is not None:
+        _explanation(visit, explanation, story)
+    _months(visit, story, month)
+    _time_line(visit, story, month)
+
+
+def _read(visit: Visit, contract: int, month: date | None) -> tuple[ContractStory, Explanation | None]:
+    with read_session() as session:
+        found = None if month is None else explain(session, contract, month, visit.settings)
+        return contract_story(session, contract, visit.settings), found
+
+
+async def _search(visit: Visit) -> None:
+    texts, asked = visit.texts, visit.given.get("q", "")
+    Tag("h2", texts("view.contracts"))
+    with Tag("section", classes="panel"):
+        with Tag("form", method="get", action=visit.href("contracts"), role="search", classes="fields"):
+            field = ui.input(texts("contracts.search"), value=asked).props(f"{FIELD} name=q type=search")
+            field.props["hint"] = texts("contracts.search.hint")
+            ui.button(texts("contracts.find"), color=None).props("unelevated no-caps type=submit").classes(
+                "strong narrow"
+            )
+        found = await asyncio.to_thread(_find, asked)
+        ui.label(texts("contracts.found", count=len(found))).classes("soft")
+        columns = (
+            Column("client", texts("contracts.client")),
+            Column("service", texts("contracts.service"), desk=True),
+            Column("status", texts("contracts.status"), desk=True),
+            Column("since", texts("contracts.since"), desk=True),
+            Column("total", texts("contracts.total"), amount=True, desk=True),
+            Column("accrued", texts("contracts.accrued"), amount=True, desk=True),
+            Column("remaining", texts("contracts.remaining"), amount=True),
+            Column("currency", texts("currency")),
+        )
+        listing(texts, columns, [_row(visit, line) for line in found], texts("contracts.none"))
+
+
+def _find(asked: str) -> tuple[ContractLine, ...]:
+    with read_session() as session:
+        return find_contracts(session, asked)
+
+
+def _row(visit: Visit, line: ContractLine) -> dict[str, Any]:
+    texts = visit.texts
+    amounts = {name: getattr(line, name) for name in ("total", "accrued", "remaining")}
+    return {
+        "id": line.name.id,
+        "client": line.name.client,
+        "client_href": visit.href(f"contracts/{line.name.id}"),
+        "service": line.name.service,
+        "status": texts.known(f"contract.{line.status}") or line.status,
+        "since": line.contract_date.isoformat(),
+        "currency": line.currency or line.name.currency,
+        **{name: float(amount) for name, amount in amounts.items()},  # to sort by; the texts have the amounts
+        **{f"{name}_text": texts.money(amount) for name, amount in amounts.items()},
+    }
+
+
+def _heading(visit: Visit, story: ContractStory) -> None:
+    texts, line = visit.texts, story.line
+    Tag("h2", texts("contract", id=line.name.id, client=line.name.client))
+    with Tag("section", classes="panel"):
+        with Tag("div", classes="actions"):
+            mark(texts.known(f"contract.{line.status}") or line.status, line.status.lower())
+            ui.space()
+            visit.link(texts("contracts.all"), "contracts", classes="no-print")
+            ui.button(texts("contract.print"), on_click=lambda: ui.run_javascript("window.print()")).props(
+                "outline no-caps"
+            ).classes("no-print")
+            ui.button(texts("adjust"), on_click=lambda: _ask_adjustment(visit, story)).props("outline no-caps").classes(
+                "no-print"
+            )
+        status, since = story.notion_status or ("", None)
+        facts(
+            [
+                (texts("contracts.email"), line.name.email),
+                (texts("contracts.service"), line.name.service),
+                (texts("contracts.since"), line.contract_date.isoformat()),
+                *(
+                    (texts("contract.id_at", system=texts(f"integration.{s}")), number)
+                    for s, number in story.external_ids
+                ),
+                (texts("contract.notion"), f"{status} {since or ''}".strip()),
+                *((texts("contracts.remaining"), texts.amount(left, of)) for of, left in story.deferred.items()),
+            ]
+        )
+
+
+def _months(visit: Visit, story: ContractStory, chosen: date | None) -> None:
+    """The months with a posting, and those around: each leads to its explanation."""
+    texts = visit.texts
+    months = {entry.month for entry in story.entries if entry.month}
+    months |= {chosen} if chosen else set()
+    if not months:
+        return
+    with Tag("nav", aria_label=texts("contract.months"), classes="chips no-print"):
+        for month in sorted(months):
+            link = visit.link(texts.month(month), f"contracts/{story.line.name.id}/{month:%Y-%m}", classes="chip")
+            if month == chosen:
+                link.props["aria-current"] = "page"
+
+
+_MOVED = {"invoice", "credit_note", "voided"}
+
+
+def _time_line(visit: Visit, story: ContractStory, chosen: date | None) -> None:
+    texts = visit.texts
+    with Tag("section", classes="panel"):
+        Tag("h3", texts("contract.story"))
+        label = texts("contract.story")
+        with (
+            Tag("div", classes="scroll", tabindex="0", role="region", aria_label=label),
+            Tag("table", classes="figures"),
+        ):
+            with Tag("thead"), Tag("tr"):
+                for key in ("day", "what", "documents", "accrued", "deferred"):
+                    Tag("th", texts(f"contract.{key}"), scope="col")
+            with Tag("tbody"):
+                for entry in story.entries:
+                    _entry(visit, story, entry, chosen=chosen is not None and entry.month == chosen)
+
+
+def _entry(visit: Visit, story: ContractStory, entry: Entry, *, chosen: bool) -> None:
+    texts = visit.texts
+    with Tag("tr", classes="chosen" if chosen else ""):
+        Tag("th", entry.day.isoformat(), scope="row")
+        with Tag("td", classes="text"):
+            if entry.month:
+                name = texts(f"entry.{entry.kind}", what=texts.month(entry.month, long=True))
+                visit.link(name, f"contracts/{story.line.name.id}/{entry.month:%Y-%m}")
+            else:
+                Tag("span", texts(f"entry.{entry.kind}", what=entry.what))
+            if entry.note:
+                Tag("span", entry.note, classes="soft small note")
+        amount = "" if entry.amount is None else texts.amount(abs(entry.amount), entry.currency)
+        sign = "−" if entry.amount and (entry.amount < 0) == (entry.kind.value in _MOVED) else ""
+        is_document = entry.kind.value in _MOVED
+        Tag("td", f"{sign}{amount}" if amount and is_document else "")
+        Tag("td", f"{sign}{amount}" if amount and not is_document else "")
+        Tag("td", "" if entry.deferred is None else texts.amount(entry.deferred, entry.currency))
+
+
+_SHOWN = {"contract", "month", "closed", "rule", "postings", "calculation", "documents", "notifications"}
+
+
+def _explanation(visit: Visit, found: Explanation, story: ContractStory) -> None:
+    """From the posted amount back to its rule, its sessions, its documents; what else there is below it as it is."""
+    texts, number = visit.texts, story.line.name.id
+    with Tag("section", classes="panel"):
+        with Tag("div", classes="actions"):
+            Tag("h3", texts("explain.title", month=texts.month(found.month, long=True)))
+            mark(texts("closing.closed" if found.closed else "closing.open"), "closed" if found.closed else "open")
+            ui.space()
+            for key, ahead in (("explain.before", -1), ("explain.after", 1)):
+                visit.link(texts(key), f"contracts/{number}/{next_month(found.month, ahead):%Y-%m}", classes="no-print")
+        _posted(visit, found)
+        if found.calculation is not None:
+            _calculation(visit, found.calculation, story.line.name.currency)
+        if found.changed_since and found.calculation is not None:
+            today = texts.amount(found.calculation.amount, story.line.name.currency)
+            Tag("p", texts("explain.changed", amount=today), classes="is-stale pad")
+        _documents(visit, found.documents)
+        for field in fields(found):
+            if field.name not in _SHOWN and (value := as_json(getattr(found, field.name))):
+                Tag("h4", texts.known(f"explain.{field.name}") or field.name.replace("_", " "))
+                _anything(value)
+
+
+def _posted(visit: Visit, found: Explanation) -> None:
+    """Amount, rule, and what the accruals want a person to look at."""
+    texts = visit.texts
+    if found.postings:
+        Tag("p", texts.amount(found.posted, found.postings[0].currency), classes="big")
+        with Tag("ul"):
+            for posting in found.postings:
+                Tag("li", _posting_text(visit, posting))
+    else:
+        ui.label(texts("explain.nothing"))
+    if found.rule is not None:
+        known = texts.known(f"rule.{found.rule.row}")
+        Tag("p", texts("explain.rule", row=found.rule.row, why=known or found.rule.condition))
+    for line in found.notifications:
+        kind, _, message = line.partition(": ")
+        with Tag("p", f"{texts.known(f'notice.{kind}') or kind}: ", classes="is-stale pad"):
+            english("span", message)
+
+
+def _posting_text(visit: Visit, posting: ExplainedPosting) -> str:
+    texts, amount = visit.texts, visit.texts.amount(posting.amount, posting.currency)
+    if posting.rule == ADJUSTMENT:
+        corrects = texts("explain.corrects", month=texts.month(posting.corrects)) if posting.corrects else ""
+        return texts("explain.adjusted", amount=amount, who=posting.made_by, reason=posting.reason) + corrects
+    period = posting.period or texts("explain.no_period")
+    return texts("explain.posted", amount=amount, sessions=posting.sessions, period=period)
+
+
+def _calculation(visit: Visit, found: Calculation, of: str) -> None:
+    texts = visit.texts
+    Tag("h4", texts("explain.how"))
+    with Tag("ol", classes="sums"):
+        total, before, left = (texts.money(each) for each in (found.total, found.accrued_before, found.remaining))
+        Tag("li", texts("explain.remaining", total=total, before=before, remaining=left, currency=of))
+        sessions = {"now": found.sessions_in_month, "left": found.sessions_remaining}
+        Tag("li", texts("explain.sessions", **sessions))
+        if found.sessions_in_month and found.sessions_remaining > found.sessions_in_month and found.amount:
+            text = texts("explain.share", remaining=left, amount=texts.amount(found.amount, of), **sessions)
+            Tag("li", text)
+        elif found.amount:
+            Tag("li", texts("explain.whole", amount=texts.amount(found.amount, of)))
+    by_period: dict[str, list[str]] = defaultdict(list)
+    for each in found.days:
+        if each.sessions:
+            by_period[each.period].append(f"{each.day.day}" + (f" (×{each.sessions})" if each.sessions > 1 else ""))
+    for period, days in by_period.items():
+        Tag("p", texts("explain.days", period=period, days=", ".join(days)), classes="soft")
+
+
+def _documents(visit: Visit, documents: Iterable[ExplainedDocument]) -> None:
+    texts, found = visit.texts, tuple(documents)
+    if not found:
+        return
+    label = texts("explain.documents")
+    Tag("h4", label)
+    with Tag("div", classes="scroll", tabindex="0", role="region", aria_label=label), Tag("table", classes="figures"):
+        with Tag("thead"), Tag("tr"):
+            for key in ("explain.number", "contract.day", "explain.imported", "contracts.total"):
+                Tag("th", texts(key), scope="col")
+        with Tag("tbody"):
+            for each in found:
+                with Tag("tr"):
+                    Tag("th", f"{texts.entity(each.kind)} {each.number or ''}", scope="row")
+                    Tag("td", each.day.isoformat())
+                    with Tag("td"):
+                        if each.execution_id:
+                            visit.link(texts.moment(each.imported_at), f"runs/{each.execution_id}")
+                    Tag("td", texts.amount(each.amount, each.currency))
+        for of, same in groupby(sorted(found, key=lambda each: each.currency), lambda each: each.currency):
+            with Tag("tfoot"), Tag("tr"):
+                Tag("th", texts("total"), scope="row").props("colspan=3")
+                Tag("td", texts.amount(sum((each.amount for each in same), Decimal()), of))
+
+
+def _anything(value: Any) -> None:
+    """What an explanation holds besides, in the words of the report itself."""
+    if isinstance(value, dict):
+        with Tag("dl", classes="facts", lang="en"):
+            for name, each in value.items():
+                if each not in (None, "", [], {}):
+                    Tag("dt", str(name).replace("_", " "))
+                    with Tag("dd"):
+                        _anything(each)
+    elif isinstance(value, list):
+        with Tag("ul", lang="en"):
+            for each in value:
+                with Tag("li"):
+                    _anything(each)
+    else:
+        english("span", str(value))
+
+
+def _ask_adjustment(visit: Visit, story: ContractStory) -> None:
+    """Amount, month, reason and name; first what it would do, then the button that does it."""
+    texts, number = visit.texts, story.line.name.id
+    posted = sorted({entry.month for entry in story.entries if entry.month})
+    months = {"": texts("adjust.none")} | {f"{month:%Y-%m}": texts.month(month) for month in posted}
+    with dialog_of(texts("adjust.title", id=number)) as dialog:
+        ui.label(texts("adjust.why")).classes("soft")
+        with Tag("div", classes="fields"):
+            amount = ui.input(texts("adjust.amount")).props(f"{FIELD} autofocus inputmode=decimal")
+            chosen = visit.given.get("month", "")
+            corrects = choice(texts("adjust.corrects"), months, chosen if chosen in months else "")
+        sign = signature_fields(visit)
+        outcome = Tag("div", role="status", aria_live="polite")
+
+        async def act(*, preview: bool) -> Adjusted | None:
+            def do(by: Signature) -> Adjusted:
+                of_month = parse_month(corrects.value) if corrects.value else None
+                asked = Adjustment(number, parse_adjustment(str(amount.value or "").replace(",", ".")), of_month)
+                return adjust(asked, by, visit.now.date(), preview=preview)
+
+            return await ask(texts, partial(do, by)) if (by := sign()) else None
+
+        async def look() -> None:
+            if (found := await act(preview=True)) is not None:
+                outcome.clear()
+                with outcome:
+                    _adjusted(visit, found)
+                post.set_visibility(True)
+
+        async def do_it() -> None:
+            if (done := await act(preview=False)) is not None:
+                dialog.close()
+                ui.navigate.to(visit.address(f"contracts/{number}/{done.month:%Y-%m}"))
+
+        with Tag("div", classes="actions"):
+            ui.button(texts("adjust.preview"), on_click=look).props("outline no-caps")
+            post = strong_button(texts("adjust.post"), do_it)
+            ui.button(texts("cancel"), on_click=dialog.close).props("flat no-caps")
+        post.set_visibility(False)
+        for changed in (amount, corrects):  # what was looked at is what is posted
+            changed.on_value_change(lambda: post.set_visibility(False))
+
+
+def _adjusted(visit: Visit, done: Adjusted) -> None:
+    texts = visit.texts
+    facts(
+        [
+            (texts("adjust.month"), texts.month(done.month, long=True)),
+            (texts("adjust.amount"), texts.amount(done.amount, done.currency)),
+            (texts("adjust.before"), texts.amount(done.remaining_before, done.currency)),
+            (texts("adjust.after"), texts.amount(done.remaining, done.currency)),
+            (texts("adjust.reopened"), texts("adjust.reopened.yes") if done.reopened else ""),
+        ]
+    )

@@ -1,0 +1,310 @@
+"""View Months: the checklist of a month to close, its closing and reopening, its proof, its reports."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Any
+
+from nicegui import ui
+
+from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
+from flows.page.components import (
+    Tag,
+    Visit,
+    english,
+    facts,
+    mark,
+    signed_dialog,
+    year_links,
+)
+from flows.parameters import months_of_year, parse_month
+from steps.catalog import ACCRUALS
+from steps.closing import (
+    Blocker,
+    BlockerKind,
+    Candidate,
+    Signature,
+    close_month,
+    closing_trail,
+    find_blockers,
+    reopen_month,
+)
+from steps.ledger.accrual import ClosedMonth, ClosingEvent
+from steps.ledger.months import next_month
+from steps.reports.roll_forward import RollForward, RollForwardChain, roll_forward, roll_forwards
+from tracking.database import read_session
+
+
+async def show_months(visit: Visit) -> None:
+    """The months of a year, or the one that the address names."""
+    if (text := visit.given.get("month")) is None:
+        await _year(visit)
+        return
+    month = parse_month(text)
+    found = await asyncio.to_thread(_read, visit, month)
+    texts, closed = visit.texts, found.close is not None
+    with Tag("div", classes="actions"):
+        Tag("h2", texts.month(month, long=True))
+        mark(texts("closing.closed" if closed else "closing.open"), "closed" if closed else "open")
+        ui.space()
+        for ahead in (-1, 1):
+            other = next_month(month, ahead)
+            visit.link(texts.month(other), f"months/{other:%Y-%m}", classes="chip")
+    if closed:
+        _closed(visit, month, found)
+    else:
+        _checklist(visit, month, found)
+    _figures(visit, month, found.report)
+    _downloads(visit, month)
+    _trail(visit, found.trail)
+
+
+@dataclass(frozen=True)
+class _Month:
+    report: RollForward
+    blockers: list[Blocker]
+    close: ClosedMonth | None
+    trail: list[ClosingEvent]
+
+
+def _read(visit: Visit, month: date) -> _Month:
+    with read_session() as session:
+        closes = {close.month: close for close in session.query(ClosedMonth).all()}
+        close = closes.get(month)
+        return _Month(
+            roll_forward(session, month, visit.settings),
+            [] if close else find_blockers(session, Candidate(month, visit.now.date(), visit.settings)),
+            close,
+            [event for event in closing_trail(session) if event.month == month],
+        )
+
+
+async def _year(visit: Visit) -> None:
+    texts, year = visit.texts, visit.year
+
+    def read() -> RollForwardChain:
+        with read_session() as session:
+            return roll_forwards(session, months_of_year(year), visit.settings)
+
+    chain = await asyncio.to_thread(read)
+    with Tag("div", classes="actions"):
+        Tag("h2", texts("months.title", year=year))
+        ui.space()
+        year_links(visit, "months", year)
+    with Tag("section", classes="panel"), Tag("ul", classes="rows"):
+        for each in chain.months:
+            with Tag("li"), Tag("div", classes="row-in months"):
+                visit.link(texts.month(each.month, long=True), f"months/{each.month:%Y-%m}", classes="what")
+                mark(texts("closing.closed" if each.closed else "closing.open"), "closed" if each.closed else "open")
+                for line in each.lines:
+                    if line.deferred_or_earned:
+                        accrued = texts.amount(line.accrued + line.adjusted, line.currency)
+                        closing = texts.amount(line.closing, line.currency)
+                        Tag("span", texts("months.line", accrued=accrued, closing=closing), classes="soft")
+
+
+_CHECKS: dict[str, tuple[BlockerKind, ...]] = {
+    "over": (BlockerKind.NOT_OVER, BlockerKind.ALREADY_CLOSED),
+    "earlier": (BlockerKind.EARLIER_OPEN,),
+    "imports": (BlockerKind.EXECUTION,),
+    "accruals": (BlockerKind.NOT_ACCRUED, BlockerKind.CONTRACT_FAILURE),
+    "errors": (BlockerKind.PENDING_ERRORS,),
+    "policy": (BlockerKind.POLICY,),
+    "ties": (BlockerKind.CONTRACT_TOTALS, BlockerKind.ROLL_FORWARD),
+    "proof": (BlockerKind.CHANGED,),
+}
+"""What is to be looked at before a close -> the blockers that fail it."""
+
+
+_MOST_TOLD = 10
+"""Blockers of a check."""
+
+
+def _checklist(visit: Visit, month: date, found: _Month) -> None:
+    texts = visit.texts
+    with Tag("section", classes="panel"):
+        Tag("h3", texts("months.checklist"))
+        known = {kind for kinds in _CHECKS.values() for kind in kinds}
+        others = tuple({blocker.kind for blocker in found.blockers} - known)
+        with Tag("ul", classes="rows"):
+            for check, kinds in (_CHECKS | ({"other": others} if others else {})).items():
+                against = [blocker for blocker in found.blockers if blocker.kind in kinds]
+                with Tag("li"), Tag("div", classes="row-in"):
+                    sign, state = ("✗", "failed") if against else ("✓", "completed")
+                    mark(f"{sign} {texts(f'check.{state}')}", state)
+                    Tag("span", texts(f"check.{check}"), classes="what")
+                    for blocker in against[:_MOST_TOLD]:
+                        _blocker(visit, month, blocker)
+                    if len(against) > _MOST_TOLD:
+                        Tag("span", texts("home.more", count=len(against) - _MOST_TOLD), classes="detail small")
+        _outside(visit, month, found.report)
+        if found.blockers:
+            ui.label(texts("months.blocked", count=len(found.blockers))).classes("soft")
+        else:
+            name = texts("closing.close", month=texts.month(month, long=True))
+            ask_to_close = partial(_ask_to_close, visit, month, found.report)
+            ui.button(name, on_click=ask_to_close).props("outline no-caps").classes("self-start")
+
+
+_MONTH, _CONTRACT, _ERROR, _EXECUTION = (
+    re.compile(pattern) for pattern in (r"\b(20\d\d-\d\d)\b", r"contract (\d+)", r"error (\d+)", r"execution (\d+)")
+)
+
+
+def _blocker(visit: Visit, month: date, blocker: Blocker) -> None:
+    """Why, in the step's words, and the way to where it is mended."""
+    with Tag("span", classes="detail small"):
+        Tag("span", f"{visit.texts.known(f'blocker.{blocker.kind}') or blocker.kind}: ")
+        english("span", blocker.message)
+        Tag("span", " ")
+        if place := _place(blocker, month):
+            path, query = place
+            visit.link(visit.texts("months.mend"), path, **query)
+
+
+def _place(blocker: Blocker, month: date) -> tuple[str, dict[str, Any]] | None:
+    """Where a blocker is mended; its message names contract, error, execution or month."""
+
+    def named(pattern: re.Pattern[str]) -> str:
+        found = pattern.search(blocker.message)
+        return found[1] if found else ""
+
+    match blocker.kind:
+        case BlockerKind.EARLIER_OPEN | BlockerKind.ALREADY_CLOSED | BlockerKind.CHANGED:
+            return f"months/{named(_MONTH) or f'{month:%Y-%m}'}", {}
+        case BlockerKind.EXECUTION:
+            return f"runs/{named(_EXECUTION)}", {}
+        case BlockerKind.NOT_ACCRUED | BlockerKind.POLICY:
+            return "runs/new", {"step": ACCRUALS.id, "month": f"{month:%Y-%m}"}
+        case BlockerKind.PENDING_ERRORS:
+            return "todo", {"error": named(_ERROR)}
+        case BlockerKind.CONTRACT_FAILURE | BlockerKind.CONTRACT_TOTALS if contract := named(_CONTRACT):
+            return f"contracts/{contract}/{month:%Y-%m}", {}
+        case BlockerKind.ROLL_FORWARD:
+            return f"revenue/{month:%Y-%m}", {}
+    return None
+
+
+def _outside(visit: Visit, month: date, report: RollForward) -> None:
+    """No blocker, and never silent: what a close leaves out of every total."""
+    texts = visit.texts
+    for line in report.lines:
+        if line.unlinked:
+            with Tag(
+                "p",
+                texts("months.outside", amount=texts.amount(line.unlinked, line.currency)) + " ",
+                classes="is-stale pad",
+            ):
+                visit.link(texts("months.look"), f"revenue/{month:%Y-%m}/outside")
+
+
+def _closed(visit: Visit, month: date, found: _Month) -> None:
+    texts, close = visit.texts, found.close
+    if close is None:
+        return
+    with Tag("section", classes="panel"):
+        Tag("h3", texts("months.closed"))
+        facts(
+            [
+                (texts("execution.override.by"), close.closed_by),
+                (texts("closing.when"), texts.moment(close.closed_at)),
+                (texts("closing.reason"), close.reason),
+                (texts("closing.hash"), close.hash or close.postings_hash),
+                (texts("closing.version"), close.version),
+                (texts("closing.policy"), ", ".join(f"{n}={v}" for n, v in close.policy.items() if v)),
+            ]
+        )
+        ui.label(texts("closing.hash.why")).classes("soft small")
+        _outside(visit, month, found.report)
+        name = texts("closing.reopen", month=texts.month(month, long=True))
+        ui.button(name, on_click=partial(_ask_to_reopen, visit, month)).props("outline no-caps").classes(
+            "self-start no-print"
+        )
+
+
+def _figures(visit: Visit, month: date, report: RollForward) -> None:
+    texts, columns = visit.texts, ("opening", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
+    lines = [line for line in report.lines if line.deferred_or_earned]
+    with Tag("section", classes="panel"):
+        Tag("h3", texts("accruals.roll"))
+        if not lines:
+            ui.label(texts("months.nothing")).classes("soft")
+            return
+        label = texts("accruals.roll")
+        with (
+            Tag("div", classes="scroll", tabindex="0", role="region", aria_label=label),
+            Tag("table", classes="figures"),
+        ):
+            with Tag("thead"), Tag("tr"):
+                Tag("th", texts("currency"), scope="col")
+                for name in columns:
+                    Tag("th", texts(f"accruals.{name}"), scope="col")
+            with Tag("tbody"):
+                for line in lines:
+                    with Tag("tr"):
+                        Tag("th", line.currency, scope="row")
+                        for name in columns:
+                            with Tag("td"):
+                                query = {"currency": line.currency}
+                                visit.money_link(getattr(line, name), f"revenue/{month:%Y-%m}", **query)
+
+
+def _downloads(visit: Visit, month: date) -> None:
+    texts = visit.texts
+    with Tag("section", classes="panel no-print"):
+        Tag("h3", texts("accruals.download"))
+        href = f"{visit.root}/download/month-end.xlsx?month={month:%Y-%m}"
+        Tag("a", texts("months.pack"), href=href, download="", classes="button self-start")
+        with Tag("div", classes="actions"):
+            for key, name in (
+                ("accruals.sheet", "accruals"),
+                ("accruals.roll", "roll-forward"),
+                ("months.journal", "journal"),
+            ):
+                for ending in ("xlsx", "csv"):
+                    href = f"{visit.root}/download/{name}.{ending}?month={month:%Y-%m}"
+                    Tag("a", f"{texts(key)} ({ending.upper()})", href=href, download="")
+
+
+def _trail(visit: Visit, trail: list[ClosingEvent]) -> None:
+    texts = visit.texts
+    if not trail:
+        return
+    with Tag("section", classes="panel"):
+        Tag("h3", texts("closing.trail"))
+        with Tag("ul", classes="rows"):
+            for event in reversed(trail):
+                with Tag("li"), Tag("div", classes="row-in"):
+                    Tag("span", texts(f"closing.event.{event.action}"), classes="what")
+                    Tag("span", f"{event.who}, {texts.moment(event.at)}")
+                    Tag("span", event.reason, classes="soft")
+                    Tag("span", event.hash, classes="detail small")
+
+
+def _ask_to_close(visit: Visit, month: date, report: RollForward) -> None:
+    texts = visit.texts
+    candidate = Candidate(month, visit.now.date(), visit.settings)
+
+    def close(by: Signature) -> None:
+        close_month(candidate, by)
+        tell_months(MONTH_CLOSED, [month])
+
+    with signed_dialog(visit, texts("closing.close", month=texts.month(month, long=True)), "closing.reason", close):
+        ui.label(texts("closing.free")).classes("soft")
+        for line in report.lines:
+            if line.deferred_or_earned:
+                amounts = {name: texts.amount(getattr(line, name), line.currency) for name in ("accrued", "closing")}
+                Tag("p", texts("months.line", **amounts))
+        _outside(visit, month, report)
+
+
+def _ask_to_reopen(visit: Visit, month: date) -> None:
+    texts = visit.texts
+
+    def reopen(by: Signature) -> None:
+        tell_months(MONTH_REOPENED, reopen_month(month, by))
+
+    with signed_dialog(visit, texts("closing.reopen", month=texts.month(month, long=True)), "reason", reopen):
+        ui.label(texts("closing.later")).classes("soft")

@@ -1,0 +1,286 @@
+"""View Revenue: a year's chart and roll-forward, a month by service and contract, and what is outside the totals."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from nicegui import ui
+
+from flows.page.components import Column, Tag, Visit, english, listing, year_links
+from flows.parameters import months_of_year, parse_month
+from steps.ledger.money import ZERO
+from steps.ledger.months import MonthWindow, next_month
+from steps.reports.contracts import ContractMovement, contract_movements
+from steps.reports.outside import OutsideDocument, Stake, outside_documents, total_stakes
+from steps.reports.roll_forward import RollForwardChain, RollForwardLine, roll_forwards
+from tracking.database import read_session
+
+_COLUMNS = ("opening", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
+_SELDOM = ("late", "adjusted")
+"""Left out where no month has any."""
+_ACCRUED, _DEFERRED, _AXIS = "#3f8fd2", "#e08a2c", "#77818c"
+"""Colours that stand out on white and on near black alike."""
+
+
+async def show_revenue(visit: Visit) -> None:
+    """The year or the month that the address names, of which it may name what is outside the totals."""
+    asked = visit.given.get("span", "")
+    month = parse_month(asked) if "-" in asked else None
+    visit = visit if month or not asked else replace(visit, given={**visit.given, "year": asked})
+    window = MonthWindow.of(month) if month else months_of_year(visit.year)
+    if visit.path.split("?")[0].endswith("/outside"):
+        await _outside(visit, window, asked)
+    elif month:
+        await _month(visit, month)
+    else:
+        await _year(visit, window)
+
+
+def _read(visit: Visit, window: MonthWindow) -> RollForwardChain:
+    with read_session() as session:
+        return roll_forwards(session, window, visit.settings)
+
+
+async def _year(visit: Visit, window: MonthWindow) -> None:
+    texts, year = visit.texts, window.start.year
+    report = await asyncio.to_thread(_read, visit, window)
+    with Tag("div", classes="actions"):
+        Tag("h2", texts("accruals.title", year=year))
+        ui.space()
+        year_links(visit, "revenue", year, below=True)
+    moving = [currency for currency in report.currencies if report.moves(currency)]
+    if not moving:
+        with Tag("section", classes="panel"):
+            ui.label(texts("accruals.none")).classes("soft")
+    for currency in moving:
+        with Tag("section", classes="panel"):
+            chart = ui.echart(_chart_options(visit, report, currency), renderer="svg")
+            chart.classes("full-width").style("height: 260px").props('role="img"')
+            chart.props["aria-label"] = texts("accruals.chart", currency=currency)
+            _roll_forward(visit, report, currency)
+    for currency in report.currencies:
+        if (outside := report.summary(currency).unlinked) and currency not in moving:
+            with Tag(
+                "p", texts("months.outside", amount=texts.amount(outside, currency)) + " ", classes="is-stale pad"
+            ):
+                visit.link(texts("months.look"), f"revenue/{year}/outside")
+    with Tag("section", classes="panel no-print"):
+        ui.label(texts("accruals.ties" if report.ties_out else "accruals.differs")).classes(
+            "soft" if report.ties_out else "is-failed pad"
+        )
+        with Tag("div", classes="actions"):
+            for key, name in (("accruals.sheet", "accruals"), ("accruals.roll", "roll-forward")):
+                for ending in ("xlsx", "csv"):
+                    href = f"{visit.root}/download/{name}.{ending}?year={year}"
+                    Tag("a", f"{texts(key)} ({ending.upper()})", href=href, download="")
+
+
+def _roll_forward(visit: Visit, report: RollForwardChain, currency: str) -> None:
+    """A row a month and one for the year, every figure a link; wider than a phone, so it scrolls by itself."""
+    texts = visit.texts
+    lines = [month.line(currency) for month in report.months]
+    names = [name for name in _COLUMNS if name not in _SELDOM or any(getattr(line, name) for line in lines)]
+    title = texts("accruals.table", currency=currency)
+    with Tag("div", classes="scroll", tabindex="0", role="region", aria_label=title), Tag("table", classes="figures"):
+        Tag("caption", title)
+        with Tag("thead"), Tag("tr"):
+            for key in ("month", *names):
+                Tag("th", texts(f"accruals.{key}"), scope="col")
+            Tag("th", texts("outside"), scope="col", classes="apart")
+        with Tag("tbody"):
+            for month in report.months:
+                line = month.line(currency)
+                wrong = " ✗" if line.difference != ZERO else ""
+                path, sign = f"revenue/{month.month:%Y-%m}", " ✓" if month.closed else ""
+                _row(visit, f"{texts.month_name(month.month)}{sign}{wrong}", line, names, path)
+        with Tag("tfoot"):
+            _row(visit, texts("year"), report.summary(currency), names, "")
+    if any(month.closed for month in report.months):
+        ui.label(texts("revenue.closed")).classes("soft small")
+
+
+def _row(visit: Visit, name: str, line: RollForwardLine, names: Sequence[str], path: str) -> None:
+    query = {"currency": line.currency}
+    with Tag("tr"):
+        with Tag("th", "" if path else name, scope="row"):
+            if path:
+                visit.link(name, path, **query)
+        for column in names:
+            with Tag("td", "" if path else visit.texts.money(getattr(line, column))):
+                if path:
+                    visit.money_link(getattr(line, column), path, **query)
+        with Tag("td", "" if path else visit.texts.money(line.unlinked), classes="apart"):
+            if path:
+                visit.money_link(line.unlinked, f"{path}/outside", **query)
+
+
+def _chart_options(visit: Visit, report: RollForwardChain, currency: str) -> dict[str, Any]:
+    """ECharts: what was accrued in each month as bars, what was deferred at its end as a line."""
+    texts = visit.texts
+    lines = [month.line(currency) for month in report.months]
+    numbers = f"value => value.toLocaleString('{texts.language}')"
+    axis = {"axisLabel": {"color": _AXIS}, "axisLine": {"lineStyle": {"color": _AXIS}}}
+    accrued, deferred = texts("accruals.chart.accrued"), texts("accruals.chart.deferred")
+    # Binary floats are good enough for the height of a bar: the table has the amounts.
+    bars, points = [float(line.accrued) for line in lines], [float(line.closing) for line in lines]
+    return {
+        "aria": {"enabled": False},
+        "animation": False,
+        "tooltip": {"trigger": "axis"},
+        "legend": {"bottom": 0, "textStyle": {"color": _AXIS}, "data": [accrued, deferred]},
+        "grid": {"left": 8, "right": 8, "top": 16, "bottom": 40, "containLabel": True},
+        "xAxis": {"type": "category", "data": [texts.month_name(month.month) for month in report.months], **axis},
+        "yAxis": {
+            "type": "value",
+            "splitLine": {"lineStyle": {"color": _AXIS, "opacity": 0.25}},
+            **axis,
+            "axisLabel": {"color": _AXIS, ":formatter": numbers},
+        },
+        "series": [
+            {"type": "bar", "name": accrued, "data": bars, "color": _ACCRUED, "barMaxWidth": 36},
+            {"type": "line", "name": deferred, "data": points, "color": _DEFERRED, "symbolSize": 8},
+        ],
+    }
+
+
+_MOVED = ("opening", "invoiced", "credited", "accrued", "adjusted", "closing")
+
+
+async def _month(visit: Visit, month: date) -> None:
+    """By service, and each service's contracts; the address may name a currency and a service."""
+    texts, window, wanted = visit.texts, MonthWindow.of(month), visit.given.get("service", "")
+
+    def read() -> tuple[RollForwardChain, tuple[ContractMovement, ...]]:
+        with read_session() as session:
+            movements = contract_movements(session, window, visit.settings)
+            return roll_forwards(session, window, visit.settings), movements
+
+    report, movements = await asyncio.to_thread(read)
+    if of := visit.given.get("currency"):
+        movements = tuple(each for each in movements if each.currency == of)
+    with Tag("div", classes="actions"):
+        Tag("h2", texts("revenue.month", month=texts.month(month, long=True)))
+        ui.space()
+        with Tag("nav", aria_label=texts("accruals.month"), classes="chips no-print"):
+            for ahead in (-1, 1):
+                other = next_month(month, ahead)
+                visit.link(texts.month(other), f"revenue/{other:%Y-%m}", classes="chip", currency=of)
+            visit.link(str(month.year), f"revenue/{month.year}", classes="chip")
+            visit.link(texts("view.months"), f"months/{month:%Y-%m}", classes="chip")
+    for currency, in_currency in groupby(movements, key=lambda each: each.currency):
+        services = {name: list(same) for name, same in groupby(in_currency, key=lambda each: each.name.service)}
+        _by_service(visit, month, currency, services, report.months[0].line(currency))
+    for line in report.months[0].lines:
+        if line.unlinked:
+            with Tag(
+                "p",
+                texts("months.outside", amount=texts.amount(line.unlinked, line.currency)) + " ",
+                classes="is-stale pad",
+            ):
+                visit.link(texts("months.look"), f"revenue/{month:%Y-%m}/outside")
+    chosen = [each for each in movements if not wanted or each.name.service == wanted]
+    with Tag("section", classes="panel"):
+        Tag("h3", wanted or texts("revenue.contracts"))
+        if wanted:
+            visit.link(texts("revenue.all"), f"revenue/{month:%Y-%m}", currency=of).classes("self-start")
+        columns = (
+            Column("client", texts("contracts.client")),
+            *(() if wanted else (Column("service", texts("contracts.service"), desk=True),)),
+            *(
+                Column(name, texts(f"accruals.{name}"), amount=True, desk=name not in ("accrued", "closing"))
+                for name in _MOVED
+            ),
+            Column("currency", texts("currency")),
+        )
+        listing(texts, columns, [_contract_row(visit, month, each) for each in chosen], texts("months.nothing"))
+
+
+def _by_service(
+    visit: Visit,
+    month: date,
+    currency: str,
+    services: dict[str, list[ContractMovement]],
+    line: RollForwardLine,
+) -> None:
+    texts, title = visit.texts, visit.texts("revenue.services", currency=currency)
+    with (
+        Tag("section", classes="panel"),
+        Tag("div", classes="scroll", tabindex="0", role="region", aria_label=title),
+        Tag("table", classes="figures"),
+    ):
+        Tag("caption", title)
+        with Tag("thead"), Tag("tr"):
+            Tag("th", texts("contracts.service"), scope="col")
+            for name in _MOVED:
+                Tag("th", texts(f"accruals.{name}"), scope="col")
+        with Tag("tbody"):
+            for service, rows in services.items():
+                with Tag("tr"):
+                    with Tag("th", scope="row"):
+                        query = {"currency": currency, "service": service}
+                        visit.link(service, f"revenue/{month:%Y-%m}", **query)
+                    _sums(visit, rows)
+        with Tag("tfoot"):
+            with Tag("tr"):
+                Tag("th", texts("total"), scope="row")
+                _sums(visit, [each for rows in services.values() for each in rows])
+            if line.late:  # what is shown by contract is as the ledger is now; the roll-forward keeps it apart
+                with Tag("tr"):
+                    Tag("th", texts("revenue.late"), scope="row").props(f"colspan={len(_MOVED)}")
+                    Tag("td", texts.money(line.late))
+
+
+def _sums(visit: Visit, rows: Sequence[ContractMovement]) -> None:
+    for name in _MOVED:
+        Tag("td", visit.texts.money(sum((getattr(each, name) for each in rows), ZERO)))
+
+
+def _contract_row(visit: Visit, month: date, each: ContractMovement) -> dict[str, Any]:
+    href = visit.href(f"contracts/{each.name.id}/{month:%Y-%m}")
+    amounts: dict[str, Decimal] = {name: getattr(each, name) for name in _MOVED}
+    return {
+        "id": f"{each.name.id} {each.currency}",
+        "client": each.name.client,
+        "client_href": href,
+        "service": each.name.service,
+        "currency": each.currency,
+        **{name: float(amount) for name, amount in amounts.items()},  # to sort by; the texts have the amounts
+        **{f"{name}_text": visit.texts.money(amount) for name, amount in amounts.items()},
+        **{f"{name}_href": href for name, amount in amounts.items() if amount},
+    }
+
+
+async def _outside(visit: Visit, window: MonthWindow, asked: str) -> None:
+    """Documents without a contract, and why each is outside."""
+    texts = visit.texts
+
+    def read() -> list[OutsideDocument]:
+        with read_session() as session:
+            return outside_documents(session, visit.settings, window)
+
+    found = await asyncio.to_thread(read)
+    with Tag("div", classes="actions"):
+        Tag("h2", texts("outside.title", span=str(window)))
+        ui.space()
+        visit.link(texts("outside.back"), f"revenue/{asked}", classes="chip no-print")
+    with Tag("section", classes="panel"):
+        ui.label(texts("outside.why")).classes("soft")
+        totals = total_stakes(Stake(amounts={each.currency: each.amount}) for each in found)
+        Tag("p", texts.amounts(totals), classes="big")
+        with Tag("ul", classes="rows"):
+            for each in found:
+                with Tag("li"), Tag("div", classes="row-in"):
+                    Tag("span", f"{texts.entity(each.kind)} {each.number or each.external_id}", classes="what")
+                    Tag("span", each.client)
+                    Tag("span", each.day.isoformat(), classes="soft")
+                    Tag("strong", texts.amount(each.amount, each.currency), classes="money")
+                    if each.reason:
+                        english("span", each.reason, "detail small")
+                    else:
+                        Tag("span", texts("outside.no_service"), classes="detail small")
+        if not found:
+            ui.label(texts("outside.none")).classes("soft")

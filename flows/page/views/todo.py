@@ -1,0 +1,284 @@
+"""View To do: records that could not be applied, by reason, with their money; decisions, and their trail."""
+
+import asyncio
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from urllib.parse import urlencode
+
+from nicegui import ui
+
+from flows.page.components import (
+    Tag,
+    Visit,
+    announcer,
+    ask,
+    choice,
+    dialog_of,
+    english,
+    mark,
+    notify_failure,
+    signed_dialog,
+)
+from flows.plan import plan_retry
+from flows.runs import request_retry
+from steps.catalog import ACCRUALS, STEPS
+from steps.closing import Signature
+from steps.errors import UsageError
+from steps.reports.outside import Stake, read_stakes, total_stakes
+from tracking.database import read_session
+from tracking.integration_errors import ErrorFilter, find_errors, find_met, mark_errors, recent_decisions
+from tracking.models import ErrorDecision, ErrorStatus, IntegrationError
+
+KINDS = {
+    "no_email": "has no usable email",
+    "no_contact": "names no contact",
+    "other_currency": "kept without contract",
+    "email_taken": "changed its email to",
+    "gone": "is gone from Holded",
+    "not_listed": "is not on Holded's list",
+    "no_document": "no document left",
+    "unknown_status": "is not known, taken as ACTIVE",
+    "no_contract": "(cohort type",
+    "no_kickoff": "has no kickoff",
+    "twice": "in this cohort twice",
+    "micro": "is a micro cohort",
+    "student_email": "has the email of client",
+    "page_twice": "has the same email as page",
+    "page_gone": "the link is kept",
+}
+"""What a step says of a kind of trouble -> its name in the texts, which say what to do about it."""
+_DRAWN_OF_GROUP, _DRAWN_OF_ONE = 20, 300
+"""Rows of a group, and of one that is looked at by itself; the box of the group selects all there are."""
+
+
+def kind_of(error: IntegrationError) -> str:
+    """The name of a kind of trouble: `other` for what has no text of its own."""
+    if error.operation == ACCRUALS.id:
+        return "contract"
+    return next((kind for kind, said in KINDS.items() if said in error.error_message), "other")
+
+
+async def show_todo(visit: Visit) -> None:
+    """Errors of the status, step and kind that the address names, pending ones at first."""
+    await _Todo(visit).show()
+
+
+@dataclass
+class _Todo:
+    visit: Visit
+    chosen: set[int] = field(default_factory=set)
+    stakes: Mapping[int, Stake] = field(default_factory=dict)
+    months: Mapping[int, str] = field(default_factory=dict)
+    boxes: dict[int, ui.checkbox] = field(default_factory=dict)
+    count: ui.label | None = None
+
+    @property
+    def status(self) -> ErrorStatus:
+        asked = self.visit.given.get("status", ErrorStatus.PENDING)
+        if asked not in set(ErrorStatus):
+            raise UsageError(f"status {asked!r} is not known: one of {', '.join(ErrorStatus)} is expected")
+        return ErrorStatus(asked)
+
+    async def show(self) -> None:
+        texts = self.visit.texts
+        errors, decisions = await asyncio.to_thread(self._read)
+        Tag("h2", texts("todo.title"))
+        with Tag("section", classes="panel"):
+            self._filters()
+            if errors:
+                self._actions()
+            else:
+                Tag(
+                    "p",
+                    texts("todo.none"),
+                    classes="is-completed pad" if self.status == ErrorStatus.PENDING else "soft",
+                )
+        groups = {kind: list(same) for kind, same in groupby(sorted(errors, key=kind_of), key=kind_of)}
+        for kind in sorted(groups, key=lambda each: -len(groups[each])):
+            self._group(kind, groups[kind])
+        self._trail(decisions)
+
+    def _read(self) -> tuple[list[IntegrationError], list[ErrorDecision]]:
+        given = self.visit.given
+        wanted = ErrorFilter(status=self.status, operation=given.get("step"), limit=None)
+        found = find_errors(wanted)
+        if kind := given.get("kind"):
+            found = [each for each in found if kind_of(each) == kind]
+        if (number := given.get("error", "")).isdecimal():
+            found = [met.error for met in find_met([int(number)])]
+        self.months = {
+            met.error.id or 0: self.visit.texts.month(met.execution.window_start)
+            for met in find_met([each.id or 0 for each in found])
+            if met.execution and met.execution.window_start
+        }
+        with read_session() as session:
+            self.stakes = read_stakes(session, found, self.visit.settings)
+        return found, recent_decisions()
+
+    def _filters(self) -> None:
+        visit, texts = self.visit, self.visit.texts
+        steps = {"": texts("all")} | {step_id: texts(f"step.{step_id}") for step_id in STEPS}
+        step = visit.given.get("step", "")
+        with Tag("div", classes="actions"):
+            with Tag("nav", aria_label=texts("history.status"), classes="chips"):
+                for status in ErrorStatus:
+                    link = visit.link(texts(f"error.{status}"), "todo", classes="chip", status=status, step=step)
+                    if status == self.status:
+                        link.props["aria-current"] = "page"
+            field = choice(texts("step"), steps, step if step in steps else "").style("min-width: 220px")
+            field.on_value_change(lambda: ui.navigate.to(visit.address("todo", status=self.status, step=field.value)))
+            ui.space()
+            asked = {"status": self.status, **({"operation": step} if step else {})}
+            Tag("a", texts("errors.csv"), href=f"{visit.root}/download/errors.csv?{urlencode(asked)}", download="")
+
+    def _actions(self) -> None:
+        texts = self.visit.texts
+        decisions = {
+            ErrorStatus.RESOLVED: "errors.resolve",
+            ErrorStatus.IGNORED: "errors.ignore",
+            ErrorStatus.PENDING: "todo.undo",
+        }
+        with Tag("div", classes="actions sticky"):
+            if self.status == ErrorStatus.PENDING:
+                with ui.button(texts("errors.retry"), color=None, on_click=self._retry) as button:
+                    ui.tooltip(texts("errors.retry.why"))
+                button.props("unelevated no-caps").classes("strong")
+            for status, key in decisions.items():
+                if status != self.status:
+                    ui.button(texts(key), on_click=partial(self._decide, status, key)).props("outline no-caps")
+            self.count = announcer().classes("soft")
+        self._show_count()
+
+    def _group(self, kind: str, errors: Sequence[IntegrationError]) -> None:
+        visit, texts = self.visit, self.visit.texts
+        alone = visit.given.get("kind") == kind
+        with Tag("section", classes="panel"):
+            with Tag("div", classes="trouble"):
+                box = ui.checkbox()
+                box.props["aria-label"] = texts("todo.select", count=len(errors))
+                Tag("h3", texts(f"todo.{kind}"))
+                Tag("span", texts("todo.count", count=len(errors)), classes="soft")
+                amounts = total_stakes(self.stakes[each.id or 0] for each in errors)
+                Tag("strong", texts.amounts(amounts), classes="money")
+            Tag("p", texts(f"todo.{kind}.do"), classes="soft")
+            ids = {each.id or 0 for each in errors}
+            box.on_value_change(lambda event: self._select(ids, wanted=bool(event.value)))
+            drawn = errors[: _DRAWN_OF_ONE if alone else _DRAWN_OF_GROUP]
+            with Tag("ul", classes="rows"):
+                for error in drawn:
+                    self._error(error)
+            if len(drawn) < len(errors):
+                more = texts("todo.more", count=len(errors) - len(drawn))
+                visit.link(more, "todo", status=self.status, step=visit.given.get("step"), kind=kind)
+
+    def _error(self, error: IntegrationError) -> None:
+        visit, texts, number = self.visit, self.visit.texts, error.id or 0
+        stake = self.stakes[number]
+        with Tag("li", classes="row no-wrap items-start"):
+            box = self.boxes[number] = ui.checkbox()
+            box.props["aria-label"] = texts("errors.select", id=error.id)
+            box.on_value_change(lambda event: self._select({number}, wanted=bool(event.value)))
+            with Tag("div", classes="row-in"):
+                if stake.contract_id:
+                    visit.link(
+                        stake.client or texts.entity(error.entity_type),
+                        f"contracts/{stake.contract_id}",
+                        classes="what",
+                    )
+                else:
+                    Tag(
+                        "span",
+                        stake.client or f"{texts.entity(error.entity_type)} {error.entity_external_id}",
+                        classes="what",
+                    )
+                Tag("span", self.months.get(number, ""), classes="soft")
+                Tag("strong", texts.amounts(stake.amounts), classes="money")
+                english("span", error.error_message, "detail small")
+                first, last = texts.moment(error.first_seen_at)[:10], texts.moment(error.last_seen_at)[:10]
+                met = "errors.met.once" if error.occurrences == 1 else "errors.met"
+                days = (visit.now - error.first_seen_at).days
+                age = texts("todo.age", days=days)
+                Tag(
+                    "span", f"{texts(met, count=error.occurrences, first=first, last=last)} {age}", classes="soft small"
+                )
+                look = ui.button(texts("errors.payload"), on_click=partial(_show_payload, visit, error))
+                look.props("flat dense no-caps")
+                look.props["aria-label"] = texts("errors.payload.of", id=error.id)
+
+    def _select(self, ids: Collection[int], *, wanted: bool) -> None:
+        self.chosen = self.chosen | set(ids) if wanted else self.chosen - set(ids)
+        for number in ids:
+            if (box := self.boxes.get(number)) is not None and box.value != wanted:
+                box.set_value(wanted)
+        self._show_count()
+
+    def _money(self) -> str:
+        return self.visit.texts.amounts(total_stakes(self.stakes[each] for each in self.chosen))
+
+    def _show_count(self) -> None:
+        if self.count is not None:
+            chosen = self.visit.texts("errors.chosen", count=len(self.chosen))
+            self.count.set_text(", ".join(filter(None, (chosen, self._money()))))
+
+    async def _retry(self) -> None:
+        visit, ids = self.visit, sorted(self.chosen)
+        if not ids:
+            notify_failure(visit.texts("errors.nothing"))
+        elif await ask(visit.texts, lambda: plan_retry(ids)) and (
+            run := await ask(visit.texts, lambda: visit.runs.start(request_retry(ids)))
+        ):
+            ui.navigate.to(visit.address(f"runs/{run}", name=visit.texts("errors.retry"), back="todo"))
+
+    def _decide(self, status: ErrorStatus, key: str) -> None:
+        texts, ids = self.visit.texts, sorted(self.chosen)
+        if not ids:
+            notify_failure(texts("errors.nothing"))
+            return
+        with signed_dialog(self.visit, texts(key), "reason", _decision(ids, status)):
+            money = self._money() or texts("todo.no_money")
+            Tag("p", texts("todo.about", count=len(ids), money=money))
+            ui.label(texts("todo.kept")).classes("soft")
+
+    def _trail(self, decisions: Sequence[ErrorDecision]) -> None:
+        texts = self.visit.texts
+        if not decisions:
+            return
+        with Tag("section", classes="panel"):
+            Tag("h3", texts("todo.trail"))
+            with Tag("ul", classes="rows"):
+                for (at, who, status, reason), same in groupby(
+                    decisions, key=lambda each: (each.made_at, each.made_by, each.status, each.reason)
+                ):
+                    ids = [each.error_id for each in same]
+                    with Tag("li"), Tag("div", classes="row-in"):
+                        mark(texts(f"error.{status}"), status)
+                        Tag("span", texts("todo.decided", count=len(ids), who=who, moment=texts.moment(at)))
+                        Tag("span", reason, classes="soft")
+                        if status != ErrorStatus.PENDING:
+                            undo = partial(self._undo, ids)
+                            ui.button(texts("todo.undo"), on_click=undo).props("flat dense no-caps")
+
+    def _undo(self, ids: Sequence[int]) -> None:
+        with signed_dialog(self.visit, self.visit.texts("todo.undo"), "reason", _decision(ids, ErrorStatus.PENDING)):
+            Tag("p", self.visit.texts("todo.undo.about", count=len(ids)))
+
+
+def _decision(ids: Sequence[int], status: ErrorStatus) -> Callable[[Signature], object]:
+    def decide(by: Signature) -> None:
+        if not by.reason:
+            raise UsageError("a decision needs a reason: it is kept")
+        mark_errors(ids, status, by=by.who, reason=by.reason)
+
+    return decide
+
+
+def _show_payload(visit: Visit, error: IntegrationError) -> None:
+    texts = visit.texts
+    with dialog_of(texts("errors.payload.of", id=error.id)) as dialog:
+        english("p", error.error_message)
+        record = json.dumps(error.error_details, indent=2, ensure_ascii=False)
+        Tag("pre", record, classes="payload", tabindex="0", role="region", aria_label=texts("errors.payload"))
+        ui.button(texts("close"), on_click=dialog.close).props("flat no-caps autofocus")
