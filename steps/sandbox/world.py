@@ -129,8 +129,11 @@ def _student(user: User, day: date, *, role: str = "student", status: str = "ACT
     )
 
 
-def build_world(*, seed: int = 2024, clients: int = 60, year: int = 2024, spoiled: bool = False) -> World:
-    """The academy of that seed.
+YEAR = 2024
+
+
+def build_world(*, seed: int = 2024, clients: int = 60, spoiled: bool = False) -> World:
+    """The academy of that seed, in 2024: its documents and courses, apart from a few that began the year before.
 
     The first sixty clients go through one special scenario each, whatever their number; the others through ordinary
     ones, by lot. Each client has a random sequence of its own, so a larger academy holds the smaller one unchanged.
@@ -138,15 +141,14 @@ def build_world(*, seed: int = 2024, clients: int = 60, year: int = 2024, spoile
     Args:
         seed: what everything invented is derived from, ids included.
         clients: how many people were ever billed.
-        year: the year that documents and courses lie in, apart from a few that began the year before.
         spoiled: adds records that no importer can apply; without them only the awkward cases of everyday life are
             there.
     """
-    world = World(year, academies=[MADRID_SCHOOL, VALENCIA_SCHOOL])
+    world = World(YEAR, academies=[MADRID_SCHOOL, VALENCIA_SCHOOL])
     world.accounts.extend(open_accounts(seed))
-    world.cohorts.extend(plan_cohorts(year))
+    world.cohorts.extend(plan_cohorts(YEAR))
     for index in range(clients):
-        add_client(_client(seed, index, year), world)
+        add_client(_client(seed, index), world)
     add_strangers(seed, clients, world)
     if spoiled:
         spoil(seed, world)
@@ -155,10 +157,10 @@ def build_world(*, seed: int = 2024, clients: int = 60, year: int = 2024, spoile
     return world
 
 
-def _client(seed: int, index: int, year: int) -> Client:
+def _client(seed: int, index: int) -> Client:
     random = Random(f"{seed}/{index}")  # noqa: S311 - the same for the same seed is the point
     scenario = SPECIAL[index] if index < len(SPECIAL) else _ordinary(random)
-    return Client(seed, index, scenario, scenario.begins(year, random), random, *person_name(index))
+    return Client(seed, index, scenario, scenario.begins(YEAR, random), random, *person_name(index))
 
 
 def _ordinary(random: Random) -> Scenario:

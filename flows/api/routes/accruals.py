@@ -30,8 +30,6 @@ router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=Tagged
 Month = Annotated[
     str, Query(pattern=r"^\d{4}-\d{2}(-01)?$", examples=["2024-03"], description="YYYY-MM or YYYY-MM-01.")
 ]
-
-
 Wanted = Annotated[ContractFilter, Depends()]
 """`client`, `service`, `contract`."""
 Csv = Annotated[CsvFormat, Query(alias="format", description="`csv-es`: for a Spanish Excel.")]
@@ -51,9 +49,7 @@ def export_csv(
     wanted: Wanted,
     start_date: FirstOfMonth | None = None,
     end_date: FirstOfMonth | None = None,
-    csv_format: Annotated[
-        CsvFormat, Query(alias="format", description="`csv-es`: for a Spanish Excel.")
-    ] = CsvFormat.CSV,
+    csv_format: Csv = CsvFormat.CSV,
 ) -> Response:
     """What was accrued month by month, as a spreadsheet; without dates of the default year."""
     start = None if start_date is None else parse_month_date("start_date", start_date)
