@@ -52,7 +52,9 @@ BOOKS = {
     "explain.corrects": (" (corrects {month})", " (corrige {month})"),
     "explain.no_period": ("no enrollment", "sin matrícula"),
     "explain.rule": ("Rule {row}: {why}.", "Regla {row}: {why}."),
-    "explain.how": ("How it is worked out", "Cómo se calcula"),
+    "explain.how": ("How it was worked out", "Cómo se calculó"),
+    "explain.today": ("As the ledger is today", "Tal como está hoy el libro"),
+    "explain.changes": ("What has changed since it was posted:", "Qué ha cambiado desde que se registró:"),
     "explain.remaining": (
         "{total} in documents − {before} accrued before = {remaining} {currency} still to accrue",
         "{total} en documentos − {before} devengado antes = {remaining} {currency} por devengar",

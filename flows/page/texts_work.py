@@ -80,6 +80,11 @@ WORK = {
     "blocker.contract_totals": ("A contract does not tie out", "Un contrato no cuadra"),
     "blocker.roll_forward": ("The roll-forward does not tie out", "La evolución no cuadra"),
     "blocker.changed": ("A closed month was changed", "Un mes cerrado se ha cambiado"),
+    "technical": ("technical", "detalle técnico"),
+    "subject.month": ("{what}", "{what}"),
+    "subject.contract": ("contract {what}", "contrato {what}"),
+    "subject.error": ("record {what}", "registro {what}"),
+    "subject.execution": ("execution {what}", "ejecución {what}"),
     "closing.when": ("When", "Cuándo"),
     "closing.hash": ("Proof (hash)", "Prueba (hash)"),
     "closing.hash.why": (

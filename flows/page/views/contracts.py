@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import fields
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -34,8 +33,14 @@ from steps.errors import UsageError
 from steps.ledger.accrual import ADJUSTMENT
 from steps.ledger.months import next_month
 from steps.reports.contracts import ContractLine, ContractStory, Entry, contract_story, find_contracts
-from steps.reports.explain import Calculation, ExplainedDocument, ExplainedPosting, Explanation, explain
-from steps.reports.export import as_json
+from steps.reports.explain import (
+    Calculation,
+    ExplainedDocument,
+    ExplainedPosting,
+    Explanation,
+    WorkedOut,
+    explain,
+)
 from tracking.database import read_session
 
 
@@ -191,9 +196,6 @@ def _entry(visit: Visit, story: ContractStory, entry: Entry, *, chosen: bool) ->
         Tag("td", "" if entry.deferred is None else texts.amount(entry.deferred, entry.currency))
 
 
-_SHOWN = {"contract", "month", "closed", "rule", "postings", "calculation", "documents", "notifications"}
-
-
 def _explanation(visit: Visit, found: Explanation, story: ContractStory) -> None:
     """From the posted amount back to its rule, its sessions, its documents; what else there is below it as it is."""
     texts, number = visit.texts, story.line.name.id
@@ -205,16 +207,36 @@ def _explanation(visit: Visit, found: Explanation, story: ContractStory) -> None
             for key, ahead in (("explain.before", -1), ("explain.after", 1)):
                 visit.link(texts(key), f"contracts/{number}/{next_month(found.month, ahead):%Y-%m}", classes="no-print")
         _posted(visit, found)
-        if found.calculation is not None:
-            _calculation(visit, found.calculation, story.line.name.currency)
-        if found.changed_since and found.calculation is not None:
-            today = texts.amount(found.calculation.amount, story.line.name.currency)
-            Tag("p", texts("explain.changed", amount=today), classes="is-stale pad")
+        _how(visit, found, story.line.name.currency)
         _documents(visit, found.documents)
-        for field in fields(found):
-            if field.name not in _SHOWN and (value := as_json(getattr(found, field.name))):
-                Tag("h4", texts.known(f"explain.{field.name}") or field.name.replace("_", " "))
-                _anything(value)
+
+
+def _how(visit: Visit, found: Explanation, of: str) -> None:
+    """What was kept with the postings, and their formula; what changed since, and what it would be today."""
+    texts, kept, today = visit.texts, found.worked_out, found.calculation
+    if kept is not None:
+        _sums(visit, kept, of, found.formula)
+        _kept(visit, kept)
+    if found.changes:
+        with Tag("div", texts("explain.changes"), classes="is-stale pad"), Tag("ul"):
+            for change in found.changes:
+                english("li", change)
+    if today is None:
+        return
+    if kept is None or found.changes:
+        _sums(visit, today, of, ())
+    _days(visit, today)
+    if found.changed_since:
+        Tag("p", texts("explain.changed", amount=texts.amount(today.amount, of)), classes="is-stale pad")
+
+
+def _days(visit: Visit, today: Calculation) -> None:
+    by_period: dict[str, list[str]] = defaultdict(list)
+    for each in today.days:
+        if each.sessions:
+            by_period[each.period].append(f"{each.day.day}" + (f" (×{each.sessions})" if each.sessions > 1 else ""))
+    for period, days in by_period.items():
+        Tag("p", visit.texts("explain.days", period=period, days=", ".join(days)), classes="soft")
 
 
 def _posted(visit: Visit, found: Explanation) -> None:
@@ -245,25 +267,39 @@ def _posting_text(visit: Visit, posting: ExplainedPosting) -> str:
     return texts("explain.posted", amount=amount, sessions=posting.sessions, period=period)
 
 
-def _calculation(visit: Visit, found: Calculation, of: str) -> None:
+def _sums(visit: Visit, found: WorkedOut | Calculation, of: str, formula: Sequence[str]) -> None:
+    """As a bookkeeper does it again by hand: with the formula that was kept, else with that of today."""
     texts = visit.texts
-    Tag("h4", texts("explain.how"))
+    Tag("h4", texts("explain.how" if isinstance(found, WorkedOut) else "explain.today"))
     with Tag("ol", classes="sums"):
         total, before, left = (texts.money(each) for each in (found.total, found.accrued_before, found.remaining))
         Tag("li", texts("explain.remaining", total=total, before=before, remaining=left, currency=of))
         sessions = {"now": found.sessions_in_month, "left": found.sessions_remaining}
         Tag("li", texts("explain.sessions", **sessions))
-        if found.sessions_in_month and found.sessions_remaining > found.sessions_in_month and found.amount:
-            text = texts("explain.share", remaining=left, amount=texts.amount(found.amount, of), **sessions)
-            Tag("li", text)
-        elif found.amount:
-            Tag("li", texts("explain.whole", amount=texts.amount(found.amount, of)))
-    by_period: dict[str, list[str]] = defaultdict(list)
-    for each in found.days:
-        if each.sessions:
-            by_period[each.period].append(f"{each.day.day}" + (f" (×{each.sessions})" if each.sessions > 1 else ""))
-    for period, days in by_period.items():
-        Tag("p", texts("explain.days", period=period, days=", ".join(days)), classes="soft")
+        for line in formula:
+            english("li", line)
+        if isinstance(found, WorkedOut) or not found.amount:
+            return
+        amount = texts.amount(found.amount, of)
+        if 0 < found.sessions_in_month < found.sessions_remaining:
+            Tag("li", texts("explain.share", remaining=left, amount=amount, **sessions))
+        else:
+            Tag("li", texts("explain.whole", amount=amount))
+
+
+def _kept(visit: Visit, kept: WorkedOut) -> None:
+    """Enrollments, statuses and policy as they were then."""
+    texts, page = visit.texts, kept.notion
+    pairs = []
+    for each in kept.periods:
+        since = f", {each.status} {each.status_change_date or ''}".rstrip()
+        pairs.append((each.external_id, f"{each.start_date} – {each.end_date}{since}"))
+    if page is not None:
+        pairs.append((texts("contract.notion"), f"{page.status or ''} {page.date or ''}".strip()))
+    status = texts.known(f"contract.{kept.contract_status}") or kept.contract_status
+    pairs.append((texts("contracts.status"), f"{status}, {texts('contracts.since').lower()} {kept.contract_date}"))
+    pairs.append((texts("closing.policy"), ", ".join(f"{name}={value}" for name, value in kept.policy.items())))
+    facts(pairs)
 
 
 def _documents(visit: Visit, documents: Iterable[ExplainedDocument]) -> None:
@@ -289,24 +325,6 @@ def _documents(visit: Visit, documents: Iterable[ExplainedDocument]) -> None:
             with Tag("tfoot"), Tag("tr"):
                 Tag("th", texts("total"), scope="row").props("colspan=3")
                 Tag("td", texts.amount(sum((each.amount for each in same), Decimal()), of))
-
-
-def _anything(value: Any) -> None:
-    """What an explanation holds besides, in the words of the report itself."""
-    if isinstance(value, dict):
-        with Tag("dl", classes="facts", lang="en"):
-            for name, each in value.items():
-                if each not in (None, "", [], {}):
-                    Tag("dt", str(name).replace("_", " "))
-                    with Tag("dd"):
-                        _anything(each)
-    elif isinstance(value, list):
-        with Tag("ul", lang="en"):
-            for each in value:
-                with Tag("li"):
-                    _anything(each)
-    else:
-        english("span", str(value))
 
 
 def _ask_adjustment(visit: Visit, story: ContractStory) -> None:

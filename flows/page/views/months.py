@@ -19,6 +19,7 @@ from flows.page.components import (
     signed_dialog,
     year_links,
 )
+from flows.page.texts import Language
 from flows.parameters import months_of_year, parse_month
 from steps.catalog import ACCRUALS
 from steps.closing import (
@@ -154,14 +155,25 @@ _MONTH, _CONTRACT, _ERROR, _EXECUTION = (
 
 
 def _blocker(visit: Visit, month: date, blocker: Blocker) -> None:
-    """Why, in the step's words, and the way to where it is mended."""
+    """What it is about, in the reader's language, and the way to where it is mended; behind it the step's own words."""
+    texts = visit.texts
     with Tag("span", classes="detail small"):
-        Tag("span", f"{visit.texts.known(f'blocker.{blocker.kind}') or blocker.kind}: ")
-        english("span", blocker.message)
+        Tag("span", f"{texts(f'blocker.{blocker.kind}')}: ")
+        if texts.language is Language.EN:
+            english("span", blocker.message)
+        else:
+            named = {"month": _MONTH, "contract": _CONTRACT, "error": _ERROR, "execution": _EXECUTION}
+            found = ((name, pattern.search(blocker.message)) for name, pattern in named.items())
+            subjects = [texts(f"subject.{name}", what=match[1]) for name, match in found if match]
+            Tag("span", ", ".join(subjects[:1]))
         Tag("span", " ")
         if place := _place(blocker, month):
             path, query = place
-            visit.link(visit.texts("months.mend"), path, **query)
+            visit.link(texts("months.mend"), path, **query)
+        if texts.language is not Language.EN:
+            with Tag("details"):
+                Tag("summary", texts("technical"))
+                english("span", blocker.message)
 
 
 def _place(blocker: Blocker, month: date) -> tuple[str, dict[str, Any]] | None:
