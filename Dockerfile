@@ -2,11 +2,13 @@
 FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/sync
-COPY pyproject.toml constraints.txt README.md ./
+COPY requirements.lock ./
+RUN --mount=type=cache,target=/root/.cache/pip /opt/sync/bin/python -m pip install --require-hashes --requirement requirements.lock
+COPY pyproject.toml README.md ./
 COPY tracking tracking
 COPY steps steps
 COPY flows flows
-RUN --mount=type=cache,target=/root/.cache/pip /opt/sync/bin/python -m pip install --constraint constraints.txt .
+RUN --mount=type=cache,target=/root/.cache/pip /opt/sync/bin/python -m pip install --no-deps .
 
 FROM python:3.11.14-slim-bookworm
 RUN useradd --uid 10001 --user-group --create-home --home-dir /var/lib/sync --shell /usr/sbin/nologin sync

@@ -2,25 +2,38 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The program alone is what the demo needs; its tools are 362 MB of the 888 of both.
+PROGRAM := $(VENV)/.program
 READY := $(VENV)/.ready
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := SYNC_DATABASE_URL=sqlite:///.demo/sync.db PREFECT_HOME=$(CURDIR)/.demo/prefect
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint types test test-fast test-long test-pythons coverage kill-matrix soak soak-short bench clean
+# Tools about dependencies, in an environment of their own: what they need would change the versions of ours.
+TOOLS := .venv-tools
+SUPPLY := uv==0.13.9 pip-audit==2.10.1 cyclonedx-bom==7.5.0
+
+.PHONY: help setup demo lint types test test-fast test-long test-pythons coverage kill-matrix soak soak-short bench lock sbom \
+  audit clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-$(READY): pyproject.toml constraints.txt
+$(PROGRAM): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": say make PYTHON=python3.12, for example")'
 	@echo "Setting up $(VENV) (once; a minute or two)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(INSTALL) --editable .
+	@touch $(PROGRAM)
+
+$(READY): $(PROGRAM)
+	@echo "Adding the tools of tests and checks (once)"
+	@$(INSTALL) --editable '.[dev]'
 	@touch $(READY)
 
 setup: $(READY) ## Install the project and its tools into .venv
 
-demo: $(READY) ## Import and accrue the sandbox academy's 2024, with nothing to configure
+demo: $(PROGRAM) ## Import and accrue the sandbox academy's 2024, with nothing to configure
 	@mkdir -p .demo
 	@$(DEMO) $(BIN)/sync-actions demo
 
@@ -68,6 +81,30 @@ bench: $(READY) ## Measure imports, accruals, tracking, dispatch, starting and t
 	$(BIN)/python -m tests.benchmarks.dispatch --write
 	$(BIN)/python -m tests.benchmarks.starting --write
 	$(BIN)/python -m tests.benchmarks.history --write
+
+$(TOOLS)/.ready: Makefile
+	@echo "Setting up $(TOOLS) (once)"
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check $(SUPPLY)
+	@touch $@
+
+lock: $(TOOLS)/.ready ## Write requirements.lock: the versions of constraints.txt that a deployment needs, with hashes
+	$(TOOLS)/bin/uv pip compile pyproject.toml --constraint constraints.txt --universal --generate-hashes \
+	  --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements.lock
+
+sbom: $(TOOLS)/.ready ## Write sbom.json: what requirements.lock installs, with licences, as CycloneDX
+	@$(PYTHON) -m venv --clear .venv-deployed
+	@.venv-deployed/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@.venv-deployed/bin/python -m pip install --quiet --disable-pip-version-check --no-deps .
+	$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file sbom.json .venv-deployed/bin/python
+	@rm -rf .venv-deployed
+
+audit: $(TOOLS)/.ready ## Ask PyPI's vulnerability database about requirements.lock; needs the Internet
+	@$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements.lock || { \
+	  echo "Not passed. If vulnerabilities are listed above: raise the version in constraints.txt, then make lock."; \
+	  echo "If not: PyPI's database did not answer from here, so nothing was checked; run it on a machine that reaches it."; \
+	  exit 1; }
 
 clean: ## Remove what setup and demo made
 	rm -rf .venv .venv-* .demo .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -36,6 +36,8 @@ class Message:
     """One thing that somebody is told."""
 
     name: str
+    when: str
+    """For who looks at it in Prefect's UI, which cannot show most triggers in words."""
     trigger: EventTrigger
     subject: str
     what: str
@@ -54,6 +56,7 @@ class Message:
         body = f"{self.what}\n\nWhy: {self.why}\n\nWhat to do: {self.to_do}\n\nSee {ui_url}{self.link}"
         return _automation(
             self.name,
+            f"{self.when} Turn it off here, and it stays off.",
             self.trigger,
             [SendNotification(block_document_id=b, subject=self.subject, body=body) for b in blocks],
         )
@@ -61,16 +64,22 @@ class Message:
 
 def follow_up(declared: dict[str, Any], deployment_id: UUID) -> AutomationCore:
     """A deployment's trigger of `flows/prefect.yaml`, as `prefect deploy` would make it."""
-    fields = {key: value for key, value in declared.items() if key not in {"name", "parameters"}}
+    fields = {key: value for key, value in declared.items() if key not in {"name", "description", "parameters"}}
     run = RunDeployment(source="selected", deployment_id=deployment_id, parameters=declared["parameters"])
-    automation = _automation(declared["name"], EventTrigger(**fields), [run])
+    automation = _automation(declared["name"], declared["description"], EventTrigger(**fields), [run])
     automation.owner_resource = f"prefect.deployment.{deployment_id}"
     return automation
 
 
-def _automation(name: str, trigger: EventTrigger, actions: list[Any]) -> AutomationCore:
+def _automation(name: str, description: str, trigger: EventTrigger, actions: list[Any]) -> AutomationCore:
     return AutomationCore(
-        name=name, description="", enabled=True, tags=["sync"], trigger=trigger, actions=actions, owner_resource=None
+        name=name,
+        description=description,
+        enabled=True,
+        tags=["sync"],
+        trigger=trigger,
+        actions=actions,
+        owner_resource=None,
     )
 
 
@@ -100,6 +109,7 @@ def messages() -> Iterator[Message]:
     run, month = "/runs/flow-run/{{ flow_run.id }}", "{{ event.resource['prefect.resource.name'] }}"
     yield Message(
         "Sync: a run failed",
+        "Told at once, whoever started the run.",
         _of_run("Failed", "TimedOut", message=f"!{_REFUSED}"),
         "Failed: {{ flow_run.name }}",
         f"The run “{{{{ flow_run.name }}}}” failed. {_KEPT}",
@@ -109,6 +119,7 @@ def messages() -> Iterator[Message]:
     )
     yield Message(
         "Sync: a month was refused by the accruals",
+        "Told at once, instead of the failed run.",
         _of_run("Failed", message=_REFUSED),
         "Not accrued: {{ flow_run.name }}",
         "The run “{{ flow_run.name }}” posted nothing for the month that the reason names.",
@@ -119,6 +130,7 @@ def messages() -> Iterator[Message]:
     )
     yield Message(
         "Sync: a run broke off",
+        "Told when Prefect calls a run Crashed: within about five minutes.",
         _of_run("Crashed"),
         "Broke off: {{ flow_run.name }}",
         f"The run “{{{{ flow_run.name }}}}” broke off: its program was killed, or its machine was lost. {_KEPT}",
@@ -128,6 +140,7 @@ def messages() -> Iterator[Message]:
     )
     yield Message(
         "Sync: a run gives no sign of life",
+        "Told when a run has not ended and sent nothing for 15 minutes.",
         _of_run(
             *("heartbeat", "Completed", "Failed", "TimedOut", "Crashed", "Cancelled", "Suspended", "Paused"),
             after={"prefect.flow-run.heartbeat"},
@@ -142,6 +155,7 @@ def messages() -> Iterator[Message]:
     )
     yield Message(
         "Sync: a run is late",
+        "Told when a run has not begun 10 minutes after its time.",
         _of_run(
             *("Pending", "Running", "AwaitingConcurrencySlot", "Scheduled", "Completed", "Failed", "Crashed"),
             *("Cancelling", "Cancelled"),
@@ -159,6 +173,7 @@ def messages() -> Iterator[Message]:
     )
     yield Message(
         "Sync: no worker is online",
+        "Told 10 minutes after the last worker went away.",
         EventTrigger(
             match={"prefect.resource.id": "prefect.work-pool.*", "prefect.resource.name": WORK_POOL},
             for_each={"prefect.resource.id"},
@@ -175,6 +190,7 @@ def messages() -> Iterator[Message]:
     )
     yield Message(
         "Sync: many records are in trouble",
+        "Told once a run, above SYNC_NOTIFY_ERRORS records of a step and month.",
         EventTrigger(
             match={"prefect.resource.id": "sync.step.*", MANY_ERRORS: "true"},
             for_each={"related:flow-run:prefect.resource.id"},
@@ -191,6 +207,7 @@ def messages() -> Iterator[Message]:
     )
     yield Message(
         "Sync: a month is not closed",
+        "Told once a week, from the day SYNC_CLOSE_DAY of the next month on.",
         EventTrigger(
             match={"prefect.resource.id": "sync.month.*"},
             for_each={"prefect.resource.id"},
@@ -206,6 +223,7 @@ def messages() -> Iterator[Message]:
     )
     yield Message(
         "Sync: the check of every five minutes fails",
+        "Told at once, then once a day.",
         _of_run(
             "Failed", "TimedOut", flows=[_RECONCILING], for_each={"related:flow:prefect.resource.id"}, within=_A_DAY
         ),

@@ -7,9 +7,9 @@ at once, each in a thread, and none holds the others up. Nothing is changed, and
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
@@ -22,7 +22,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from dotenv import dotenv_values
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -45,11 +44,13 @@ from tracking.database import (
 from tracking.redaction import redact_message
 from tracking.settings import (
     ENV_FILE,
+    PREFECTS,
     DatabaseSettings,
     DatabaseUnusableError,
     describe_settings_file,
     export_settings_file,
     settings_file,
+    variables_of,
 )
 
 if TYPE_CHECKING:  # Prefect takes seconds to import
@@ -64,8 +65,8 @@ _LEAST_DISK_BYTES = 2**30
 _MOST_CLOCK_SECONDS = 30
 _OLDEST_POSTGRESQL = 14
 _SETTINGS = (DatabaseSettings, SyncSettings, HoldedSettings, FourgeeksSettings, NotionSettings)
-_OTHER_VARIABLES = frozenset({ENV_FILE, "SYNC_NOTIFY_URL"})
 _OURS = ("SYNC_", "HOLDED_", "FOURGEEKS_", "NOTION_")
+_API_URL = "PREFECT_API_URL"
 _SET_UP = "run `sync-actions prefect setup`"
 
 
@@ -87,6 +88,7 @@ class Finding:
     """What is there; of a problem also what to do."""
 
 
+_NOTHING_SET = Finding("variables", Verdict.ok, "none is set: everything is as .env.example says by default")
 Look = Callable[[], list[Finding]]
 
 
@@ -108,8 +110,23 @@ def examine() -> list[Finding]:
     for thread in threads:
         thread.join(max(0.0, deadline - monotonic()))
     late = f"no answer within {LONGEST_SECONDS:g} s"
-    return first + [
-        each for subject in LOOKS for each in found.get(subject, [Finding(subject, Verdict.not_checked, late)])
+    return _each_once(
+        first
+        + [each for subject in LOOKS for each in found.get(subject, [Finding(subject, Verdict.not_checked, late)])]
+    )
+
+
+def _each_once(findings: list[Finding]) -> list[Finding]:
+    """A setting that cannot be read is in the way of much, and is one problem."""
+    told: dict[str, str] = {}
+    for each in findings:
+        if each.verdict is Verdict.problem:
+            told.setdefault(each.words, each.subject)
+    return [
+        each
+        if told.get(each.words, each.subject) == each.subject
+        else replace(each, verdict=Verdict.not_checked, words=f"see {told[each.words]}")
+        for each in findings
     ]
 
 
@@ -136,11 +153,12 @@ def _settings_file() -> list[Finding]:
 
 
 def _variables() -> list[Finding]:
+    """All that are set, by where they come from; or those that are wrong."""
     known = {f"{s.model_config.get('env_prefix', '')}{name}".upper() for s in _SETTINGS for name in s.model_fields}
-    file = settings_file()
-    given = {name.upper() for name in (*os.environ, *(dotenv_values(file) if file else ()))}
-    unknown = sorted(name for name in given if name.startswith(_OURS) and name not in known | _OTHER_VARIABLES)
-    wrong = [_unknown(name, known) for name in unknown]
+    in_file = {name.upper(): value for name, value in variables_of(settings_file()).items()}
+    in_environment = {name.upper(): value for name, value in os.environ.items() if value and name != ENV_FILE}
+    unknown = sorted(name for name in in_file | in_environment if name.startswith(_OURS) and name not in known)
+    wrong = [_unknown(name, known) for name in unknown] + _read_by_prefect_alone()
     for kind in _SETTINGS[1:]:
         try:
             kind.load()
@@ -148,8 +166,28 @@ def _variables() -> list[Finding]:
             wrong.append(str(error))
     if wrong:
         return [Finding("variables", Verdict.problem, each) for each in wrong]
-    ours = sum(name.startswith(_OURS) for name in given)
-    return [Finding("variables", Verdict.ok, f"{ours} set, and all are known and can be read")]
+    from_file = {name for name, value in in_file.items() if in_environment.get(name, value) == value}
+    others = {name for name in in_environment if name not in from_file and name.startswith((*_OURS, _API_URL))}
+    overriding = sorted(others & in_file.keys())
+    ours = {name for name in from_file if name.startswith((*_OURS, PREFECTS))}
+    told = [_named("of the settings file", ours), _named("of the environment", others)]
+    if overriding:
+        told.append(f"the environment wins over the settings file: {', '.join(overriding)}")
+    return [Finding("variables", Verdict.ok, each) for each in filter(None, told)] or [_NOTHING_SET]
+
+
+def _named(where: str, names: Collection[str]) -> str:
+    return f"{len(names)} {where}: {', '.join(sorted(names))}" if names else ""
+
+
+def _read_by_prefect_alone() -> list[str]:
+    """Prefect reads the `.env` of the current folder whatever `SYNC_ENV_FILE` says, and so may be of another place."""
+    other = Path.cwd() / ".env"
+    if other == settings_file() or not other.is_file():
+        return []
+    names = sorted(n for n in variables_of(other) if n.startswith(PREFECTS) and n not in os.environ)
+    words = f"Prefect reads {', '.join(names)} in {other}, which is not the settings file: set it there too, or start"
+    return [f"{words} commands in another folder"] if names else []
 
 
 def _unknown(name: str, known: set[str]) -> str:
@@ -234,7 +272,13 @@ def _server(client: "SyncPrefectClient", url: str) -> Finding:
     if theirs.split(".")[:2] != __version__.split(".")[:2]:
         words = f"{url} is Prefect {theirs}, and here is {__version__}: install the same on both"
         return Finding("server", Verdict.problem, words)
-    return Finding("server", Verdict.ok, f"Prefect {theirs} at {url}")
+    return Finding("server", Verdict.ok, f"Prefect {theirs} at {url} ({_source_of_url()})")
+
+
+def _source_of_url() -> str:
+    if variables_of(settings_file()).get(_API_URL) == os.environ.get(_API_URL):
+        return "the settings file says so"
+    return "the environment says so" if os.environ.get(_API_URL) else "a profile of Prefect says so"
 
 
 def _worker(client: "SyncPrefectClient") -> list[Finding]:

@@ -23,6 +23,7 @@ from typing import IO
 from steps.errors import SyncError
 from steps.progress import LOGGED
 from tracking.redaction import register_secret
+from tracking.settings import export_settings_file
 
 STARTUP_SECONDS = 180
 _POLL_SECONDS = 0.05
@@ -34,7 +35,14 @@ class PrefectUnavailableError(SyncError):
 
 
 def quiet_prefect() -> None:
-    """What a person sees is ours. To be called before Prefect is imported; what the user set stays."""
+    """What a person sees is ours, and Prefect is that of the settings file. To be called before Prefect is imported.
+
+    What the user set stays.
+
+    Raises:
+        DatabaseUnusableError: the settings file cannot be read.
+    """
+    export_settings_file()
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")

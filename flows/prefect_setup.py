@@ -8,6 +8,7 @@ import logging
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 from uuid import UUID, uuid4
@@ -41,6 +42,7 @@ from steps.errors import UsageError
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings
 from tracking.redaction import register_secret
 
+_POOL_DESCRIPTION = "Every deployment of sync-management runs here. A worker: `prefect worker start --pool sync`"
 _MESSAGE, _TRIGGER = "message", "trigger"
 
 
@@ -132,7 +134,14 @@ def _make_work_pool(client: SyncPrefectClient, setup: Setup = _EARNEST, command:
         if command is not None:
             template["variables"]["properties"]["command"]["default"] = command
         if not setup.dry_run:
-            client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type=ProcessWorker.type, base_job_template=template))
+            client.create_work_pool(
+                WorkPoolCreate(
+                    name=WORK_POOL,
+                    description=_POOL_DESCRIPTION,
+                    type=ProcessWorker.type,
+                    base_job_template=template,
+                )
+            )
         return SetUpItem(name, Change.new)
     return SetUpItem(name, Change.unchanged)
 
@@ -222,6 +231,7 @@ def _fields(
     return {
         "entrypoint": declared["entrypoint"],
         "description": declared["description"],
+        "version": version("sync-management"),
         "tags": declared["tags"],
         "parameters": declared.get("parameters", {}),
         "parameter_openapi_schema": parameter_schema(flow).model_dump_for_openapi(),
@@ -243,6 +253,7 @@ def _fields_of(known: DeploymentResponse) -> dict[str, Any]:
     return {
         "entrypoint": known.entrypoint,
         "description": known.description,
+        "version": known.version,
         "tags": known.tags,
         "parameters": known.parameters,
         "parameter_openapi_schema": known.parameter_openapi_schema,
@@ -281,7 +292,8 @@ def _make_messages(client: SyncPrefectClient, setup: Setup) -> list[SetUpItem]:
         return []
     ui_url = str(PREFECT_UI_URL.value()).rstrip("/")
     wanted = [each.automation(sorted(blocks[each.name] or usual), ui_url) for each in messages()]
-    return [_make_automation(client, _MESSAGE, each, setup) for each in wanted]
+    # The UI shows what is newest first: what happens most often is made last.
+    return [_make_automation(client, _MESSAGE, each, setup) for each in reversed(wanted)][::-1]
 
 
 def _blocks_of(known: Automation | None) -> set[UUID]:

@@ -4,10 +4,8 @@ No vendor is asked. The month's import is looked at first (`engine/gate.py`); th
 written and checked, chunk by chunk. What happens to each of them is in `engine/`.
 """
 
-import gc
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -69,20 +67,6 @@ class MonthResult:
             self.became[outcome.contract_status] += 1
 
 
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Let Python search for cycles about once a chunk: inputs have none, and the search takes a quarter of the time."""
-    before = gc.get_threshold()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 @dataclass(frozen=True)
 class MonthRun:
     """Everything that stays the same from chunk to chunk."""
@@ -126,11 +110,10 @@ class MonthRun:
         Raises:
             AccrualError: the month would not add up.
         """
-        with _few_collections():
-            settled = settled_cents(self.days, DOCUMENT[self.loader.amount.key], self.loader.services)
-            for chunk in due_chunks(self.session, self.days.last, chunk_size, settled):
-                self._process_chunk(chunk)
-                progress.update(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
+        settled = settled_cents(self.days, DOCUMENT[self.loader.amount.key], self.loader.services)
+        for chunk in due_chunks(self.session, self.days.last, chunk_size, settled):
+            self._process_chunk(chunk)
+            progress.update(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
         self.check.finish()
         self.failures.record(self.session, self.result.failures, execution_id)
 

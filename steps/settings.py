@@ -91,7 +91,10 @@ class _Settings(FileSettings):
             return cls()
         except ValidationError as error:
             prefix = cls.model_config.get("env_prefix", "")
-            wrong = (f"{prefix}{'_'.join(map(str, e['loc'][:1]))}".upper() + f": {e['msg']}" for e in error.errors())
+            wrong = (
+                f"{prefix}{'_'.join(map(str, e['loc'][:1]))}".upper() + f": {e['msg'].removeprefix('Value error, ')}"
+                for e in error.errors()
+            )
             raise ConfigError("; ".join(wrong)) from None
 
 
@@ -239,6 +242,8 @@ class SyncSettings(_Settings):
         BeforeValidator(lambda given: ErrorBudget.parse(given) if isinstance(given, str) else given),
     ] = ErrorBudget(Decimal(50), is_share=True)
     """How many records of a window may be in trouble before its step fails: a share, or a number."""
+    notify_url: SecretStr | None = None
+    """Addresses of Apprise with commas, by which `sync-actions prefect setup` has people told."""
     notify_errors: int = Field(default=20, ge=0)
     """How many records of a step's window may be in trouble before somebody is told."""
     close_day: int = Field(default=10, ge=0, le=28)

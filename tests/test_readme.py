@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import prefect.settings
 import pytest
 import typer
 import yaml
@@ -13,7 +14,8 @@ import yaml
 from flows.cli.commands import app
 from steps.catalog import STEPS
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings, SyncSettings
-from tracking.settings import DatabaseSettings
+from tests.flows.guide import lines_of_guide
+from tracking.settings import PREFECTS, DatabaseSettings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -89,7 +91,11 @@ def test_every_setting_is_explained_in_the_example_and_nothing_else_is() -> None
         f"{kind.model_config.get('env_prefix', '')}{name}".upper() for kind in settings for name in kind.model_fields
     }
 
-    assert set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", ENVIRONMENT, re.MULTILINE)) == known
+    told = re.findall(r"^#? ?([A-Z][A-Z_]+)=", ENVIRONMENT, re.MULTILINE)
+    prefects = {name for name in told if name.startswith(PREFECTS)}
+
+    assert set(told) - prefects == known
+    assert [name for name in prefects if not hasattr(prefect.settings, name)] == []
 
 
 def test_the_defaults_of_the_example_are_the_programs() -> None:
@@ -102,6 +108,10 @@ def test_the_defaults_of_the_example_are_the_programs() -> None:
     assert tuple(defaults["SYNC_IGNORED_COHORTS"].split(",")) == SyncSettings().ignored_cohorts
     assert defaults["SYNC_ERROR_BUDGET"] == str(SyncSettings().error_budget)
     assert defaults["SYNC_TIMEZONE"] == SyncSettings().timezone
+
+
+def test_the_guide_to_a_prefect_server_is_five_commands_at_the_most() -> None:
+    assert len(lines_of_guide()) <= 5
 
 
 def test_pins_are_versions_without_any_address() -> None:

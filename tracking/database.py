@@ -58,7 +58,7 @@ def upgrade_database(engine: Engine) -> str:
         return head
     if revision not in {None, *schema_revisions()}:
         raise DatabaseUnusableError(
-            f"The database is at schema {revision!r}, which a newer version of this program made; this version "
+            f"The database is at schema {revision!r}, which a newer version of this program made; this version "  # noqa: S608 - a sentence
             f"knows up to {head!r}. Update the program, or set SYNC_DATABASE_URL to another database."
         )
     with engine.connect().execution_options(writer=True) as connection, connection.begin():

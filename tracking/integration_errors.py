@@ -162,12 +162,6 @@ def find_error(error_id: int) -> IntegrationError | None:
         return session.get(IntegrationError, error_id)
 
 
-def known_entity_types() -> list[str]:
-    """The entity types that there are errors of, as a choice for people."""
-    with read_session() as session:
-        return sorted(session.exec(select(IntegrationError.entity_type).distinct()))
-
-
 def mark_errors(ids: Sequence[int], status: ErrorStatus, *, by: str, reason: str = "") -> list[int]:
     """Set the status that a person decided on, and keep who decided and why. Returns the ids that no error has.
 

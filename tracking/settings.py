@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from dotenv import dotenv_values
 from platformdirs import user_data_dir
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -18,6 +19,8 @@ class DatabaseUnusableError(Exception):
 
 
 ENV_FILE = "SYNC_ENV_FILE"
+PREFECTS = "PREFECT_"
+"""What the names of Prefect's variables begin with."""
 _WORKERS_RUN = "PREFECT__FLOW_RUN_ID"
 """A variable that Prefect sets in the process that a worker starts for a run."""
 
@@ -48,13 +51,24 @@ def describe_settings_file() -> str:
 
 
 def export_settings_file() -> None:
-    """Set `SYNC_ENV_FILE` to the file in use: what is started from here finds it from whatever folder.
+    """Set `SYNC_ENV_FILE` to the file in use, and Prefect's variables that it holds; those of the environment stay.
+
+    What is started from here finds the file from whatever folder, and Prefect is that of the same file: by itself it
+    reads the `.env` of the current folder only.
 
     Raises:
         DatabaseUnusableError: as `settings_file`.
     """
     if file := settings_file():
         os.environ[ENV_FILE] = str(file)
+        for name, value in variables_of(file).items():
+            if name.startswith(PREFECTS):
+                os.environ.setdefault(name, value)
+
+
+def variables_of(file: Path | None) -> dict[str, str]:
+    """What a settings file sets, by name; blank variables count as not set."""
+    return {name: value for name, value in dotenv_values(file).items() if value} if file else {}
 
 
 def default_database_url(name: str = "sync") -> str:

@@ -14,7 +14,6 @@ from flows.prefect_server import prefect_api, quiet_prefect
 from steps.errors import UsageError
 from tracking.database import configured_database_url, make_engine, upgrade_database
 from tracking.encryption import encrypt_again
-from tracking.settings import export_settings_file
 
 
 def upgrade() -> None:
@@ -35,6 +34,9 @@ def encrypt() -> None:
 def set_up_prefect(*, dry_run: bool, notify: str | None, notify_url: str | None) -> None:
     """Make or update what a Prefect server that lasts needs, and say what is new, changed and there already."""
     quiet_prefect()
+    settings: SyncSettings = SyncSettings.load()
+    if notify is None and notify_url is None and settings.notify_url:
+        notify_url = settings.notify_url.get_secret_value()
     from prefect.settings import PREFECT_API_URL
 
     if not PREFECT_API_URL.value():
@@ -68,14 +70,15 @@ def examine_installation() -> None:
         table.add_row(Text(each.verdict, style=style), Text(each.subject), Text(each.words, overflow="fold"))
     Console(highlight=False).print(table)
     problems = sum(each.verdict is Verdict.problem for each in findings)
-    typer.echo(f"{problems} problem{'' if problems == 1 else 's'}." if problems else "No problem found.")
+    unknown = sum(each.verdict is Verdict.not_checked for each in findings)
+    told = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "No problem found"
+    typer.echo(f"{told}, {unknown} not checked." if unknown else f"{told}.")
     raise typer.Exit(ExitStatus.FAILED if problems else ExitStatus.COMPLETED)
 
 
 def reconcile_now() -> None:
     """End what dead runs left open, here and in Prefect."""
     quiet_prefect()
-    export_settings_file()
     with prefect_api():
         from flows.reconcile_executions import reconcile
 
@@ -84,7 +87,6 @@ def reconcile_now() -> None:
 
 def serve_api(host: str, port: int, *, with_worker: bool, sandbox: bool) -> None:
     """Serve the HTTP API and the page until the process is told to stop."""
-    export_settings_file()
     quiet_prefect()
     with ExitStack() as stack:
         if sandbox:

@@ -350,7 +350,7 @@ def serve_sandbox(
     serve_until_interrupted(typer.echo, port=port)
 
 
-database_app = typer.Typer(help="Look after the database: its schema, and its encryption.", no_args_is_help=True)
+database_app = typer.Typer(help="Look after the database: its schema, and its encryption.")
 app.add_typer(database_app, name="db")
 
 
@@ -378,7 +378,7 @@ def print_key() -> None:
     typer.echo(new_key())
 
 
-prefect_app = typer.Typer(help="Look after a lasting Prefect server.", no_args_is_help=True)
+prefect_app = typer.Typer(help="Look after a lasting Prefect server.")
 app.add_typer(prefect_app, name="prefect")
 
 
@@ -398,16 +398,15 @@ def set_up_prefect(
         str | None,
         typer.Option(
             metavar="ADDRESSES",
-            envvar="SYNC_NOTIFY_URL",
-            show_envvar=True,
-            help="The same by addresses of Apprise, such as mailto://...; several with commas. A secret.",
+            help="The same by addresses of Apprise, such as mailto://...; several with commas. A secret: rather set "
+            "SYNC_NOTIFY_URL.",
         ),
     ] = None,
 ) -> None:
     """Make or update what a Prefect server needs on that of PREFECT_API_URL; safe to repeat.
 
-    Work pool, vendors' limits, deployments, and automations that tell somebody. Without --notify and --notify-url those
-    who are told stay.
+    Work pool, vendors' limits, deployments, and automations that tell somebody. Without --notify, --notify-url and
+    SYNC_NOTIFY_URL those who are told stay.
     """
     if notify and notify_url:
         raise UsageError("--notify and --notify-url do not go together: the one names a block, the other makes it")
@@ -437,7 +436,8 @@ def run_command(arguments: list[str]) -> int:
         error_line(f"Error: {error}")
         return ExitStatus.WRONG_USAGE
     except typer.TyperException as error:
-        error_line(f"Error: {error.format_message()} (see sync-actions --help)")
+        where = getattr(getattr(error, "ctx", None), "command_path", "sync-actions")
+        error_line(f"Error: {error.format_message()} (see {where} --help)")
         return ExitStatus.WRONG_USAGE
     except SyncError as error:
         error_line(f"Error: {error}")

@@ -158,8 +158,6 @@ def _get_ready(stack: ExitStack, *, sandbox: bool) -> None:
         for module in (*_OF_A_RUN, *_OF_PREFECT, *(["steps.sandbox.server"] if sandbox else [])):
             import_module(module)
         from tracking.database import get_engine
-        from tracking.settings import export_settings_file
-    export_settings_file()
     if sandbox:
         stack.enter_context(sandboxed())
     get_engine()

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Index, UniqueConstraint, delete, select, tuple_
+from sqlalchemy import Column, Index, UniqueConstraint, delete, select
 from sqlmodel import Field, Session, SQLModel, col
 
 from steps.errors import RecordRejectedError
@@ -320,8 +320,7 @@ def _order(row: Row) -> tuple[object, str]:
 
 
 def _stored_contracts(session: Session, pairs: Iterable[Pair]) -> dict[Pair, int]:
-    key = tuple_(col(ServiceContract.client_id), col(ServiceContract.service_id))
-    rows = select_in(session, _PAIRED_CONTRACT, key, pairs)
+    rows = select_in(session, _PAIRED_CONTRACT, (ServiceContract.client_id, ServiceContract.service_id), pairs)
     return {(row["client_id"], row["service_id"]): row["id"] for row in rows}
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 
 from sqlalchemy import JSON, Column, UniqueConstraint
 from sqlmodel import Field, SQLModel
@@ -155,6 +156,7 @@ def period_status(educational_status: str | None) -> PeriodStatus | None:
     return _STATUS_OF_EDUCATIONAL_STATUS.get((educational_status or "").strip().upper())
 
 
+@cache
 def service_type_of_slug(slug: str) -> ServiceType:
     """The type that a cohort's slug says in its parts between hyphens, neighbouring parts taken together."""
     parts = tuple(slug.lower().split("-"))

@@ -1,5 +1,6 @@
 """`sync-actions doctor`: what is wrong around the program is said in a line each, with what to do, and no secret."""
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,56 @@ def test_credentials_that_are_refused_and_variables_that_nothing_reads_are_probl
         assert variable in found[subject][1]
     assert "schedules are in Europe/Madrid and SYNC_TIMEZONE is America/Bogota" in found["time zone"][1]
     assert "by-heart" not in str(found)
+
+
+def test_a_setting_that_cannot_be_read_is_one_problem_however_much_it_is_in_the_way_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SYNC_TIMEZONE", "Europe/Madri")
+
+    _, found = _found(capsys)
+
+    assert found["variables"] == ("problem", "SYNC_TIMEZONE: a time zone name such as Europe/Madrid is expected")
+    assert {found[each] for each in ("holded", "fourgeeks", "notion", "time zone")} == {
+        ("not checked", "see variables")
+    }
+
+
+def test_each_variable_is_told_by_where_it_comes_from(
+    academy: SandboxServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path("environments/.env.production").absolute()
+    file.parent.mkdir()
+    file.write_text(
+        "SYNC_TIMEZONE=Europe/Madrid\nNOTION_TOKEN=by-heart-1\nSYNC_API_TOKEN=\nPREFECT_LOGGING_LEVEL=INFO\n"
+    )
+    monkeypatch.setenv("SYNC_ENV_FILE", str(file))
+    monkeypatch.delenv("PREFECT_LOGGING_LEVEL", raising=False)
+
+    status, found = _found(capsys)
+
+    assert status == 0
+    assert "environments/.env.production" in found["settings"][1]
+    assert "2 of the settings file: PREFECT_LOGGING_LEVEL, SYNC_TIMEZONE" in found["variables"][1]
+    assert "of the environment: FOURGEEKS_ACADEMY_ID, " in found["variables"][1]
+    assert "the environment wins over the settings file: NOTION_TOKEN" in found["variables"][1]
+    assert os.environ["PREFECT_LOGGING_LEVEL"] == "INFO"
+    assert "by-heart" not in str(found)
+
+
+def test_what_prefect_reads_in_another_file_than_the_settings_file_is_a_problem(
+    academy: SandboxServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(".env").write_text("PREFECT_API_URL=http://127.0.0.1:1/api\nHOLDED_API_KEY=of-another-environment\n")
+    Path("production").write_text("SYNC_TIMEZONE=Europe/Madrid\n")
+    monkeypatch.setenv("SYNC_ENV_FILE", str(Path("production").absolute()))
+
+    status, found = _found(capsys)
+
+    assert status == 1
+    assert found["variables"][0] == "problem"
+    assert "Prefect reads PREFECT_API_URL in" in found["variables"][1]
+    assert "which is not the settings file" in found["variables"][1]
 
 
 def test_a_settings_file_that_is_not_there_is_said_and_the_rest_is_looked_at(

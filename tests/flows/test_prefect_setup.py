@@ -107,7 +107,7 @@ def test_who_is_told_is_looked_at_first_then_named_once_and_stays(
         named = webhook.save_block("accounting")
         other = _setup(capsys, "--notify", named)
 
-    assert webhook.posts[0]["title"] == "once"
+    assert webhook.subjects[0] == "once"
     assert (unknown[0], unknown[1]) == (2, [])
     assert unknown[2].startswith(
         "Error: --notify 'slack-webhook/nobody' is no notification block of the Prefect server:"

@@ -1,7 +1,7 @@
 """The guide of the README ("With a Prefect server"), followed line by line; then the clock starts runs.
 
-The server is `prefect server start` with all its services, the worker is in another folder than the settings file, and
-the vendors are the sandbox, to which the lines of that file lead.
+The server is `prefect server start` with all its services, the worker runs flows in temporary folders, and the vendors
+are the sandbox, to which the lines of the settings file lead.
 """
 
 import os
@@ -33,11 +33,14 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.schedules import IntervalSchedule
 
 from steps.ledger.months import MonthWindow, first_of_month, next_month
+from steps.sandbox.faults import Fault
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
+from tests.chromium import chromium
 from tests.conftest import OURS
 from tests.fast_vendors import FAST
-from tests.flows.guide import Guide, await_answer, lines_of_guide
+from tests.flows.guide import Guide, await_answer, filled_in, lines_of_guide
+from tests.flows.webhook import listening
 from tests.flows.worker import ROOT
 from tracking.history import HistoryFilter, find_executions
 
@@ -57,7 +60,7 @@ SERVER = {
 @pytest.fixture(scope="module")
 def guide(prefect_home: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guide]:
     """The guide, followed to its end."""
-    folder, elsewhere = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("elsewhere")
+    folder = tmp_path_factory.mktemp("project")
     (folder / "prefect.yaml").write_bytes((ROOT / "prefect.yaml").read_bytes())
     variables = {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -66,10 +69,10 @@ def guide(prefect_home: Callable[[], Path], tmp_path_factory: pytest.TempPathFac
     }
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
-    with serve_sandbox(build_world(clients=8)) as sandbox, ExitStack() as processes:
-        settings = sandbox.environment | FAST | {"SYNC_DATABASE_URL": "sqlite:///sync.db"}
-        (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        guide = Guide(folder, elsewhere, port, variables, SERVER, processes)
+    with serve_sandbox(build_world(clients=8)) as sandbox, listening() as webhook, ExitStack() as processes:
+        told = {"SYNC_NOTIFY_URL": webhook.url.replace("http:", "json:"), "SYNC_DATABASE_URL": "sqlite:///sync.db"}
+        (folder / ".env").write_text(filled_in(sandbox.environment | FAST | told, port))
+        guide = Guide(folder, port, variables, SERVER, processes, sandbox, webhook)
         for line in lines_of_guide():
             guide.follow(line)
         yield guide
@@ -102,7 +105,7 @@ def _time(run: FlowRun) -> datetime:
     return datetime.fromtimestamp(run.expected_start_time.timestamp(), UTC)
 
 
-def test_who_follows_the_guide_has_an_import_by_a_worker_that_is_in_another_folder(guide: Guide, books: None) -> None:
+def test_who_follows_the_guide_has_an_import_by_a_worker(guide: Guide, books: None) -> None:
     command = next(line for line in guide.said if "deployment run" in line)
     run_id = re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", guide.said[command])
     assert run_id is not None, guide.said[command]
@@ -121,6 +124,25 @@ def test_the_doctor_finds_nothing_wrong_where_the_guide_was_followed(guide: Guid
 
     assert guide.said["sync-actions doctor"].endswith("No problem found.\n"), guide.said["sync-actions doctor"]
     assert "not checked" not in guide.said["sync-actions doctor"]
+
+
+def test_a_run_that_is_started_by_the_form_in_a_browser_and_fails_is_told(guide: Guide) -> None:
+    guide.sandbox.faults.add(Fault("notion", "html-200", times=None))
+    subject = "Failed: import 2024-01..2024-12 from notion-external-id"
+    try:
+        with chromium() as browser:
+            guide.fill_in_form(browser, "notion-external-id")
+        await_answer(lambda: subject in guide.webhook.subjects, "the message")
+    finally:
+        guide.sandbox.faults.clear()
+
+    body = guide.webhook.body(subject)
+    assert "notion: POST /databases/" in body
+    link = re.search(r"See (http://127.0.0.1:\d+)/runs/flow-run/([0-9a-f-]{36})", body)
+    assert link is not None, body
+    assert link[1] == f"http://127.0.0.1:{guide.port}"
+    with guide.client() as client:
+        assert client.read_flow_run(UUID(link[2])).state_type == StateType.FAILED
 
 
 @pytest.mark.long

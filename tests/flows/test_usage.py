@@ -34,6 +34,8 @@ from tracking.database import dispose_engines
         (["--nonsense"], "--nonsense"),
         (["nonsense"], "nonsense"),
         (["--year"], "--year"),
+        (["db"], "Missing command. (see sync-actions db --help)"),
+        (["history", "--nonsense"], "(see sync-actions history --help)"),
         (["--year", "2024", "history"], "options of a run do not go before the command 'history'"),
         (["history", "--step", "x"], "step 'x' is not known"),
         (["history", "--status", "done"], "one of pending, running, completed, failed is expected"),

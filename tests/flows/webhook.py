@@ -44,7 +44,10 @@ def listening() -> Iterator[Webhook]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
-            webhook.posts.append(json.loads(self.rfile.read(length)))
+            post = json.loads(self.rfile.read(length))
+            if "title" in post:  # Apprise's JSON
+                post = {"subject": post["title"], "body": post["message"]}
+            webhook.posts.append(post)
             self.send_response(204)
             self.end_headers()
 

@@ -1,45 +1,24 @@
 """A browser, and a server whose academy has been imported and accrued; tests of one process share both."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
+from tests.chromium import PATIENCE_MILLISECONDS, chromium
 from tests.fast_vendors import FAST
 from tests.flows.conftest import CommandLine
 from tests.flows.page.server import TOKEN, PageServer, serve_page
-
-_CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-_PATIENCE_MILLISECONDS = 150_000
-"""Of a new server on a busy machine, with its Prefect and its worker, until its first run has ended."""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The machine's own Chromium; of a module, because playwright keeps an event loop as long as it is open."""
-    if _CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium on this machine: where CI runs, the browser tests do not go away in silence")
-        pytest.skip("no Chromium on this machine: the browser tests need one as `chromium`")
-    expect.set_options(timeout=_PATIENCE_MILLISECONDS)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -47,7 +26,7 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browse
     """A fresh profile; `indirect` parameters are playwright's options of a context."""
     options = {"locale": "en-GB", "viewport": {"width": 1100, "height": 800}, **getattr(request, "param", {})}
     context = browser.new_context(**options)
-    context.set_default_timeout(_PATIENCE_MILLISECONDS)
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
     yield context
     context.close()
 

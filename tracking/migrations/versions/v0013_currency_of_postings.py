@@ -14,4 +14,4 @@ def upgrade() -> None:
     for table, currency in (("contract_accrual", _OF_CONTRACT), ("accrued_period", _OF_STATE)):
         # SQLite adds a column that may not be null with a default only.
         op.add_column(table, sa.Column("currency", sa.String(), nullable=False, server_default=""))
-        op.execute(f"UPDATE {table} SET currency = ({currency})")
+        op.execute(f"UPDATE {table} SET currency = ({currency})")  # noqa: S608 - both are written above
