@@ -12,6 +12,7 @@ from flows.cli.app import ExitStatus
 from flows.cli.run import sandboxed
 from flows.prefect_server import prefect_api, quiet_prefect
 from steps.errors import UsageError
+from steps.settings import SyncSettings
 from tracking.database import configured_database_url, make_engine, upgrade_database
 from tracking.encryption import encrypt_again
 
