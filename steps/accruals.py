@@ -84,11 +84,7 @@ class MonthRun:
 
     @classmethod
     def open(cls, session: Session, result: MonthResult, settings: SyncSettings) -> "MonthRun":
-        """Read what all contracts share; the month is that of `result`, which is filled by and by.
-
-        Raises:
-            ConfigError: the country of the holidays is not known.
-        """
+        """Read what all contracts share; the month is that of `result`, which is filled by and by."""
         month, amount = result.month, counted_amount(settings)
         days = Span(month, last_of_month(month))
         closed = last_closed_month(session)

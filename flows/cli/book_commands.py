@@ -98,6 +98,25 @@ def dismiss(
     books.dismiss(contract, reason, by)
 
 
+@books_app.command("services")
+def services(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE.csv", help="Sessions and class weekdays to set; none: list them.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
+    by: Who = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Say what it would do, and do nothing.")] = False,
+    as_json: JsonValue = False,
+) -> None:
+    """List what services teach, or set it from a CSV: service, total_sessions, sessions_per_week, class_weekdays."""
+    with importing():
+        from flows.cli import books
+    if file is None:
+        books.show_services(as_json=as_json)
+    else:
+        books.set_services(file, reason, by, preview=preview, as_json=as_json)
+
+
 @books_app.command("verify")
 def verify(
     expect: Annotated[

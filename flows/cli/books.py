@@ -1,6 +1,7 @@
 """What the commands do that a person keeps the books with: `worklist`, `redo`, `adjust`, `close`, ...."""
 
 import sys
+from calendar import day_abbr
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -42,6 +43,7 @@ from steps.reports.export import as_json as plain_json
 from steps.reports.roll_forward import RollForwardChain
 from steps.reports.worklist import worklist
 from steps.settings import SyncSettings
+from steps.teaching import list_services, read_teaching, set_teaching
 from tracking.database import read_session
 from tracking.recorder import ExecutionEndedError, WindowBusyError
 
@@ -222,6 +224,40 @@ def list_balances() -> None:
         what = f"{load.id}: {load.month:%Y-%m}, {load.contracts} contracts of {load.file_name}"
         reverted = f"; reverted by {load.reverted_by}: {load.revert_reason}" if load.reverted_at else ""
         typer.echo(f"{what}, loaded by {load.who} on {load.at:%Y-%m-%d}: {load.reason}{reverted}")
+
+
+def show_services(*, as_json: bool) -> None:
+    """What each service teaches, and its last change."""
+    with read_session() as session:
+        found = list_services(session)
+    if as_json:
+        print_json(found)
+        return
+    table = narrow_table("Services", "id", "account", "name", "weekdays", "changed by", amounts=["sessions", "a week"])
+    for each in found:
+        weekdays = " ".join(day_abbr[day] for day in each["class_weekdays"] or ()) or "not known"
+        last = f"{each['changes'][0]['who']}: {each['changes'][0]['reason']}" if each["changes"] else "-"
+        numbers = str(each["total_sessions"]), str(each["sessions_per_week"])
+        names = each["external_id"], each["account_identifier"] or "-", each["name"]
+        table.add_row(*map(Text, names), weekdays, Text(last), *numbers)
+    Console(highlight=False).print(table)
+
+
+def set_services(file: str, reason: str, by: str | None, *, preview: bool, as_json: bool) -> None:
+    """Set what services teach from a file, and show what became, or would become, another."""
+    SyncSettings.load()  # the books are not touched while a setting is wrong
+    try:
+        asked = read_teaching(Path(file).read_text("utf-8"))
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"cannot read {file}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+    changed = set_teaching(asked, Signature(_who(by), reason), preview=preview)
+    if as_json:
+        print_json(plain_json(changed))
+        return
+    for each in changed:
+        for name, value in each.after.items():
+            typer.echo(f"{each.service}: {name} {each.before[name]} -> {value}")
+    typer.echo(f"{len(changed)} services {'would be' if preview else 'are'} changed")
 
 
 def verify(expect: str | None, *, as_json: bool) -> None:

@@ -43,7 +43,6 @@ from steps.engine.contract_month import (
     WholeAccrual,
 )
 from steps.engine.settled import CONTRACT, DOCUMENT, PAGE, PERIOD, POSTING, STATE, as_text
-from steps.errors import ConfigError
 from steps.ledger.accrual import ADJUSTMENT, AccrualStatus, AccruedPeriod, ContractAccrual, Dismissal
 from steps.ledger.client import ClientExternalId, System
 from steps.ledger.contract import ContractStatus, ServiceContract
@@ -386,11 +385,7 @@ def _weekdays(text: str | None) -> frozenset[int] | None:
 
 
 def load_holidays(session: Session, country: str | None) -> frozenset[date]:
-    """The country's holidays in all years that any period reaches into; none without a country.
-
-    Raises:
-        ConfigError: the country is not one that the `holidays` library knows.
-    """
+    """The country's holidays in all years that any period reaches into; none without a country."""
     if country is None:
         return frozenset()
     period = table_of(ServicePeriod).c
@@ -400,16 +395,12 @@ def load_holidays(session: Session, country: str | None) -> frozenset[date]:
 
 
 @lru_cache(maxsize=8)
-def holidays_of(country: str, first_year: int, last_year: int) -> frozenset[date]:
-    """The public holidays of a whole country, both years included."""
+def holidays_of(place: str, first_year: int, last_year: int) -> frozenset[date]:
+    """The public holidays of a country, or of a country and a region of it (`ES-MD`), both years included."""
     import holidays  # most academies name no country, and reports load this module too
 
-    try:
-        return frozenset(holidays.country_holidays(country, years=range(first_year, last_year + 1)))
-    except NotImplementedError:
-        raise ConfigError(
-            "SYNC_HOLIDAYS_COUNTRY is not a country that is known; a code such as ES is expected"
-        ) from None
+    country, _, region = place.partition("-")
+    return frozenset(holidays.country_holidays(country, region or None, years=range(first_year, last_year + 1)))
 
 
 def _year(day: str | None, otherwise: int) -> int:
@@ -419,11 +410,7 @@ def _year(day: str | None, otherwise: int) -> int:
 
 
 def load_rules(session: Session, settings: SyncSettings) -> AccrualRules:
-    """What `decide` is told besides a contract and a month.
-
-    Raises:
-        ConfigError: the country of the holidays is not known.
-    """
+    """What `decide` is told besides a contract and a month."""
     holidays = load_holidays(session, settings.holidays_country)
     catch_up = settings.accrual_method is AccrualMethod.CATCH_UP
     return AccrualRules(settings.recent_days, settings.postponed_months, holidays, catch_up)
