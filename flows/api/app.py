@@ -12,7 +12,7 @@ from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 
 from flows.api.problems import add_problem_handlers, describe, problems
-from flows.api.routes import accruals, errors, executions, services, steps
+from flows.api.routes import accruals, books, errors, executions, services, steps
 from flows.api.schemas import Health
 from flows.api.security import Answers, Guard, RequestLimits
 from flows.runs import Runs
@@ -60,6 +60,7 @@ def create_app(settings: SyncSettings, runs: Runs | None = None) -> FastAPI:
         errors.router,
         steps.integrations,
         accruals.router,
+        books.router,
         services.router,
         _health,
     ):

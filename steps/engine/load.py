@@ -43,7 +43,7 @@ from steps.engine.contract_month import (
     WholeAccrual,
 )
 from steps.engine.settled import CONTRACT, DOCUMENT, PAGE, PERIOD, POSTING, STATE, as_text
-from steps.ledger.accrual import ADJUSTMENT, AccrualStatus, AccruedPeriod, ContractAccrual
+from steps.ledger.accrual import ADJUSTMENT, AccrualStatus, AccruedPeriod, ContractAccrual, Dismissal
 from steps.ledger.client import ClientExternalId, System
 from steps.ledger.contract import ContractStatus, ServiceContract
 from steps.ledger.money import ZERO
@@ -315,6 +315,8 @@ def _accrued_whole(session: Session, chunk: Chunk, month: date) -> Query:
     enrolled = exists().where(PERIOD.contract_id == STATE.contract_id)
     other = table_of(AccruedPeriod).alias().c
     adjusted = exists().where(other.contract_accrual_id == STATE.id, other.rule == ADJUSTMENT)
+    dismissal = table_of(Dismissal).c
+    dismissed = exists().where(dismissal.contract_id == STATE.contract_id, dismissal.until >= POSTING.accrual_date)
     return (
         _postings(
             session,
@@ -324,7 +326,7 @@ def _accrued_whole(session: Session, chunk: Chunk, month: date) -> Query:
             as_text(func.min(POSTING.accrual_date)),
         )
         .where(POSTING.service_period_id.is_(None), POSTING.rule.in_(ACCRUED_WHOLE), POSTING.accrual_date <= month)
-        .where(enrolled, ~adjusted)
+        .where(enrolled, ~adjusted, ~dismissed)
         .group_by(STATE.contract_id)
     )
 

@@ -365,3 +365,16 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], line: str, c
     assert (status, written.out) == (2, "")
     assert line in written.err
     assert written.err.count("\n") == 1
+
+
+def test_the_worklist_shows_what_waits_with_amount_reason_and_age(books: Books, capsys: Captured) -> None:
+    assert shown(capsys, "worklist") == "Nothing waits for a person after 2024-02."
+    execute("UPDATE service_contract SET status = 'CANCELED'")
+
+    out, found = shown(capsys, "worklist"), answered(capsys, "worklist")
+
+    assert "Waiting for a person after 2024-02" in out
+    assert "not_congruent_status EUR 1 800.00" in out
+    assert [(item["kind"], item["amount"], item["since"]) for item in found["items"]] == [
+        ("not_congruent_status", "800.00", "2024-01-01")
+    ]
