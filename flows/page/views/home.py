@@ -21,6 +21,7 @@ from steps.ledger.accrual import last_closed_month
 from steps.ledger.months import first_of_month, next_month
 from steps.reports.outside import OutsideDocument, Stake, outside_documents, read_stakes, total_stakes
 from steps.reports.roll_forward import RollForward, RollForwardChain, roll_forwards
+from steps.reports.worklist import Worklist, worklist
 from tracking.database import read_session
 from tracking.history import HistoryFilter, find_executions
 from tracking.integration_errors import ErrorFilter, find_errors
@@ -42,6 +43,7 @@ class _Standing:
     imported: datetime | None
     to_close: date
     blockers: list[Blocker]
+    waiting: Worklist
 
 
 async def show_home(visit: Visit) -> None:
@@ -77,6 +79,7 @@ def _read(visit: Visit, year: int) -> _Standing:
             last[0].completed_at if last else None,
             to_close,
             find_blockers(session, Candidate(to_close, visit.now.date(), settings)),
+            worklist(session, settings, visit.now.date()),
         )
 
 
@@ -149,6 +152,11 @@ def _each_trouble(visit: Visit, year: int, found: _Standing) -> Iterator[_Troubl
         amounts = total_stakes(found.stakes.values())
         text = texts("home.errors", count=len(found.errors))
         yield _Trouble(None, text, texts("home.errors.mend"), "todo", {}, amounts, age)
+    if items := found.waiting.items:
+        amounts = total_stakes(Stake(amounts={each.currency: each.amount}) for each in items)
+        text, oldest_days = texts("home.work", count=len(items)), max(each.age_days for each in items)
+        button, detail = texts("home.work.mend"), texts("home.work.oldest", days=oldest_days)
+        yield _Trouble(None, text, button, "todo", {"show": "contracts"}, amounts, detail)
     if found.outside:
         amounts = total_stakes(Stake(amounts={each.currency: each.amount}) for each in found.outside)
         text = texts("home.outside", count=len(found.outside))
