@@ -21,6 +21,7 @@ WORK = {
     "home.errors.mend": ("Look at them", "Verlos"),
     "home.since": ("The oldest waits for {days} days, since {day}", "El más antiguo espera {days} días, desde {day}"),
     "home.work": ("{count} contracts wait for a person", "{count} contratos esperan a una persona"),
+    "home.work.reading": ("Contracts that wait for a person ...", "Contratos que esperan a una persona ..."),
     "home.work.mend": ("Look at them", "Verlos"),
     "home.work.oldest": ("The oldest waits for {days} days", "El más antiguo espera {days} días"),
     "home.outside": ("{count} documents outside the totals", "{count} documentos fuera de los totales"),
