@@ -84,11 +84,7 @@ class MonthRun:
 
     @classmethod
     def open(cls, session: Session, result: MonthResult, settings: SyncSettings) -> "MonthRun":
-        """Read what all contracts share; the month is that of `result`, which is filled by and by.
-
-        Raises:
-            ConfigError: the country of the holidays is not known.
-        """
+        """Read what all contracts share; the month is that of `result`, which is filled by and by."""
         month, amount = result.month, counted_amount(settings)
         days = Span(month, last_of_month(month))
         closed = last_closed_month(session)
@@ -246,13 +242,8 @@ def _post_month(context: StepContext, window: MonthWindow, chunk_size: int) -> A
     month = MonthResult(window.start, policy=settings.policy)
     try:
         with write_session() as session:
-            findings = look_at_import(session, window, settings)
-            month.override = findings.require(context.override)
-            month.notifications.extend(findings.notifications())
-            MonthRun.open(session, month, settings).process(chunk_size, execution_id, context.progress)
-            result = AccrualsResult.of(month)
+            result = post_month(session, context, month, chunk_size)
             record_result(session, execution_id, result.as_json())
-            settings.error_budget.require(len(month.failures), month.seen)
             require_none_running(session, window)
     except ErrorBudgetError:
         with write_session() as session:
@@ -260,3 +251,18 @@ def _post_month(context: StepContext, window: MonthWindow, chunk_size: int) -> A
             ContractFailures.open(session, window.start).record(session, month.failures, execution_id)
         raise
     return result
+
+
+def post_month(session: Session, context: StepContext, month: MonthResult, chunk_size: int = CHUNK) -> AccrualsResult:
+    """Fill the result of a month and write what it posts, in the caller's transaction.
+
+    Raises:
+        ImportRunningError: an import step of the month has not ended.
+    """
+    settings = context.settings
+    findings = look_at_import(session, MonthWindow.of(month.month), settings)
+    month.override = findings.require(context.override)
+    month.notifications.extend(findings.notifications())
+    MonthRun.open(session, month, settings).process(chunk_size, context.execution_id, context.progress)
+    settings.error_budget.require(len(month.failures), month.seen)
+    return AccrualsResult.of(month)

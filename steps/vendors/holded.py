@@ -244,20 +244,15 @@ class _KeyAuth(httpx.Auth):
 class HoldedConnector(Connector):
     """Reads income accounts, contacts and documents. Use it in a `with`, or close it."""
 
-    def __init__(
-        self,
-        settings: HoldedSettings,
-        zone: ZoneInfo | None = None,
-        rules: HttpRules = USUAL,
-    ) -> None:
-        """Args: `zone` is where the vendor's midnights are; `SYNC_TIMEZONE` by default.
+    def __init__(self, settings: HoldedSettings, rules: HttpRules = USUAL) -> None:
+        """The vendor's midnights are those of `SYNC_TIMEZONE`.
 
         Raises:
             ConfigError: `HOLDED_API_KEY` is not set.
         """
         key = credential("HOLDED_API_KEY", settings.api_key, "Holded")
         base_url = address("HOLDED_BASE_URL", settings.base_url)
-        self._zone = zone or SyncSettings.load().zone
+        self._zone = SyncSettings.load().zone
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules, explain=_explain)
         super().__init__(VendorHttp(site, _KeyAuth(key)))
 

@@ -340,15 +340,15 @@ def code(row: dict[str, Any], name: str) -> str:
     return str(value) if isinstance(value, int) and value and not isinstance(value, bool) else text(row, name)
 
 
-def identifier(row: dict[str, Any], name: str = "id") -> str:
+def identifier(row: dict[str, Any]) -> str:
     """The id of a record.
 
     Raises:
         FieldError: there is none, or none that can be one.
     """
-    value = reference(row, name)
+    value = reference(row)
     if not value:
-        raise FieldError(f"{name} is missing")
+        raise FieldError("id is missing")
     return value
 
 
