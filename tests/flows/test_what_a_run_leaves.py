@@ -19,7 +19,7 @@ from tests.flows.conftest import CommandLine, prefect_client
 from tracking.history import ErrorCount
 from tracking.models import ExecutionStatus, SyncExecution
 
-LONGEST_SECONDS = 60
+LONGEST_SECONDS = 180
 MARCH = ("--from-step", "invoices", "--start-date", "2024-03-01", "--end-date", "2024-04-01")
 
 
