@@ -4,10 +4,8 @@ No vendor is asked. The month's import is looked at first (`engine/gate.py`); th
 written and checked, chunk by chunk. What happens to each of them is in `engine/`.
 """
 
-import gc
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -69,20 +67,6 @@ class MonthResult:
             self.became[outcome.contract_status] += 1
 
 
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Let Python search for cycles about once a chunk: inputs have none, and the search takes a quarter of the time."""
-    before = gc.get_threshold()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 @dataclass(frozen=True)
 class MonthRun:
     """Everything that stays the same from chunk to chunk."""
@@ -100,11 +84,7 @@ class MonthRun:
 
     @classmethod
     def open(cls, session: Session, result: MonthResult, settings: SyncSettings) -> "MonthRun":
-        """Read what all contracts share; the month is that of `result`, which is filled by and by.
-
-        Raises:
-            ConfigError: the country of the holidays is not known.
-        """
+        """Read what all contracts share; the month is that of `result`, which is filled by and by."""
         month, amount = result.month, counted_amount(settings)
         days = Span(month, last_of_month(month))
         closed = last_closed_month(session)
@@ -126,11 +106,10 @@ class MonthRun:
         Raises:
             AccrualError: the month would not add up.
         """
-        with _few_collections():
-            settled = settled_cents(self.days, DOCUMENT[self.loader.amount.key], self.loader.services)
-            for chunk in due_chunks(self.session, self.days.last, chunk_size, settled):
-                self._process_chunk(chunk)
-                progress.update(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
+        settled = settled_cents(self.days, DOCUMENT[self.loader.amount.key], self.loader.services)
+        for chunk in due_chunks(self.session, self.days.last, chunk_size, settled):
+            self._process_chunk(chunk)
+            progress.update(f"{self.days.first:%Y-%m}: {self.result.seen} contracts accrued")
         self.check.finish()
         self.failures.record(self.session, self.result.failures, execution_id)
 
@@ -263,13 +242,8 @@ def _post_month(context: StepContext, window: MonthWindow, chunk_size: int) -> A
     month = MonthResult(window.start, policy=settings.policy)
     try:
         with write_session() as session:
-            findings = look_at_import(session, window, settings)
-            month.override = findings.require(context.override)
-            month.notifications.extend(findings.notifications())
-            MonthRun.open(session, month, settings).process(chunk_size, execution_id, context.progress)
-            result = AccrualsResult.of(month)
+            result = post_month(session, context, month, chunk_size)
             record_result(session, execution_id, result.as_json())
-            settings.error_budget.require(len(month.failures), month.seen)
             require_none_running(session, window)
     except ErrorBudgetError:
         with write_session() as session:
@@ -277,3 +251,18 @@ def _post_month(context: StepContext, window: MonthWindow, chunk_size: int) -> A
             ContractFailures.open(session, window.start).record(session, month.failures, execution_id)
         raise
     return result
+
+
+def post_month(session: Session, context: StepContext, month: MonthResult, chunk_size: int = CHUNK) -> AccrualsResult:
+    """Fill the result of a month and write what it posts, in the caller's transaction.
+
+    Raises:
+        ImportRunningError: an import step of the month has not ended.
+    """
+    settings = context.settings
+    findings = look_at_import(session, MonthWindow.of(month.month), settings)
+    month.override = findings.require(context.override)
+    month.notifications.extend(findings.notifications())
+    MonthRun.open(session, month, settings).process(chunk_size, context.execution_id, context.progress)
+    settings.error_budget.require(len(month.failures), month.seen)
+    return AccrualsResult.of(month)

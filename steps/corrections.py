@@ -1,4 +1,4 @@
-"""What a person corrects in what was accrued (docs/accrual-rules.md, The way back)."""
+"""What a person corrects in what was accrued, or lets stand (docs/accrual-rules.md, The way back)."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,8 +8,17 @@ from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from steps.closing import Signature
+from steps.engine.contract_month import ACCRUED_WHOLE
 from steps.errors import UsageError
-from steps.ledger.accrual import ADJUSTMENT, AccrualStatus, AccruedPeriod, ContractAccrual, last_closed_month
+from steps.ledger.accrual import (
+    ADJUSTMENT,
+    AccrualStatus,
+    AccrualTransition,
+    AccruedPeriod,
+    ContractAccrual,
+    Dismissal,
+    last_closed_month,
+)
 from steps.ledger.contract import ContractStatus, ServiceContract
 from steps.ledger.money import LARGEST, ZERO, to_cents
 from steps.ledger.months import first_of_month, next_month
@@ -58,6 +67,14 @@ class Adjusted:
     reopened: bool
     """The contract was over and is `ACTIVE` again."""
 
+    @classmethod
+    def of(cls, asked: Adjustment, state: ContractAccrual, month: date, currency: str) -> "Adjusted":
+        """What it does to a state as it is now."""
+        before = state.remaining_amount_to_accrue
+        left = before - asked.amount
+        reopened = left > ZERO and state.accrual_status == AccrualStatus.COMPLETED
+        return cls(asked.contract_id, month, asked.corrects, asked.amount, currency, before, left, reopened)
+
 
 def adjust(asked: Adjustment, by: Signature, today: date, *, preview: bool = False) -> Adjusted:
     """Post an adjustment, in a transaction that holds the ledger; or only say what it would do.
@@ -85,26 +102,17 @@ def adjust(asked: Adjustment, by: Signature, today: date, *, preview: bool = Fal
         done = _adjusted(session, asked, contract, state, today)
         if not preview:
             _post(session, done, state, by)
-            if done.reopened:
-                contract.status = ContractStatus.ACTIVE
+            bring_up_to_date(session, state, contract, done)
         return done
 
 
 def _adjusted(
     session: Session, asked: Adjustment, contract: ServiceContract, state: ContractAccrual, today: date
 ) -> Adjusted:
-    remaining = state.remaining_amount_to_accrue - asked.amount
-    return Adjusted(
-        asked.contract_id,
-        _month(session, asked, first_of_month(contract.contract_date), first_of_month(today)),
-        asked.corrects,
-        asked.amount,
-        # What is posted decides; as long as nothing is, the documents do.
-        state.currency if state.accrued_amount else contract.contract_currency,
-        state.remaining_amount_to_accrue,
-        remaining,
-        reopened=remaining > ZERO and state.accrual_status == AccrualStatus.COMPLETED,
-    )
+    # What is posted decides; as long as nothing is, the documents do.
+    currency = state.currency if state.accrued_amount else contract.contract_currency
+    month = _month(session, asked, first_of_month(contract.contract_date), first_of_month(today))
+    return Adjusted.of(asked, state, month, currency)
 
 
 def _month(session: Session, asked: Adjustment, first: date, now: date) -> date:
@@ -136,9 +144,47 @@ def _post(session: Session, done: Adjusted, state: ContractAccrual, by: Signatur
             made_at=utc_now(),
         )
     )
+
+
+def bring_up_to_date(session: Session, state: ContractAccrual, contract: ServiceContract, done: Adjusted) -> None:
+    """Let state and contract say what an adjustment does."""
     state.accrued_amount += done.amount
     state.remaining_amount_to_accrue = done.remaining
     state.currency = done.currency
     state.last_month = max(state.last_month or done.month, done.month)
     if done.reopened:
+        before = AccrualTransition(
+            contract_id=done.contract_id,
+            month=done.month,
+            completed_before=True,
+            contract_status_before=contract.status,
+        )
+        session.add(before)
         state.accrual_status = AccrualStatus.ACTIVE
+        contract.status = ContractStatus.ACTIVE
+
+
+def dismiss(contract_id: int, by: Signature) -> date:
+    """End `accrued_before_enrollment` of a contract (docs/accrual-rules.md, Gate): what was accrued is right as it is.
+
+    Returns the first day of the month of the last posting that it is about; what is accrued so later is told again.
+
+    Raises:
+        UsageError: no reason, or nothing was accrued whole without an enrollment.
+    """
+    if not by.reason.strip():
+        raise UsageError("a dismissal needs a reason: it stays in the books")
+    with write_session() as session:
+        posted = (
+            select(func.max(col(AccruedPeriod.accrual_date)))
+            .join(ContractAccrual, col(ContractAccrual.id) == AccruedPeriod.contract_accrual_id)
+            .where(col(ContractAccrual.contract_id) == contract_id)
+            .where(col(AccruedPeriod.service_period_id).is_(None), col(AccruedPeriod.rule).in_(ACCRUED_WHOLE))
+        )
+        until = session.scalar(posted)
+        if until is None:
+            raise UsageError(
+                f"nothing was accrued whole without an enrollment for contract {contract_id}: see worklist"
+            )
+        session.add(Dismissal(contract_id=contract_id, until=until, who=by.who, reason=by.reason.strip()))
+        return until

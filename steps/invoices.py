@@ -32,7 +32,7 @@ from steps.results import ImportResult
 from steps.services import is_service, store_services
 from steps.sources import DocumentsRead, VendorReads
 from steps.task import step_task
-from steps.vendors.holded import Contact, Document, IncomeAccount
+from steps.vendors.holded import Document, IncomeAccount
 from steps.vendors.parsing import Listing
 from tracking.database import read_session, write_session
 from tracking.models import utc_now
@@ -100,8 +100,8 @@ def read_invoices(context: StepContext, window: MonthWindow) -> InvoicesRead:
     documents = read.documents.records
     named = {account for each in documents for account in each.line_accounts}
     accounts, faulty_accounts = _unknown_accounts(reads, named)
-    contacts = reads.contacts() if documents else Listing[Contact]()
-    cards = {contact.id: _card(contact, listed=True) for contact in contacts.records}
+    contacts = reads.contacts() if documents else Listing[ContactCard]()
+    cards = {contact.id: contact for contact in contacts.records}
     wanted = {each.contact_id for each in documents if each.contact_id}
     faulty = [error for error in contacts.rejected if error.external_id in wanted]
     names = {each.contact_id: each.contact_name for each in documents if each.contact_id}
@@ -142,10 +142,6 @@ def _narrow(read: DocumentsRead, scope: Scope) -> DocumentsRead:
         read.documents, lambda each: each.contact_id in contacts or scope.concerns(each.kind.value, each.id)
     )
     return replace(read, documents=documents)
-
-
-def _card(contact: Contact, *, listed: bool) -> ContactCard:
-    return ContactCard(contact.id, contact.name, contact.email, listed, contact.raw)
 
 
 def _unknown_accounts(
@@ -189,7 +185,7 @@ def _unlisted_cards(
         except RecordRejectedError as error:
             rejected.append(error)
         else:
-            cards |= {contact_id: _card(contact, listed=False)} if contact else {}
+            cards |= {contact_id: contact} if contact else {}
     return cards, rejected
 
 

@@ -78,7 +78,7 @@ def apply_enrollments(
         SuspiciousEmptyError: the list lost most of the periods that these clients have.
     """
     settings = report.context.settings
-    rules = PeriodRules(settings.zone, settings.prework_days_by_type, settings.ignored_cohorts)
+    rules = PeriodRules(settings.prework_days_by_type, settings.ignored_cohorts)
     owned = _owned(session, clients, listing.records)
     contracts = load_contracts(session, clients)
     gone = _gone(contracts, owned)
@@ -87,13 +87,13 @@ def apply_enrollments(
             "fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.counted, gone=gone
         )
     parts = micro_enrollments(listing.records)
-    reassigned = reassign_periods(contracts, _kickoffs(owned, rules), _courses_in_parts_only(owned, parts))
+    reassigned = reassign_periods(contracts, _kickoffs(owned), _courses_in_parts_only(owned, parts))
     report.report_gone(write_reassigned(session, contracts, reassigned, utc_now()))
     if reassigned.moved or reassigned.void:
         contracts = load_contracts(session, clients)
     owned = _meant(owned, contracts, report.context.scope)
     courses = [each for each in owned if each[1].id not in parts and not _is_no_course(each[1], rules)]
-    matched = match_periods(_seats(courses, rules), contracts, rules)
+    matched = match_periods(_seats(courses), contracts, rules)
     rows, key = list(matched.rows.values()), ("contract_id", "external_id")
     merge = merge_rows(session, ServicePeriod, rows, key, contracts.periods)
     report.result.processed, report.result.skipped = len(owned), len(owned) - len(courses)
@@ -158,18 +158,18 @@ def _is_no_course(enrollment: Enrollment, rules: PeriodRules) -> bool:
     return not enrollment.cohort_slug or enrollment.ending is None or rules.ignores(enrollment.cohort_slug)
 
 
-def _seats(owned: Iterable[Owned], rules: PeriodRules) -> list[Seat]:
+def _seats(owned: Iterable[Owned]) -> list[Seat]:
     return [
         Seat(
             enrollment_id=each.id,
             client_id=client_id,
             slug=each.cohort_slug,
             cohort_name=each.cohort_name,
-            kickoff=rules.day(each.kickoff),
-            ending=rules.day(each.ending),
+            kickoff=each.kickoff,
+            ending=each.ending,
             educational_status=each.educational_status,
-            created_on=rules.day(each.created_at) if each.created_at else None,
-            updated_on=rules.day(each.updated_at) if each.updated_at else None,
+            created_on=each.created_on,
+            updated_on=each.updated_on,
         )
         for client_id, each in owned
         if each.cohort_slug and each.kickoff and each.ending
@@ -182,12 +182,10 @@ def _gone(contracts: Contracts, owned: Iterable[Owned]) -> list[PeriodKey]:
     return [key for key in contracts.counted if contracts.course_of(key) not in listed]
 
 
-def _kickoffs(owned: Iterable[Owned], rules: PeriodRules) -> dict[Course, date]:
+def _kickoffs(owned: Iterable[Owned]) -> dict[Course, date]:
     """The first day of each client's cohorts."""
     return {
-        (client_id, each.cohort_slug): rules.day(each.kickoff)
-        for client_id, each in owned
-        if each.cohort_slug and each.kickoff
+        (client_id, each.cohort_slug): each.kickoff for client_id, each in owned if each.cohort_slug and each.kickoff
     }
 
 

@@ -196,6 +196,21 @@ def _require_zone(value: str) -> str:
     return value
 
 
+def _require_place(value: str | None) -> str | None:
+    if not value:
+        return None
+    import holidays  # only where somebody asks for them
+
+    known = holidays.list_supported_countries(include_aliases=False)
+    country, dash, region = value.strip().upper().partition("-")
+    if country not in known:
+        raise ValueError(f"{value!r} is no country or region, such as ES or ES-MD; countries are {', '.join(known)}")
+    regions = {name.upper(): name for name in known[country]}
+    if dash and region not in regions:
+        raise ValueError(f"{country} has no region {region!r}; its regions are {', '.join(known[country]) or 'none'}")
+    return f"{country}-{regions[region]}" if dash else country
+
+
 def _require_days_by_type(value: tuple[str, ...]) -> tuple[str, ...]:
     if not all(re.fullmatch(r"[^=]+=\d+", item) for item in value):
         raise ValueError("days by service type such as FS=14,DS=14 are expected")
@@ -228,7 +243,8 @@ class SyncSettings(_Settings):
     """Of deferred revenue, in journal entries: group 485 of the Plan General de Contabilidad."""
     recent_days: int = Field(default=15, ge=0)
     postponed_months: int = Field(default=3, ge=1)
-    holidays_country: str | None = None
+    holidays_country: Annotated[str | None, AfterValidator(_require_place)] = None
+    """Such as `ES`, or `ES-MD` with the holidays of a region."""
     prework_days: Annotated[CommaList, AfterValidator(_require_days_by_type)] = ()
     """Such as `FS=14,DS=14`."""
     ignored_cohorts: CommaList = ("yomequedoencasa", "*-pt-general")
@@ -248,6 +264,8 @@ class SyncSettings(_Settings):
     """How many records of a step's window may be in trouble before somebody is told."""
     close_day: int = Field(default=10, ge=0, le=28)
     """From which day on somebody is told that the month before is not closed; 0: never."""
+    page_url: str | None = None
+    """Where people reach the page of `sync-actions api`, for links to it in Prefect."""
 
     @property
     def bearer_token(self) -> str | None:

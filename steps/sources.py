@@ -18,12 +18,13 @@ from typing import Any, Literal, TypeVar, get_args
 
 from steps.catalog import CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, Step
 from steps.errors import RecordRejectedError, VendorAuthError, VendorDownError, VendorError, VendorUnavailableError
+from steps.ledger.client import ContactCard
 from steps.ledger.contract import DocumentKind
 from steps.ledger.missing_upstream import are_most_gone
 from steps.ledger.months import MonthWindow
 from steps.progress import Progress
 from steps.vendors.fourgeeks import Enrollment, FourgeeksConnector, Student, open_fourgeeks
-from steps.vendors.holded import Contact, Document, DocumentPages, HoldedConnector, IncomeAccount, open_holded
+from steps.vendors.holded import Document, DocumentPages, HoldedConnector, IncomeAccount, open_holded
 from steps.vendors.http import USUAL, Connector, HttpRules
 from steps.vendors.notion import NotionConnector, StudentPage, open_notion
 from steps.vendors.parsing import Listing
@@ -287,11 +288,11 @@ class VendorReads:
         """One sales channel, asked for only when it is not in a list that was read."""
         return self._by_id("income_accounts", account_id, lambda: self._holded().income_account(account_id))
 
-    def contacts(self) -> Listing[Contact]:
+    def contacts(self) -> Listing[ContactCard]:
         """Holded's contacts."""
         return self._list("holded", "contacts", lambda: self._holded().contacts())
 
-    def contact(self, contact_id: str) -> Contact | None:
+    def contact(self, contact_id: str) -> ContactCard | None:
         """One contact, asked for only when it is not in a list that was read."""
         return self._by_id("contacts", contact_id, lambda: self._holded().contact(contact_id))
 

@@ -203,8 +203,8 @@ class EncryptedText(TypeDecorator[str]):
         return None if value is None else keyring().encrypt(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Decrypted with whichever key encrypted it."""
-        return None if value is None else keyring().decrypt(value)
+        """Decrypted with whichever key encrypted it; one that is not encrypted needs no look at the settings."""
+        return keyring().decrypt(value) if value is not None and value.startswith(MARK) else value
 
 
 class DeterministicText(EncryptedText):
@@ -234,7 +234,7 @@ class EncryptedJson(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
         """Decrypted with whichever key encrypted it."""
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not value.startswith(MARK):
             return value
         keys = keyring()
         text = keys.decrypt(value)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 
 from flows.api.problems import add_problem_handlers, describe, problems
-from flows.api.routes import accruals, errors, executions, steps
+from flows.api.routes import accruals, books, errors, executions, services, steps
 from flows.api.schemas import Health
 from flows.api.security import Answers, Guard, RequestLimits
 from flows.runs import Runs
@@ -54,7 +54,16 @@ def create_app(settings: SyncSettings, runs: Runs | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.settings, app.state.runs = settings, runs or Runs()
-    for router in (steps.router, executions.router, errors.router, steps.integrations, accruals.router, _health):
+    for router in (
+        steps.router,
+        executions.router,
+        errors.router,
+        steps.integrations,
+        accruals.router,
+        books.router,
+        services.router,
+        _health,
+    ):
         app.include_router(router)
     add_problem_handlers(app)
     # The last one added is the first that sees a request.

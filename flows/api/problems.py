@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from flows.prefect_server import PrefectUnavailableError
 from flows.runs import KeyReusedError, NotSetUpError
-from steps.errors import BrokenImportError, ConfigError, SyncError, UsageError, VendorError
+from steps.errors import BrokenImportError, ConfigError, PolicyChangedError, SyncError, UsageError, VendorError
 from tracking.recorder import ExecutionEndedError, WindowBusyError
 from tracking.redaction import redact_message
 from tracking.settings import DatabaseUnusableError
@@ -28,6 +28,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
     VendorError: HTTPStatus.BAD_GATEWAY,
     BrokenImportError: HTTPStatus.CONFLICT,
+    PolicyChangedError: HTTPStatus.CONFLICT,
     WindowBusyError: HTTPStatus.CONFLICT,
     ExecutionEndedError: HTTPStatus.CONFLICT,
     KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -1,104 +1,20 @@
-"""What the commands do that look after the installation, such as `api`, `reconcile`, `close`, `db` and `doctor`."""
+"""What the commands do that look after the installation, such as `api`, `reconcile`, `db` and `doctor`."""
 
 import os
 from contextlib import ExitStack
-from datetime import date, datetime
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.app import ExitStatus, error_line
-from flows.cli.output import print_json
-from flows.cli.reports import roll_forward_tables
-from flows.cli.run import login_name, sandboxed
-from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
+from flows.cli.app import ExitStatus
+from flows.cli.run import sandboxed
 from flows.prefect_server import prefect_api, quiet_prefect
-from steps.closing import (
-    Candidate,
-    ClosingRefusedError,
-    Signature,
-    close_month,
-    find_close,
-    reopen_month,
-    verification_json,
-)
-from steps.closing import verify as verify_closes
-from steps.corrections import Adjustment
-from steps.corrections import adjust as post_adjustment
-from steps.errors import SyncError, UsageError
-from steps.ledger.months import MonthWindow
-from steps.reports.roll_forward import RollForwardChain
+from steps.errors import UsageError
 from steps.settings import SyncSettings
-from tracking.database import configured_database_url, make_engine, read_session, upgrade_database
+from tracking.database import configured_database_url, make_engine, upgrade_database
 from tracking.encryption import encrypt_again
-
-
-def close(month: date, reason: str, by: str | None) -> None:
-    """Close a month and show its roll-forward, or what is in the way."""
-    settings: SyncSettings = SyncSettings.load()
-    candidate = Candidate(month, datetime.now(settings.zone).date(), settings)
-    try:
-        closed = close_month(candidate, Signature(_who(by), reason))
-    except ClosingRefusedError as refusal:
-        error_line(f"{candidate.month:%Y-%m} cannot be closed:")
-        for blocker in refusal.blockers:
-            error_line(f"- {blocker.message}")
-        raise typer.Exit(ExitStatus.FAILED) from None
-    console = Console(highlight=False)
-    for part in roll_forward_tables(RollForwardChain(MonthWindow.of(candidate.month), (closed.roll_forward,))):
-        console.print(part)
-    console.print(f"Hash: {closed.hash}")
-    console.print(f"{candidate.month:%Y-%m} is closed.")
-    tell_months(MONTH_CLOSED, [candidate.month])
-
-
-def reopen(month: date, reason: str, by: str | None) -> None:
-    """Open a closed month and those after it."""
-    SyncSettings.load()  # the books are not touched while a setting is wrong
-    opened = reopen_month(month, Signature(_who(by), reason))
-    Console(highlight=False).print(f"open again: {', '.join(f'{each:%Y-%m}' for each in opened)}")
-    tell_months(MONTH_REOPENED, opened)
-
-
-def adjust(asked: Adjustment, reason: str, by: str | None, *, preview: bool) -> None:
-    """Post an amount by hand, or say what it would do."""
-    settings: SyncSettings = SyncSettings.load()
-    done = post_adjustment(asked, Signature(_who(by), reason), datetime.now(settings.zone).date(), preview=preview)
-    what = f"{done.amount} {done.currency} for contract {asked.contract_id} in {done.month:%Y-%m}"
-    again = "; it is ACTIVE again" if done.reopened else ""
-    typer.echo(f"{'would be posted' if preview else 'posted'}: {what}")
-    typer.echo(f"{done.remaining_before} remained, {done.remaining} remain{again}")
-
-
-def verify(expect: str | None, *, as_json: bool) -> None:
-    """Work out every close again: exit status 1 and one line on the first that is not what it was made as."""
-    with read_session() as session:
-        found = verify_closes(session)
-        if as_json:
-            print_json(verification_json(found))
-        for close in () if as_json else found.closes:
-            typer.echo(f"{close.month:%Y-%m} {close.hash or 'without a hash: closed by an older version'}")
-        if found.difference is not None:
-            raise SyncError(f"{found.difference.month:%Y-%m} does not verify: {found.difference.how}")
-        told = ["Every close is as it was made." if found.closes else "No month is closed."]
-        if expect is not None:
-            told.append(find_close(session, found, expect))
-    for line in () if as_json else told:
-        typer.echo(line)
-
-
-def _who(by: str | None) -> str:
-    """Who signs.
-
-    Raises:
-        UsageError: nobody does: the option is blank, or the machine knows no login name.
-    """
-    who = login_name() if by is None else by.strip()
-    if not who:
-        raise UsageError("who closes or reopens a month stays in the books: give a name with --by")
-    return who
 
 
 def upgrade() -> None:

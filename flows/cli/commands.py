@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows.cli.app import ExitStatus, error_line, importing
+from flows.cli.book_commands import JsonValue, Month, Override, books_app
 from flows.parameters import IMPORT_ORDER, TypedOptions, parse_month, parse_report_range, parse_step
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
@@ -32,20 +33,13 @@ Overlap = Annotated[
     str,
     typer.Option(metavar="HOW", help="When another run works on a step and month: wait for it, or refuse (and fail)."),
 ]
-Override = Annotated[
-    str | None,
-    typer.Option(metavar="REASON", help="Accruals only: accrue although gate or policy refuse the month."),
-]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the built-in sandbox as the three vendors.")]
 OnlyStep = Annotated[str | None, typer.Option(help="Only this step.", metavar="STEP")]
 Limit = Annotated[int, typer.Option(help="How many at the most, newest first.", min=1, max=1000)]
 JsonArray = Annotated[bool, typer.Option("--json", help="One JSON array on standard output instead of a table.")]
-JsonValue = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
 JsonAtEnd = Annotated[
     bool, typer.Option("--json", help="End with one JSON object on standard output; progress on standard error.")
 ]
-Month = Annotated[str, typer.Argument(metavar="MONTH", help="Such as 2024-03.")]
-Who = Annotated[str | None, typer.Option(metavar="WHO", help="Who says so; default: the login name.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -317,60 +311,7 @@ def show_explanation(
     reports.show_explanation(contract, day, as_json=as_json)
 
 
-@app.command("close")
-def close(
-    month: Month,
-    reason: Annotated[str, typer.Option(help="A remark that stays in the books.")] = "",
-    by: Who = None,
-) -> None:
-    """Close a month for good: its postings never change again. Refused with the list of what is in the way."""
-    day = parse_month(month)
-    with importing():
-        from flows.cli import admin
-    admin.close(day, reason, by)
-
-
-@app.command("reopen")
-def reopen(
-    month: Month,
-    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
-    by: Who = None,
-) -> None:
-    """Open a closed month again, and every closed month after it."""
-    day = parse_month(month)
-    with importing():
-        from flows.cli import admin
-    admin.reopen(day, reason, by)
-
-
-@app.command("adjust", context_settings={"ignore_unknown_options": True})  # an amount such as -25.00 is no option
-def adjust(
-    contract: Annotated[int, typer.Argument(metavar="CONTRACT", help="Its id, as the reports show it.")],
-    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="So much more is accrued; -25.00 gives back.")],
-    reason: Annotated[str, typer.Option(help="Why; it stays in the books.")] = "",
-    corrects: Annotated[str | None, typer.Option(metavar="MONTH", help="The month it corrects.")] = None,
-    by: Who = None,
-    preview: Annotated[bool, typer.Option("--preview", help="Say what it would do, and do nothing.")] = False,
-) -> None:
-    """Post an amount by hand, in the first open month; what remains after it goes on by the rules."""
-    month = parse_month(corrects) if corrects else None
-    with importing():
-        from flows.cli import admin
-        from steps.corrections import Adjustment, parse_adjustment
-    admin.adjust(Adjustment(contract, parse_adjustment(amount), month), reason, by, preview=preview)
-
-
-@app.command("verify")
-def verify(
-    expect: Annotated[
-        str | None, typer.Option(metavar="HASH", help="A close's hash that was kept elsewhere: does it still stand?")
-    ] = None,
-    as_json: JsonValue = False,
-) -> None:
-    """Work out every close again: exit status 1 and one line on the first that is not what it was made as."""
-    with importing():
-        from flows.cli import admin
-    admin.verify(expect, as_json=as_json)
+app.add_typer(books_app)
 
 
 @app.command("api")

@@ -47,7 +47,7 @@ from tracking.database import read_session
 
 MOST_WAITING = 20
 """Contracts listed on the screen; a file has them all."""
-_SELDOM = ("late", "adjusted")
+_SELDOM = ("brought_forward", "late", "adjusted")
 """Left out where no month has any."""
 NOTHING = "Nothing was invoiced or accrued in these months."
 

@@ -43,8 +43,7 @@ from steps.engine.contract_month import (
     WholeAccrual,
 )
 from steps.engine.settled import CONTRACT, DOCUMENT, PAGE, PERIOD, POSTING, STATE, as_text
-from steps.errors import ConfigError
-from steps.ledger.accrual import ADJUSTMENT, AccrualStatus, AccruedPeriod, ContractAccrual
+from steps.ledger.accrual import ADJUSTMENT, AccrualStatus, AccruedPeriod, ContractAccrual, Dismissal
 from steps.ledger.client import ClientExternalId, System
 from steps.ledger.contract import ContractStatus, ServiceContract
 from steps.ledger.money import ZERO
@@ -316,6 +315,8 @@ def _accrued_whole(session: Session, chunk: Chunk, month: date) -> Query:
     enrolled = exists().where(PERIOD.contract_id == STATE.contract_id)
     other = table_of(AccruedPeriod).alias().c
     adjusted = exists().where(other.contract_accrual_id == STATE.id, other.rule == ADJUSTMENT)
+    dismissal = table_of(Dismissal).c
+    dismissed = exists().where(dismissal.contract_id == STATE.contract_id, dismissal.until >= POSTING.accrual_date)
     return (
         _postings(
             session,
@@ -325,7 +326,7 @@ def _accrued_whole(session: Session, chunk: Chunk, month: date) -> Query:
             as_text(func.min(POSTING.accrual_date)),
         )
         .where(POSTING.service_period_id.is_(None), POSTING.rule.in_(ACCRUED_WHOLE), POSTING.accrual_date <= month)
-        .where(enrolled, ~adjusted)
+        .where(enrolled, ~adjusted, ~dismissed)
         .group_by(STATE.contract_id)
     )
 
@@ -384,11 +385,7 @@ def _weekdays(text: str | None) -> frozenset[int] | None:
 
 
 def load_holidays(session: Session, country: str | None) -> frozenset[date]:
-    """The country's holidays in all years that any period reaches into; none without a country.
-
-    Raises:
-        ConfigError: the country is not one that the `holidays` library knows.
-    """
+    """The country's holidays in all years that any period reaches into; none without a country."""
     if country is None:
         return frozenset()
     period = table_of(ServicePeriod).c
@@ -398,16 +395,12 @@ def load_holidays(session: Session, country: str | None) -> frozenset[date]:
 
 
 @lru_cache(maxsize=8)
-def holidays_of(country: str, first_year: int, last_year: int) -> frozenset[date]:
-    """The public holidays of a whole country, both years included."""
+def holidays_of(place: str, first_year: int, last_year: int) -> frozenset[date]:
+    """The public holidays of a country, or of a country and a region of it (`ES-MD`), both years included."""
     import holidays  # most academies name no country, and reports load this module too
 
-    try:
-        return frozenset(holidays.country_holidays(country, years=range(first_year, last_year + 1)))
-    except NotImplementedError:
-        raise ConfigError(
-            "SYNC_HOLIDAYS_COUNTRY is not a country that is known; a code such as ES is expected"
-        ) from None
+    country, _, region = place.partition("-")
+    return frozenset(holidays.country_holidays(country, region or None, years=range(first_year, last_year + 1)))
 
 
 def _year(day: str | None, otherwise: int) -> int:
@@ -417,11 +410,7 @@ def _year(day: str | None, otherwise: int) -> int:
 
 
 def load_rules(session: Session, settings: SyncSettings) -> AccrualRules:
-    """What `decide` is told besides a contract and a month.
-
-    Raises:
-        ConfigError: the country of the holidays is not known.
-    """
+    """What `decide` is told besides a contract and a month."""
     holidays = load_holidays(session, settings.holidays_country)
     catch_up = settings.accrual_method is AccrualMethod.CATCH_UP
     return AccrualRules(settings.recent_days, settings.postponed_months, holidays, catch_up)

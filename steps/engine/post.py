@@ -17,7 +17,7 @@ from steps.engine.contract_month import AccrualState, ContractFailureError, Outc
 from steps.engine.load import Chunk, Query, is_due, with_state
 from steps.engine.settled import CONTRACT, DOCUMENT, POSTING, STATE, is_usable
 from steps.errors import AccrualError
-from steps.ledger.accrual import AccruedPeriod, ContractAccrual
+from steps.ledger.accrual import AccrualStatus, AccrualTransition, AccruedPeriod, ContractAccrual
 from steps.ledger.contract import ContractStatus, ServiceContract
 from steps.ledger.movements import cents, from_cents, sum_of_cents
 from steps.ledger.upsert import Row, chunks, table_of, write_many
@@ -97,6 +97,7 @@ def post(session: Session, month: date, decided: Sequence[Decided]) -> None:
     ]
     write_many(session, AccruedPeriod, postings)
     _set_statuses(session, (outcome for outcome, *_ in decided))
+    write_many(session, AccrualTransition, [row for each in decided if (row := _transition_row(month, each))])
 
 
 def _accrual_ids(session: Session, decided: Sequence[Decided]) -> dict[int, int]:
@@ -121,6 +122,22 @@ def _state_row(contract_id: int, state: AccrualState) -> Row:
         "accrual_status": state.status.value,
         "last_month": state.last_month,
         "currency": state.currency,
+    }
+
+
+def _transition_row(month: date, decided: Decided) -> Row | None:
+    """What a redo puts back: of a contract that was completed, reopened, or has another status now."""
+    outcome, before = decided.outcome, decided.state
+    completed = before is not None and before.status is AccrualStatus.COMPLETED
+    is_completed = outcome.state.status is AccrualStatus.COMPLETED if outcome.state else completed
+    if is_completed is completed and outcome.contract_status is outcome.status_before:
+        return None
+    status = outcome.status_before.value
+    return {
+        "contract_id": outcome.contract_id,
+        "month": month,
+        "completed_before": completed,
+        "contract_status_before": status,
     }
 
 

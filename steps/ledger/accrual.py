@@ -83,8 +83,65 @@ class AccruedPeriod(SQLModel, table=True):
     reason: str | None = None
     made_by: str | None = None
     made_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    worked_out: Any = Field(default=None, sa_type=WrittenJson)
+    worked_out: Any = Field(default=None, sa_type=WrittenJson, nullable=True)
     """What it came from (`steps/engine/worked_out.py`); None: an adjustment, or an older version posted it."""
+
+
+class AccrualTransition(SQLModel, table=True):
+    """A contract that was completed, reopened or got another status in a month; undone by a redo of that month."""
+
+    __tablename__ = "accrual_transition"
+    __table_args__ = (Index("ix_accrual_transition_month", "month"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    contract_id: int = Field(foreign_key="service_contract.id", index=True)
+    month: date
+    completed_before: bool
+    contract_status_before: str
+
+
+class Redo(SQLModel, table=True):
+    """A month that a person had processed again, with all after it; never changed, never deleted."""
+
+    __tablename__ = "redo"
+
+    id: int | None = Field(default=None, primary_key=True)
+    month: date
+    who: str
+    reason: str
+    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class SetAsidePosting(SQLModel, table=True):
+    """A posting that a redo set aside: it is in no report, total or hash. Columns as in `accrued_period`."""
+
+    __tablename__ = "set_aside_posting"
+
+    id: int | None = Field(default=None, primary_key=True)
+    redo_id: int = Field(foreign_key="redo.id", index=True)
+    contract_id: int = Field(foreign_key="service_contract.id", index=True)
+    service_period_id: int | None = Field(default=None, foreign_key="service_period.id")
+    accrual_date: date
+    accrued_amount: Decimal = Field(sa_type=money())
+    accrual_portion: Decimal = Field(sa_type=ExactNumeric(9, 6))
+    sessions_accrued: int
+    rule: str
+    currency: str
+    worked_out: Any = Field(default=None, sa_type=WrittenJson, nullable=True)
+
+
+class Dismissal(SQLModel, table=True):
+    """A person's word that what was accrued before an enrollment is right as it is; never changed, never deleted."""
+
+    __tablename__ = "dismissal"
+
+    id: int | None = Field(default=None, primary_key=True)
+    contract_id: int = Field(foreign_key="service_contract.id", index=True)
+    until: date
+    """First of the month of the last posting that it is about: what is accrued so later is told again."""
+    who: str
+    reason: str
+    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
 class ClosedMonth(SQLModel, table=True):

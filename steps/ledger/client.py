@@ -85,6 +85,7 @@ class ContactCard:
     """Whether the vendor still lists it. What was asked for by id once is not asked for again, so only listed contacts
     have a lasting say in what a client is called: else its name would depend on which window ran last."""
     record: Any = None
+    """Of one without an email, for people to look at; the others' would fill the memory of a run."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,8 @@ def _refresh(session: Session, matched: MatchedClients, cards: Cards) -> list[Re
     new_emails = {each.wanted_email for each in details} - {each.identifier for each in details}
     holders = select_in(session, _CLIENT, Client.identifier, new_emails)
     rows, refused = settle_details(details, {row["identifier"]: row["id"] for row in holders})
-    matched.updated |= {key[0] for key in merge_rows(session, Client, rows, ("id",)).updated}
+    stored = {(row["id"],): row for row in clients}
+    matched.updated |= {key[0] for key in merge_rows(session, Client, rows, ("id",), stored).updated}
     return refused
 
 
@@ -302,8 +304,9 @@ def crm_users(
     alike = {user_id for user_id, email in people if email in emails} - {None}
     columns = ClientExternalId.external_id, ClientExternalId.client_id
     ours = ClientExternalId.system == System.FOURGEEKS
-    rows = select_in(session, columns, ClientExternalId.external_id, alike, ours)
-    rows += select_in(session, columns, ClientExternalId.client_id, clients, ours)
+    rows = select_in(session, columns, ClientExternalId.client_id, clients, ours)
+    others = alike - {row["external_id"] for row in rows}
+    rows += select_in(session, columns, ClientExternalId.external_id, others, ours)
     return CrmUsers(emails, {row["external_id"]: row["client_id"] for row in rows})
 
 
@@ -343,7 +346,7 @@ def clients_of_window(session: Session, window: MonthWindow) -> dict[int, str]:
         )
     )
     query = select(Client.id, Client.identifier).where(or_(col(Client.id).in_(invoiced), col(Client.id).in_(running)))
-    return {client_id: email for client_id, email in session.exec(query) if client_id is not None}
+    return dict(session.connection().execute(query).all())
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Index, UniqueConstraint, delete, select, tuple_
+from sqlalchemy import Column, Index, UniqueConstraint, delete, select
 from sqlmodel import Field, Session, SQLModel, col
 
 from steps.errors import RecordRejectedError
@@ -20,7 +20,7 @@ from steps.ledger.accrual import AccrualStatus, ContractAccrual
 from steps.ledger.money import ZERO
 from steps.ledger.upsert import Row, chunks, merge_rows, select_in, set_by_id
 from tracking.encryption import EncryptedJson
-from tracking.models import UtcDateTime, money
+from tracking.models import UtcDateTime, money, utc_now
 
 
 class ContractStatus(StrEnum):
@@ -54,6 +54,30 @@ class DocumentKind(StrEnum):
 
     INVOICE = "invoice"
     CREDIT_NOTE = "credit_note"
+
+
+OPENING_BALANCE = "opening_balance"
+"""The kind of a document that no vendor has: what was deferred of a contract when the ledger began."""
+
+
+class OpeningBalances(SQLModel, table=True):
+    """One file of opening balances that was loaded; its documents are `opening_balance-<id>-<line>`. Never deleted."""
+
+    __tablename__ = "opening_balances"
+
+    id: int | None = Field(default=None, primary_key=True)
+    month: date
+    """First day of the first month: the date of its documents."""
+    file_name: str
+    file_hash: str
+    """SHA-256 of its text."""
+    contracts: int
+    who: str
+    reason: str
+    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    reverted_by: str | None = None
+    reverted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    revert_reason: str | None = None
 
 
 class Invoice(SQLModel, table=True):
@@ -296,8 +320,7 @@ def _order(row: Row) -> tuple[object, str]:
 
 
 def _stored_contracts(session: Session, pairs: Iterable[Pair]) -> dict[Pair, int]:
-    key = tuple_(col(ServiceContract.client_id), col(ServiceContract.service_id))
-    rows = select_in(session, _PAIRED_CONTRACT, key, pairs)
+    rows = select_in(session, _PAIRED_CONTRACT, (ServiceContract.client_id, ServiceContract.service_id), pairs)
     return {(row["client_id"], row["service_id"]): row["id"] for row in rows}
 
 

@@ -8,7 +8,6 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import exists
 from sqlmodel import Session, col
@@ -53,16 +52,10 @@ _PERIOD = (
 class PeriodRules:
     """What the academy has to say of periods."""
 
-    zone: ZoneInfo
-    """In which kickoff and ending are read as days."""
     prework_days: Mapping[str, int]
     """Service type -> days that a period begins before its kickoff."""
     ignored_cohorts: Sequence[str]
     """Patterns of slugs, such as `*-pt-general`."""
-
-    def day(self, moment: datetime) -> date:
-        """The local day of a moment."""
-        return moment.astimezone(self.zone).date()
 
     def ignores(self, slug: str) -> bool:
         """Whether a cohort is no course at all."""

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
 from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual
-from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
+from steps.ledger.contract import OPENING_BALANCE, DocumentKind, Invoice, ServiceContract
 from steps.ledger.money import ZERO
 from steps.ledger.months import first_of_month
 from steps.settings import SyncSettings
@@ -66,11 +66,13 @@ class Movement:
     """Documents without a contract, credit notes negative: in no other figure."""
     adjusted: Decimal = ZERO
     """By a person; negative: given back."""
+    brought_forward: Decimal = ZERO
+    """Opening balances of the ledger."""
 
     @property
     def documents(self) -> Decimal:
-        """Invoiced less credited."""
-        return self.invoiced - self.credited
+        """Brought forward, and invoiced less credited."""
+        return self.brought_forward + self.invoiced - self.credited
 
     @property
     def posted(self) -> Decimal:
@@ -101,6 +103,8 @@ def read_movements_by(
         movement = found[of][first_of_month(day), currency]
         if without_contract:
             movement.unlinked += from_cents(amount)
+        elif kind == OPENING_BALANCE:
+            movement.brought_forward += from_cents(amount)
         elif kind == DocumentKind.CREDIT_NOTE:
             movement.credited -= from_cents(amount)
         else:

@@ -9,11 +9,13 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
+from typing import Any
 
 from sqlalchemy import JSON, Column, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from tracking.models import UtcDateTime
+from tracking.models import UtcDateTime, utc_now
 
 DEFAULT_TOTAL_SESSIONS = 60
 DEFAULT_SESSIONS_PER_WEEK = 3
@@ -44,6 +46,21 @@ class Service(SQLModel, table=True):
     sessions_per_week: int = DEFAULT_SESSIONS_PER_WEEK
     class_weekdays: list[int] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     """Monday 0; null: not known."""
+
+
+class ServiceChange(SQLModel, table=True):
+    """A person said that a service teaches otherwise; never changed, never deleted."""
+
+    __tablename__ = "service_change"
+
+    id: int | None = Field(default=None, primary_key=True)
+    service_id: int = Field(foreign_key="service.id", index=True)
+    who: str
+    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    reason: str = ""
+    before: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    """The columns that changed, as they were."""
+    after: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
 
 
 _NAME_PATTERNS = (
@@ -155,6 +172,7 @@ def period_status(educational_status: str | None) -> PeriodStatus | None:
     return _STATUS_OF_EDUCATIONAL_STATUS.get((educational_status or "").strip().upper())
 
 
+@cache
 def service_type_of_slug(slug: str) -> ServiceType:
     """The type that a cohort's slug says in its parts between hyphens, neighbouring parts taken together."""
     parts = tuple(slug.lower().split("-"))

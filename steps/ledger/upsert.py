@@ -1,5 +1,6 @@
 """Set-based writes: rows are compared with what is stored, new ones inserted, different ones updated."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -40,15 +41,37 @@ def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
         yield distinct[start : start + CHUNK]
 
 
-def select_in(session: Session, columns: Sequence[Any], column: Any, values: Iterable[Any], *where: Any) -> list[Row]:
-    """Columns of the rows whose `column` is one of `values` and for which `where` holds, a statement per chunk."""
-    query, connection = select(*columns).where(*where), session.connection()  # rows, not what the ORM makes of them
+def select_in(session: Session, columns: Sequence[Any], key: Any, values: Iterable[Any], *where: Any) -> list[Row]:
+    """Columns of the rows whose `key` is one of `values` and for which `where` holds, however many they are.
+
+    Args:
+        session: any session.
+        columns: whose values the rows have, by name.
+        key: a column, or several, and then each value is a tuple.
+        values: may repeat.
+        where: further conditions.
+    """
+    distinct = list(dict.fromkeys(values))
+    if not distinct:
+        return []
+    parts, given = (key, zip(*distinct, strict=True)) if isinstance(key, tuple) else ((key,), [distinct])
+    query = select(*columns).where(tuple_(*parts).in_(_given(session, parts, given)), *where)
     names = [each.key for each in columns]
-    return [
-        dict(zip(names, row, strict=True))
-        for chunk in chunks(values)
-        for row in connection.execute(query.where(column.in_(chunk)))
-    ]
+    rows = session.connection().execute(query).all()  # not what the ORM makes of them
+    return [dict(zip(names, row, strict=False)) for row in rows]
+
+
+def _given(session: Session, parts: Sequence[Any], values: Iterable[Sequence[Any]]) -> Any:
+    """The values of columns, as a query of one parameter, or one a column: one a value takes longer than the rows."""
+    dialect = session.get_bind().dialect
+    if dialect.name == "postgresql":
+        return select(_columns_as_arrays([part.type for part in parts], values))
+    binds = [part.type.dialect_impl(dialect).bind_processor(dialect) for part in parts]
+    stored = [list(map(bind, each)) if bind else each for bind, each in zip(binds, values, strict=True)]
+    if len(stored) == 1:
+        return select(func.json_each(json.dumps(stored[0])).table_valued("value"))
+    rows = func.json_each(json.dumps(list(zip(*stored, strict=True)))).table_valued("value")
+    return select(*(func.json_extract(rows.c.value, f"$[{at}]") for at in range(len(stored))))
 
 
 def merge_rows(
@@ -104,7 +127,7 @@ def _stored(
     if len(key) == 1:
         found = select_in(session, columns, table.c[key[0]], (each[0] for each in wanted))
     else:
-        found = select_in(session, columns, tuple_(*(table.c[name] for name in key)), wanted)
+        found = select_in(session, columns, tuple(table.c[name] for name in key), wanted)
     return {tuple(row[name] for name in key): row for row in found}
 
 
@@ -137,7 +160,8 @@ def write_many(session: Session, model: type[SQLModel], rows: Sequence[Row], key
         return
     table, names = table_of(model), list(rows[0])
     if session.get_bind().dialect.name == "postgresql":
-        insert: Any = postgresql.insert(table).from_select(names, select(_columns_as_arrays(table, names, rows)))
+        types, values = [table.c[name].type for name in names], ([row[name] for row in rows] for name in names)
+        insert: Any = postgresql.insert(table).from_select(names, select(_columns_as_arrays(types, values)))
         session.execute(_update_on(key, insert, names))
     else:
         _write_on_sqlite(session, _update_on(key, sqlite.insert(table), names), table, names, rows)
@@ -156,14 +180,11 @@ def _write_on_sqlite(session: Session, insert: Any, table: Table, names: list[st
     session.connection().exec_driver_sql(str(compiled), list(zip(*columns, strict=True)))
 
 
-def _columns_as_arrays(table: Table, names: list[str], rows: Sequence[Row]) -> Any:
-    """One parameter a column: a parameter a value would take the driver longer than the database."""
-    types = [table.c[name].type for name in names]
-    arrays = (
-        bindparam(None, [row[name] for row in rows], type_=ARRAY(kind)) for name, kind in zip(names, types, strict=True)
-    )
-    columns = (column(name, kind) for name, kind in zip(names, types, strict=True))
-    return func.unnest(*arrays).table_valued(*columns).render_derived()
+def _columns_as_arrays(types: Sequence[Any], columns: Iterable[Sequence[Any]]) -> Any:
+    """A table of columns of these types: one parameter a column, for PostgreSQL."""
+    names = [f"c{at}" for at in range(len(types))]
+    arrays = (bindparam(None, list(values), ARRAY(kind)) for kind, values in zip(types, columns, strict=True))
+    return func.unnest(*arrays).table_valued(*map(column, names, types)).render_derived()
 
 
 def _update_on(key: tuple[str, ...], insert: Any, names: list[str]) -> Any:

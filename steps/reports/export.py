@@ -20,6 +20,7 @@ from steps.reports.monthly import Amounts, ContractName, MonthlyAccruals
 from steps.reports.reconciliation import Reconciliation
 from steps.reports.roll_forward import MOVED, RollForward, RollForwardChain, RollForwardLine
 from steps.reports.waterfall import Waterfall, WaterfallRow, WaterfallTotal
+from steps.reports.worklist import Worklist
 from tracking.models import IntegrationError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Sheet:
 
 
 _LINE = (*MOVED, "difference")
-_DIFFERENCE = {"difference": "{opening}+{late}+{invoiced}-{credited}-{accrued}-{adjusted}-{closing}"}
+_DIFFERENCE = {"difference": "{opening}+{brought_forward}+{late}+{invoiced}-{credited}-{accrued}-{adjusted}-{closing}"}
 WITHOUT_CONTRACT = "without contract (in no total)"
 
 
@@ -443,6 +444,7 @@ _WORKED_OUT: dict[type, tuple[str, ...]] = {
     WaterfallRow: ("not_scheduled",),
     GroupedRollForward: ("ties_out",),
     Waterfall: ("months", "totals"),
+    Worklist: ("totals",),
     Journal: ("totals", "balanced"),
     Reconciliation: ("agrees",),
     Explanation: ("posted", "changed_since", "formula"),

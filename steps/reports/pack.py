@@ -183,7 +183,7 @@ def _checks(pack: Pack, currency: str) -> Iterator[tuple[str, str, str]]:
         return total_cell(pack.sheets[sheet], currency, column) or "0"
 
     late = next((each.late for each in pack.waterfall.totals if each.currency == currency), 0)
-    moved = "+".join(total("roll-forward", name) for name in ("opening", "late", "invoiced"))
+    moved = "+".join(total("roll-forward", name) for name in ("opening", "brought_forward", "late", "invoiced"))
     left = "-".join(total("roll-forward", name) for name in ("credited", "accrued", "adjusted"))
     closing, journal_lines = total("roll-forward", "closing"), pack.sheets["journal"]
     accounts, currencies = (column_range(journal_lines, name) for name in ("account", "currency"))
@@ -200,7 +200,7 @@ def _checks(pack: Pack, currency: str) -> Iterator[tuple[str, str, str]]:
     yield (
         f"Journal: account {pack.deferred_account} moved",
         "-".join(of_deferred),
-        (f"{closing}-{total('roll-forward', 'opening')}"),
+        "-".join((closing, *(total("roll-forward", name) for name in ("opening", "brought_forward")))),
     )
     yield "Waterfall, with what came late since the close", total("waterfall", "deferred"), f"{closing}+{late}"
     months = [name for name in pack.sheets["waterfall"].header if name[:4].isdigit()]

@@ -1,4 +1,6 @@
-"""The roll-forward: opening + late + invoiced - credited - accrued - adjusted = closing, by month and currency.
+"""The roll-forward: opening + brought forward + late + invoiced - credited - accrued - adjusted = closing.
+
+By month and currency.
 
 Opening and closing are worked out by different ways, so that an amount that slipped in or out shows as a difference: a
 closing from all documents and all postings to date, the opening after a closed month from what was stored with it. What
@@ -56,11 +58,14 @@ class RollForwardLine:
     """All documents behind `closing`; kept with a closed month, to see later what came late."""
     adjusted: Decimal = ZERO
     """What persons posted; negative: given back to what is deferred."""
+    brought_forward: Decimal = ZERO
+    """Opening balances of the ledger, in its first month."""
 
     @property
     def difference(self) -> Decimal:
         """What is missing between opening and closing: 0.00, or the books do not tie out."""
-        return self.opening + self.late + self.invoiced - self.credited - self.accrued - self.adjusted - self.closing
+        came = self.opening + self.brought_forward + self.late + self.invoiced - self.credited
+        return came - self.accrued - self.adjusted - self.closing
 
     @property
     def deferred_or_earned(self) -> bool:
@@ -140,7 +145,7 @@ class RollForwardChain:
         lines = [month.line(currency) for month in self.months]
         sums: dict[str, Any] = {
             name: sum((getattr(line, name) for line in lines), ZERO)
-            for name in ("late", "invoiced", "credited", "accrued", "adjusted", "unlinked")
+            for name in ("brought_forward", "late", "invoiced", "credited", "accrued", "adjusted", "unlinked")
         }
         return replace(lines[-1], opening=lines[0].opening, **sums)
 
@@ -250,6 +255,7 @@ def _line(movements: Movements, month: date, closed: RollForwardLine | None, cur
     return RollForwardLine(
         currency,
         opening=closed.closing if closed else documents - posted,
+        brought_forward=now.brought_forward,
         late=documents - closed.documents_to_date if closed else ZERO,
         invoiced=now.invoiced,
         credited=now.credited,
@@ -261,7 +267,7 @@ def _line(movements: Movements, month: date, closed: RollForwardLine | None, cur
     )
 
 
-MOVED = ("opening", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
+MOVED = ("opening", "brought_forward", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
 """The amounts of a line that belong in a total, in order of the formula."""
 _AMOUNTS = (*MOVED, "unlinked", "documents_to_date")
 

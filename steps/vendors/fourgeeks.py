@@ -4,14 +4,16 @@ import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 
 from steps.errors import VendorAuthError, VendorError, VendorNotFoundError, VendorPayloadError, VendorUnavailableError
 from steps.ledger.client import normalize_email
-from steps.settings import FourgeeksSettings, required
+from steps.settings import FourgeeksSettings, SyncSettings, required
 from steps.vendors.http import USUAL, Ask, Connector, HttpRules, Site, VendorHttp, VendorTimeoutError, address
 from steps.vendors.parsing import (
     Answer,
@@ -21,6 +23,7 @@ from steps.vendors.parsing import (
     Rows,
     child,
     code,
+    day,
     identifier,
     is_empty,
     moment,
@@ -56,16 +59,17 @@ class Enrollment:
     cohort_id: str | None
     cohort_slug: str | None
     cohort_name: str
-    kickoff: datetime | None
-    ending: datetime | None
+    kickoff: date | None
+    """Days, as all of its times: in `SYNC_TIMEZONE`."""
+    ending: date | None
     """None for cohorts that never end."""
     educational_status: str | None
-    created_at: datetime | None
+    created_on: date | None
     """When the CRM made the row, whatever the course's dates are."""
-    updated_at: datetime | None
+    updated_on: date | None
     """Moves on any save of the row: no date of the status."""
-    raw: dict[str, Any]
-    """As it came: `plain` makes it one that is kept."""
+    raw: dict[str, Any] | None
+    """As it came, of one whose cohort has no kickoff, for people to look at; the others' would fill the memory."""
     micro_cohort_ids: frozenset[str] = frozenset()
     """The cohorts that are parts of this one; the CRM enrolls a student of this one in each of them too."""
     has_macro_cohort: bool = False
@@ -84,7 +88,7 @@ def parse_student(row: dict[str, Any]) -> Student:
     )
 
 
-def parse_enrollment(row: dict[str, Any]) -> Enrollment:
+def parse_enrollment(zone: ZoneInfo, row: dict[str, Any]) -> Enrollment:
     """One row of the cohort users: user and cohort are inside it.
 
     Raises:
@@ -93,6 +97,7 @@ def parse_enrollment(row: dict[str, Any]) -> Enrollment:
     user, cohort = child(row, "user"), child(row, "cohort")
     if not user or not cohort:
         raise FieldError("user or cohort is missing")
+    kickoff = day(cohort, "kickoff_date", zone)
     return Enrollment(
         id=identifier(row),
         user_id=reference(user) or None,
@@ -100,12 +105,12 @@ def parse_enrollment(row: dict[str, Any]) -> Enrollment:
         cohort_id=code(cohort, "id") or None,
         cohort_slug=text(cohort, "slug") or None,
         cohort_name=text(cohort, "name"),
-        kickoff=moment(cohort, "kickoff_date"),
-        ending=moment(cohort, "ending_date"),
+        kickoff=kickoff,
+        ending=day(cohort, "ending_date", zone),
         educational_status=text(row, "educational_status").upper() or None,
-        created_at=moment(row, "created_at"),
-        updated_at=moment(row, "updated_at"),
-        raw=row,
+        created_on=day(row, "created_at", zone),
+        updated_on=day(row, "updated_at", zone),
+        raw=None if kickoff else row,
         micro_cohort_ids=_ids_of(cohort, "micro_cohorts"),
         has_macro_cohort=not is_empty(row.get("source_macro_cohort")),
     )
@@ -284,7 +289,7 @@ class FourgeeksConnector(Connector):
         base_url = address("FOURGEEKS_BASE_URL", settings.base_url)
         self._academies, self._limit = settings.academy_id, settings.page_size
         self._auth = TokenAuth(Account(base_url, username, password, settings.rate, rules))
-        self._retry = rules.retry
+        self._retry, self._zone = rules.retry, SyncSettings.load().zone
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules, explain=explain)
         super().__init__(VendorHttp(site, self._auth))
 
@@ -301,7 +306,9 @@ class FourgeeksConnector(Connector):
 
     def enrollments(self) -> Listing[Enrollment]:
         """Every enrollment with the role STUDENT, past ones included."""
-        return self._all_academies("enrollment", _ENROLLMENTS, "updated_at").parse(parse_enrollment)
+        return self._all_academies("enrollment", _ENROLLMENTS, "updated_at").parse(
+            partial(parse_enrollment, self._zone)
+        )
 
     def _all_academies(self, entity_type: str, request: Ask, stamp: str | None) -> Rows:
         """The lists of all academies, one import each: everything is scoped to one academy."""

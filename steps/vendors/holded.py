@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from steps.errors import RecordRejectedError, VendorAuthError, VendorError, VendorPayloadError, VendorRejectedError
-from steps.ledger.client import normalize_email
+from steps.ledger.client import ContactCard, normalize_email
 from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.settings import HoldedSettings, SyncSettings
@@ -55,17 +55,6 @@ class IncomeAccount:
     description: str
     archived: bool
     """Deleted ones drop out of the list and still answer by id."""
-
-
-@dataclass(frozen=True)
-class Contact:
-    """Who a document was written to."""
-
-    id: str
-    name: str
-    email: str | None
-    """Trimmed and lower case; two contacts may share one."""
-    raw: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -115,11 +104,10 @@ def parse_income_account(row: dict[str, Any]) -> IncomeAccount:
     )
 
 
-def parse_contact(row: dict[str, Any]) -> Contact:
+def parse_contact(row: dict[str, Any], *, listed: bool = True) -> ContactCard:
     """Empty objects may be 0 or [], texts may be 0 (PHP)."""
-    return Contact(
-        id=identifier(row), name=code(row, "name"), email=normalize_email(text(row, "email")), raw=plain(row)
-    )
+    email = normalize_email(text(row, "email"))
+    return ContactCard(identifier(row), code(row, "name"), email, listed, None if email else plain(row))
 
 
 def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> Document:
@@ -224,7 +212,7 @@ class DocumentPages:
         return Listing(records, [error for error in self.listing.rejected if belongs(error)])
 
 
-__all__ = ["Contact", "Document", "DocumentPages", "HoldedConnector", "IncomeAccount", "open_holded"]
+__all__ = ["Document", "DocumentPages", "HoldedConnector", "IncomeAccount", "open_holded"]
 
 VENDOR = "holded"
 PAGE_SIZE = 500
@@ -256,20 +244,15 @@ class _KeyAuth(httpx.Auth):
 class HoldedConnector(Connector):
     """Reads income accounts, contacts and documents. Use it in a `with`, or close it."""
 
-    def __init__(
-        self,
-        settings: HoldedSettings,
-        zone: ZoneInfo | None = None,
-        rules: HttpRules = USUAL,
-    ) -> None:
-        """Args: `zone` is where the vendor's midnights are; `SYNC_TIMEZONE` by default.
+    def __init__(self, settings: HoldedSettings, rules: HttpRules = USUAL) -> None:
+        """The vendor's midnights are those of `SYNC_TIMEZONE`.
 
         Raises:
             ConfigError: `HOLDED_API_KEY` is not set.
         """
         key = credential("HOLDED_API_KEY", settings.api_key, "Holded")
         base_url = address("HOLDED_BASE_URL", settings.base_url)
-        self._zone = zone or SyncSettings.load().zone
+        self._zone = SyncSettings.load().zone
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules, explain=_explain)
         super().__init__(VendorHttp(site, _KeyAuth(key)))
 
@@ -285,13 +268,13 @@ class HoldedConnector(Connector):
         """One sales channel, also a deleted one, to which documents may still point; None when unknown."""
         return self._one("service", "/saleschannels", account_id, parse_income_account)
 
-    def contacts(self) -> Listing[Contact]:
+    def contacts(self) -> Listing[ContactCard]:
         """Every contact that is not deleted."""
         return self._unpaged("contact", "/contacts", "contacts").parse(parse_contact)
 
-    def contact(self, contact_id: str) -> Contact | None:
+    def contact(self, contact_id: str) -> ContactCard | None:
         """One contact, also one that is missing from the list; None when unknown (404, and 400 as some report)."""
-        return self._one("contact", "/contacts", contact_id, parse_contact)
+        return self._one("contact", "/contacts", contact_id, partial(parse_contact, listed=False))
 
     def documents(self, kind: DocumentKind, window: MonthWindow) -> Listing[Document]:
         """The documents dated in the window, by local day, and the ones whose fields cannot be read."""

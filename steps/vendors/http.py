@@ -57,12 +57,13 @@ class RateLimiter:
 
 
 _limiters: dict[tuple[str, str], RateLimiter] = {}
-_limiters_lock = threading.Lock()
+_of_process = threading.Lock()
+"""Around what threads share: several vendors are opened at once."""
 
 
 def limiter_of(vendor: str, base_url: str, per_second: float) -> RateLimiter:
     """The one limiter of this vendor at this address; the latest rate counts."""
-    with _limiters_lock:
+    with _of_process:
         limiter = _limiters.setdefault((vendor, base_url), RateLimiter(per_second))
     limiter.set_rate(per_second)
     return limiter
@@ -260,12 +261,14 @@ class VendorHttp:
         self._limiter = limiter_of(site.vendor, site.base_url, site.rate)
         limits = site.rules.limits
         self._deadline = Deadline(limits.whole)
+        with _of_process:
+            trusted = _trusted()
         self._client = httpx.Client(
             base_url=site.base_url,
             auth=auth,
             headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate", **(headers or {})},
             timeout=httpx.Timeout(limits.read, connect=limits.connect),
-            verify=_trusted(),
+            verify=trusted,
         )
 
     def __enter__(self) -> Self:

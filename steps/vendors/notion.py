@@ -264,6 +264,7 @@ class NotionConnector(Connector):
                 if not _is_incomplete(answer):
                     return scan.rows
                 scan.since = _created_after(scan, results, new)
+                cursors.clear()  # it is another query, with cursors of its own
             elif scan.cursor in cursors:
                 raise VendorPayloadError(VENDOR, str(scan.request), "a cursor repeats: the list would never end")
             else:

@@ -298,7 +298,7 @@ LONGEST_IDENTIFIER = 200
 
 def is_empty(value: Json) -> bool:
     """Null, "", 0, [] and {}: all of them mean "nothing" in Holded's answers (docs/vendors.md, Holded documents)."""
-    return value is None or (not isinstance(value, bool) and value in (0, "", [], {}))
+    return not value and value is not False
 
 
 class FieldError(ValueError):
@@ -340,15 +340,15 @@ def code(row: dict[str, Any], name: str) -> str:
     return str(value) if isinstance(value, int) and value and not isinstance(value, bool) else text(row, name)
 
 
-def identifier(row: dict[str, Any], name: str = "id") -> str:
+def identifier(row: dict[str, Any]) -> str:
     """The id of a record.
 
     Raises:
         FieldError: there is none, or none that can be one.
     """
-    value = reference(row, name)
+    value = reference(row)
     if not value:
-        raise FieldError(f"{name} is missing")
+        raise FieldError("id is missing")
     return value
 
 
@@ -433,6 +433,16 @@ def moment(row: dict[str, Any], name: str) -> datetime | None:
     if is_empty(value):
         return None
     return _iso(name, value, UTC).astimezone(UTC)
+
+
+def day(row: dict[str, Any], name: str, zone: ZoneInfo) -> date | None:
+    """The local day of such a time; none when empty.
+
+    Raises:
+        FieldError: it is no such time.
+    """
+    found = moment(row, name)
+    return found.astimezone(zone).date() if found else None
 
 
 def iso_day(name: str, value: Json, zone: ZoneInfo) -> date:

@@ -27,16 +27,16 @@ def measure(before: date, first: date, last: date) -> dict[str, Any]:
         Of the months from `first` on: seconds, those of this process's processor, contracts (each month's counted),
         and peak memory in MiB.
     """
-    context = StepContext()
     with read_session():
         """The first connection and the check of the schema are no part of a month."""
-    if before < first:
-        for window in MonthWindow(before, first).months():
-            accrue_month(context, window, _LATER)
-    started, worked, contracts = time.perf_counter(), time.process_time(), 0
-    for window in MonthWindow(first, next_month(last)).months():
-        contracts += accrue_month(context, window, _LATER).summary.total_contracts_processed
-    seconds, worked = time.perf_counter() - started, time.process_time() - worked
+    with StepContext() as context:
+        if before < first:
+            for window in MonthWindow(before, first).months():
+                accrue_month(context, window, _LATER)
+        started, worked, contracts = time.perf_counter(), time.process_time(), 0
+        for window in MonthWindow(first, next_month(last)).months():
+            contracts += accrue_month(context, window, _LATER).summary.total_contracts_processed
+        seconds, worked = time.perf_counter() - started, time.process_time() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB
     return {"seconds": seconds, "processor": worked, "contracts": contracts, "peak_mib": peak}
 

@@ -13,7 +13,8 @@ from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.records import World
 from steps.sandbox.server import serve_sandbox
 from tests.fast_vendors import FAST
-from tests.steps.accruals.database_ledger import execute
+from tests.steps.accruals.builders import document, period
+from tests.steps.accruals.database_ledger import Stored, accrue, execute, store
 from tests.steps.accruals.reports.books import Books
 
 Captured = pytest.CaptureFixture[str]
@@ -256,6 +257,37 @@ def test_closes_are_verified_and_the_first_that_was_changed_is_named(books: Book
     assert json.loads(capsys.readouterr().out)["difference"]["month"] == "2024-01"
 
 
+def test_services_are_listed_and_set_from_a_file(books: Books, capsys: Captured) -> None:
+    Path("services.csv").write_text("service,sessions_per_week,class_weekdays\n70500001,2,Mon Wed\n")
+    asked = ["services", "services.csv", "--by", "Eva", "--reason", "the timetable"]
+
+    assert "1 services would be changed" in shown(capsys, *asked, "--preview")
+    assert "not known" in " ".join(shown(capsys, "services").split())
+    told = shown(capsys, *asked)
+
+    assert "Course of Ana: class_weekdays None -> [0, 2]" in told
+    (service,) = answered(capsys, "services")
+    assert (service["sessions_per_week"], service["class_weekdays"]) == (2, [0, 2])
+    assert service["changes"][0]["who"] == "Eva"
+    assert run_command(["services", "services.csv"]) == 2
+    assert "needs a reason" in capsys.readouterr().err
+
+
+def test_an_explanation_shows_the_formula_and_what_changed_since(capsys: Captured) -> None:
+    store(Stored(documents=(document("2024-01-10", "600.00"),), periods=(period("2024-01-08", "2024-06-30"),)))
+    accrue("2024-01")
+    execute("UPDATE service_period SET status = 'DROPPED', status_change_date = '2024-03-10'")
+
+    out = shown(capsys, "explain", "1", "2024-01")
+
+    assert "documents: 600.00 of 2024-01-10; together 600.00" in out
+    assert "8 sessions in the month, 60 from its first day on" in out
+    assert "600.00 x 8 / 60 = 80.00" in out
+    assert "Changed since: period cohort-1, status: ACTIVE then, DROPPED now" in out
+    execute("UPDATE accrued_period SET worked_out = NULL")
+    assert "What it was worked out from was not kept" in shown(capsys, "explain", "1", "2024-01")
+
+
 def test_an_amount_is_adjusted_by_hand_and_shown_where_it_was_posted(books: Books, capsys: Captured) -> None:
     shown(capsys, "close", "2024-01", "--by", "Eva")
     asked = ["adjust", "1", "-34.56", "--reason", "taught twice", "--corrects", "2024-01", "--by", "Eva"]
@@ -321,6 +353,7 @@ def test_an_explanation_leads_from_the_amount_to_the_documents(books: Books, cap
         (["adjust", "7", "-1.00", "--reason", "x", "--by", "Eva"], "there is no contract 7"),
         (["adjust", "7", "ten", "--reason", "x"], "'ten' is not an amount to adjust by"),
         (["adjust", "7", "1.00"], "an adjustment needs a reason"),
+        (["services", "no-such.csv"], "cannot read no-such.csv: No such file"),
         (["explain", "7", "2024-01"], "there is no contract 7"),
         (["explain", "x", "2024-01"], "CONTRACT"),
     ],
@@ -332,3 +365,16 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: list[str], line: str, c
     assert (status, written.out) == (2, "")
     assert line in written.err
     assert written.err.count("\n") == 1
+
+
+def test_the_worklist_shows_what_waits_with_amount_reason_and_age(books: Books, capsys: Captured) -> None:
+    assert shown(capsys, "worklist") == "Nothing waits for a person after 2024-02."
+    execute("UPDATE service_contract SET status = 'CANCELED'")
+
+    out, found = shown(capsys, "worklist"), answered(capsys, "worklist")
+
+    assert "Waiting for a person after 2024-02" in out
+    assert "not_congruent_status EUR 1 800.00" in out
+    assert [(item["kind"], item["amount"], item["since"]) for item in found["items"]] == [
+        ("not_congruent_status", "800.00", "2024-01-01")
+    ]

@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from steps.errors import ConfigError, ErrorBudgetError, UsageError
+from steps.ledger.accrual import AccruedPeriod
 from steps.ledger.months import MonthWindow
 from tests.steps.accruals.builders import contract, document, period
 from tests.steps.accruals.database_ledger import (
@@ -181,12 +182,37 @@ def test_no_class_is_held_on_a_public_holiday_of_the_country(database: str, monk
     assert amounts() == {"2024-04": "300.00", "2024-05": "300.00"}
 
 
-def test_an_unknown_country_is_refused_by_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("Atlantis", "'Atlantis' is no country or region, such as ES or ES-MD; countries are AF, "),
+        ("ES-XX", "ES has no region 'XX'; its regions are AN, AR, "),
+        ("ES-", "ES has no region ''; its regions are AN, AR, "),
+        ("ZW-HA", "ZW has no region 'HA'; its regions are none"),
+    ],
+)
+def test_an_unknown_country_or_region_is_refused_with_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, place: str, said: str
+) -> None:
     store(Stored())
-    monkeypatch.setenv("SYNC_HOLIDAYS_COUNTRY", "Atlantis")
+    monkeypatch.setenv("SYNC_HOLIDAYS_COUNTRY", place)
 
-    with pytest.raises(ConfigError, match=r"^SYNC_HOLIDAYS_COUNTRY .* such as ES"):
+    with pytest.raises(ConfigError, match=f"^SYNC_HOLIDAYS_COUNTRY: Value error, {said}") as refusal:
         accrue("2024-01")
+
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("place", "sessions"), [("", 5), ("es", 4), ("es-md", 3), ("ES-CT", 4)])
+def test_the_holidays_of_a_region_are_no_class_days(monkeypatch: pytest.MonkeyPatch, place: str, sessions: int) -> None:
+    """Madrid has 2 May 2024, a Thursday, besides 1 May, a Wednesday, which all of Spain has."""
+    course, paid = period("2024-05-01", "2024-06-30"), document("2024-04-30", "10.00")
+    store(Stored(periods=(course,), documents=(paid,)), service={"class_weekdays": [2, 3]})
+    monkeypatch.setenv("SYNC_HOLIDAYS_COUNTRY", place)
+
+    accrue("2024-05")
+
+    assert [row["sessions_accrued"] for row in rows(AccruedPeriod)] == [sessions + 5]
 
 
 def test_the_worked_example_comes_out_of_the_database_as_well(database: str) -> None:

@@ -12,11 +12,12 @@ import pytest
 from steps.catalog import CRM_CLIENTS, INVOICES, STEPS
 from steps.context import StepContext
 from steps.errors import ConfigError, VendorUnavailableError
+from steps.ledger.client import ContactCard
 from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.sources import Openers, VendorReads
 from steps.vendors.fourgeeks import Student
-from steps.vendors.holded import Contact, DocumentPages, IncomeAccount, parse_contact
+from steps.vendors.holded import DocumentPages, IncomeAccount, parse_contact
 from steps.vendors.parsing import Listing, Rows
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -46,7 +47,7 @@ class Books:
     def __exit__(self, *_: object) -> None:
         self.closed += 1
 
-    def contacts(self) -> Listing[Contact]:
+    def contacts(self) -> Listing[ContactCard]:
         """One contact."""
         self.meet()
         self.asked.append("contacts")
@@ -57,7 +58,7 @@ class Books:
         self.asked.append("income accounts")
         return Listing()
 
-    def contact(self, contact_id: str) -> Contact | None:
+    def contact(self, contact_id: str) -> ContactCard | None:
         """Nobody else."""
         self.asked.append(f"contact {contact_id}")
         return None

@@ -34,7 +34,8 @@ def test_every_route_says_what_it_does_and_documents_its_problems(
 def test_each_steps_endpoint_is_a_route() -> None:
     posts = {path for path, method, _ in _operations() if method == "post"}
 
-    assert posts == {"/api/sync/execute-step", *(step.endpoint for step in STEPS.values())}
+    books = {f"/api/accruals/{name}" for name in ("redo", "adjust", "dismiss")}
+    assert posts == {"/api/sync/execute-step", *(step.endpoint for step in STEPS.values()), *books}
 
 
 def test_health_is_open_and_the_rest_wants_the_token() -> None:

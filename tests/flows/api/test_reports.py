@@ -14,7 +14,7 @@ from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client
 from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
 from steps.ledger.months import MonthWindow
-from steps.ledger.service import Service
+from steps.ledger.service import Service, ServicePeriod
 from steps.reports.reconciliation import Listed, compare, keep
 from steps.settings import SyncSettings
 from tracking.database import write_session
@@ -81,6 +81,20 @@ def _answer(api: TestClient, path: str) -> Any:
     answer = api.get(path)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def test_the_worklist_names_what_waits(api: TestClient, accrued: None) -> None:
+    with write_session() as session:
+        session.get_one(ServiceContract, 1).status = "CANCELED"
+        session.add(ServicePeriod(contract_id=1, external_id="c", start_date=MARCH, end_date=date(2024, 9, 30)))
+
+    found = _answer(api, "/api/accruals/worklist")
+
+    (item,) = found["items"]
+    assert found["month"] == "2024-04-01"
+    assert (item["kind"], item["amount"], item["since"]) == ("not_congruent_status", "499.95", "2024-03-01")
+    assert (item["contract"]["email"], item["contract"]["service"]) == ("ana@example.org", "Full Stack")
+    assert found["totals"] == [{"kind": "not_congruent_status", "currency": "EUR", "contracts": 1, "amount": "499.95"}]
 
 
 def test_the_roll_forward_of_a_month(api: TestClient, accrued: None) -> None:

@@ -1,13 +1,15 @@
 """4Geeks' records, one trap of the sheet each."""
 
-from datetime import UTC, datetime
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from steps.vendors.fourgeeks import parse_enrollment, parse_student
 from tests.steps.connectors.scripted_vendor import example
 
+MADRID = ZoneInfo("Europe/Madrid")
 ENROLLMENTS: list[dict[str, Any]] = example("fourgeeks_enrollments")["results"]
 
 
@@ -31,12 +33,12 @@ def test_the_users_email_is_preferred() -> None:
 
 
 def test_an_enrollment_carries_user_and_cohort() -> None:
-    lucia, ana = map(parse_enrollment, ENROLLMENTS)
+    lucia, ana = (parse_enrollment(MADRID, row) for row in ENROLLMENTS)
 
     assert (lucia.id, lucia.user_id, lucia.email) == ("70001", "9001", "lucia.ferrer@example.org")
     assert (lucia.cohort_slug, lucia.cohort_name) == ("madrid-full-stack-pt-88", "Full Stack PT 88")
-    assert lucia.kickoff == datetime(2025, 1, 20, 17, tzinfo=UTC)
-    assert lucia.updated_at == datetime(2025, 3, 2, 18, 25, 0, 4512, tzinfo=UTC)
+    assert lucia.kickoff == date(2025, 1, 20)
+    assert lucia.updated_on == date(2025, 3, 2)
     assert (ana.email, ana.ending, ana.educational_status) == ("ana.gil@example.org", None, "DROPPED")
 
 
@@ -44,7 +46,7 @@ def test_an_enrollment_carries_user_and_cohort() -> None:
     "missing", [{"educational_status": None}, {"updated_at": None}, {"profile_academy": None}], ids=str
 )
 def test_what_is_null_is_none(missing: dict[str, None]) -> None:
-    enrollment = parse_enrollment({**ENROLLMENTS[1], **missing})
+    enrollment = parse_enrollment(MADRID, {**ENROLLMENTS[1], **missing})
 
     assert enrollment.id == "70002"
 
@@ -68,4 +70,4 @@ def test_what_is_null_is_none(missing: dict[str, None]) -> None:
 )
 def test_a_field_of_a_wrong_type_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"id|user|cohort|kickoff_date|ending_date|updated_at|educational_status"):
-        parse_enrollment({**ENROLLMENTS[0], **fields})
+        parse_enrollment(MADRID, {**ENROLLMENTS[0], **fields})

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from steps.errors import VendorError
 from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.sandbox.faults import Fault
+from steps.sandbox.records import local_day
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings
@@ -94,6 +95,10 @@ def test_a_contact_missing_from_the_list_is_found_by_id(
     assert all((holded.contact(contact.id) is not None) is contact.found_by_id for contact in deleted)
 
 
+def _day(moment: datetime | None) -> date | None:
+    return local_day(moment) if moment else None
+
+
 def test_every_student_and_enrollment_of_the_academy_is_read(
     sandbox: SandboxServer, fourgeeks: FourgeeksConnector
 ) -> None:
@@ -103,8 +108,9 @@ def test_every_student_and_enrollment_of_the_academy_is_read(
     read, enrollments = fourgeeks.students(), fourgeeks.enrollments()
 
     assert {student.profile_id for student in read.records} == students
-    assert {(e.id, e.kickoff, e.ending, e.updated_at, e.educational_status) for e in enrollments.records} == {
-        (key, e.cohort.kickoff_at, e.cohort.ending_at, e.updated_at, e.educational_status) for key, e in seats.items()
+    assert {(e.id, e.kickoff, e.ending, e.updated_on, e.educational_status) for e in enrollments.records} == {
+        (key, *map(_day, (e.cohort.kickoff_at, e.cohort.ending_at, e.updated_at)), e.educational_status)
+        for key, e in seats.items()
     }
     assert read.rejected == enrollments.rejected == []
     assert requests(sandbox, "/auth/academy/student") == math.ceil(len(students) / 200)
@@ -130,6 +136,17 @@ def test_every_page_that_is_not_in_the_trash_is_read(
         assert page.drop_date == (drop.start if drop else None)
         assert page.certified_at == (certified.start if certified else None)
         assert page.educational_status == served[page.id].status
+
+
+def test_a_second_query_may_have_the_cursors_of_the_first(
+    sandbox: SandboxServer, notion: NotionConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steps.vendors.notion.PAGE_SIZE", 10)
+    sandbox.modes.notion_query_limit = 40
+
+    read = notion.student_pages()
+
+    assert len(read.records) == sum(not page.in_trash for page in sandbox.world.pages)
 
 
 def test_a_scan_costs_what_the_sheet_says(sandbox: SandboxServer, notion: NotionConnector) -> None:

@@ -1,0 +1,179 @@
+"""The books: what waits for a person, why an amount is what it is, what a person puts right, and what was closed."""
+
+from datetime import date
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+
+from flows.api.lists import LARGEST_ID, TaggedRoute
+from flows.api.problems import not_modified, problems
+from flows.api.routes.accruals import Month
+from flows.api.runs import AppSettings
+from flows.api.schemas import OverrideText
+from flows.parameters import parse_month
+from steps.closing import Signature, closing_trail, find_close, verification_json, verify
+from steps.context import StepContext
+from steps.corrections import Adjustment, adjust, dismiss, parse_adjustment
+from steps.engine.gate import LONGEST_REASON, Override
+from steps.errors import SyncError, UsageError
+from steps.redo import redo
+from steps.reports.explain import explain
+from steps.reports.export import as_json
+from steps.reports.worklist import worklist
+from steps.settings import SyncSettings
+from tracking.database import read_session
+from tracking.models import utc_now
+
+router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=TaggedRoute)
+
+_TEXT = r"^[^\x00]*$"
+"""PostgreSQL keeps no NUL in a text."""
+ContractId = Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)]
+MonthText = Annotated[
+    str, Field(pattern=r"^\d{4}-\d{2}(-01)?$", examples=["2024-03"], description="YYYY-MM or YYYY-MM-01.")
+]
+
+
+class Signed(BaseModel):
+    """Who asks, and why: both stay in the books."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: str = Field(default="", max_length=LONGEST_REASON, pattern=_TEXT, description="Needed, but for a preview.")
+    by: str = Field(default="api", min_length=1, max_length=LONGEST_REASON, pattern=_TEXT)
+
+    @property
+    def signature(self) -> Signature:
+        """As the books have it.
+
+        Raises:
+            UsageError: nobody signs.
+        """
+        if not self.by.strip():
+            raise UsageError("by is blank: who says so stays in the books")
+        return Signature(self.by.strip(), self.reason)
+
+
+class RedoRequest(Signed):
+    """An open month that is to be processed again, with every later one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"month": "2024-03", "reason": "an enrollment came late", "preview": True}]}
+    )
+
+    month: MonthText
+    preview: bool = Field(default=False, description="Say what it would change, and change nothing.")
+    override: OverrideText = None
+
+
+class AdjustRequest(Signed):
+    """An amount to be posted by hand."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"contract_id": 17, "amount": "-25.00", "reason": "taught twice"}]}
+    )
+
+    contract_id: ContractId
+    amount: StrictStr | StrictInt | StrictFloat = Field(
+        description="So much more is accrued; a negative one gives back to what remains. Best as a text."
+    )
+    corrects: MonthText | None = Field(default=None, description="The month that it corrects.")
+    preview: bool = Field(default=False, description="Say what it would do, and do nothing.")
+
+
+class DismissRequest(Signed):
+    """A contract whose `accrued_before_enrollment` is not to be told again."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"contract_id": 17, "reason": "the course was given before"}]}
+    )
+
+    contract_id: ContractId
+
+
+@router.get("/worklist", responses={**problems(), **not_modified()})
+def show_worklist(settings: AppSettings) -> dict[str, Any]:
+    """Everything that waits for a person after the last month that was accrued: `items`, and `totals` by kind.
+
+    An item has `kind`, `contract` (client, email, id, service), `amount` (a text), `currency`, `reason`, `since` and
+    `age_days`.
+    """
+    with read_session() as session:
+        return dict(as_json(worklist(session, settings, _today(settings))))
+
+
+@router.get("/explain", responses={**problems(), **not_modified()})
+def show_explanation(
+    contract_id: Annotated[int, Query(ge=1, le=LARGEST_ID)], month: Month, settings: AppSettings
+) -> dict[str, Any]:
+    """Why a contract has what it has in a month: postings, rule, calculation, documents."""
+    with read_session() as session:
+        return dict(as_json(explain(session, contract_id, parse_month(month), settings)))
+
+
+@router.post("/redo", responses=problems(HTTPStatus.CONFLICT))
+def do_again(asked: RedoRequest, settings: AppSettings) -> dict[str, Any]:
+    """Process an open month and every later one again, or with `preview` say what that would change.
+
+    `contracts` are those that come out differently (`old`, `new`, `difference`, `why`, and the `months` that differ),
+    `totals` are by currency. It answers when it is done; the history has an execution of the accruals for each month.
+    """
+    by, month = asked.signature, parse_month(asked.month)
+    override = None if asked.override is None else Override.of(asked.override, by.who)
+    with StepContext(settings=settings) as shared:
+        context = shared.of_execution(None, override=override)
+        return dict(as_json(redo(context, month, by, _today(settings), preview=asked.preview)))
+
+
+@router.post("/adjust", responses=problems())
+def post_adjustment(asked: AdjustRequest, settings: AppSettings) -> dict[str, Any]:
+    """Post an amount by hand in the first open month, or with `preview` say what it would do."""
+    corrects = None if asked.corrects is None else parse_month(asked.corrects)
+    adjustment = Adjustment(asked.contract_id, parse_adjustment(str(asked.amount)), corrects)
+    return dict(as_json(adjust(adjustment, asked.signature, _today(settings), preview=asked.preview)))
+
+
+@router.post("/dismiss", responses=problems())
+def dismiss_notification(asked: DismissRequest) -> dict[str, Any]:
+    """Let what was accrued before an enrollment stand; what is accrued so after `until` is told again."""
+    return {"contract_id": asked.contract_id, "until": dismiss(asked.contract_id, asked.signature).isoformat()}
+
+
+@router.get("/verify", responses={**problems(), **not_modified()})
+def verify_closes(
+    expect: Annotated[
+        str | None, Query(max_length=LONGEST_REASON, description="A close's hash kept elsewhere.")
+    ] = None,
+) -> dict[str, Any]:
+    """Work out every close again: `verified`, the first `difference`, and whether the hash expected stands."""
+    with read_session() as session:
+        found = verify(session)
+        answer = verification_json(found)
+        if expect is not None:
+            answer["expected"] = {"stands": True, "how": ""}
+            try:
+                answer["expected"]["how"] = find_close(session, found, expect)
+            except UsageError:
+                raise
+            except SyncError as error:
+                answer["expected"] = {"stands": False, "how": str(error)}
+    return answer
+
+
+@router.get("/closings", responses={**problems(), **not_modified()})
+def show_closings() -> dict[str, Any]:
+    """The trail: every closing and reopening there ever was, with who, when, why and the hash."""
+    with read_session() as session:
+        names = ("action", "who", "reason", "hash")
+        events = [
+            {"month": f"{event.month:%Y-%m}", "at": event.at.isoformat()}
+            | {name: getattr(event, name) for name in names}
+            for event in closing_trail(session)
+        ]
+    return {"closings": events}
+
+
+def _today(settings: SyncSettings) -> date:
+    return utc_now().astimezone(settings.zone).date()

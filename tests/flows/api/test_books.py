@@ -1,0 +1,113 @@
+"""The books over the API: redo, adjust, dismiss, explain, verify and the trail, as the commands of the same names."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from steps.ledger.accrual import AccruedPeriod, Dismissal
+from tests.steps.accruals.database_ledger import Stored, accrue, accrue_months, add_document, execute, snapshot, store
+from tests.steps.accruals.reports.books import Books
+from tests.steps.ledger_view import rows
+
+REDO = {"month": "2024-02", "reason": "an invoice came late", "by": "Eva"}
+ADJUST = {"contract_id": 1, "amount": "-20.00", "corrects": "2024-02", "reason": "taught twice", "by": "Eva"}
+
+
+@pytest.fixture
+def accrued(database: str) -> None:
+    """600.00 from January to June, accrued to March."""
+    store(Stored())
+    accrue_months("2024-01", "2024-02", "2024-03")
+
+
+def _post(api: TestClient, path: str, body: dict[str, Any], status: int = 200) -> Any:
+    answer = api.post(f"/api/accruals/{path}", json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def test_a_redo_is_previewed_and_done(api: TestClient, accrued: None) -> None:
+    add_document(1, "2024-01-20", "600.00")
+    before = snapshot()
+
+    preview = _post(api, "redo", REDO | {"preview": True})
+
+    assert (snapshot(), preview["redo_id"]) == (before, None)
+    assert preview["months"] == ["2024-02-01", "2024-03-01"]
+    (line,) = preview["contracts"]
+    assert (line["old"], line["contract"]["email"]) == ("210.00", "p1@example.org")
+    assert preview["totals"][0]["difference"] == line["difference"]
+    done = _post(api, "redo", REDO)
+    assert done["redo_id"] is not None
+    assert done == preview | {"redo_id": done["redo_id"]}
+    assert snapshot() != before
+
+
+def test_an_adjustment_is_previewed_and_posted(api: TestClient, accrued: None) -> None:
+    preview = _post(api, "adjust", ADJUST | {"preview": True})
+
+    assert (preview["month"], preview["amount"], preview["remaining"]) == ("2024-02-01", "-20.00", "330.00")
+    assert _post(api, "adjust", ADJUST) == preview
+    assert [(row["made_by"], str(row["accrued_amount"])) for row in rows(AccruedPeriod)][-1] == ("Eva", "-20.00")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("redo", {"month": "2024-02"}, "a redo needs a reason"),
+        ("redo", {"month": "2031-02", "reason": "x"}, "2031-02 is not over"),
+        ("redo", {"month": "2024-02", "reason": "x", "by": " "}, "by is blank"),
+        ("redo", {"month": "2024-02", "reason": "x", "day": 1}, "Extra inputs are not permitted"),
+        ("adjust", ADJUST | {"reason": " "}, "an adjustment needs a reason"),
+        ("adjust", ADJUST | {"amount": "ten"}, "'ten' is not an amount"),
+        ("adjust", ADJUST | {"contract_id": 7}, "there is no contract 7"),
+        ("dismiss", {"contract_id": 1, "reason": "x"}, "nothing was accrued whole"),
+    ],
+)
+def test_what_makes_no_sense_is_a_problem_in_one_line(
+    api: TestClient, accrued: None, path: str, body: dict[str, Any], said: str
+) -> None:
+    before = snapshot()
+
+    assert said in _post(api, path, body, 422)["detail"]
+    assert snapshot() == before
+
+
+def test_a_refused_gate_is_a_conflict_that_an_override_passes(api: TestClient, accrued: None) -> None:
+    execute("UPDATE sync_execution SET status = 'failed' WHERE step_name = 'invoices' AND window_start = '2024-03-01'")
+
+    assert "2024-03 is not accrued" in _post(api, "redo", REDO, 409)["detail"]
+    assert _post(api, "redo", REDO | {"override": "as it is"})["contracts"] == []
+
+
+def test_a_dismissal_ends_what_was_accrued_before_an_enrollment(api: TestClient, database: str) -> None:
+    store(Stored(periods=()))
+    accrue("2024-01")
+    Books().period(1, "2024-01-08", "2024-06-30")
+    assert [each["kind"] for each in api.get("/api/accruals/worklist").json()["items"]] == ["accrued_before_enrollment"]
+
+    done = _post(api, "dismiss", {"contract_id": 1, "reason": "taught before", "by": "Eva"})
+
+    assert done == {"contract_id": 1, "until": "2024-01-01"}
+    assert api.get("/api/accruals/worklist").json()["items"] == []
+    assert accrue("2024-02")["notifications"] == []
+    assert [(row["who"], row["reason"]) for row in rows(Dismissal)] == [("Eva", "taught before")]
+
+
+def test_explain_verify_and_the_trail_of_closings(api: TestClient, accrued: None) -> None:
+    Books().close("2024-01")
+
+    explained = api.get("/api/accruals/explain?contract_id=1&month=2024-01").json()
+    verified = api.get("/api/accruals/verify").json()
+    (event,) = api.get("/api/accruals/closings").json()["closings"]
+
+    assert (explained["posted"], explained["rule"]["row"]) == ("80.00", 11)
+    assert (verified["verified"], verified["difference"]) == (True, None)
+    assert (event["month"], event["action"], event["who"]) == ("2024-01", "closed", "Eva")
+    kept = api.get(f"/api/accruals/verify?expect={event['hash']}").json()["expected"]
+    assert kept == {"stands": True, "how": "The hash expected is that of 2024-01, which Eva closed."}
+    other = api.get(f"/api/accruals/verify?expect={'0' * 64}").json()["expected"]
+    assert other["stands"] is False
+    assert api.get("/api/accruals/verify?expect=no").status_code == 422
+    assert api.get("/api/accruals/explain?contract_id=9&month=2024-01").status_code == 422
