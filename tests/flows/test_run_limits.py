@@ -60,12 +60,13 @@ def test_a_run_that_reaches_its_time_limit_ends_and_says_so(sync_actions: Comman
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.long
 def test_a_step_that_is_at_work_when_the_time_is_over_is_interrupted_and_its_row_says_so(
     sync_actions: CommandLine, database: str
 ) -> None:
-    limit = 6
+    limit = 30  # the step begins well before that, on a busy machine too
     with serve_sandbox(build_world(clients=8)) as sandbox:
-        sandbox.faults.add(Fault("notion", "slow", times=None, seconds=4 * limit))
+        sandbox.faults.add(Fault("notion", "slow", times=None, seconds=2 * limit))
         began = monotonic()
         outcome = sync_actions.run(
             *("--year", "2024", "--from-step", "notion-external-id", "--json"),
@@ -78,4 +79,4 @@ def test_a_step_that_is_at_work_when_the_time_is_over_is_interrupted_and_its_row
     (execution,) = outcome.json["executions"]
     assert (outcome.status, outcome.json["state"], execution["status"]) == (1, "Failed", "failed")
     assert execution["error_message"] == "interrupted at work: the time limit of its run was reached (SYNC_RUN_HOURS)"
-    assert took < 4 * limit
+    assert took < 2 * limit
