@@ -33,7 +33,7 @@ def worked_out_from(inputs: ContractInputs, sessions: MonthSessions, rules: Accr
     page, before = inputs.notion, "" if sessions.before is None else f",{sessions.before}"
     return (
         f'{{"contract":["{inputs.contract_date.isoformat()}","{inputs.status}"],"documents":[{documents}],'
-        f'"before":"{inputs.accrual.accrued_before!s}","sessions":[{sessions.in_month},{sessions.remaining}{before}],'
+        f'"before":"{inputs.accrual.accrued_before:.2f}","sessions":[{sessions.in_month},{sessions.remaining}{before}],'
         f'"periods":[{periods}],"notion":{f"[{_text(page.status)},{_day(page.day)}]" if page else "null"},'
         f'"service":{_service(inputs.service)},"holidays":[{_free_days(inputs, rules)}],"policy":{policy}}}'
     )

@@ -65,7 +65,7 @@ def test_an_import_asks_each_endpoint_as_devengo_serves_it_and_lists_what_it_sai
     assert {row["status"] for row in run.json["executions"]} == {"completed"}
     assert run.json["executions"][1]["result"] == ANSWERS[INVOICES]
     assert "example.org" not in run.out
-    assert "crm-clients: linked 37, not found 2 (" in run.err
+    assert "crm-clients: 37 linked; 2 not found (" in run.err
     assert run_command(["history"]) == 0
     assert "invoices" in capsys.readouterr().out
 

@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 import steps.accruals
 from steps.engine.decision_table import decide
-from steps.ledger.accrual import AccruedPeriod, ContractAccrual
+from steps.ledger.accrual import AccrualTransition, AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client, ClientExternalId
 from steps.ledger.contract import Invoice, ServiceContract
 from steps.ledger.months import MonthWindow
@@ -27,6 +27,7 @@ LIFE = MonthWindow(date(2024, 1, 1), date(2024, 12, 1))
 CONTRACTS = 40
 ALL: tuple[type[SQLModel], ...] = (
     AccruedPeriod,
+    AccrualTransition,
     ContractAccrual,
     IntegrationError,
     SyncExecution,
