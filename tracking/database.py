@@ -7,7 +7,7 @@ when it writes; their transactions are short, because vendors are read before th
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -189,6 +189,11 @@ def _make_sqlite_engine(url: URL) -> Engine:
         pool = _POOL
     engine = create_engine(url, **pool, hide_parameters=True, connect_args={"timeout": LOCK_WAIT_SECONDS})
 
+    @event.listens_for(engine, "do_connect")
+    def _make_own(*_: Any) -> None:
+        if pool and not str(url.database).startswith("file:"):
+            make_own_file(Path(str(url.database)))  # SQLite gives its WAL the same permissions
+
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin below, not in the driver
@@ -205,9 +210,18 @@ def _make_sqlite_engine(url: URL) -> Engine:
     return engine
 
 
+def make_own_file(file: Path) -> None:
+    """Make an empty file that only its owner can read; one that is there already, or cannot be made, stays as it is.
+
+    It is never opened when it is there: closing it would free the locks that SQLite has on it in this process.
+    """
+    with suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         # A path that looks like user:password(@host) is a PostgreSQL URL with the wrong scheme: not to be shown.
         named = "its folder" if set("@:") & set(str(folder)) else f"its folder {folder}"
