@@ -20,7 +20,7 @@ FirstOfMonth = Annotated[
 ]
 """Both are judged by `flows/parameters.py`, whose messages name what was given: as long as that is short."""
 KeptText = Annotated[str, Field(max_length=LONGEST_REASON, pattern=r"^[^\x00]*$")]
-"""A name or a reason that the database keeps; PostgreSQL keeps no NUL in a text."""
+"""A text that the database keeps, or that is looked for in it: PostgreSQL has no NUL in a text."""
 OverrideText = Annotated[
     KeptText | None,
     Field(description="Accruals only: accrue although the import of a month is broken. The reason, which is kept."),
