@@ -1,66 +1,177 @@
-"""What a run leaves in Prefect for people to look at: progress while it works, tables and charts when it is done."""
+"""What a run leaves in Prefect for people to look at: its progress, then a summary and charts."""
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import partial
+from html import escape
 from typing import Any
 from uuid import UUID
 
+from prefect import runtime
 from prefect.artifacts import (
-    create_image_artifact,
+    create_markdown_artifact,
     create_progress_artifact,
-    create_table_artifact,
     update_progress_artifact,
 )
 from prefect.logging import get_run_logger
 
+from steps.catalog import ACCRUALS
 from steps.ledger.months import MonthWindow
 from steps.reports.roll_forward import RollForwardChain, draw_roll_forward, roll_forwards
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
 from tracking.database import read_session
-from tracking.history import pending_errors_by_kind
-from tracking.models import SyncExecution
+from tracking.history import ErrorCount, pending_errors_by_kind
+from tracking.models import ExecutionStatus, SyncExecution
+
+_WRITTEN = {"created": "new", "updated": "changed", "voided": "void"}
+_NOTES_SHOWN = 10
 
 
 class ProgressBar:
-    """The share of a run's executions that have ended, as a progress artifact."""
+    """The share of a run's executions that have ended, and which one is at work, as a progress artifact."""
 
     def __init__(self, total: int) -> None:
-        self._total, self._done = max(total, 1), 0
+        self._total = total
         self._artifact: UUID | None = best_effort(
-            lambda: create_progress_artifact(0.0, key="sync-progress", description="Executions that have ended")
+            lambda: create_progress_artifact(0.0, key="sync-progress", description="Nothing has begun")
         )
 
-    def advance(self) -> None:
-        """One more execution has ended."""
-        self._done += 1
-        share = 100.0 * self._done / self._total
+    def show(self, done: int, doing: str | None = None) -> None:
+        """So many have ended, and this one begins; None: no more is to be done."""
+        line = f"{done} of {self._total} have ended" + (f"; at work: {doing}" if doing else "")
         if (artifact := self._artifact) is not None:
+            share = 100.0 * done / max(self._total, 1)
             # Without an answer no more of them: each would take as long as a request may.
-            self._artifact = best_effort(lambda: update_progress_artifact(artifact, share))
+            self._artifact = best_effort(lambda: update_progress_artifact(artifact, share, line) and artifact)
 
 
-def leave_summary(executions: Sequence[SyncExecution]) -> None:
-    """The tables of a finished run: each execution with its counts, and the pending errors by kind."""
-    best_effort(
-        lambda: create_table_artifact(
-            [execution_row(execution) for execution in executions],
-            key="sync-executions",
-            description="Every step and month of the run, with its counts and duration",
-        )
+def leave_summary(executions: Sequence[SyncExecution], failures: Sequence[str], settings: SyncSettings) -> None:
+    """A page about the run. One artifact: Prefect's UI shows several of a run in no order of ours.
+
+    Args:
+        executions: Of the run.
+        failures: What failed and why, what failed for one reason together.
+        settings: For the address of the page.
+    """
+    kinds = pending_errors_by_kind([execution.id for execution in executions if execution.id is not None])
+    asked = {name: value for name, value in runtime.flow_run.parameters.items() if value is not None}
+    text = summary(asked, executions, failures, kinds, settings.page_url)
+    best_effort(lambda: create_markdown_artifact(text, key="run-summary", description="What was done, what is next"))
+
+
+def summary(
+    asked: dict[str, Any],
+    executions: Sequence[SyncExecution],
+    failures: Sequence[str],
+    kinds: Sequence[ErrorCount],
+    page_url: str | None,
+) -> str:
+    """The page about a run, as markdown: what was asked, what changed in the ledger, what needs a person, what is next.
+
+    Each execution with its counts is under that.
+
+    Args:
+        asked: Parameters of the run that say something.
+        executions: Of the run.
+        failures: What failed and why, what failed for one reason together.
+        kinds: Records that the run could not apply.
+        page_url: Where people reach the page; None: it is not known.
+    """
+    completed = sum(each.status == ExecutionStatus.COMPLETED for each in executions)
+    parameters = ", ".join(f"{name} `{value}`" for name, value in asked.items())
+    need = list(_need_a_person(executions, failures, kinds, page_url)) or ["Nothing."]
+    return "\n\n".join(
+        [
+            f"**{completed} of {len(executions)} steps and months completed.** Asked: {parameters or 'the defaults'}.",
+            "## What changed in the ledger",
+            "\n".join(_changes(executions)),
+            "## What needs a person",
+            "\n".join(f"- {each}" for each in need),
+            "## What to do next",
+            "\n".join(f"- {each}" for each in _next(executions, failures, kinds)),
+            "## Every step and month",
+            "\n".join(_table([execution_row(execution) for execution in executions])),
+        ]
     )
-    ids = [execution.id for execution in executions if execution.id is not None]
-    if kinds := pending_errors_by_kind(ids):
-        rows = [{"step": kind.operation, "record": kind.entity_type, "pending errors": kind.count} for kind in kinds]
-        best_effort(
-            lambda: create_table_artifact(
-                rows,
-                key="sync-integration-errors",
-                description="Records that could not be applied; see them with `sync-actions errors`",
-            )
+
+
+def _changes(executions: Sequence[SyncExecution]) -> Iterator[str]:
+    """Rows written, by what they are, as a table; and what was accrued."""
+    results = [RecordedResult(execution.result) for execution in executions]
+    written: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, value in (count for result in results for count in result.counts()):
+        entity, _, what = name.rpartition("_")
+        if value and entity and what in _WRITTEN:
+            written[entity][what] += value
+    accrued = [result.amount_accrued for result in results if result.amount_accrued]
+    if written:
+        yield f"| | {' | '.join(_WRITTEN.values())} |"
+        yield "| --- | ---: | ---: | ---: |"
+    for entity, counts in written.items():
+        yield f"| {entity.replace('_', ' ')} | {' | '.join(str(counts[what]) for what in _WRITTEN)} |"
+    if accrued:
+        yield f"\n{sum(accrued):,.2f} accrued in {len(accrued)} month{'' if len(accrued) == 1 else 's'}."
+    if not written and not accrued:
+        yield "Nothing: all of it was there already."
+
+
+def _need_a_person(
+    executions: Sequence[SyncExecution], failures: Sequence[str], kinds: Sequence[ErrorCount], page_url: str | None
+) -> Iterator[str]:
+    """A line for each thing that nobody but a person can put right."""
+    page = f" [See them on the page]({page_url.rstrip('/')}/en/errors)." if page_url else ""
+    yield from (f"Failed: {_plain(each)}" for each in failures)
+    new = sum(kind.count for kind in kinds)
+    if errors := max(new, sum(RecordedResult(execution.result).count("errors") for execution in executions)):
+        which = ", ".join(f"{kind.count} {kind.entity_type} ({kind.operation})" for kind in kinds) or "none"
+        yield f"{errors} times a record could not be applied, while all others were. New in this run: {which}.{page}"
+    # What is said of a contract month after month is said once, as it was in the last one.
+    newest = {
+        note.contract_id or note.message: (execution, note)
+        for execution in executions
+        for note in RecordedResult(execution.result).notifications
+    }
+    notes = list(newest.values())
+    for execution, note in notes[:_NOTES_SHOWN]:
+        yield f"{execution.name}{f', contract {note.contract_id}' if note.contract_id else ''}: {_plain(note.message)}"
+    if len(notes) > _NOTES_SHOWN:
+        yield f"And {len(notes) - _NOTES_SHOWN} more notes: `sync-actions history --step accruals`."
+
+
+def _plain(text: str) -> str:
+    """In one line, and no part of the page: a vendor's error may be HTML."""
+    return escape(" ".join(text.split()), quote=False)
+
+
+def _next(executions: Sequence[SyncExecution], failures: Sequence[str], kinds: Sequence[ErrorCount]) -> Iterator[str]:
+    """A line for each thing that is to be done now."""
+    accrued = [each.window_start for each in executions if each.step_name == ACCRUALS.id and each.window_start]
+    if failures:
+        yield (
+            "Put right what the reasons name; if a vendor is down, wait. Then start the same run again: what is done "
+            "already is not done twice, and `only: due` leaves it out."
         )
+    if kinds or any(RecordedResult(execution.result).count("errors") for execution in executions):
+        yield (
+            "See the records in trouble with `sync-actions errors`, repair them at the vendor, then "
+            "`sync-actions errors retry`; ignore those that are right as they are."
+        )
+    if accrued and not failures:
+        month = f"{max(accrued):%Y-%m}"
+        yield f"Look at the report, and close the month when its books are right: `sync-actions close {month}`."
+    elif not failures:
+        yield "Accrue these months: `process-accruals`. The monthly import starts it by itself."
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for number, row in enumerate(rows):
+        if number == 0:
+            yield f"| {' | '.join(row)} |"
+            yield f"|{' --- |' * len(row)}"
+        yield f"| {' | '.join(_plain(str(value)).replace('|', '&#124;') for value in row.values())} |"
 
 
 def execution_row(execution: SyncExecution) -> dict[str, Any]:
@@ -70,7 +181,7 @@ def execution_row(execution: SyncExecution) -> dict[str, Any]:
         "step": execution.step_name,
         "month": f"{execution.window_start:%Y-%m}" if execution.window_start else "-",
         "status": execution.status,
-        "seconds": round((ended - started).total_seconds(), 2) if started and ended else None,
+        "seconds": round((ended - started).total_seconds(), 2) if started and ended else "-",
         "result": RecordedResult(execution.result).line if execution.result else "-",
         "error": execution.error_message or "",
     }
@@ -95,9 +206,14 @@ def leave_accrual_pictures(span: MonthWindow, settings: SyncSettings) -> None:
 
 
 def _leave(report: RollForwardChain, currency: str) -> None:
+    """The picture within a text: of one that stands alone Prefect prints the address, which is all of its data."""
     picture = b64encode(draw_roll_forward(report, currency)).decode()
-    create_image_artifact(
-        image_url=f"data:image/png;base64,{picture}",
+    title = f"Accrued and deferred revenue, {report.window}, in {currency}"
+    lines = [(month.month, month.line(currency)) for month in report.months]
+    rows = [f"| {month:%Y-%m} | {line.accrued:,.2f} | {line.closing:,.2f} |" for month, line in lines]
+    table = "\n".join(["| | accrued | deferred at its end |", "| --- | ---: | ---: |", *rows])
+    create_markdown_artifact(
+        f"![{title}](data:image/png;base64,{picture})\n\n{table}",
         key=f"sync-accruals-{currency.lower()}",
-        description=f"Accrued and deferred revenue, {report.window}, in {currency}",
+        description=title,
     )

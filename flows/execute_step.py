@@ -6,7 +6,7 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
 from flows.parameters import AskedRange, resolve_override, resolve_range
-from flows.plan import MonthDate, OverrideReason, Year, step_runs_of
+from flows.plan import AskedOverlap, AskedYear, EndDate, OverrideBy, OverrideReason, StartDate, step_runs_of
 from flows.run_steps import RunOptions, close_run, name_of_this_run, run_creator, run_steps
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.settings import SyncSettings
@@ -27,23 +27,23 @@ class AnyStep(StrEnum):
 @flow(name="execute-step", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
 def execute_step(  # noqa: PLR0913, PLR0917 - these are the fields of the form
     step: AnyStep,
-    year: Year | None = None,
-    start_date: MonthDate | None = None,
-    end_date: MonthDate | None = None,
-    overlap: Overlap = Overlap.wait,
-    override: OverrideReason | None = None,
-    override_by: str | None = None,
+    year: AskedYear = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    overlap: AskedOverlap = Overlap.wait,
+    override: OverrideReason = None,
+    override_by: OverrideBy = None,
 ) -> State[None]:
     """Run one step, and none of those before or after it.
 
     Args:
         step: The step to run; one that is called once a run takes no notice of the months.
-        year: The whole year, when no dates are given (default: SYNC_DEFAULT_YEAR).
-        start_date: First month, as its first day (such as 2024-03-01).
-        end_date: The month after the last one, as its first day; it is not included.
-        overlap: What to do about a month that another run is working on: wait for it, or be refused.
-        override: Accruals only: accrue although the import of a month is broken; the reason, which is kept.
-        override_by: Who says so; default: whoever created the run, if Prefect knows.
+        year: One of two ways to say which months. Of none of them: the year of SYNC_DEFAULT_YEAR.
+        start_date: The first month, as its first day (such as 2024-03-01). It wins over the year.
+        end_date: The month after the last one, as its first day; it is not included. It goes with the first month.
+        overlap: Wait until the other run is done with that month, or fail there.
+        override: Of accruals: a month whose import is broken is accrued all the same, for this reason, which is kept.
+        override_by: Whose reason it is. Empty: whoever created the run, if Prefect knows.
     """
     settings: SyncSettings = SyncSettings.load()
     overriding = resolve_override(step, override, override_by or run_creator())

@@ -12,14 +12,17 @@ from enum import StrEnum
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 from flows.parameters import (
     FIRST_YEAR,
     IMPORT_ORDER,
     LAST_YEAR,
     AskedRange,
+    ImportStep,
     Only,
+    Period,
     parse_step,
     resolve_accrual_range,
     resolve_range,
@@ -34,13 +37,41 @@ from tracking.database import read_session
 from tracking.history import StepMonth, StepMonthHistory, SyncPlan, find_plan, save_plan, step_month_histories
 from tracking.integration_errors import MetError, RecordKey, find_met, pending_errors, span_of_runs
 from tracking.models import OPEN_STATUSES, ErrorStatus, ExecutionStatus, SyncExecution, execution_name
-from tracking.recorder import PlannedExecution
+from tracking.recorder import Overlap, PlannedExecution
 
-MonthDate = Annotated[date, Field(json_schema_extra={"pattern": r"^(20\d{2}|2100|2101)-(0[1-9]|1[0-2])-01$"})]
-"""A first of a month in a form; Prefect refuses another day by the pattern, before a run exists."""
-OverrideReason = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_REASON})]
-"""Why accruals are to go on although the import of a month is broken; Prefect's form refuses an empty one."""
 Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
+
+_MonthDate = Annotated[
+    date,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date",
+            "if": {"pattern": r"^(20\d{2}|2100|2101)-(0[1-9]|1[0-2])-01$"},
+            "else": {"const": "the first day of a month, such as 2024-03-01"},
+        }
+    ),
+]
+"""Prefect refuses another day before a run exists: of a `pattern` it shows the expression, of a `const` these words."""
+_Reason = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_REASON})]
+
+
+def _titled(title: str) -> Any:
+    return Field(json_schema_extra={"title": title})
+
+
+# The fields of the forms; titles say what belongs together.
+FromStep = Annotated[ImportStep, _titled("From step")]
+AskedYear = Annotated[Year | None, _titled("Months: a whole year")]
+StartDate = Annotated[_MonthDate | None, _titled("Months: from")]
+EndDate = Annotated[_MonthDate | None, _titled("Months: until (not included)")]
+AskedPeriod = Annotated[Period | None, _titled("Months: relative to today")]
+AskedOnly = Annotated[Only | None, _titled("More: only what is not done")]
+AskedOverlap = Annotated[Overlap, _titled("More: when another run is at work")]
+OverrideReason = Annotated[_Reason | None, _titled("More: accrue although an import is broken, because")]
+OverrideBy = Annotated[str | None, _titled("More: whose reason this is")]
+PlanId = SkipJsonSchema[int | None]
+"""Of a plan that `sync-actions plan` made; in no form, because only that command knows ids."""
 
 
 @dataclass(frozen=True)

@@ -234,7 +234,7 @@ def _fields(
         "version": version("sync-management"),
         "tags": declared["tags"],
         "parameters": declared.get("parameters", {}),
-        "parameter_openapi_schema": parameter_schema(flow).model_dump_for_openapi(),
+        "parameter_openapi_schema": _form(flow),
         "pull_steps": pull_steps,
         "work_pool_name": declared["work_pool"]["name"],
         "job_variables": declared["work_pool"]["job_variables"],
@@ -245,6 +245,21 @@ def _fields(
             for each in declared.get("schedules", [])
         ],
     }
+
+
+def _form(flow: Flow[..., Any]) -> dict[str, Any]:
+    """The schema of a flow's parameters, each as one field, which may be left empty.
+
+    Prefect's form of an `int | None` asks first whether it is to be an int or None.
+    """
+    schema = parameter_schema(flow).model_dump_for_openapi()
+    for name, parameter in schema["properties"].items():
+        kinds = [kind for kind in parameter.pop("anyOf", []) if kind != {"type": "null"}]
+        if "default" in parameter and parameter["default"] is None:
+            del parameter["default"]  # the form would send it
+        if len(kinds) == 1:
+            schema["properties"][name] = {**kinds[0], **parameter}
+    return schema
 
 
 def _fields_of(known: DeploymentResponse) -> dict[str, Any]:

@@ -4,8 +4,21 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
 from flows.artifacts import leave_accrual_pictures
-from flows.parameters import AskedRange, Only, Period, resolve_accrual_range, resolve_override
-from flows.plan import MonthDate, OverrideReason, Year, choose_step_runs, step_runs_of, step_runs_of_plan
+from flows.parameters import AskedRange, resolve_accrual_range, resolve_override
+from flows.plan import (
+    AskedOnly,
+    AskedOverlap,
+    AskedPeriod,
+    AskedYear,
+    EndDate,
+    OverrideBy,
+    OverrideReason,
+    PlanId,
+    StartDate,
+    choose_step_runs,
+    step_runs_of,
+    step_runs_of_plan,
+)
 from flows.run_steps import RunOptions, close_run, name_of_this_run, run_creator, run_steps
 from steps.catalog import ACCRUALS
 from steps.settings import SyncSettings
@@ -14,28 +27,29 @@ from tracking.recorder import Overlap
 
 @flow(name="process-accruals", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
 def process_accruals(
-    year: Year | None = None,
-    start_date: MonthDate | None = None,
-    end_date: MonthDate | None = None,
-    period: Period | None = None,
-    only: Only | None = None,
-    plan: int | None = None,
-    overlap: Overlap = Overlap.wait,
-    override: OverrideReason | None = None,
-    override_by: str | None = None,
+    year: AskedYear = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    period: AskedPeriod = None,
+    only: AskedOnly = None,
+    plan: PlanId = None,
+    overlap: AskedOverlap = Overlap.wait,
+    override: OverrideReason = None,
+    override_by: OverrideBy = None,
 ) -> State[None]:
     """Accrue each contract's revenue, month by month. Months build on each other: the first failure ends the run.
 
     Args:
-        year: The whole year, when neither dates nor a period are given (default: SYNC_DEFAULT_YEAR).
-        start_date: First month, as its first day (such as 2024-03-01).
-        end_date: The month after the last one, as its first day; it is not included.
-        period: Months relative to the scheduled start of the run, such as previous-month.
-        only: Do just the steps and months that are failed, missing, stale, or due: any of these. The others are left.
+        year: One of three ways to say which months. Of none of them: the year of SYNC_DEFAULT_YEAR.
+        start_date: The first month, as its first day (such as 2024-03-01). It wins over the other two ways.
+        end_date: The month after the last one, as its first day; it is not accrued. It goes with the first month.
+        period: Months relative to the day that the run is meant for, such as previous-month. It wins over the year.
+        only: Leave out the months that are accrued; only those that failed, are missing or stale, or all three (due).
+            Empty: every month.
         plan: Id of a plan that `sync-actions plan` made: exactly that is run, and all above is left aside.
-        overlap: What to do about a month that another run is working on: wait for it, or be refused.
-        override: Accrue although the import of a month is broken; the reason, which is kept.
-        override_by: Who says so; default: whoever created the run, if Prefect knows.
+        overlap: Wait until the other run is done with that month, or fail there.
+        override: A month whose import is broken is accrued all the same, for this reason, which is kept.
+        override_by: Whose reason it is. Empty: whoever created the run, if Prefect knows.
     """
     settings: SyncSettings = SyncSettings.load()
     overriding = resolve_override(ACCRUALS.id, override, override_by or run_creator())

@@ -47,6 +47,8 @@ _LONGEST_START = timedelta(minutes=1)
 """A run takes its lock before that."""
 _LONGEST_END = timedelta(minutes=5)
 """A run that has done everything and freed its lock has left its tables and reported its state before that."""
+_LONGEST_CHECK_SECONDS = 900
+"""Two of these that hang would hold both places of their deployment. A database may be away for 300 s of it."""
 _KILLED = "The process that ran this was killed or lost; its executions have been ended."
 _NEVER_BEGAN = "The worker that took this was gone before it began: nothing was done, start it again."
 _LOCKED_IN = "sync.locked-in-state"
@@ -70,7 +72,7 @@ class Reconciliation:
         )
 
 
-@flow(name="reconcile-executions", flow_run_name="reconcile")
+@flow(name="reconcile-executions", flow_run_name="reconcile", timeout_seconds=_LONGEST_CHECK_SECONDS)
 def reconcile_executions() -> State[None]:
     """End the executions that a dead run left open, here and in Prefect."""
     log_settings()

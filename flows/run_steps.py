@@ -123,6 +123,7 @@ class CancellationWatch:
 VENDORS = frozenset({"holded", "fourgeeks", "notion"})
 _LONGEST_WAIT_SECONDS = 300.0
 _SECONDS_PER_HOUR = 3600.0
+_LEAST_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -138,13 +139,18 @@ class TimeLimit:
         """Of a run that begins now."""
         return cls(hours, monotonic() + hours * _SECONDS_PER_HOUR)
 
+    @property
+    def seconds_left(self) -> float:
+        """Negative when it is over."""
+        return self.ends_at - monotonic()
+
     def require(self) -> None:
         """Go on while there is time.
 
         Raises:
             RunTimeLimitError: there is none left; the line names the setting.
         """
-        if monotonic() >= self.ends_at:
+        if self.seconds_left <= 0:
             raise RunTimeLimitError(f"the run reached its time limit of {self.hours:g} h (SYNC_RUN_HOURS)")
 
 
@@ -221,7 +227,7 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
         _record_unrecorded(run)
         end_open_executions(flow_run_id, _why_not_run(run.failures))
     executions = executions_of_run(flow_run_id)
-    leave_summary(executions)
+    leave_summary(executions, group_by_reason(run.failures.items()), settings)
     return _final_state(run, len(step_runs), executions)
 
 
@@ -259,6 +265,7 @@ def _run_each(run: _Run, step_runs: Sequence[StepRun], execution_ids: Sequence[i
     """Do the step runs one after the other, while there is time."""
     waiting, bar = list(execution_ids), ProgressBar(len(step_runs))
     for number, step_run in enumerate(step_runs):
+        bar.show(number, step_run.name)
         try:
             run.limit.require()
         except RunTimeLimitError as error:
@@ -275,7 +282,7 @@ def _run_each(run: _Run, step_runs: Sequence[StepRun], execution_ids: Sequence[i
         else:
             run.completed += 1
         _record_unrecorded(run)
-        bar.advance()
+    bar.show(len(step_runs))
 
 
 def _record_unrecorded(run: _Run) -> None:
@@ -313,15 +320,15 @@ def _run_step(step_run: StepRun, execution_id: int, run: _Run) -> str | None:
         execution_id, overlap=options.overlap, records=step_run.records, override=options.override
     )
     inputs = [quote(context), step_run.window] if step_run.step.by_month else [quote(context)]
-    task, wait_for = TASKS[step_run.step], _built_on(step_run.key, run)
+    # Only here: where a flow has a time limit too, Prefect cannot interrupt a task that waits for a vendor.
+    task = TASKS[step_run.step].with_options(timeout_seconds=max(run.limit.seconds_left, _LEAST_SECONDS))
+    wait_for = _built_on(step_run.key, run)
     state: State[StepResult] = task(*inputs, wait_for=wait_for, return_state=True)
     run.states[step_run.key] = state
     took = f"{monotonic() - began:.1f} s"
     failure = None if state.is_completed() else describe_failure(state)
-    if failure is None:
-        progress.log(f"{step_run.name}: {state.result().line} ({took})")
-    else:
-        progress.log(f"{step_run.name}: FAILED: {failure} ({took})")
+    outcome = state.message if failure is None else f"FAILED: {failure}"
+    progress.log(f"{step_run.name}: {outcome} ({took})", str(state.state_details.task_run_id))
     refused = isinstance(state.result(raise_on_failure=False), BrokenImportError)
     many = context.settings.notify_errors
     best_effort(lambda: tell_step_run(step_run, execution_id, failure, refused=refused, notify_errors=many))

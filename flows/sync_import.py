@@ -5,8 +5,20 @@ from prefect.client.schemas.objects import State
 
 from flows.artifacts import best_effort
 from flows.events import tell_import
-from flows.parameters import AskedRange, ImportStep, Only, Period, resolve_range, steps_from
-from flows.plan import MonthDate, Year, choose_step_runs, step_runs_of, step_runs_of_plan
+from flows.parameters import AskedRange, ImportStep, resolve_range, steps_from
+from flows.plan import (
+    AskedOnly,
+    AskedOverlap,
+    AskedPeriod,
+    AskedYear,
+    EndDate,
+    FromStep,
+    PlanId,
+    StartDate,
+    choose_step_runs,
+    step_runs_of,
+    step_runs_of_plan,
+)
 from flows.run_steps import RunOptions, close_run, name_of_this_run, run_steps
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
@@ -14,26 +26,27 @@ from tracking.recorder import Overlap
 
 @flow(name="sync-import", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
 def sync_import(
-    from_step: ImportStep = ImportStep.services,
-    year: Year | None = None,
-    start_date: MonthDate | None = None,
-    end_date: MonthDate | None = None,
-    period: Period | None = None,
-    only: Only | None = None,
-    plan: int | None = None,
-    overlap: Overlap = Overlap.wait,
+    from_step: FromStep = ImportStep.services,
+    year: AskedYear = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    period: AskedPeriod = None,
+    only: AskedOnly = None,
+    plan: PlanId = None,
+    overlap: AskedOverlap = Overlap.wait,
 ) -> State[None]:
     """Import from Holded, the 4Geeks CRM and Notion, month by month, in the fixed order.
 
     Args:
-        from_step: The first step to run; those before it are skipped.
-        year: The whole year, when neither dates nor a period are given (default: SYNC_DEFAULT_YEAR).
-        start_date: First month, as its first day (such as 2024-03-01).
-        end_date: The month after the last one, as its first day; it is not included.
-        period: Months relative to the scheduled start of the run, such as previous-month.
-        only: Do just the steps and months that are failed, missing, stale, or due: any of these. The others are left.
+        from_step: This step and those after it are run.
+        year: One of three ways to say which months. Of none of them: the year of SYNC_DEFAULT_YEAR.
+        start_date: The first month, as its first day (such as 2024-03-01). It wins over the other two ways.
+        end_date: The month after the last one, as its first day; it is not imported. It goes with the first month.
+        period: Months relative to the day that the run is meant for, such as previous-month. It wins over the year.
+        only: Leave out the months of steps that are done; only those that failed, are missing or stale, or all
+            three (due). Empty: everything.
         plan: Id of a plan that `sync-actions plan` made: exactly that is run, and all above is left aside.
-        overlap: What to do about a step and month that another run is working on: wait for it, or be refused.
+        overlap: Wait until the other run is done with that step and month, or fail there.
     """
     settings: SyncSettings = SyncSettings.load()
     if plan is not None:

@@ -18,13 +18,13 @@ class Progress:
         """What is being done just now, such as `holded: 500 invoices read`: worth reading until the next message."""
         self._log(logging.DEBUG, message)
 
-    def log(self, message: str) -> None:
-        """What has ended, and how: worth reading to the end of the run."""
-        self._log(logging.INFO, message)
+    def log(self, message: str, task_run_id: str | None = None) -> None:
+        """What has ended, and how: worth reading to the end of the run; of a task run, in Prefect's log of it too."""
+        self._log(logging.INFO, message, task_run_id)
 
-    def _log(self, level: int, message: str) -> None:
+    def _log(self, level: int, message: str, task_run_id: str | None = None) -> None:
         for logger in self._loggers:
-            logger.log(level, "%s", message)
+            logger.log(level, "%s", message, extra={"task_run_id": task_run_id} if task_run_id else {})
 
 
 LOGGED = Progress()

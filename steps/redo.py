@@ -237,7 +237,8 @@ def _do_again(session: Session, context: StepContext, asked: _Asked, execution_i
     _adjust_until(session, adjustments, date.max)
     new = _posted(session, first)
     names = contract_names(session, {contract for contract, *_ in (*old, *new)})
-    return Redone(first, asked.months, _compare(old, new, names, whys), _totals(old, new), noted.id)
+    contracts = _with_changes(session, noted.id or 0, _compare(old, new, names, whys))
+    return Redone(first, asked.months, contracts, _totals(old, new), noted.id)
 
 
 def _read_states(session: Session, month: date) -> list[Row]:
@@ -456,6 +457,51 @@ def _compare(
     return tuple(sorted(found, key=lambda each: (each.contract, each.currency)))
 
 
+_CHANGED = {
+    "documents": "documents",
+    "periods": "enrollments",
+    "notion": "Notion page",
+    "contract": "date or status of the contract",
+    "before": "what was accrued before",
+    "service": "sessions of the service",
+    "holidays": "holidays",
+    "policy": "policy",
+}
+"""What is kept with a posting (docs/accrual-rules.md, Worked out from) -> as people call it."""
+
+
+def _with_changes(session: Session, redo_id: int, contracts: Sequence[RedoneContract]) -> tuple[RedoneContract, ...]:
+    """Say in each `why` what is another of that which the posting of the first differing month was worked out from."""
+    first = {each.contract.id: each.months[0].month for each in contracts}
+    aside = table_of(SetAsidePosting).c
+    old, new = dict[int, Any](), dict[int, Any]()
+    for ids in chunks(first):
+        of_old = select(aside.contract_id, aside.accrual_date, aside.worked_out).where(aside.redo_id == redo_id)
+        of_new = (
+            select(STATE.contract_id, POSTING.accrual_date, POSTING.worked_out)
+            .join_from(table_of(AccruedPeriod), table_of(ContractAccrual), STATE.id == POSTING.contract_accrual_id)
+            .where(_BY_TABLE, POSTING.accrual_date >= min(first.values()))
+        )
+        for kept, query in (
+            (old, of_old.where(aside.contract_id.in_(ids))),
+            (new, of_new.where(STATE.contract_id.in_(ids))),
+        ):
+            kept.update(
+                (contract, inputs) for contract, month, inputs in session.execute(query) if month == first[contract]
+            )
+    return tuple(
+        replace(each, why=each.why + _changes(*(kept.get(each.contract.id) for kept in (old, new))))
+        for each in contracts
+    )
+
+
+def _changes(old: Any, new: Any) -> str:
+    if not old or not new:
+        return ""
+    names = [name for key, name in _CHANGED.items() if old.get(key) != new.get(key)]
+    return f"; changed since: {', '.join(names)}" if names else ""
+
+
 def _why(old: _Posted | None, new: _Posted | None, told: str | None) -> str:
     """What is another in the first month that differs, as far as postings tell."""
     if new is None:
@@ -469,7 +515,7 @@ def _why(old: _Posted | None, new: _Posted | None, told: str | None) -> str:
         return f"{rule}, with {new.sessions} sessions and not {old.sessions}"
     if new.portion != old.portion:
         return f"{rule}, with another number of sessions that remain: portion {new.portion} and not {old.portion}"
-    return f"{rule}, of another amount that remained: documents or earlier months are not what they were"
+    return f"{rule}, of another amount that remained"
 
 
 def _totals(old: Ledger, new: Ledger) -> tuple[RedoneTotal, ...]:

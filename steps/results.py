@@ -31,7 +31,7 @@ class StepResult(ABC):
 
     @property
     def line(self) -> str:
-        """One line for people: `invoices processed 40, invoices created 12`; what is zero is left out."""
+        """One line for people: `40 invoices: 12 new, 3 changed; clients: 2 new; 1 error`; what is zero is left out."""
         return RecordedResult(self.as_json()).line
 
 
@@ -83,6 +83,8 @@ class ResultOverride:
 
 _LARGEST_COUNT = 10**15
 _MOST_COUNTS = 12
+_COUNT_WORDS = {"processed": "", "created": "new", "updated": "changed", "skipped": "skipped", "voided": "void"}
+"""Last word of a count of an entity -> what people read."""
 _LONGEST_NAME, _LONGEST_NOTE = 60, 500
 _WRITTEN = ("created", "updated", "voided", "linked")
 
@@ -100,7 +102,7 @@ class RecordedResult(StepResult):
     @property
     def changed_something(self) -> bool:
         """Whether any count says that something was written, or an amount was accrued."""
-        if any(value for name, value in self._counts() if name.rpartition("_")[2] in _WRITTEN):
+        if any(value for name, value in self.counts() if name.rpartition("_")[2] in _WRITTEN):
             return True
         accrued = self.amount_accrued
         if accrued is None:
@@ -112,9 +114,20 @@ class RecordedResult(StepResult):
         """The counts that can be read, not too many; of the accruals the amount before them."""
         if self.summary is not None:
             return self._accruals_line(self.summary)
-        counts = [f"{name[:_LONGEST_NAME].replace('_', ' ')} {value}" for name, value in self._counts() if value]
-        more = [f"and {len(counts) - _MOST_COUNTS} more counts"] if len(counts) > _MOST_COUNTS else []
-        return ", ".join([*counts[:_MOST_COUNTS], *more]) or "nothing to do"
+        counts = [(name[:_LONGEST_NAME], value) for name, value in self.counts() if value]
+        heads: dict[str, str] = {}
+        parts: dict[str, list[str]] = {}
+        for name, value in counts[:_MOST_COUNTS]:
+            entity, _, what = name.rpartition("_")
+            if entity and what in _COUNT_WORDS:
+                words = entity.replace("_", " ")
+                heads.setdefault(entity, f"{value} {words}" if what == "processed" else words)
+                parts.setdefault(entity, []).extend([] if what == "processed" else [f"{value} {_COUNT_WORDS[what]}"])
+            else:
+                heads[name] = "1 error" if (name, value) == ("errors", 1) else f"{value} {name.replace('_', ' ')}"
+        more = [f"{len(counts) - _MOST_COUNTS} more counts"] if len(counts) > _MOST_COUNTS else []
+        groups = [f"{head}: {', '.join(parts[key])}" if parts.get(key) else head for key, head in heads.items()]
+        return "; ".join([*groups, *more]) or "nothing to do"
 
     def _accruals_line(self, summary: "RecordedResult") -> str:
         counts = {
@@ -165,9 +178,10 @@ class RecordedResult(StepResult):
 
     def count(self, name: str) -> int:
         """How many were, say, `processed`: the first such count, which is that of the step's own entity."""
-        return next((value for key, value in self._counts() if key == name or key.endswith(f"_{name}")), 0)
+        return next((value for key, value in self.counts() if key == name or key.endswith(f"_{name}")), 0)
 
-    def _counts(self) -> Iterator[tuple[str, int]]:
+    def counts(self) -> Iterator[tuple[str, int]]:
+        """Whatever is a count, by its name."""
         for name, value in self._answer.items():
             if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_COUNT:
                 yield str(name), value

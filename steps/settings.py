@@ -264,6 +264,8 @@ class SyncSettings(_Settings):
     """How many records of a step's window may be in trouble before somebody is told."""
     close_day: int = Field(default=10, ge=0, le=28)
     """From which day on somebody is told that the month before is not closed; 0: never."""
+    page_url: str | None = None
+    """Where people reach the page of `sync-actions api`, for links to it in Prefect."""
 
     @property
     def bearer_token(self) -> str | None:

@@ -2,11 +2,14 @@
 
 Whatever a step does, its task has the step's id as its name, mirrors each of its states into `sync_execution`, is tried
 again only when the vendor may be better later, and keeps neither caches nor results in Prefect: what happened is in our
-database. With `SYNC_BACKEND_URL` set, the same task asks that backend to do the work instead.
+database, and a line of it is the message of the task run's state. With `SYNC_BACKEND_URL` set, the same task asks that
+backend to do the work instead.
 
-Prefect swallows what a hook raises and fires `on_running` again on each retry; the recorder is written for both.
+Prefect swallows what a hook raises and fires `on_running` again on each retry; the recorder is written for both. What
+it logs about hooks, four lines a task run, says nothing of the task: it is left out.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import wraps
@@ -16,6 +19,8 @@ from prefect import Task, runtime
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
+from prefect.states import Completed
+from prefect.task_engine import TaskRunTimeoutError
 from prefect.utilities.annotations import BaseAnnotation
 
 from steps.catalog import Step
@@ -39,7 +44,7 @@ Window = ParamSpec("Window")
 """The step's month window, if it works by month; nothing else."""
 Result = TypeVar("Result", bound=StepResult)
 StepTask = Task[..., Any]
-"""Of any step; it answers a `StepResult`."""
+"""Of any step; it answers a state with a `StepResult`."""
 
 RETRIES = 1
 """Of a whole task, besides the connectors' own quick ones: for an outage of a minute, not of a second."""
@@ -50,19 +55,23 @@ def step_task(
     step: Step,
 ) -> Callable[
     [Callable[Concatenate[StepContext, Window], Result]],
-    Task[Concatenate[StepContext, Window], Result | RecordedResult],
+    Task[Concatenate[StepContext, Window], State[Result | RecordedResult]],
 ]:
     """Make a function of a context, and of a month window where the step works by month, the tracked task of a step.
 
-    Hand the context over in Prefect's `quote`. A backend without months is asked with None as the window. The task's
-    `fn` does the same without Prefect.
+    Hand the context over in Prefect's `quote`. A backend without months is asked with None as the window. The task
+    answers a state with the result as its data; its `fn` does the same without Prefect.
     """
 
     def decorate(
         function: Callable[Concatenate[StepContext, Window], Result],
-    ) -> Task[Concatenate[StepContext, Window], Result | RecordedResult]:
+    ) -> Task[Concatenate[StepContext, Window], State[Result | RecordedResult]]:
         @wraps(function)
-        def run(context: StepContext, window: MonthWindow | None = None) -> StepResult:
+        def run(context: StepContext, window: MonthWindow | None = None) -> State[StepResult]:
+            result = answer(context, window)
+            return Completed(data=result, message=result.line)
+
+        def answer(context: StepContext, window: MonthWindow | None) -> StepResult:
             if context.execution_id is not None:
                 hold_window(context.execution_id, context.overlap, context.progress.update)
             if window is None and context.settings.calls_by_month(step):
@@ -74,12 +83,12 @@ def step_task(
             work = cast(Callable[..., Result], function)
             return work(context, window) if step.by_month else work(context)
 
-        return cast(Task[Concatenate[StepContext, Window], Result | RecordedResult], _tracked(step, run))
+        return cast(Task[Concatenate[StepContext, Window], State[Result | RecordedResult]], _tracked(step, run))
 
     return decorate
 
 
-def _tracked(step: Step, function: Callable[..., StepResult]) -> StepTask:
+def _tracked(step: Step, function: Callable[..., State[StepResult]]) -> StepTask:
     return Task(
         function,
         name=step.id,
@@ -125,6 +134,13 @@ def _ask_backend(context: StepContext, step: Step, window: MonthWindow | None) -
     return RecordedResult(answer)
 
 
+def _says_something(record: logging.LogRecord) -> bool:
+    """Whether a line of Prefect's about a task run says more than that a hook was called, or that it completed."""
+    line = record.getMessage()
+    return not line.startswith(("Running hook 'mirror'", "Hook 'mirror'", "Finished in state Completed"))
+
+
+logging.getLogger("prefect.task_runs").addFilter(_says_something)
 _lone_locks: dict[str, ExitStack] = {}
 """The locks of tasks that were called outside of any flow, by task run; a flow holds its own."""
 
@@ -172,6 +188,8 @@ def describe_failure(state: State[Any]) -> str:
     error = state.result(raise_on_failure=False)
     if not isinstance(error, BaseException):
         return state.message or f"the task run ended {state.name}"
+    if isinstance(error, TaskRunTimeoutError):
+        return "interrupted at work: the time limit of its run was reached (SYNC_RUN_HOURS)"
     text = str(error).strip()
     ours = any(kind.__module__.startswith(("steps.", "tracking.")) for kind in type(error).__mro__)
     return text if ours and text else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -96,7 +96,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class WrittenJson(TypeDecorator[Any]):
-    """A JSON column that is given text which is JSON already, and answers what it says."""
+    """A JSON column that is given one line of text which is JSON already, and answers what it says."""
 
     impl = JSON
     cache_ok = True

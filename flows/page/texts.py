@@ -86,7 +86,6 @@ _TEXTS = {
     "close": ("Close", "Cerrar"),
     "cancel": ("Cancel", "Cancelar"),
     "more": ("Show more", "Ver más"),
-    "reading": ("Reading ...", "Leyendo ..."),
     "status.pending": ("waiting", "en espera"),
     "status.running": ("running", "en curso"),
     "status.completed": ("completed", "completada"),

@@ -83,7 +83,7 @@ class AccruedPeriod(SQLModel, table=True):
     reason: str | None = None
     made_by: str | None = None
     made_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    worked_out: Any = Field(default=None, sa_type=WrittenJson)
+    worked_out: Any = Field(default=None, sa_type=WrittenJson, nullable=True)
     """What it came from (`steps/engine/worked_out.py`); None: an adjustment, or an older version posted it."""
 
 
@@ -127,7 +127,7 @@ class SetAsidePosting(SQLModel, table=True):
     sessions_accrued: int
     rule: str
     currency: str
-    worked_out: Any = Field(default=None, sa_type=WrittenJson)
+    worked_out: Any = Field(default=None, sa_type=WrittenJson, nullable=True)
 
 
 class Dismissal(SQLModel, table=True):

@@ -5,9 +5,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import ARRAY, Column, Table, bindparam, case, column, func, inspect, literal, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Column,
+    Table,
+    bindparam,
+    case,
+    column,
+    func,
+    inspect,
+    literal,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
+
+from tracking.models import WrittenJson
 
 CHUNK = 500
 """Values of one `IN` list; both databases take several thousand parameters a statement."""
@@ -183,8 +200,15 @@ def _write_on_sqlite(session: Session, insert: Any, table: Table, names: list[st
 def _columns_as_arrays(types: Sequence[Any], columns: Iterable[Sequence[Any]]) -> Any:
     """A table of columns of these types: one parameter a column, for PostgreSQL."""
     names = [f"c{at}" for at in range(len(types))]
-    arrays = (bindparam(None, list(values), ARRAY(kind)) for kind, values in zip(types, columns, strict=True))
+    arrays = (_array(kind, list(values)) for kind, values in zip(types, columns, strict=True))
     return func.unnest(*arrays).table_valued(*map(column, names, types)).render_derived()
+
+
+def _array(kind: Any, values: list[Any]) -> Any:
+    """One parameter; texts of JSON are lines of one text: of an array's items the driver escapes each quote."""
+    if isinstance(kind, WrittenJson):
+        return sql_cast(func.string_to_array("\n".join(value or "" for value in values), "\n", ""), ARRAY(JSON))
+    return bindparam(None, values, ARRAY(kind))
 
 
 def _update_on(key: tuple[str, ...], insert: Any, names: list[str]) -> Any:

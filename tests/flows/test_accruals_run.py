@@ -29,7 +29,8 @@ def test_a_range_is_accrued_month_by_month_and_a_second_run_posts_nothing(
     assert all(float(e["result"]["amount_accrued"]) > 0 for e in executions)
     assert {e["result"]["amount_accrued"] for e in second.json["executions"]} == {"0.00"}
     (picture,) = _artifacts(prefect_server, "sync-accruals-eur", first.json["flow_run_id"])
-    assert picture.startswith("data:image/png;base64,iVBORw0KGgo")
+    assert "](data:image/png;base64,iVBORw0KGgo" in picture
+    assert "| 2024-06 | " in picture
 
 
 def _artifacts(api_url: str, key: str, flow_run_id: str) -> list[str]:

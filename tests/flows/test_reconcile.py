@@ -1,6 +1,6 @@
 """Reconciling on a real Prefect server: what Prefect believes of runs that nobody works on any more."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +26,6 @@ from tests.fast_vendors import FAST
 from tests.flows.clock import set_clock
 from tests.flows.conftest import CommandLine
 from tracking.locks import run_lock
-from tracking.models import SyncExecution
 
 pytestmark = pytest.mark.prefect
 
@@ -136,9 +135,9 @@ def test_a_run_that_is_done_and_leaves_its_tables_in_prefect_is_not_taken_for_de
 ) -> None:
     real, found = flows.artifacts.leave_summary, []
 
-    def leave_summary(executions: Sequence[SyncExecution]) -> None:
+    def leave_summary(*run: Any) -> None:
         found.append(reconcile())  # as another run does that begins just then
-        real(executions)
+        real(*run)
 
     monkeypatch.setattr(flows.run_steps, "leave_summary", leave_summary)
     with serve_sandbox(build_world(clients=8)) as sandbox:

@@ -1,6 +1,7 @@
 """What hangs or stays down does not hold a run: its vendor is asked a few times, and the run has a time limit."""
 
 from collections import Counter
+from time import monotonic
 
 import pytest
 
@@ -57,3 +58,24 @@ def test_a_run_that_reaches_its_time_limit_ends_and_says_so(sync_actions: Comman
         "not run: the run reached its time limit of 1e-06 h (SYNC_RUN_HOURS)"
     }
     assert "Traceback" not in outcome.err
+
+
+def test_a_step_that_is_at_work_when_the_time_is_over_is_interrupted_and_its_row_says_so(
+    sync_actions: CommandLine, database: str
+) -> None:
+    limit = 6
+    with serve_sandbox(build_world(clients=8)) as sandbox:
+        sandbox.faults.add(Fault("notion", "slow", times=None, seconds=4 * limit))
+        began = monotonic()
+        outcome = sync_actions.run(
+            *("--year", "2024", "--from-step", "notion-external-id", "--json"),
+            **sandbox.environment,
+            **FAST,
+            SYNC_RUN_HOURS=str(limit / 3600),
+        )
+        took = monotonic() - began
+
+    (execution,) = outcome.json["executions"]
+    assert (outcome.status, outcome.json["state"], execution["status"]) == (1, "Failed", "failed")
+    assert execution["error_message"] == "interrupted at work: the time limit of its run was reached (SYNC_RUN_HOURS)"
+    assert took < 4 * limit

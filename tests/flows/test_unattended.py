@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from playwright.sync_api import Page
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -36,7 +37,7 @@ from steps.ledger.months import MonthWindow, first_of_month, next_month
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
-from tests.chromium import chromium
+from tests.chromium import PATIENCE_MILLISECONDS, chromium
 from tests.conftest import OURS
 from tests.fast_vendors import FAST
 from tests.flows.guide import Guide, await_answer, filled_in, lines_of_guide
@@ -246,3 +247,40 @@ def _first_ended(client: SyncPrefectClient, deployment_id: UUID, since: datetime
         ),
     )
     return min((run for run in runs if _time(run) >= since), key=_time, default=None)
+
+
+@pytest.mark.long
+@pytest.mark.browser
+def test_a_day_that_is_no_first_of_a_month_is_refused_in_words_by_the_forms_of_both_uis(guide: Guide) -> None:
+    with guide.client() as client, chromium() as browser:
+        deployment = client.read_deployment_by_name("sync-import/on-demand").id
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE_MILLISECONDS)
+        page.route(lambda url: "127.0.0.1" not in url, lambda route: route.abort())
+        page.goto(f"http://127.0.0.1:{guide.port}", wait_until="domcontentloaded")
+        page.locator("input[type=password]").fill(guide.settings["PREFECT_API_AUTH_STRING"])
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="Deployments").wait_for()
+        for ui in ("", "/v2"):
+            page.goto(f"http://127.0.0.1:{guide.port}{ui}/deployments/deployment/{deployment}/run")
+            _choose_the_15th(page)
+            page.get_by_role("button", name="Submit").click()
+            page.get_by_text("the first day of a month, such as 2024-03-01").first.wait_for()
+            assert page.get_by_text("plan").count() == 0
+
+        runs = client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])))
+    assert all("start_date" not in run.parameters or run.parameters["start_date"].endswith("-01") for run in runs)
+
+
+def _choose_the_15th(page: Page) -> None:
+    """In the field of the first month, each UI in its own way."""
+    page.get_by_text("Months: from").first.wait_for()
+    field = page.get_by_text(re.compile("^(Select|Pick a) date$")).first
+    is_new = field.inner_text() == "Pick a date"
+    field.click()
+    if is_new:
+        page.get_by_role("button", name=re.compile(r"\b15th\b")).first.click()
+        page.keyboard.press("Escape")
+    else:
+        page.locator("input[type=date]").fill("2024-03-15")
+        page.get_by_role("button", name="Apply").click()

@@ -78,5 +78,5 @@ def _call(
 
 
 def _answer(task: StepTask, context: StepContext, window: tuple[MonthWindow, ...]) -> dict[str, Any]:
-    answer: dict[str, Any] = task.fn(context, *window).as_json()
+    answer: dict[str, Any] = task.fn(context, *window).data.as_json()
     return answer

@@ -21,6 +21,7 @@ from steps.ledger.accrual import last_closed_month
 from steps.ledger.months import first_of_month, next_month
 from steps.reports.outside import OutsideDocument, Stake, outside_documents, read_stakes, total_stakes
 from steps.reports.roll_forward import RollForward, RollForwardChain, roll_forwards
+from steps.reports.worklist import WorkItem, worklist
 from tracking.database import read_session
 from tracking.history import HistoryFilter, find_executions
 from tracking.integration_errors import ErrorFilter, find_errors
@@ -106,6 +107,7 @@ def _troubles(visit: Visit, year: int, found: _Standing) -> None:
         shown = list(_each_trouble(visit, year, found))
         if not shown:
             Tag("p", texts("home.nothing"), classes="is-completed pad")
+        _waiting(visit)
         with Tag("ul", classes="rows"):
             for each in shown:
                 with Tag("li"), Tag("div", classes="row-in trouble"):
@@ -117,6 +119,32 @@ def _troubles(visit: Visit, year: int, found: _Standing) -> None:
                     visit.link(each.button, each.path, classes="button", **each.query)
                     if each.detail:
                         Tag("span", each.detail, classes="detail small")
+
+
+def _waiting(visit: Visit) -> None:
+    """The contracts that wait for a person: of many it takes seconds to find them, so the line is filled in later."""
+    texts = visit.texts
+    with Tag("div", classes="row-in trouble waiting"):
+        state = mark("…", "missing")
+        text = Tag("span", texts("home.work.reading"), classes="what")
+        money = Tag("strong", classes="money")
+        age = Tag("span", classes="soft small")
+        visit.link(texts("home.work.mend"), "todo", classes="button", show="contracts")
+
+    def read() -> tuple[WorkItem, ...]:
+        with read_session() as session:
+            return worklist(session, visit.settings, visit.now.date()).items
+
+    async def fill() -> None:
+        items = await asyncio.to_thread(read)
+        state.set_text(f"! {texts('home.look')}" if items else SIGNS[StepRunState.completed])
+        state.classes(add="is-stale" if items else "is-completed", remove="is-missing")
+        text.set_text(texts("home.work", count=len(items)))
+        money.set_text(texts.amounts(total_stakes(Stake(amounts={each.currency: each.amount}) for each in items)))
+        if items:
+            age.set_text(texts("home.work.oldest", days=max(each.age_days for each in items)))
+
+    ui.timer(0.0, fill, once=True)
 
 
 @dataclass(frozen=True)

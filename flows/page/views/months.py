@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
@@ -13,10 +13,14 @@ from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.page.components import (
     Tag,
     Visit,
+    ask,
+    dialog_of,
     english,
     facts,
     mark,
+    signature_fields,
     signed_dialog,
+    strong_button,
     year_links,
 )
 from flows.page.texts import Language
@@ -32,10 +36,15 @@ from steps.closing import (
     find_blockers,
     reopen_month,
 )
+from steps.errors import SyncError
 from steps.ledger.accrual import ClosedMonth, ClosingEvent
-from steps.ledger.months import next_month
+from steps.ledger.months import MonthWindow, next_month
+from steps.reports.reconciliation import Reconciliation, last_reconciliation
 from steps.reports.roll_forward import RollForward, RollForwardChain, roll_forward, roll_forwards
 from tracking.database import read_session
+
+if TYPE_CHECKING:
+    from steps.redo import Redone
 
 
 async def show_months(visit: Visit) -> None:
@@ -57,7 +66,11 @@ async def show_months(visit: Visit) -> None:
         _closed(visit, month, found)
     else:
         _checklist(visit, month, found)
+        if any(line.accrued for line in found.report.lines):
+            name = texts("redo", month=texts.month(month, long=True))
+            ui.button(name, on_click=partial(_ask_to_redo, visit, month)).props("flat no-caps").classes("self-start")
     _figures(visit, month, found.report)
+    _reconciliation(visit, month, found.reconciliation)
     _downloads(visit, month)
     _trail(visit, found.trail)
 
@@ -68,6 +81,7 @@ class _Month:
     blockers: list[Blocker]
     close: ClosedMonth | None
     trail: list[ClosingEvent]
+    reconciliation: Reconciliation | None
 
 
 def _read(visit: Visit, month: date) -> _Month:
@@ -79,6 +93,7 @@ def _read(visit: Visit, month: date) -> _Month:
             [] if close else find_blockers(session, Candidate(month, visit.now.date(), visit.settings)),
             close,
             [event for event in closing_trail(session) if event.month == month],
+            last_reconciliation(session, month),
         )
 
 
@@ -263,6 +278,49 @@ def _figures(visit: Visit, month: date, report: RollForward) -> None:
                                 visit.money_link(getattr(line, name), f"revenue/{month:%Y-%m}", **query)
 
 
+def _reconciliation(visit: Visit, month: date, found: Reconciliation | None) -> None:
+    """The ledger's documents of the month against the invoicing system's, and a button that compares them now."""
+    texts = visit.texts
+    with Tag("section", classes="panel"):
+        with Tag("div", classes="actions"):
+            Tag("h3", texts("reconciled"))
+            ui.space()
+            ui.button(texts("reconciled.now"), on_click=partial(_reconcile, visit, month)).props("outline no-caps")
+        if found is None:
+            ui.label(texts("reconciled.never")).classes("soft")
+            return
+        for total in found.totals:
+            here, there = (texts.amount(each, total.currency) for each in (total.here, total.there))
+            difference = texts.amount(total.there - total.here, total.currency)
+            Tag("p", texts("reconciled.total", here=here, there=there, difference=difference))
+        moment, differences = texts.moment(found.made_at), [each for each in found.differences if not each.is_expected]
+        agrees = texts("reconciled.agrees" if found.agrees else "reconciled.differs", count=len(differences))
+        Tag("p", f"{agrees} ({moment})", classes="is-completed pad" if found.agrees else "is-stale pad")
+        with Tag("ul", classes="rows"):
+            for each in differences[:_MOST_TOLD]:
+                with Tag("li"), Tag("div", classes="row-in"):
+                    Tag("span", texts(f"reconciled.{each.kind.name.lower()}"), classes="what")
+                    Tag("span", f"{texts.entity(each.document)} {each.number or each.external_id}")
+                    Tag("strong", texts.amount(each.amount, each.currency or ""), classes="money")
+                    sides = f"{each.here or '-'} / {each.there or '-'}"
+                    english("span", f"{sides} {each.why}".strip(), "detail small")
+        if len(differences) > _MOST_TOLD:
+            ui.label(texts("home.more", count=len(differences) - _MOST_TOLD)).classes("soft")
+
+
+async def _reconcile(visit: Visit, month: date) -> None:
+    def compare() -> bool:
+        from steps.context import StepContext  # with Prefect, which takes seconds
+        from steps.invoices import reconcile
+
+        with StepContext(settings=visit.settings) as context:
+            reconcile(context, MonthWindow.of(month))
+        return True
+
+    if await ask(visit.texts, compare):
+        ui.navigate.reload()
+
+
 def _downloads(visit: Visit, month: date) -> None:
     texts = visit.texts
     with Tag("section", classes="panel no-print"):
@@ -310,6 +368,65 @@ def _ask_to_close(visit: Visit, month: date, report: RollForward) -> None:
                 amounts = {name: texts.amount(getattr(line, name), line.currency) for name in ("accrued", "closing")}
                 Tag("p", texts("months.line", **amounts))
         _outside(visit, month, report)
+
+
+def _ask_to_redo(visit: Visit, month: date) -> None:
+    """First what it would change, contract by contract; then the button that does it."""
+    texts, title = visit.texts, visit.texts("redo", month=visit.texts.month(month, long=True))
+    with dialog_of(title) as dialog:
+        ui.label(texts("redo.why")).classes("soft")
+        sign = signature_fields(visit)
+        outcome = Tag("div", role="status", aria_live="polite")
+
+        async def act(*, preview: bool) -> "Redone | None":
+            by = sign()
+            return None if by is None else await ask(texts, partial(_redo, visit, month, by, preview=preview))
+
+        async def look() -> None:
+            if (found := await act(preview=True)) is not None:
+                outcome.clear()
+                with outcome:
+                    _redone(visit, found)
+                do.set_visibility(True)
+
+        async def do_it() -> None:
+            if await act(preview=False) is not None:
+                dialog.close()
+                ui.navigate.reload()
+
+        with Tag("div", classes="actions"):
+            ui.button(texts("adjust.preview"), on_click=look).props("outline no-caps")
+            do = strong_button(title, do_it)
+            ui.button(texts("cancel"), on_click=dialog.close).props("flat no-caps")
+        do.set_visibility(False)
+
+
+def _redo(visit: Visit, month: date, by: Signature, *, preview: bool) -> "Redone":
+    from steps.context import StepContext  # with Prefect, which takes seconds
+    from steps.redo import redo
+    from tracking.recorder import ExecutionEndedError, WindowBusyError
+
+    try:
+        with StepContext(settings=visit.settings) as shared:
+            return redo(shared.of_execution(None), month, by, visit.now.date(), preview=preview)
+    except (WindowBusyError, ExecutionEndedError) as error:
+        raise SyncError(str(error)) from None
+
+
+def _redone(visit: Visit, found: "Redone") -> None:
+    """What comes out differently, and the totals of each currency."""
+    texts = visit.texts
+    for total in found.totals:
+        amounts = {name: texts.amount(getattr(total, name), total.currency) for name in ("old", "new", "difference")}
+        Tag("p", texts("redo.total", **amounts))
+    if not found.contracts:
+        ui.label(texts("redo.same")).classes("soft")
+    with Tag("ul", classes="rows"):
+        for each in found.contracts:
+            with Tag("li"), Tag("div", classes="row-in"):
+                visit.link(each.contract.client, f"contracts/{each.contract.id}/{found.month:%Y-%m}", classes="what")
+                Tag("span", f"{texts.money(each.old)} → {texts.amount(each.new, each.currency)}", classes="money")
+                english("span", each.why, "detail small")
 
 
 def _ask_to_reopen(visit: Visit, month: date) -> None:

@@ -4,13 +4,16 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from itertools import groupby
+from typing import Any
 from urllib.parse import urlencode
 
 from nicegui import ui
 
 from flows.page.components import (
+    Column,
     Tag,
     Visit,
     announcer,
@@ -18,6 +21,7 @@ from flows.page.components import (
     choice,
     dialog_of,
     english,
+    listing,
     mark,
     notify_failure,
     signed_dialog,
@@ -28,6 +32,7 @@ from steps.catalog import ACCRUALS, STEPS
 from steps.closing import Signature
 from steps.errors import UsageError
 from steps.reports.outside import Stake, read_stakes, total_stakes
+from steps.reports.worklist import WorkItem, Worklist, worklist
 from tracking.database import read_session
 from tracking.integration_errors import ErrorFilter, find_errors, find_met, mark_errors, recent_decisions
 from tracking.models import ErrorDecision, ErrorStatus, IntegrationError
@@ -83,9 +88,19 @@ class _Todo:
         return ErrorStatus(asked)
 
     async def show(self) -> None:
-        texts = self.visit.texts
+        texts, wanted = self.visit.texts, self.visit.given.get("show", "")
+        with Tag("div", classes="actions"):
+            Tag("h2", texts("todo.title"))
+            ui.space()
+            with Tag("nav", aria_label=texts("todo.title"), classes="chips"):
+                for show, key in (("", "todo.records"), ("contracts", "todo.work")):
+                    link = self.visit.link(texts(key), "todo", classes="chip", show=show)
+                    if show == wanted:
+                        link.props["aria-current"] = "page"
+        if wanted == "contracts":
+            await _worklist(self.visit)
+            return
         errors, decisions = await asyncio.to_thread(self._read)
-        Tag("h2", texts("todo.title"))
         with Tag("section", classes="panel"):
             self._filters()
             if errors:
@@ -230,7 +245,7 @@ class _Todo:
         elif await ask(visit.texts, lambda: plan_retry(ids)) and (
             run := await ask(visit.texts, lambda: visit.runs.start(request_retry(ids)))
         ):
-            ui.navigate.to(visit.address(f"runs/{run}", name=visit.texts("errors.retry"), back="todo"))
+            ui.navigate.to(visit.address(f"runs/{run}", back="todo"))
 
     def _decide(self, status: ErrorStatus, key: str) -> None:
         texts, ids = self.visit.texts, sorted(self.chosen)
@@ -264,6 +279,51 @@ class _Todo:
     def _undo(self, ids: Sequence[int]) -> None:
         with signed_dialog(self.visit, self.visit.texts("todo.undo"), "reason", _decision(ids, ErrorStatus.PENDING)):
             Tag("p", self.visit.texts("todo.undo.about", count=len(ids)))
+
+
+async def _worklist(visit: Visit) -> None:
+    """Contracts that wait for a person, by reason, with amount and age."""
+    texts = visit.texts
+
+    def read() -> Worklist:
+        with read_session() as session:
+            return worklist(session, visit.settings, visit.now.date())
+
+    found = await asyncio.to_thread(read)
+    ui.label(texts("todo.work.as_of", month=texts.month(found.month, long=True))).classes("soft")
+    if not found.items:
+        Tag("p", texts("todo.none"), classes="is-completed pad")
+    for kind, same in groupby(found.items, key=lambda each: each.kind):
+        items, totals = list(same), [total for total in found.totals if total.kind == kind]
+        with Tag("section", classes="panel"):
+            with Tag("div", classes="trouble"):
+                Tag("h3", texts(f"work.{kind}"))
+                Tag("span", texts("todo.contracts", count=len(items)), classes="soft")
+                Tag("strong", texts.amounts({total.currency: total.amount for total in totals}), classes="money")
+            Tag("p", texts(f"work.{kind}.do"), classes="soft")
+            columns = (
+                Column("client", texts("contracts.client")),
+                Column("service", texts("contracts.service"), desk=True),
+                Column("amount", texts("todo.work.amount"), amount=True),
+                Column("since", texts("todo.work.since"), desk=True),
+                Column("days", texts("todo.work.days"), amount=True),
+                Column("why", texts("todo.work.why"), desk=True),
+            )
+            listing(texts, columns, [_work_row(visit, found.month, each) for each in items], "")
+
+
+def _work_row(visit: Visit, month: date, item: WorkItem) -> dict[str, Any]:
+    return {
+        "id": f"{item.contract.id} {item.currency} {item.kind}",
+        "client": item.contract.client,
+        "client_href": visit.href(f"contracts/{item.contract.id}/{month:%Y-%m}"),
+        "service": item.contract.service,
+        "amount": float(item.amount),  # to sort by; the text has the amount
+        "amount_text": visit.texts.amount(item.amount, item.currency),
+        "since": item.since.isoformat(),
+        "days": item.age_days,
+        "why": item.reason,
+    }
 
 
 def _decision(ids: Sequence[int], status: ErrorStatus) -> Callable[[Signature], object]:

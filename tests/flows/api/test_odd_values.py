@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -109,9 +108,10 @@ def test_a_full_disk_is_503_and_says_so(api: TestClient, some_rows: None) -> Non
     body = {"step_name": "invoices", "year": 2024, "override": None}
     before = api.get("/api/accruals/closings").json()
 
-    with _full_disk():
-        answers = (api.post("/api/sync/execute-step", json=body) for _ in range(50))  # until the last page is used up
-        refused = next(each for each in answers if each.status_code != 200)
+    _fill_the_disk()
+
+    answers = (api.post("/api/sync/execute-step", json=body) for _ in range(50))  # until the last page is used up
+    refused = next(each for each in answers if each.status_code != 200)
 
     assert refused.status_code == 503, refused.text
     assert refused.json()["detail"] == "the disk of the database is full: nothing was changed"
@@ -119,20 +119,13 @@ def test_a_full_disk_is_503_and_says_so(api: TestClient, some_rows: None) -> Non
     assert api.get("/api/accruals/closings").json() == before
 
 
-@contextmanager
-def _full_disk() -> Iterator[None]:
+def _fill_the_disk() -> None:
     engine = get_engine()
     if engine.dialect.name == "sqlite":
         event.listen(engine, "begin", _no_page_more)
-        yield
         return
     with engine.begin() as connection:
         connection.execute(text(_FULL))
-    try:
-        yield
-    finally:  # the next test gets the same database
-        with engine.begin() as connection:
-            connection.execute(text("DROP FUNCTION no_space CASCADE"))
 
 
 def _no_page_more(connection: Connection) -> None:

@@ -22,6 +22,9 @@ def test_the_morning_look(visitor: Page, busy_server: PageServer) -> None:
     expect(closing).to_have_text(re.compile(r"^[\d,]+\.\d\d EUR$"))
     expect(visitor.get_by_role("heading", name="Next to close: January 2024")).to_be_visible()
 
+    waiting = visitor.get_by_text("contracts wait for a person")
+    expect(waiting).to_have_text(re.compile(r"^\d+ contracts"))
+
     missing.get_by_role("link", name="Run what is missing").click()
     expect(visitor.get_by_role("status").filter(has_text="Will run 6 steps and months")).to_be_visible()
 

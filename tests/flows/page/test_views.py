@@ -21,6 +21,7 @@ PATHS = (
     "contracts",
     "contracts/3/2024-04",
     "todo?status=ignored",
+    "todo?show=contracts",
     "runs",
     "runs/new?step=accruals&month=2024-03",
     "runs/1",

@@ -76,10 +76,7 @@ def test_what_changed_is_accrued_as_if_it_had_been_known(ledger: None) -> None:
         (day("2024-02"), "100.00"),
         (day("2024-03"), "110.00"),
     ]
-    assert line.why == (
-        "2024-02: row 11 (days in force), of another amount that remained: "
-        "documents or earlier months are not what they were"
-    )
+    assert line.why == ("2024-02: row 11 (days in force), of another amount that remained; changed since: documents")
     assert [(each.currency, each.old, each.difference) for each in done.totals] == [("EUR", line.old, line.difference)]
     assert (done.month, done.months) == (day("2024-02"), (day("2024-02"), day("2024-03")))
     total, accrued, remaining, _ = states()[1]
