@@ -9,7 +9,8 @@ from sqlmodel import Session
 
 from flows.cli.commands import run_command
 from tests.flows.api.rows import add_executions
-from tracking.database import dispose_engines, make_own_file, schema_revisions, write_session
+from tracking import database
+from tracking.database import back_up_sqlite, dispose_engines, make_own_file, schema_revisions, write_session
 from tracking.history import HistoryFilter, find_executions
 from tracking.models import SyncExecution
 
@@ -46,6 +47,22 @@ def test_a_backup_of_a_database_that_is_written_is_that_of_one_moment(
     monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{copy}")
     assert len(find_executions(HistoryFilter())) == 3
     dispose_engines()
+
+
+def test_what_is_committed_while_it_is_copied_is_in_the_next_backup(
+    used: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = database._rows_by_table
+
+    def counted_before_a_commit(connection: sqlite3.Connection) -> dict[str, int]:
+        found = counted(connection)
+        monkeypatch.setattr(database, "_rows_by_table", counted)
+        add_executions(1)
+        return found
+
+    monkeypatch.setattr(database, "_rows_by_table", counted_before_a_commit)
+
+    assert [back_up_sqlite(used, tmp_path / name).rows for name in ("one.db", "two.db")] == [4, 5]
 
 
 def _add_one(session: Session) -> None:
