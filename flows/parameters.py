@@ -161,14 +161,14 @@ def _range_of_dates(start: date | None, end: date | None) -> MonthWindow:
     for name, day in (("start date", start), ("end date", end)):
         if day.day != 1:
             raise UsageError(f"{name} {day} is not the first day of a month: {first_of_month(day)} is")
+    if min(start, end).year < FIRST_YEAR or max(start, end) > date(LAST_YEAR + 1, 1, 1):
+        raise UsageError(
+            f"{start} to {end} is not allowed: dates from {FIRST_YEAR}-01-01 to {LAST_YEAR + 1}-01-01 are expected"
+        )
     if end <= start:
         raise UsageError(
             f"end date {end} is not after start date {start}: the end is exclusive, so {next_month(start)} or later "
             "is expected"
-        )
-    if start.year < FIRST_YEAR or end > date(LAST_YEAR + 1, 1, 1):
-        raise UsageError(
-            f"{start} to {end} is not allowed: dates from {FIRST_YEAR}-01-01 to {LAST_YEAR + 1}-01-01 are expected"
         )
     return MonthWindow(start, end)
 
@@ -214,7 +214,9 @@ def parse_month(text: str) -> date:
         except ValueError:
             pass
         else:
-            return _range_of_dates(start, next_month(start)).start
+            if FIRST_YEAR <= start.year <= LAST_YEAR:
+                return start
+            raise UsageError(f"month {text} is not allowed: from {FIRST_YEAR}-01 to {LAST_YEAR}-12 is expected")
     raise UsageError(f"month {text!r} is no month: YYYY-MM is expected, such as 2024-03")
 
 

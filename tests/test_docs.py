@@ -88,3 +88,21 @@ def test_the_rules_have_the_rows_of_the_decision_table_that_the_program_works_wi
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+_SHOWN = re.compile(r"`test_\w+`(, `test_\w+`)*|not done|elsewhere")
+
+
+def test_each_line_of_the_security_table_names_tests_that_exist_or_says_not_done() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if re.match(r"\| \d", line)]
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+    shown = [line.split(" | ")[-1].removesuffix(" |") for line in lines]
+    assert len(lines) > 30
+    assert [each for each in shown if not _SHOWN.fullmatch(each)] == []
+    assert sorted(set(re.findall(r"`(test_\w+)`", text)) - there) == []

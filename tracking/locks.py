@@ -186,8 +186,8 @@ _ELSEWHERE = "another process works on this run: it was started twice, or its fi
 @contextmanager
 def _file_lock(url: URL, run_id: str, wait_seconds: float) -> Iterator[None]:
     folder = Path(f"{url.database}.locks")
-    folder.mkdir(exist_ok=True)
-    lock = FileLock(folder / f"{run_id}.lock", thread_local=False, fallback_to_soft=False)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lock = FileLock(folder / f"{run_id}.lock", mode=0o600, thread_local=False, fallback_to_soft=False)
     try:
         lock.acquire(timeout=wait_seconds)
     except Timeout:

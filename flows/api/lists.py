@@ -6,7 +6,7 @@ A client that polls gets 304 and no body while nothing changed (`If-None-Match`,
 import base64
 import json
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -40,8 +40,9 @@ def read_cursor(cursor: str, *, by_start: bool) -> Place:
     """
     try:
         padding = "=" * (-len(cursor) % 4)
-        place = Place(*_CURSOR.validate_json(base64.b64decode(cursor + padding, altchars=b"-_", validate=True)))
-    except ValueError:  # what the two calls raise is one
+        number, *start = _CURSOR.validate_json(base64.b64decode(cursor + padding, altchars=b"-_", validate=True))
+        place = Place(number, *(each.astimezone(UTC) for each in start))
+    except (ValueError, OverflowError):  # the year 9999 has hours that are none in UTC
         place = None
     if place is None or (place.started_at is not None) != by_start:
         raise UsageError("cursor is none of this list: send `next_cursor` of the page before, with the same filters")

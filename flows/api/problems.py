@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
 from flows.prefect_server import PrefectUnavailableError
@@ -22,6 +22,8 @@ MEDIA_TYPE = "application/problem+json"
 TRY_AGAIN = {"Retry-After": "10"}
 _LONGEST_NAME, _MOST_FAULTS = 64, 20
 """Of a field, and how many of a request's faults are named."""
+_SQLITE_FULL, _POSTGRESQL_FULL = "database or disk is full", "53100"
+"""The message of the one and the SQLSTATE of the other."""
 _log = logging.getLogger(__name__)
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
@@ -72,6 +74,7 @@ def add_problem_handlers(app: FastAPI) -> None:
         HTTPException: _http,
         OperationalError: _database_gone,
         InterfaceError: _database_gone,
+        DataError: _unstorable,
         **dict.fromkeys(STATUSES, _ours),
     }
     for kind, handler in handlers.items():
@@ -97,9 +100,18 @@ def _invalid(_: Request, error: RequestValidationError) -> Response:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(lines))
 
 
-def _database_gone(_: Request, error: Exception) -> Response:
-    _log.error("the database does not answer: %s", redact_message(str(error)))
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer", TRY_AGAIN)
+def _database_gone(_: Request, error: DBAPIError) -> Response:
+    is_full = str(error.orig) == _SQLITE_FULL or getattr(error.orig, "sqlstate", None) == _POSTGRESQL_FULL
+    detail = "the disk of the database is full: nothing was changed" if is_full else "the database does not answer"
+    _log.error("%s: %s", detail, redact_message(str(error)))
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, TRY_AGAIN)
+
+
+def _unstorable(_: Request, error: DBAPIError) -> Response:
+    _log.error("a value that the database cannot take: %s", redact_message(str(error)))
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "a value is none that the database can take, such as a text with NUL"
+    )
 
 
 Responses = dict[int | str, dict[str, Any]]

@@ -19,16 +19,13 @@ FirstOfMonth = Annotated[
     str, Field(max_length=64), WithJsonSchema({"type": "string", "pattern": r"^20\d{2}-(0[1-9]|1[0-2])-01$"})
 ]
 """Both are judged by `flows/parameters.py`, whose messages name what was given: as long as that is short."""
+KeptText = Annotated[str, Field(max_length=LONGEST_REASON, pattern=r"^[^\x00]*$")]
+"""A text that the database keeps, or that is looked for in it: PostgreSQL has no NUL in a text."""
 OverrideText = Annotated[
-    str | None,
-    Field(
-        max_length=LONGEST_REASON,
-        description="Accruals only: accrue although the import of a month is broken. The reason, which is kept.",
-    ),
+    KeptText | None,
+    Field(description="Accruals only: accrue although the import of a month is broken. The reason, which is kept."),
 ]
-OverrideBy = Annotated[
-    str | None, Field(max_length=LONGEST_REASON, description="Who overrides; kept with the reason. Default: api.")
-]
+OverrideBy = Annotated[KeptText | None, Field(description="Who overrides; kept with the reason. Default: api.")]
 
 
 class StepRequest(BaseModel):

@@ -24,6 +24,8 @@ from tracking.redaction import redact
 API = "/api/"
 HEALTH = "/api/health"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SHORTEST_TOKEN = 32
+"""Characters, where other machines can guess it."""
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -36,14 +38,16 @@ def is_loopback(host: str) -> bool:
 
 
 def require_safe_binding(host: str, settings: SyncSettings) -> None:
-    """Let nobody serve other machines without a token.
+    """Let nobody serve other machines without a token that is too long to be guessed.
 
     Raises:
         UsageError: one line that says what to do.
     """
-    if settings.bearer_token is None and not is_loopback(host):
+    token = settings.bearer_token or ""
+    if len(token) < SHORTEST_TOKEN and not is_loopback(host):
         raise UsageError(
-            f"host {host!r} serves other machines, which needs SYNC_API_TOKEN: set it, or leave out --host"
+            f"host {host!r} serves other machines, which needs a SYNC_API_TOKEN of at least {SHORTEST_TOKEN} "
+            f"characters, and it has {len(token)}: set one, such as that of `openssl rand -hex 32`, or leave out --host"
         )
 
 

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import ExitStack
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -13,7 +14,7 @@ from flows.cli.run import sandboxed
 from flows.prefect_server import prefect_api, quiet_prefect
 from steps.errors import UsageError
 from steps.settings import SyncSettings
-from tracking.database import configured_database_url, make_engine, upgrade_database
+from tracking.database import back_up_sqlite, configured_database_url, make_engine, upgrade_database
 from tracking.encryption import encrypt_again
 
 
@@ -22,6 +23,18 @@ def upgrade() -> None:
     engine = make_engine(configured_database_url())
     typer.echo(f"The schema is at {upgrade_database(engine)}.")
     engine.dispose()
+
+
+def back_up(file: str) -> None:
+    """Copy the database to a file and say what it holds; of PostgreSQL say which command does it."""
+    url = configured_database_url()
+    if url.get_backend_name() != "sqlite":
+        named = url.set(drivername="postgresql", query={})._replace(password=None).render_as_string()
+        raise UsageError(
+            f"db backup copies SQLite files; of PostgreSQL: pg_dump --format custom --file {file} --dbname {named}"
+        )
+    made = back_up_sqlite(Path(url.database or ""), Path(file).absolute())
+    typer.echo(f"{made.file}: schema {made.revision}, {made.rows} rows in {made.tables} tables, opened and checked.")
 
 
 def encrypt() -> None:

@@ -350,7 +350,7 @@ def serve_sandbox(
     serve_until_interrupted(typer.echo, port=port)
 
 
-database_app = typer.Typer(help="Look after the database: its schema, and its encryption.")
+database_app = typer.Typer(help="Look after the database: its schema, backups and encryption.")
 app.add_typer(database_app, name="db")
 
 
@@ -360,6 +360,16 @@ def upgrade_database() -> None:
     with importing():
         from flows.cli import admin
     admin.upgrade()
+
+
+@database_app.command("backup")
+def back_up_database(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file that is not there yet.")],
+) -> None:
+    """Copy a SQLite database that may be in use, and check the copy."""
+    with importing():
+        from flows.cli import admin
+    admin.back_up(file)
 
 
 @database_app.command("encrypt")

@@ -1,8 +1,10 @@
 """The database of either kind: migrations, sessions, refusals."""
 
+import os
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
@@ -28,6 +30,7 @@ from tracking.database import (
     schema_revisions,
     write_session,
 )
+from tracking.locks import run_lock
 from tracking.models import SyncExecution
 from tracking.settings import DatabaseUnusableError
 
@@ -134,6 +137,28 @@ def test_a_password_in_a_refused_url_is_not_shown() -> None:
         parse_database_url("mysql://me:hunter2@host/db")
 
     assert "hunter2" not in str(refusal.value)
+
+
+def test_only_its_owner_can_read_a_new_sqlite_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{tmp_path}/new/sync.db")
+    before = os.umask(0)
+    try:
+        with run_lock("run-1"), write_session() as session:
+            session.add(SyncExecution(step_name="services"))
+            session.flush()
+            paths = (tmp_path / "new", *(tmp_path / "new").rglob("*"))
+            found = {path.name: oct(path.stat().st_mode & 0o777) for path in paths}
+    finally:
+        os.umask(before)
+
+    assert found == {
+        "new": "0o700",
+        "sync.db": "0o600",
+        "sync.db-wal": "0o600",
+        "sync.db-shm": "0o600",
+        "sync.db.locks": "0o700",
+        "run-1.lock": "0o600",
+    }
 
 
 def test_a_database_in_use_by_another_session_is_read_while_it_is_written(database: str) -> None:

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
-from flows.api.lists import LARGEST_ID, TaggedRoute, csv_answer, file_answer
+from flows.api.lists import TaggedRoute, csv_answer, file_answer
 from flows.api.problems import file_of, not_modified, problems
 from flows.api.runs import AppSettings
-from flows.api.schemas import FirstOfMonth
+from flows.api.schemas import FirstOfMonth, KeptText
 from flows.parameters import AskedRange, months_of_year, parse_month, parse_month_date, resolve_range
 from flows.plan import Year
 from steps.ledger.months import MonthWindow
@@ -30,16 +30,15 @@ router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=Tagged
 Month = Annotated[
     str, Query(pattern=r"^\d{4}-\d{2}(-01)?$", examples=["2024-03"], description="YYYY-MM or YYYY-MM-01.")
 ]
-Part = Annotated[str | None, Query(max_length=200)]
 
 
-def _contracts(
-    client: Part = None, service: Part = None, contract: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None
+def _wanted(
+    client: KeptText | None = None, service: KeptText | None = None, contract: int | None = None
 ) -> ContractFilter:
     return ContractFilter(client, service, contract)
 
 
-Wanted = Annotated[ContractFilter, Depends(_contracts)]
+Wanted = Annotated[ContractFilter, Depends(_wanted)]
 Csv = Annotated[CsvFormat, Query(alias="format", description="`csv-es`: for a Spanish Excel.")]
 
 

@@ -11,7 +11,7 @@ from flows.api.lists import LARGEST_ID, TaggedRoute
 from flows.api.problems import not_modified, problems
 from flows.api.routes.accruals import Month
 from flows.api.runs import AppSettings
-from flows.api.schemas import OverrideText
+from flows.api.schemas import KeptText, OverrideText
 from flows.parameters import parse_month
 from steps.closing import Signature, closing_trail, find_close, verification_json, verify
 from steps.context import StepContext
@@ -28,8 +28,6 @@ from tracking.models import utc_now
 
 router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=TaggedRoute)
 
-_TEXT = r"^[^\x00]*$"
-"""PostgreSQL keeps no NUL in a text."""
 ContractId = Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)]
 MonthText = Annotated[
     str, Field(pattern=r"^\d{4}-\d{2}(-01)?$", examples=["2024-03"], description="YYYY-MM or YYYY-MM-01.")
@@ -41,8 +39,8 @@ class Signed(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    reason: str = Field(default="", max_length=LONGEST_REASON, pattern=_TEXT, description="Needed, but for a preview.")
-    by: str = Field(default="api", min_length=1, max_length=LONGEST_REASON, pattern=_TEXT)
+    reason: KeptText = Field(default="", description="Needed, but for a preview.")
+    by: KeptText = Field(default="api", min_length=1)
 
     @property
     def signature(self) -> Signature:

@@ -8,10 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema
 
 from flows.api.lists import LARGEST_ID, RowId, TaggedRoute, csv_answer, link_to_next, next_cursor, read_cursor
 from flows.api.problems import file_of, not_modified, problems
-from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, Marked, StepId
+from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, KeptText, Marked, StepId
 from flows.parameters import parse_step
 from steps.catalog import STEPS
-from steps.engine.gate import LONGEST_REASON
 from steps.reports.export import CsvFormat, csv_text, errors_sheet
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
 from tracking.integration_errors import ErrorFilter, find_error, find_errors, mark_errors
@@ -69,8 +68,8 @@ class Mark(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
 
     status: Decision
-    by: str = Field(default="api", min_length=1, max_length=LONGEST_REASON, description="Who decides; it is kept.")
-    reason: str = Field(default="", max_length=LONGEST_REASON, description="Why; it is kept.")
+    by: KeptText = Field(default="api", min_length=1, description="Who decides; it is kept.")
+    reason: KeptText = Field(default="", description="Why; it is kept.")
 
 
 class BulkMark(Mark):

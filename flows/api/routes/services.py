@@ -7,16 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from flows.api.lists import RowId, TaggedRoute
 from flows.api.problems import not_modified, problems
+from flows.api.schemas import KeptText
 from steps.closing import Signature
-from steps.engine.gate import LONGEST_REASON
 from steps.errors import UsageError
 from steps.reports.export import as_json
 from steps.teaching import FIELDS, AskedTeaching, list_services, set_teaching
 from tracking.database import read_session
 
 router = APIRouter(prefix="/api/services", tags=["services"], route_class=TaggedRoute)
-_TEXT = r"^[^\x00]*$"
-"""PostgreSQL keeps no NUL in a text."""
 
 
 class TeachingRequest(BaseModel):
@@ -32,8 +30,8 @@ class TeachingRequest(BaseModel):
     class_weekdays: list[StrictInt] | None = Field(
         default=None, max_length=7, description="Monday 0; null: not known, and sessions are spread over the days."
     )
-    by: str = Field(default="api", min_length=1, max_length=LONGEST_REASON, pattern=_TEXT)
-    reason: str = Field(default="", max_length=LONGEST_REASON, pattern=_TEXT, description="Needed, but for a preview.")
+    by: KeptText = Field(default="api", min_length=1)
+    reason: KeptText = Field(default="", description="Needed, but for a preview.")
     preview: bool = Field(default=False, description="Say what would be another, and change nothing.")
 
 

@@ -26,11 +26,11 @@ from flows.api.schemas import (
     StepRequest,
     outcome_of,
 )
-from flows.parameters import IMPORT_ORDER, AskedRange, parse_month_date, resolve_override, resolve_range
+from flows.parameters import IMPORT_ORDER, AskedRange, parse_month, parse_month_date, resolve_override, resolve_range
 from flows.runs import Runs, Stage, request_step
 from steps.catalog import ACCRUALS, STEPS, Step
 from steps.errors import UsageError
-from steps.ledger.months import MonthWindow, next_month
+from steps.ledger.months import MonthWindow
 from steps.settings import SyncSettings
 from tracking.models import ExecutionStatus, utc_now
 
@@ -131,9 +131,9 @@ def _both(query: BaseModel, body: BaseModel | None) -> dict[str, str]:
 
 
 def _span(said: dict[str, str], settings: SyncSettings) -> MonthWindow:
+    if (text := said.get("period_start_date")) is not None:
+        return MonthWindow.of(parse_month(text))
     dates = {name: parse_month_date(name, text) for name, text in said.items()}
-    if (month := dates.get("period_start_date")) is not None:
-        dates = {"start_date": month, "end_date": next_month(month)}
     return resolve_range(AskedRange(None, dates.get("start_date"), dates.get("end_date")), utc_now(), settings)
 
 

@@ -14,7 +14,7 @@ from steps.settings import SyncSettings
 from tests.flows.api.conftest import local_client
 from tests.flows.api.recorded_runs import RecordedRuns
 
-TOKEN = "a-token-for-tests"
+TOKEN = "a-token-for-tests-of-32-letters-"
 GUARDED = "/api/sync/execution-order"
 
 
@@ -126,9 +126,15 @@ def test_serving_other_machines_without_a_token_is_refused(host: str) -> None:
     require_safe_binding(host, SyncSettings(api_token=SecretStr(TOKEN)))
 
 
-def test_a_blank_token_is_no_token() -> None:
-    with pytest.raises(UsageError):
-        require_safe_binding("0.0.0.0", SyncSettings(api_token=SecretStr("")))
+@pytest.mark.parametrize("token", ["", TOKEN[:-1]], ids=len)
+def test_other_machines_are_not_served_with_a_token_that_is_blank_or_short(token: str) -> None:
+    short = SyncSettings(api_token=SecretStr(token))
+
+    with pytest.raises(UsageError, match=f"at least 32 characters, and it has {len(token)}: ") as refused:
+        require_safe_binding("0.0.0.0", short)
+
+    assert TOKEN[:-1] not in str(refused.value)
+    require_safe_binding("127.0.0.1", short)
 
 
 def test_the_access_log_shows_routes_and_nothing_that_was_sent(

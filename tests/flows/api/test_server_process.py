@@ -105,13 +105,14 @@ def _ledger(monkeypatch: pytest.MonkeyPatch, url: str) -> tuple[Any, ...]:
     return (view.services(), view.clients(), links, view.contracts(), view.invoices(), view.periods(), view.errors())
 
 
-def test_serving_other_machines_without_a_token_is_refused_at_start(sync_actions: CommandLine) -> None:
-    outcome = sync_actions.run("api", "--host", "0.0.0.0", "--port", "0")
+@pytest.mark.parametrize("token", ["", "a-short-token"])
+def test_serving_other_machines_without_a_long_token_is_refused_at_start(sync_actions: CommandLine, token: str) -> None:
+    outcome = sync_actions.run("api", "--host", "0.0.0.0", "--port", "0", SYNC_API_TOKEN=token)
 
     assert outcome.status == 2
     assert outcome.out == ""
     (line,) = outcome.err.splitlines()
-    assert "SYNC_API_TOKEN" in line
+    assert f"SYNC_API_TOKEN of at least 32 characters, and it has {len(token)}" in line
 
 
 def test_a_port_that_is_taken_is_one_line(sync_actions: CommandLine, vendors: SandboxServer) -> None:
