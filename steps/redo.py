@@ -242,7 +242,7 @@ def _do_again(session: Session, context: StepContext, asked: _Asked, execution_i
 
 
 def _read_states(session: Session, month: date) -> list[Row]:
-    """The states, with their contracts, of all that anything was decided about in the month or later."""
+    """The states, with their contracts, of all that began or had anything decided in the month or later."""
     changed = select(TRANSITION.contract_id).where(TRANSITION.month >= month)
     posted = select(POSTING.contract_accrual_id).where(POSTING.accrual_date >= month)
     columns = (
@@ -253,7 +253,8 @@ def _read_states(session: Session, month: date) -> list[Row]:
         CONTRACT.contract_currency,
     )
     query = select(*columns).join(CONTRACT_TABLE, CONTRACT.id == STATE.contract_id)
-    touched = or_(STATE.last_month >= month, STATE.id.in_(posted), STATE.contract_id.in_(changed))
+    begun = CONTRACT.contract_date >= month  # perhaps since its first document changed: no month considers it before
+    touched = or_(begun, STATE.last_month >= month, STATE.id.in_(posted), STATE.contract_id.in_(changed))
     return [dict(row) for row in session.execute(query.where(touched)).mappings()]
 
 
