@@ -9,6 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 _LOCKED = re.compile(r"^([a-z0-9-]+)==(\S+?)(?: ; .+?)? \\$", re.MULTILINE)

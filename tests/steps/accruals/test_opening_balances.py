@@ -35,6 +35,8 @@ from tests.steps.accruals.reports.books import SETTINGS, Books
 from tests.steps.ledger_view import rows
 from tracking.database import read_session
 
+pytestmark = pytest.mark.slow
+
 Captured = pytest.CaptureFixture[str]
 EVA = Signature("Eva", "taken over from the old system")
 HEADER = "email,name,service,amount,currency\n"

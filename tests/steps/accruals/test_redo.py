@@ -50,6 +50,8 @@ from tests.steps.ledger_view import rows
 from tracking.database import dispose_engines, read_session, write_session
 from tracking.models import SyncExecution
 
+pytestmark = pytest.mark.slow
+
 EVA = Signature("Eva", "the enrollment was entered late")
 DATABASES = count()
 

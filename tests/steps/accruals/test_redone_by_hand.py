@@ -26,6 +26,8 @@ from tests.steps.accruals.database_ledger import LATER, Stored, accrue, add_docu
 from tests.steps.ledger_view import rows
 from tracking.database import read_session
 
+pytestmark = pytest.mark.slow
+
 YEAR = MonthWindow(date(2024, 1, 1), date(2025, 3, 1))
 """With two months after it: what was postponed at its end is given up in them."""
 CONTRACTS = 24

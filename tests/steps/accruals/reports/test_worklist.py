@@ -23,6 +23,8 @@ from tests.steps.accruals.reports.books import SETTINGS, Books
 from tests.steps.accruals.strategies import contracts
 from tracking.database import read_session, write_session
 
+pytestmark = pytest.mark.slow
+
 TODAY = date(2024, 5, 10)
 LATE_APRIL = (document("2024-04-20", "600.00"),)
 
