@@ -56,10 +56,14 @@ def leave_summary(executions: Sequence[SyncExecution], failures: Sequence[str], 
         failures: What failed and why, what failed for one reason together.
         settings: For the address of the page.
     """
-    kinds = pending_errors_by_kind([execution.id for execution in executions if execution.id is not None])
     asked = {name: value for name, value in runtime.flow_run.parameters.items() if value is not None}
-    text = summary(asked, executions, failures, kinds, settings.page_url)
-    best_effort(lambda: create_markdown_artifact(text, key="run-summary", description="What was done, what is next"))
+
+    def leave() -> None:
+        kinds = pending_errors_by_kind([execution.id for execution in executions if execution.id is not None])
+        text = summary(asked, executions, failures, kinds, settings.page_url)
+        create_markdown_artifact(text, key="run-summary", description="What was done, what is next")
+
+    best_effort(leave)
 
 
 def summary(
@@ -192,17 +196,20 @@ def best_effort(leave: Callable[[], Any]) -> Any:
     try:
         return leave()
     except Exception as error:  # noqa: BLE001 - whatever Prefect's API answers, the run's work is done
-        get_run_logger().warning("Prefect did not take an artifact or an event: %s", error)
+        get_run_logger().warning("An artifact or an event could not be left: %s", error)
         return None
 
 
 def leave_accrual_pictures(span: MonthWindow, settings: SyncSettings) -> None:
     """Draw the years that the run touched, up to its last month: a single month alone shows nothing."""
-    window = MonthWindow(date(span.start.year, 1, 1), span.end)
+    best_effort(partial(_leave_pictures, MonthWindow(date(span.start.year, 1, 1), span.end), settings))
+
+
+def _leave_pictures(window: MonthWindow, settings: SyncSettings) -> None:
     with read_session() as session:
         report = roll_forwards(session, window, settings)
     for currency in filter(report.moves, report.currencies):
-        best_effort(partial(_leave, report, currency))
+        _leave(report, currency)
 
 
 def _leave(report: RollForwardChain, currency: str) -> None:

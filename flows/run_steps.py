@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Completed, Failed
 from prefect.utilities.annotations import quote
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flows.artifacts import ProgressBar, best_effort, leave_summary
 from flows.events import tell_step_run
@@ -45,7 +45,7 @@ from steps.settings import SyncSettings
 from steps.task import StepTask, describe_failure
 from steps.vendors.http import Throttle
 from tracking.history import StepMonth, executions_of_run
-from tracking.locks import RunLock
+from tracking.locks import RunLock, wait_for_database
 from tracking.models import SyncExecution
 from tracking.recorder import (
     Overlap,
@@ -225,10 +225,23 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
             raise
         lock.require(progress.update)
         _record_unrecorded(run)
-        end_open_executions(flow_run_id, _why_not_run(run.failures))
-    executions = executions_of_run(flow_run_id)
+        executions = _through_an_outage(lambda: _ended(flow_run_id, _why_not_run(run.failures)))
     leave_summary(executions, group_by_reason(run.failures.items()), settings)
     return _final_state(run, len(step_runs), executions)
+
+
+def _ended(flow_run_id: str, reason: str) -> list[SyncExecution]:
+    end_open_executions(flow_run_id, reason)
+    return executions_of_run(flow_run_id)
+
+
+def _through_an_outage(work: Callable[[], list[SyncExecution]]) -> list[SyncExecution]:
+    """Wait and do it once more if the database went away: a run whose steps are all done does not fail of it."""
+    try:
+        return work()
+    except OperationalError:
+        wait_for_database(get_run_logger().warning)
+        return work()
 
 
 def name_of_this_run() -> str:
