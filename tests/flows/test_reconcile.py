@@ -12,6 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled, Completed, Pending, Running
+from sqlalchemy.exc import OperationalError
 
 import flows.artifacts
 import flows.run_steps
@@ -25,6 +26,7 @@ from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
 from tests.flows.clock import set_clock
 from tests.flows.conftest import CommandLine
+from tracking.history import executions_of_run, pending_errors_by_kind
 from tracking.locks import run_lock
 
 pytestmark = pytest.mark.prefect
@@ -146,6 +148,31 @@ def test_a_run_that_is_done_and_leaves_its_tables_in_prefect_is_not_taken_for_de
         state = sync_import(from_step=ImportStep.notion_external_id, return_state=True)
 
     assert found == [Reconciliation()]
+    assert state.message == "1 of 1 executions completed"
+
+
+def test_a_database_that_goes_away_when_all_steps_are_done_fails_no_run(
+    prefect: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PostgreSQL says it while it shuts down, between the last step and the run's end: seen in the soak."""
+
+    def gone_once(real: Callable[..., Any]) -> Callable[..., Any]:
+        away = [OperationalError("", {}, Exception("the database system is shutting down"))]
+
+        def ask(*asked: Any) -> Any:
+            if away:
+                raise away.pop()
+            return real(*asked)
+
+        return ask
+
+    monkeypatch.setattr("flows.run_steps.executions_of_run", gone_once(executions_of_run))
+    monkeypatch.setattr("flows.artifacts.pending_errors_by_kind", gone_once(pending_errors_by_kind))
+    with serve_sandbox(build_world(clients=8)) as sandbox:
+        for name, value in {**sandbox.environment, **FAST}.items():
+            monkeypatch.setenv(name, value)
+        state = sync_import(from_step=ImportStep.notion_external_id, return_state=True)
+
     assert state.message == "1 of 1 executions completed"
 
 
