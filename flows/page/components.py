@@ -21,6 +21,7 @@ from flows.run_steps import group_by_reason
 from flows.runs import Runs
 from steps.closing import Signature
 from steps.errors import SyncError
+from steps.reports.roll_forward import RollForward
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
 from tracking.history import latest_month
@@ -265,6 +266,19 @@ def listing(texts: Texts, columns: Sequence[Column], rows: list[dict[str, Any]],
 
 
 Answer = TypeVar("Answer")
+
+
+def outside_totals(visit: Visit, report: RollForward) -> None:
+    """What is in no total of a month, by currency, and the way to its documents: never silent beside a total."""
+    texts, month = visit.texts, report.month
+    for line in report.lines:
+        if line.unlinked:
+            with Tag(
+                "p",
+                texts("months.outside", amount=texts.amount(line.unlinked, line.currency)) + " ",
+                classes="is-stale pad",
+            ):
+                visit.link(texts("months.look"), f"revenue/{month:%Y-%m}/outside")
 
 
 def notify_failure(message: str) -> ui.notification:

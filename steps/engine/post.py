@@ -36,7 +36,7 @@ class ContractFailures:
     month: date
     pending: dict[str, str]
     """Contract id -> first month that failed."""
-    mended: set[RecordKey] = field(default_factory=set)
+    processed: set[RecordKey] = field(default_factory=set)
 
     @classmethod
     def open(cls, session: Session, month: date) -> "ContractFailures":
@@ -48,10 +48,10 @@ class ContractFailures:
         return cls(month, {contract_id: details.get(FIRST_MONTH, "") for contract_id, details in pending})
 
     def passed(self, contract_id: int) -> None:
-        """A contract was processed. An error that only later months have met is not mended by this one."""
+        """A contract was processed. An error that only later months have met is not resolved by this one."""
         key = str(contract_id)
         if key in self.pending and self.pending[key] <= self.month.isoformat():
-            self.mended.add((ENTITY_TYPE, key))
+            self.processed.add((ENTITY_TYPE, key))
 
     def record(self, session: Session, failures: Iterable[ContractFailureError], execution_id: int | None) -> None:
         """Write the month's failures down, in the transaction of the postings; `execution_id` met them, if any did."""
@@ -61,7 +61,7 @@ class ContractFailures:
             operation=ACCRUALS.id,
             execution_id=execution_id,
             found=[self._found(failure) for failure in failures],
-            passed=self.mended,
+            passed=self.processed,
         )
 
     def _found(self, failure: ContractFailureError) -> FoundError:

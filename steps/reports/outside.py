@@ -147,13 +147,14 @@ def _from_documents(
         stake.client, stake.contract_id = names.get(row["client_id"], ""), row["service_contract_id"]
         if row["voided_at"] is None:
             stake.amounts[row["currency"]] += row[amount]
-    for document in outside_documents(session, settings, None):
+    contacts = [error for error in errors if error.entity_type == "contact"]
+    for document in outside_documents(session, settings, None) if contacts else ():
         if document.contact in own:
             stake = stakes[own[document.contact]]
             stake.client = stake.client or document.client
             stake.amounts[document.currency] += document.amount
-    for error in errors:
-        if error.entity_type == "contact" and not stakes[error.id or 0].client:
+    for error in contacts:
+        if not stakes[error.id or 0].client:
             stakes[error.id or 0].client = str(error.error_details.get("name") or "")
 
 

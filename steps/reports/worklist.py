@@ -43,7 +43,7 @@ class WorkKind(StrEnum):
     """What is to be done about it; what the accruals notify of has the same name here."""
 
     FAILED = "failed"
-    """The contract cannot be processed: its data is to be mended."""
+    """The contract cannot be processed: its data is to be corrected."""
     NOT_CONGRUENT = NotificationType.NOT_CONGRUENT_STATUS.value
     PERIOD_OVER = NotificationType.PERIOD_OVER_BUT_ACTIVE.value
     MISSING_CRM_DATA = NotificationType.MISSING_CRM_DATA.value

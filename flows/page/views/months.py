@@ -18,6 +18,7 @@ from flows.page.components import (
     english,
     facts,
     mark,
+    outside_totals,
     signature_fields,
     signed_dialog,
     strong_button,
@@ -155,7 +156,7 @@ def _checklist(visit: Visit, month: date, found: _Month) -> None:
                         _blocker(visit, month, blocker)
                     if len(against) > _MOST_TOLD:
                         Tag("span", texts("home.more", count=len(against) - _MOST_TOLD), classes="detail small")
-        _outside(visit, month, found.report)
+        outside_totals(visit, found.report)
         if found.blockers:
             ui.label(texts("months.blocked", count=len(found.blockers))).classes("soft")
         else:
@@ -170,7 +171,7 @@ _MONTH, _CONTRACT, _ERROR, _EXECUTION = (
 
 
 def _blocker(visit: Visit, month: date, blocker: Blocker) -> None:
-    """What it is about, in the reader's language, and the way to where it is mended; behind it the step's own words."""
+    """What it is about, in the reader's language, and the way to where it is resolved; behind it the step's words."""
     texts = visit.texts
     with Tag("span", classes="detail small"):
         Tag("span", f"{texts(f'blocker.{blocker.kind}')}: ")
@@ -192,7 +193,7 @@ def _blocker(visit: Visit, month: date, blocker: Blocker) -> None:
 
 
 def _place(blocker: Blocker, month: date) -> tuple[str, dict[str, Any]] | None:
-    """Where a blocker is mended; its message names contract, error, execution or month."""
+    """Where a blocker is resolved; its message names contract, error, execution or month."""
 
     def named(pattern: re.Pattern[str]) -> str:
         found = pattern.search(blocker.message)
@@ -214,19 +215,6 @@ def _place(blocker: Blocker, month: date) -> tuple[str, dict[str, Any]] | None:
     return None
 
 
-def _outside(visit: Visit, month: date, report: RollForward) -> None:
-    """No blocker, and never silent: what a close leaves out of every total."""
-    texts = visit.texts
-    for line in report.lines:
-        if line.unlinked:
-            with Tag(
-                "p",
-                texts("months.outside", amount=texts.amount(line.unlinked, line.currency)) + " ",
-                classes="is-stale pad",
-            ):
-                visit.link(texts("months.look"), f"revenue/{month:%Y-%m}/outside")
-
-
 def _closed(visit: Visit, month: date, found: _Month) -> None:
     texts, close = visit.texts, found.close
     if close is None:
@@ -244,7 +232,7 @@ def _closed(visit: Visit, month: date, found: _Month) -> None:
             ]
         )
         ui.label(texts("closing.hash.why")).classes("soft small")
-        _outside(visit, month, found.report)
+        outside_totals(visit, found.report)
         name = texts("closing.reopen", month=texts.month(month, long=True))
         ui.button(name, on_click=partial(_ask_to_reopen, visit, month)).props("outline no-caps").classes(
             "self-start no-print"
@@ -367,7 +355,7 @@ def _ask_to_close(visit: Visit, month: date, report: RollForward) -> None:
             if line.deferred_or_earned:
                 amounts = {name: texts.amount(getattr(line, name), line.currency) for name in ("accrued", "closing")}
                 Tag("p", texts("months.line", **amounts))
-        _outside(visit, month, report)
+        outside_totals(visit, report)
 
 
 def _ask_to_redo(visit: Visit, month: date) -> None:

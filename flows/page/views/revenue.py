@@ -10,7 +10,7 @@ from typing import Any
 
 from nicegui import ui
 
-from flows.page.components import Column, Tag, Visit, english, listing, year_links
+from flows.page.components import Column, Tag, Visit, english, listing, outside_totals, year_links
 from flows.parameters import months_of_year, parse_month
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, next_month
@@ -174,14 +174,7 @@ async def _month(visit: Visit, month: date) -> None:
     for currency, in_currency in groupby(movements, key=lambda each: each.currency):
         services = {name: list(same) for name, same in groupby(in_currency, key=lambda each: each.name.service)}
         _by_service(visit, month, currency, services, report.months[0].line(currency))
-    for line in report.months[0].lines:
-        if line.unlinked:
-            with Tag(
-                "p",
-                texts("months.outside", amount=texts.amount(line.unlinked, line.currency)) + " ",
-                classes="is-stale pad",
-            ):
-                visit.link(texts("months.look"), f"revenue/{month:%Y-%m}/outside")
+    outside_totals(visit, report.months[0])
     chosen = [each for each in movements if not wanted or each.name.service == wanted]
     with Tag("section", classes="panel"):
         Tag("h3", wanted or texts("revenue.contracts"))
