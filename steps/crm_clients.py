@@ -24,12 +24,16 @@ from steps.vendors.parsing import Listing, plain
 
 
 class CrmClientsResult(ImportResult):
-    """Processed are the clients looked for, created the links that are new.
+    """Received are the students of the list, created are the links that are new.
 
-    Skipped are the clients for whom the CRM has no student with a user (invited people have none yet).
+    Skipped are the students who are none of the clients looked for, and those without a user (invited people have none
+    yet).
     """
 
     step: ClassVar[Step] = CRM_CLIENTS
+    clients_looked_for: int = 0
+    clients_not_found: int = 0
+    """The CRM has no student with a user for them."""
 
 
 @step_task(CRM_CLIENTS)
@@ -84,13 +88,19 @@ def apply_students(
         ],
         ("system", "external_id"),
     )
-    report.result.processed, report.result.created = len(clients), len(merge.created)
-    linked = {client_id for user_id, client_id in users.links.items() if user_id in students}
-    report.result.skipped = len(clients.keys() - linked - set(found.values()))
+    owners = found | {user_id: client_id for user_id, client_id in users.links.items() if user_id in students}
+    report.result.created, report.result.clients_looked_for = len(merge.created), len(clients)
+    report.result.clients_not_found = len(clients.keys() - {*owners.values(), *found.values()})
     report.read_whole("student", undecided=students)
     report.checked("student", found)
     report.reject_unreadable(listing)
     report.reject(_linked_elsewhere(found, students, users))
+    report.count(
+        listing,
+        lambda student: [("student", each) for each in (student.user_id, student.profile_id) if each],
+        lambda student: owners.get(student.user_id or "") not in clients,
+        at_hand=len(clients),
+    )
 
 
 def _found(students: Mapping[str, Student], users: CrmUsers) -> dict[str, int]:

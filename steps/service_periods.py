@@ -34,14 +34,15 @@ from steps.ledger.upsert import merge_rows, select_in
 from steps.results import ImportResult
 from steps.task import step_task
 from steps.vendors.fourgeeks import Enrollment
-from steps.vendors.parsing import Listing, plain
+from steps.vendors.parsing import Listing
 from tracking.models import utc_now
 
 
 class ServicePeriodsResult(ImportResult):
-    """Processed are the enrollments of the window's clients.
+    """Received are the enrollments of the list.
 
-    Skipped are those that are no course of their own: without slug or end date, in an ignored or a micro cohort.
+    Skipped are those of none of the window's clients, and those that are no course of their own: without slug or end
+    date, in an ignored or a micro cohort.
     """
 
     step: ClassVar[Step] = SERVICE_PERIODS
@@ -96,7 +97,6 @@ def apply_enrollments(
     matched = match_periods(_seats(courses), contracts, rules)
     rows, key = list(matched.rows.values()), ("contract_id", "external_id")
     merge = merge_rows(session, ServicePeriod, rows, key, contracts.periods)
-    report.result.processed, report.result.skipped = len(owned), len(owned) - len(courses)
     report.result.created = len(merge.created)
     report.result.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
     report.read_whole("enrollment", undecided=[each.id for each in listing.records])
@@ -105,6 +105,10 @@ def apply_enrollments(
     report.reject_unreadable(listing)
     report.reject([*_without_kickoff(courses), *matched.problems])
     report.report_gone(_gone_error(reassigned.moved.get(key, key)) for key in gone if key not in reassigned.void)
+    scope, applied = report.context.scope, {enrollment.id for _, enrollment in courses}
+    if not scope.is_everything:
+        listing = Listing([enrollment for _, enrollment in owned], scope.rejected(listing.rejected))
+    report.count(listing, lambda each: [("enrollment", each.id)], lambda each: each.id not in applied, len(owned))
 
 
 def _owners(session: Session, listing: Listing[Enrollment], scope: Scope) -> dict[int, str]:
@@ -170,6 +174,7 @@ def _seats(owned: Iterable[Owned]) -> list[Seat]:
             educational_status=each.educational_status,
             created_on=each.created_on,
             updated_on=each.updated_on,
+            as_read=each.as_read,
         )
         for client_id, each in owned
         if each.cohort_slug and each.kickoff and each.ending
@@ -200,9 +205,7 @@ def _courses_in_parts_only(owned: Iterable[Owned], parts: Collection[str]) -> se
 
 def _gone_error(key: PeriodKey) -> RecordRejectedError:
     message = f"the enrollment of contract {key[0]} in {key[1]} is gone from 4Geeks: its period is kept as it was"
-    return RecordRejectedError(
-        "service_period", period_name(key), message, {"contract_id": key[0], "cohort_slug": key[1]}
-    )
+    return RecordRejectedError("service_period", period_name(key), message, contract_id=key[0], cohort_slug=key[1])
 
 
 def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
@@ -211,7 +214,7 @@ def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
             "enrollment",
             each.id,
             f"enrollment {each.id} ({each.cohort_slug}): its cohort has no kickoff",
-            plain(each.raw),
+            each.as_read(),
         )
         for _, each in owned
         if each.kickoff is None

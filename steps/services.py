@@ -23,7 +23,7 @@ from steps.vendors.parsing import Listing
 
 
 class ServicesResult(ImportResult):
-    """Processed are the income accounts read, skipped those that are no service."""
+    """Received are the income accounts of the list; skipped are those that are no service."""
 
     step: ClassVar[Step] = SERVICES
 
@@ -82,9 +82,12 @@ def apply_accounts(session: Session, listing: Listing[IncomeAccount], report: St
         )
     fitting = [account for account in listing.records if is_service(account, report.context.settings)]
     merge = store_services(session, fitting)
-    report.result.processed = listing.count
     report.result.created, report.result.updated = len(merge.created), len(merge.updated)
-    report.result.skipped = len(listing.records) - len(fitting)
     report.read_whole("service")
     report.checked("service", (account.id for account in listing.records))
     report.reject(listing.rejected)
+    report.count(
+        listing,
+        lambda account: [("service", account.id)],
+        lambda account: not is_service(account, report.context.settings),
+    )

@@ -134,10 +134,21 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
     )
 
 
+def _parse_listed(kind: DocumentKind, zone: ZoneInfo, span: MonthWindow, row: dict[str, Any]) -> Document:
+    document = parse_document(kind, zone, row)
+    if not _is_near(document.day, span):
+        raise FieldError(f"date {document.day} is none of those that were asked for ({span})")
+    return document
+
+
+def _is_near(day: date, span: MonthWindow) -> bool:
+    return span.start - timedelta(days=1) <= day <= span.end
+
+
 def _currency(row: dict[str, Any]) -> str:
     currency = text(row, "currency").upper() or "EUR"
     if len(currency) != _CURRENCY_LENGTH or not (currency.isascii() and currency.isalpha()):
-        raise ValueError(f"currency {currency!r} is no currency code")
+        raise FieldError(f"currency {row['currency']!r} is no currency code")
     return currency
 
 
@@ -164,14 +175,20 @@ class DocumentPages:
     """By id: the day of whose window a document counts, where that is not its own."""
 
     @classmethod
-    def of_rows(cls, rows: Rows, kind: DocumentKind, zone: ZoneInfo) -> "DocumentPages":
-        """The documents of a list's rows."""
-        listing = rows.parse(partial(parse_document, kind, zone))
+    def of_rows(cls, rows: Rows, kind: DocumentKind, zone: ZoneInfo, span: MonthWindow) -> "DocumentPages":
+        """The documents of the rows of a list, which was asked for by the days of `span`.
+
+        A date outside of it is one that cannot be: no window would have the document, and nobody be told. A day more is
+        left to a vendor whose midnights are another zone's.
+        """
+        listing = rows.parse(partial(_parse_listed, kind, zone, span))
         days: dict[RecordRejectedError, date] = {}
         for error in listing.rejected:
             row = error.record if isinstance(error.record, dict) else {}
             with suppress(FieldError):
                 days[error] = unix_day(row.get("kept", row), "date", zone)
+                if not _is_near(days[error], span):
+                    del days[error]
         return cls(listing, rows.ids(), days)
 
     def supplemented(self, earlier: "DocumentPages") -> "DocumentPages":
@@ -300,7 +317,7 @@ class HoldedConnector(Connector):
             if not new:
                 _require_whole(f"GET {path}", page, rows)
                 break
-        return DocumentPages.of_rows(rows, kind, self._zone)
+        return DocumentPages.of_rows(rows, kind, self._zone, window)
 
     def document(self, kind: DocumentKind, document_id: str) -> Document | None:
         """One document that a list lacks; None when the vendor has none with this id (404, 400)."""
@@ -345,6 +362,9 @@ class HoldedConnector(Connector):
                 return None
             raise
         if id_of(answer) != external_id.strip():
+            if isinstance(answer, dict) and not answer.get("info"):
+                message = f"{entity_type} {external_id}: {request} answers with another record"
+                raise RecordRejectedError(entity_type, external_id, message, plain(answer))
             raise _soft_failure(request, answer, "another record than asked for")
         return parse_row(entity_type, answer, parse)
 

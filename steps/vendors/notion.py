@@ -49,6 +49,10 @@ class StudentPage:
     last_edited_time: datetime
     """Rounded down to the minute by Notion."""
 
+    def as_read(self) -> Json:
+        """What was read of the vendor's record, for people to look at: whole ones would fill the memory."""
+        return {name: str(value) if isinstance(value, date) else value for name, value in vars(self).items()}
+
 
 def parse_student_page(names: NotionSettings, zone: ZoneInfo, row: dict[str, Any]) -> StudentPage:
     """One page of a query.
@@ -173,6 +177,7 @@ _SHARE = "share the database with the integration, and check NOTION_DATABASE_ID"
 _ADVICE = {401: "check NOTION_TOKEN", 403: "the integration lacks a capability: see NOTION_TOKEN", 404: _SHARE}
 _OLDEST_FIRST = [{"timestamp": "created_time", "direction": "ascending"}]
 _TRASH = ("in_trash", "archived")
+_NO_PAGES = ("database", "data_source")
 
 
 class _BearerAuth(httpx.Auth):
@@ -305,7 +310,7 @@ def _is_living_page(row: Json) -> bool:
     """A query may also list data sources; trashed pages are left out by Notion, and here in any case."""
     if not isinstance(row, dict):
         return True  # is rejected when it is parsed
-    return row.get("object", "page") == "page" and not any(row.get(flag) is True for flag in _TRASH)
+    return row.get("object") not in _NO_PAGES and not any(row.get(flag) is True for flag in _TRASH)
 
 
 def _results(request: Ask, answer: Json) -> list[Json]:

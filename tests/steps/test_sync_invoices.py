@@ -56,6 +56,7 @@ def test_a_document_makes_its_client_its_contract_and_itself(sandbox: SandboxSer
         "clients_updated": 0,
         "invoices_voided": 0,
         "errors": 0,
+        "other_errors": 0,
     }
     assert contracts() == {ANA_FS: (date(2024, 3, 5), "1000.00")}
 
@@ -154,7 +155,7 @@ def test_a_second_run_writes_nothing(sandbox: SandboxServer) -> None:
     second = sync_invoices(month(3))
 
     assert whole_ledger() == before
-    assert {name: count for name, count in second.items() if count} == {"invoices_processed": 3, "errors": 1}
+    assert {name: count for name, count in second.items() if count} == {"invoices_processed": 2, "errors": 1}
     assert first["errors"] == 1
 
 
@@ -175,7 +176,7 @@ def test_the_currency_is_that_of_the_first_document_in_whatever_order_months_com
     assert LedgerView().contracts()[ANA_FS][2] == "USD"
     result = sync_invoices(month(2))
 
-    assert (result["invoices_created"], result["invoices_updated"], result["errors"]) == (1, 1, 1)
+    assert (result["invoices_created"], result["invoices_updated"], result["other_errors"]) == (1, 1, 1)
     assert LedgerView().contracts()[ANA_FS][:3] == (date(2024, 2, 6), Decimal("100.00"), "EUR")
     assert contract_of("d1") is None
     assert sync_invoices(month(3))["errors"] == 1

@@ -22,11 +22,12 @@ def test_accounts_that_fit_the_settings_become_services(sandbox: SandboxServer) 
     result = sync_services()
 
     assert result == {
-        "services_processed": 3,
+        "services_processed": 2,
         "services_created": 2,
         "services_updated": 0,
         "services_skipped": 1,
         "errors": 0,
+        "other_errors": 0,
     }
     assert LedgerView().services() == {
         "acc-fs": ("70500001", "Full Stack", "", "FS"),

@@ -70,7 +70,7 @@ class Books:
             raise VendorUnavailableError("holded", "GET /documents/invoice", "503", status=503)
         rows = Rows(kind.value)
         rows.add(self.invoices if kind is DocumentKind.INVOICE else [])
-        return DocumentPages.of_rows(rows, kind, MADRID)
+        return DocumentPages.of_rows(rows, kind, MADRID, window)
 
 
 @dataclass
