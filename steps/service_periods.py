@@ -211,7 +211,7 @@ def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
             "enrollment",
             each.id,
             f"enrollment {each.id} ({each.cohort_slug}): its cohort has no kickoff",
-            unpack(each.raw),
+            each.raw and unpack(each.raw),
         )
         for _, each in owned
         if each.kickoff is None

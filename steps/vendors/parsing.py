@@ -17,12 +17,7 @@ from pydantic_core import to_jsonable_python
 from steps.errors import (
     RecordRejectedError,
     RecordRepairedError,
-    VendorAuthError,
-    VendorError,
-    VendorNotFoundError,
     VendorPayloadError,
-    VendorRejectedError,
-    VendorUnavailableError,
 )
 from steps.ledger.money import ZERO, parse_amount
 from tracking.redaction import redact_message
@@ -99,9 +94,9 @@ def pack(row: dict[str, Any]) -> str:
     return json.dumps(row, default=plain)
 
 
-def unpack(record: str | None) -> Json:
-    """A packed record; None when none was kept."""
-    return None if record is None else json.loads(record)
+def unpack(record: str) -> Json:
+    """A packed record again."""
+    return json.loads(record)
 
 
 def _decode(body: bytes) -> tuple[str, bool]:
@@ -267,23 +262,6 @@ def snippet(text: str) -> str:
     """One short line. Redacted before it is cut: half a secret would be shown otherwise."""
     line = " ".join(redact_message(storable(text), emails=True).split())
     return line if len(line) <= _LONGEST_SNIPPET else f"{line[:_LONGEST_SNIPPET]}..."
-
-
-def error_of(answer: Answer, advice: Mapping[int, str], transient: frozenset[int]) -> VendorError:
-    """The error a status other than 2xx stands for, with what to do about it.
-
-    `advice` says by status what a person should look at (the variable of the credential for 401); `transient` holds
-    the statuses worth another try.
-    """
-    status, reason = answer.status, answer.reason()
-    kind = VendorUnavailableError if status in transient else _BY_STATUS.get(status, VendorRejectedError)
-    verdict = f"{status} ({reason})" if reason else str(status)
-    todo = _REDIRECTED if status in range(300, 400) else advice.get(status)
-    return kind(answer.vendor, answer.request, f"{verdict}; {todo}" if todo else verdict, status=status)
-
-
-_REDIRECTED = "the vendor sends us elsewhere: check the base URL, and that it begins with https"
-_BY_STATUS: dict[int, type[VendorError]] = {401: VendorAuthError, 403: VendorAuthError, 404: VendorNotFoundError}
 
 
 Record = TypeVar("Record")
@@ -486,25 +464,6 @@ def _credible(name: str, day: date) -> date:
 Parsed = TypeVar("Parsed")
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy(Generic[Parsed]):
-    """One row as it was read."""
-
-    record: Parsed | None
-    """None: it cannot be read, and `error` says why."""
-    error: RecordRejectedError | None
-    """Of a repaired row too, which has both."""
-    stamp: str
-
-    def says_the_same(self, other: "_Copy[Parsed]") -> bool:
-        """Whether both are the same, as far as they were read."""
-        return self is other or (self.record == other.record and _content(self.error) == _content(other.error))
-
-
-def _content(error: RecordRejectedError | None) -> Json:
-    return None if error is None else error.record
-
-
 class Rows(Generic[Parsed]):
     """What the pages of one list brought so far. Each row is read as it comes: the rows themselves are not kept."""
 
@@ -516,13 +475,9 @@ class Rows(Generic[Parsed]):
         stamp: str | None = None,
         show: Callable[[Parsed], Json] = to_jsonable_python,
     ) -> None:
-        """What the list is of.
+        """Args: `stamp` names the field that moves when a row is edited: a newer copy then replaces the older one.
 
-        Args:
-            entity_type: Of every row.
-            parse: Reads one row.
-            stamp: Names the field that moves when a row is edited: a newer copy then replaces the older one.
-            show: A record that was read, for people to look at.
+        `show` gives a record that was read, for people to look at.
         """
         self.entity_type = entity_type
         self._parse, self._stamp, self._show = parse, stamp, show
@@ -563,7 +518,7 @@ class Rows(Generic[Parsed]):
         records = [each.record for each in copies if each.record is not None]
         return Listing(records, [*self._conflicts, *(each.error for each in copies if each.error is not None)])
 
-    def _read(self, row: Json) -> _Copy[Parsed]:
+    def _read(self, row: Json) -> "_Copy[Parsed]":
         stamp = str(row.get(self._stamp)) if self._stamp and isinstance(row, dict) else ""
         try:
             parsed = parse_row(self.entity_type, row, self._parse)
@@ -571,24 +526,37 @@ class Rows(Generic[Parsed]):
             return _Copy(None, error, stamp)
         return _Copy(parsed, _repaired(self.entity_type, row) if isinstance(row, RepairedRecord) else None, stamp)
 
-    def _put(self, key: str, copy: _Copy[Parsed], row: Json = None) -> None:
+    def _put(self, key: str, copy: "_Copy[Parsed]", row: Json = None) -> None:
         """Keep one of two copies of an id: it was edited while the list was read, or is used twice."""
         known = self._by_key.setdefault(key, copy)
-        if known.says_the_same(copy):
+        if known is copy or known.content == copy.content:
             return
         if known.stamp != copy.stamp:
             self._by_key[key] = max(known, copy, key=lambda each: each.stamp)
             return
+        kept, dropped = (self._show(each.record) if each.record else each.content[1] for each in (known, copy))
         message = f"{self.entity_type} {key}: this id is used twice with different content; the first is kept"
-        both = {"kept": self._shown(known), "dropped": self._shown(copy) if row is None else plain(row)}
+        both = {"kept": kept, "dropped": dropped if row is None else plain(row)}
         self._conflicts.append(RecordRejectedError(self.entity_type, key, message, both))
-
-    def _shown(self, copy: _Copy[Parsed]) -> Json:
-        return _content(copy.error) if copy.record is None else self._show(copy.record)
 
 
 _WITHOUT_ID = "without id: "
 """How the key of a row without an id begins; its content follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy(Generic[Parsed]):
+    """One row as it was read."""
+
+    record: Parsed | None
+    """None: it cannot be read, and `error` says why; a repaired row has both."""
+    error: RecordRejectedError | None
+    stamp: str
+
+    @property
+    def content(self) -> tuple[Parsed | None, Json]:
+        """What tells two copies apart: the record, and the vendor's of one with an error."""
+        return self.record, self.error and self.error.record
 
 
 def parse_row(entity_type: str, row: Json, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
