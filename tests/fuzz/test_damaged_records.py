@@ -58,9 +58,13 @@ def examine(academy: Academy, data: st.DataObject, least: int, most: int) -> Cou
     academy.proxy.damage({})
     academy.import_all()
 
-    emails = {key: each for key, each in chosen.items() if key[0] == "contact" and each.path == ("email",)}
-    it_is_as_if_nothing_had_been(academy, Ledger(), academy.touched(emails))
+    people = {key: each for key, each in chosen.items() if key[0] in ("contact", "student")}
+    it_is_as_if_nothing_had_been(academy, Ledger(), academy.touched(_with_other_emails(people)))
     return figures
+
+
+def _with_other_emails(people: Mapping[Key, Damage]) -> dict[Key, Damage]:
+    return {key: each for key, each in people.items() if {"email", "user"} & set(each.path)}
 
 
 def all_are_accounted_for(academy: Academy, counts: Mapping[str, Counter[str]]) -> None:
@@ -138,7 +142,8 @@ def nobody_else_is_touched(academy: Academy, ledger: Ledger, chosen: Mapping[Key
 def it_is_as_if_nothing_had_been(academy: Academy, healed: Ledger, merged: Collection[str]) -> None:
     """What the vendors have is as an undisturbed import has it; what they never had: empty, void or said to be gone.
 
-    Contacts that once had one email are one client from then on (`merged`).
+    Contacts that once had one email are one client from then on, and a CRM user stays linked with the client that once
+    had its email (`merged`).
     """
     clean = academy.clean
     columns = "invoice_date", "due_date", "total_amount", "net_amount", "currency", "status", "invoice_number", "kind"
