@@ -186,10 +186,10 @@ def test_ten_thousand_damaged_records(
 ) -> None:
     figures: Counter[str] = Counter()
 
-    @settings(whole_imports, max_examples=45)
+    @settings(whole_imports, max_examples=33)
     @given(data=st.data())
     def examine_many(data: st.DataObject) -> None:
-        figures.update(examine(academy, data, 20, 140))
+        figures.update(examine(academy, data, 60, 140))
 
     examine_many()
 
