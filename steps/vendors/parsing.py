@@ -396,8 +396,8 @@ def amount(row: dict[str, Any], name: str, *, optional: bool = False) -> Decimal
         raise FieldError(f"{name}: {error}") from error
 
 
-_SECONDS = re.compile(r"(-?[0-9]{1,11})(?:\.0+)?")
-"""As many as a year of four digits has."""
+_SECONDS = re.compile(r"(-?[0-9]{1,10})(?:\.0+)?")
+"""Up to the year 2286, and whole ones: rounded, the last one of a day may be the next day's."""
 
 
 def unix_day(row: dict[str, Any], name: str, zone: ZoneInfo) -> date:

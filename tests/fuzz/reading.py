@@ -121,7 +121,7 @@ def read_document(kind: Kind, row: Any) -> Reading | None:
 
 def local_day(value: Any) -> date | None:
     """The day in Madrid of a time in Unix seconds."""
-    if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,11}(\.0+)?", value.strip()):
+    if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,10}(\.0+)?", value.strip()):
         return None
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(value.strip().partition(".")[0]))
     day = moment.astimezone(_ZONE).date()

@@ -11,6 +11,7 @@ from tests.steps.calls import one_run, sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month
 from tests.steps.year_import import YEAR
+from tracking.models import IntegrationError
 
 ANA_FS = ("ana@example.org", FULL_STACK.id)
 
@@ -35,6 +36,7 @@ def test_a_document_that_is_gone_is_kept_marked_void_reported_and_counts_no_more
 
     assert (result["invoices_voided"], result["invoices_updated"], result["other_errors"]) == (1, 0, 1)
     assert void_documents() == {"d1"}
+    assert rows(IntegrationError)[0]["error_details"] == rows(Invoice)[0]["original_data"]
     assert LedgerView().errors() == {("invoice", "d1")}
     assert LedgerView().contracts()[ANA_FS][:2] == (date(2024, 3, 9), Decimal("40.00"))
 

@@ -8,8 +8,9 @@ from steps.errors import SuspiciousEmptyError
 from steps.sandbox.records import PageDate
 from steps.sandbox.server import SandboxServer
 from tests.steps.calls import sync_invoices, sync_notion_external_ids, sync_services
-from tests.steps.ledger_view import LedgerView, whole_ledger
+from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month, page, page_id
+from tracking.models import IntegrationError
 
 ANA, BOB = "ana@example.org", "bob@example.org"
 MARCH, MAY = PageDate(date(2024, 3, 1)), PageDate(date(2024, 5, 1))
@@ -98,6 +99,7 @@ def test_of_several_pages_the_one_edited_last_then_the_smallest_id_is_taken(sand
 
     assert (chosen(), result["errors"]) == ({ANA: page_id(2)}, 2)
     assert LedgerView().errors() == {("page", page_id(1)), ("page", page_id(3))}
+    assert [row["error_details"]["email"] for row in rows(IntegrationError)] == [ANA, ANA]
 
 
 def test_another_page_takes_the_place_of_the_one_that_was_linked(sandbox: SandboxServer) -> None:

@@ -11,6 +11,7 @@ from steps.sandbox.server import SandboxServer
 from tests.steps.calls import sync_crm_clients, sync_invoices, sync_service_periods, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, cohort, contact, enrollment, invoice, month, student, user
+from tracking.models import IntegrationError
 
 ANA_FS = ("ana@example.org", FULL_STACK.id)
 
@@ -143,6 +144,8 @@ def test_an_enrollment_that_fits_no_contract_is_reported(sandbox: SandboxServer)
 
     assert sync_service_periods(month(1))["errors"] == 1
     assert LedgerView().errors() == {("enrollment", "70001")}
+    details = rows(IntegrationError)[0]["error_details"]
+    assert (details["record"]["id"], details["record"]["cohort_slug"]) == ("70001", "madrid-data-science-1")
 
     sandbox.world.invoices.append(invoice(2, date(2024, 1, 20), account=DATA_SCIENCE))
     sync_invoices(month(1))
