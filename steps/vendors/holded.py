@@ -11,6 +11,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httpx
+from pydantic_core import to_jsonable_python
 
 from steps.errors import (
     RecordRejectedError,
@@ -38,12 +39,14 @@ from steps.vendors.parsing import (
     id_of,
     identifier,
     is_empty,
+    pack,
     parse_row,
     plain,
     reason_of,
     reference,
     text,
     unix_day,
+    unpack,
 )
 
 DOC_TYPES = {DocumentKind.INVOICE: "invoice", DocumentKind.CREDIT_NOTE: "creditnote"}
@@ -65,7 +68,7 @@ class IncomeAccount:
     """Deleted ones drop out of the list and still answer by id."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """One invoice or credit note with its lines."""
 
@@ -86,7 +89,8 @@ class Document:
     """Ids of income accounts in the order of the lines; lines without one are left out."""
     source_invoice_id: str | None
     """For a credit note: the invoice it was made from."""
-    raw: dict[str, Any]
+    raw: str
+    """The whole record, packed."""
     unreadable: str = ""
     """What is wrong with fields that decide about no money, and are taken for empty."""
 
@@ -133,13 +137,16 @@ def _lenient(faults: list[str], read: Callable[[], Field]) -> Field | None:
 
 def _partly_read(documents: Iterable[Document]) -> list[RecordRejectedError]:
     """To be told of documents that were taken without some fields."""
+    partly = [(each, f"{each.kind.value} {each.id}: {each.unreadable}: taken without it") for each in documents]
     return [
-        RecordRepairedError(
-            each.kind.value, each.id, f"{each.kind.value} {each.id}: {each.unreadable}: taken without it", each.raw
-        )
-        for each in documents
+        RecordRepairedError(each.kind.value, each.id, message, unpack(each.raw))
+        for each, message in partly
         if each.unreadable
     ]
+
+
+def _shown_contact(card: ContactCard) -> Json:
+    return card.record or to_jsonable_python(card)
 
 
 def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> Document:
@@ -163,7 +170,7 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
         status=_status(row),
         line_accounts=tuple(account for line in children(row, "products") if (account := reference(line, "account"))),
         source_invoice_id=_source_invoice(row),
-        raw=plain(row),
+        raw=pack(row),
         unreadable="; ".join(faults),
     )
 
@@ -198,9 +205,9 @@ class DocumentPages:
     """By id: the day of whose window a document counts, where that is not its own."""
 
     @classmethod
-    def of_rows(cls, rows: Rows, kind: DocumentKind, zone: ZoneInfo) -> "DocumentPages":
+    def of_rows(cls, rows: Rows[Document], zone: ZoneInfo) -> "DocumentPages":
         """The documents of a list's rows."""
-        listing = rows.parse(partial(parse_document, kind, zone))
+        listing = rows.listing()
         listing.rejected.extend(_partly_read(listing.records))
         days: dict[RecordRejectedError, date] = {}
         for error in listing.rejected:
@@ -298,7 +305,7 @@ class HoldedConnector(Connector):
 
     def income_accounts(self) -> Listing[IncomeAccount]:
         """Every sales channel that is not deleted."""
-        return self._unpaged("service", "/saleschannels", "income accounts").parse(parse_income_account)
+        return self._unpaged("/saleschannels", "income accounts", Rows("service", parse_income_account))
 
     def income_account(self, account_id: str) -> IncomeAccount | None:
         """One sales channel, also a deleted one, to which documents may still point; None when unknown."""
@@ -306,7 +313,7 @@ class HoldedConnector(Connector):
 
     def contacts(self) -> Listing[ContactCard]:
         """Every contact that is not deleted."""
-        return self._unpaged("contact", "/contacts", "contacts").parse(parse_contact)
+        return self._unpaged("/contacts", "contacts", Rows("contact", parse_contact, show=_shown_contact))
 
     def contact(self, contact_id: str) -> ContactCard | None:
         """One contact, also one that is missing from the list; None when unknown (404, and 400 as some report)."""
@@ -328,7 +335,7 @@ class HoldedConnector(Connector):
             "sort": "created-asc",
             "limit": PAGE_SIZE,
         }
-        rows = Rows(kind.value)
+        rows = Rows(kind.value, partial(parse_document, kind, self._zone), show=lambda document: unpack(document.raw))
         path = f"/documents/{DOC_TYPES[kind]}"
         for page in self._pages(path, query):
             new = rows.add(page)
@@ -336,21 +343,20 @@ class HoldedConnector(Connector):
             if not new:
                 _require_whole(f"GET {path}", page, rows)
                 break
-        return DocumentPages.of_rows(rows, kind, self._zone)
+        return DocumentPages.of_rows(rows, self._zone)
 
     def document(self, kind: DocumentKind, document_id: str) -> Document | None:
         """One document that a list lacks; None when the vendor has none with this id (404, 400)."""
         parse = partial(parse_document, kind, self._zone)
         return self._one(kind.value, f"/documents/{DOC_TYPES[kind]}", document_id, parse)
 
-    def _unpaged(self, entity_type: str, path: str, noun: str) -> Rows:
+    def _unpaged(self, path: str, noun: str, rows: Rows[One]) -> Listing[One]:
         """A list whose page size nobody knows: ask on until a page is empty or brings nothing new."""
-        rows = Rows(entity_type)
         for page in self._pages(path, {}):
             if not rows.add(page):
                 break
             self._progress.update(f"{VENDOR}: {len(rows)} {noun} read")
-        return rows
+        return rows.listing()
 
     def _pages(self, path: str, query: dict[str, str | int]) -> Iterator[list[Any]]:
         number = 1
@@ -394,7 +400,7 @@ def open_holded(rules: HttpRules = USUAL) -> HoldedConnector:
     return HoldedConnector(HoldedSettings.load(), rules=rules)
 
 
-def _require_whole(request: str, page: list[Any], rows: Rows) -> None:
+def _require_whole(request: str, page: list[Any], rows: Rows[Document]) -> None:
     """Judge the last page of a document list, which brought nothing new: is it the end?
 
     An empty page is. So is one that repeats a short list whole, from a server that ignores `page`. A full page, or one
