@@ -12,15 +12,14 @@ from sqlmodel import Session
 
 from steps.catalog import CRM_CLIENTS, Step
 from steps.context import Scope, StepContext, StepReport, applying
-from steps.errors import RecordRejectedError
-from steps.ledger.client import ClientExternalId, CrmUsers, System, clients_of_people, clients_of_window, crm_users
+from steps.ledger.client import ClientExternalId, System, clients_of_people, clients_of_window, crm_users
 from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.months import MonthWindow
 from steps.ledger.upsert import merge_rows
 from steps.results import ImportResult
 from steps.task import step_task
 from steps.vendors.fourgeeks import Student
-from steps.vendors.parsing import Listing, unpack
+from steps.vendors.parsing import Listing
 
 
 class CrmClientsResult(ImportResult):
@@ -68,6 +67,8 @@ def apply_students(
 ) -> None:
     """Link clients (id -> email) with the CRM users that have their email; several users of one client all count.
 
+    A user whose email is another client's by now is linked with that one, and keeps its link while it is nobody's.
+
     Raises:
         SuspiciousEmptyError: the list lost most of the users that these clients are linked with.
     """
@@ -77,49 +78,22 @@ def apply_students(
         known = [user_id for user_id, client_id in users.links.items() if client_id in clients]
         gone = [user_id for user_id in known if user_id not in students]
         guard_against_mass_deletion("fourgeeks", "GET /auth/academy/student", known=known, gone=gone)
-    found = _found(students, users)
-    new = {user_id: client_id for user_id, client_id in found.items() if user_id not in users.links}
-    merge = merge_rows(
-        session,
-        ClientExternalId,
-        [
-            {"client_id": client_id, "system": System.FOURGEEKS.value, "external_id": user_id}
-            for user_id, client_id in new.items()
-        ],
-        ("system", "external_id"),
-    )
-    owners = found | {user_id: client_id for user_id, client_id in users.links.items() if user_id in students}
-    report.result.created, report.result.clients_looked_for = len(merge.created), len(clients)
-    report.result.clients_not_found = len(clients.keys() - {*owners.values(), *found.values()})
-    report.read_whole("student", undecided=students)
-    report.checked("student", found)
+    found = {each: users.by_email(student.email) for each, student in students.items()}
+    rows = [
+        {"client_id": client_id, "system": System.FOURGEEKS.value, "external_id": user_id}
+        for user_id, client_id in found.items()
+        if client_id is not None
+    ]
+    merge = merge_rows(session, ClientExternalId, rows, ("system", "external_id"))
+    report.result.created, report.result.updated = len(merge.created), len(merge.updated)
+    linked = {each: users.client_of(each, student.email) for each, student in students.items()}
+    report.result.clients_looked_for = len(clients)
+    report.result.clients_not_found = len(clients.keys() - set(linked.values()))
+    report.read_whole("student")
     report.reject_unreadable(listing)
-    report.reject(_linked_elsewhere(found, students, users))
     report.count(
         listing,
-        lambda student: [("student", each) for each in (student.user_id, student.profile_id) if each],
-        lambda student: owners.get(student.user_id or "") not in clients,
+        lambda student: [("student", student.profile_id)],
+        lambda student: linked.get(student.user_id or "") not in clients,
         at_hand=len(clients),
     )
-
-
-def _found(students: Mapping[str, Student], users: CrmUsers) -> dict[str, int]:
-    """User id -> the client looked for who has the user's email."""
-    found = {user_id: users.by_email(student.email) for user_id, student in students.items()}
-    return {user_id: client_id for user_id, client_id in found.items() if client_id is not None}
-
-
-def _linked_elsewhere(
-    found: Mapping[str, int], students: Mapping[str, Student], users: CrmUsers
-) -> list[RecordRejectedError]:
-    """Users whose email is one client's while their id is another's: the link stays, a person has to look."""
-    return [
-        RecordRejectedError(
-            "student",
-            user_id,
-            f"student {user_id} has the email of client {client_id} and is linked to client {users.links[user_id]}",
-            unpack(students[user_id].raw),
-        )
-        for user_id, client_id in found.items()
-        if users.links.get(user_id, client_id) != client_id
-    ]

@@ -1,5 +1,6 @@
 """What becomes of records: the values that fields are given, and Hypothesis' choice of them."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
@@ -39,6 +40,7 @@ VALUES: tuple[bytes, ...] = (*NOTHING, *NUMBERS, *DIGITS, *TEXTS, *TIMES, *NESTE
 
 _COPIED: frozenset[Kind] = frozenset({"invoice", "credit_note"})
 """Of others a copy may be alike in all that is read, and one row more than `count` makes a list of the CRM unusable."""
+_MOST_UNKNOWN = 5
 _COUNTED: frozenset[Kind] = frozenset({"student", "enrollment"})
 
 
@@ -57,13 +59,19 @@ def damage(draw: st.DrawFn, kind: Kind) -> Damage:
 def damages(draw: st.DrawFn, keys: Sequence[Key], least: int, most: int) -> dict[Key, Damage]:
     """Of so many of these records.
 
-    Two rows of the CRM with one id, or alike in everything, are left out: its lists are not whole then.
+    Left out is what makes a list unusable: two rows of the CRM with one id, or alike in everything; and more than a few
+    rows that cannot be known again, for a list that lost most of what it had is refused.
     """
     chosen = draw(st.lists(st.sampled_from(keys), min_size=least, max_size=most, unique=True))
     made = {key: draw(damage(key[0])) for key in chosen}
     seen: set[tuple[Kind, bytes]] = set()
+    unknown: Counter[Kind] = Counter()
     for (kind, external_id), each in list(made.items()):
         is_other = each.change == "replace" or each.path == ("id",)
+        unknown[kind] += is_other
+        if unknown[kind] > _MOST_UNKNOWN and is_other:
+            del made[kind, external_id]
+            continue
         if kind not in _COUNTED or not is_other:
             continue
         if each.change == "neighbour" or (kind, each.value) in seen:

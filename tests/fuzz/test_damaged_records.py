@@ -30,9 +30,10 @@ MONEY = "invoice_date", "total_amount", "net_amount", "currency"
 
 @pytest.fixture
 def academy(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Academy]:
-    """Thirty clients with all that they have at the three vendors; however many records are in trouble."""
+    """Thirty clients with all that they have at the three vendors; however many records are in trouble or gone."""
+    accepted = {**FAST, "SYNC_ERROR_BUDGET": "100%", "SYNC_ACCEPT_LOSS": "true"}
     with serve_sandbox(build_world(clients=30)) as sandbox, mutating_proxy(sandbox.base_url) as proxy:
-        for name, value in {**proxy.environment(sandbox.environment), **FAST, "SYNC_ERROR_BUDGET": "100%"}.items():
+        for name, value in {**proxy.environment(sandbox.environment), **accepted}.items():
             monkeypatch.setenv(name, value)
         yield Academy(proxy, sqlite_template, tmp_path)
 
