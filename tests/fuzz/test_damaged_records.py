@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from steps.sandbox.server import serve_sandbox
@@ -187,6 +187,7 @@ def test_ten_thousand_damaged_records(
 ) -> None:
     figures: Counter[str] = Counter()
 
+    @seed(part)
     @settings(whole_imports, max_examples=33)
     @given(data=st.data())
     def examine_many(data: st.DataObject) -> None:
