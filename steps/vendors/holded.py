@@ -402,7 +402,7 @@ class HoldedConnector(Connector):
         if id_of(answer) != external_id.strip():
             if isinstance(answer, dict) and not answer.get("info"):
                 message = f"{entity_type} {external_id}: {request} answers with another record"
-                raise RecordRejectedError(entity_type, external_id, message, plain(answer))
+                raise RecordRejectedError(entity_type, external_id, message, plain(answer) or {"record": {}})
             raise _soft_failure(request, answer, "another record than asked for")
         return parse_row(entity_type, answer, parse)
 
