@@ -17,7 +17,6 @@ from flows.page.components import (
     dialog_button,
     dialog_of,
     facts,
-    load_again,
     mark,
     on_desk,
     outside_totals,
@@ -28,6 +27,7 @@ from flows.page.components import (
     year_links,
 )
 from flows.parameters import months_of_year, parse_month
+from flows.runs import request_redo
 from steps.catalog import ACCRUALS
 from steps.closing import (
     Blocker,
@@ -354,20 +354,18 @@ def _ask_to_redo(visit: Visit, month: date) -> None:
         sign = signature_fields(visit)
         outcome = Tag("div", role="status", aria_live="polite")
 
-        async def act(*, preview: bool) -> "Redone | None":
-            by = sign()
-            return None if by is None else await ask(texts, partial(_redo, visit, month, by, preview=preview))
-
         async def look() -> None:
-            if (found := await act(preview=True)) is not None:
+            by = sign()
+            if by and (found := await ask(texts, partial(_preview_redo, visit, month, by))) is not None:
                 outcome.clear()
                 with outcome:
                     _redone(visit, found)
                 do.set_visibility(True)
 
         async def do_it() -> None:
-            if await act(preview=False) is not None:
-                load_again()
+            by = sign()
+            if by and (run := await ask(texts, lambda: visit.runs.start(request_redo(month, by)))):
+                ui.navigate.to(visit.address(f"runs/{run}"))
 
         dialog.on_submit(look)
         with Tag("div", classes="actions"):
@@ -377,15 +375,15 @@ def _ask_to_redo(visit: Visit, month: date) -> None:
         do.set_visibility(False)
 
 
-def _redo(visit: Visit, month: date, by: Signature, *, preview: bool) -> "Redone":
+def _preview_redo(visit: Visit, month: date, by: Signature) -> "Redone":
     from steps.context import StepContext  # with Prefect, which takes seconds
-    from steps.redo import redo
-    from tracking.recorder import ExecutionEndedError, WindowBusyError
+    from steps.redo import AskedRedo, preview_redo
+    from tracking.recorder import WindowBusyError
 
     try:
-        with StepContext(settings=visit.settings) as shared:
-            return redo(shared.of_execution(None), month, by, visit.now.date(), preview=preview)
-    except (WindowBusyError, ExecutionEndedError) as error:
+        with StepContext(settings=visit.settings) as context:
+            return preview_redo(context, AskedRedo.of(month, by, visit.now.date()))
+    except WindowBusyError as error:
         raise SyncError(str(error)) from None
 
 

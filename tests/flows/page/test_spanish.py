@@ -66,6 +66,8 @@ ELSEWHERE = {
     "accruals plan 5",
     "a worker: none is online in the work pool 5",
     "income accounts",
+    "5 processed again: 5",
+    "redo 55",
     "a JSON object was expected",
 }
 """Names, logs, what only the command line says, and what nobody reads."""
