@@ -98,7 +98,8 @@ h4 { font-size: .95rem; font-weight: 600; margin: 4px 0 0; line-height: 1.3; } .
 .content a.button { border: 1px solid var(--strong); color: var(--strong); border-radius: 6px; padding: 5px 12px;
   text-decoration: none; font-weight: 500; white-space: nowrap; }
 .trouble { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: center; } .content > p { margin: 0; }
-summary { cursor: pointer; padding: 6px 0; } .run > .what { font-weight: 600; }
+summary { cursor: pointer; padding: 6px 0; list-style: none; } summary::before { content: "▸ "; }
+details[open] > summary::before { content: "▾ "; } .run .what { font-weight: 600; }
 .trouble .what, .trouble h3 { flex: 0 1 auto; } .trouble .button { margin-left: auto; }
 .money { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .run { border-top: 1px solid var(--line); padding-top: 8px; width: 100%; } .run .rows { padding-left: 16px; }
