@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -241,7 +241,7 @@ class EncryptedJson(TypeDecorator[Any]):
         return json.loads(text) if keys.is_encrypted(value) else text
 
 
-PERSONAL_TABLES = {"client", "invoice", "integration_error"}
+PERSONAL_TABLES = {"client", "invoice", "integration_error", "erasure"}
 """By name, because who only looks at the tracking has not loaded the ledger's models."""
 _CHUNK = 1000
 
@@ -309,7 +309,7 @@ def encrypt_again(engine: Engine) -> int:
     with engine.connect().execution_options(writer=True) as connection, connection.begin():
         count = sum(_encrypt_table_again(connection, table, columns) for table, columns in tables.items())
         _mark(connection, present)
-    _overwrite_free_space(engine)
+    overwrite_free_space(engine, PERSONAL_TABLES)
     return count
 
 
@@ -332,19 +332,28 @@ def _encrypt_table_again(connection: Connection, table: Table, columns: Sequence
     return count
 
 
-def _overwrite_free_space(engine: Engine) -> None:
-    """Rewrite the files: the old rows would otherwise stay readable in them until their place is used again."""
+def overwrite_free_space(engine: Engine, tables: Iterable[str]) -> None:
+    """Rewrite the files: the old rows would otherwise stay readable in them until their place is used again.
+
+    Raises:
+        DatabaseUnusableError: somebody reads the database at this moment.
+    """
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if engine.dialect.name == "postgresql":
-            for table, _ in encrypted_tables():
-                connection.execute(text(f'VACUUM FULL "{table.name}"'))
+            for table in tables:
+                connection.execute(text(f'VACUUM FULL "{table}"'))
             return
     raw = engine.raw_connection()
     try:
         raw.execute("VACUUM")
-        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((is_busy, *_),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         raw.close()
+    if is_busy:
+        raise DatabaseUnusableError(
+            "everything is done, but the old rows stay in the files, because another program reads the database: "
+            "end it, and say the same again"
+        )
 
 
 def _mark(connection: Connection, key_id: str | None) -> None:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows.cli.app import ExitStatus, error_line, importing
-from flows.cli.book_commands import JsonValue, Month, Override, books_app
+from flows.cli.book_commands import JsonValue, Month, Override, Who, books_app
 from flows.parameters import IMPORT_ORDER, TypedOptions, parse_month, parse_report_range, parse_step
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
@@ -383,6 +383,23 @@ def restore_database(
     with importing():
         from flows.cli import admin
     admin.restore(file, replace=replace)
+
+
+@database_app.command("erase-client")
+def erase_client(
+    client: Annotated[str, typer.Argument(metavar="CLIENT", help="Email, or id of the client.")],
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Erase, and keep why; it must not name the person.")
+    ] = None,
+    by: Who = None,
+) -> None:
+    """Erase the person behind a client (GDPR): names, emails, ids, records. Documents, postings and closes stay.
+
+    Without a reason it only says what it would change.
+    """
+    with importing():
+        from flows.cli import admin
+    admin.erase(client, reason, by)
 
 
 @database_app.command("encrypt")
