@@ -43,8 +43,8 @@ class Client(SQLModel, table=True):
     __tablename__ = "client"
 
     id: int | None = Field(default=None, primary_key=True)
-    identifier: str = Field(unique=True, sa_type=DeterministicText)
-    name: str = Field(default="", sa_type=EncryptedText)
+    identifier: str = Field(unique=True, sa_type=DeterministicText("client.identifier"))
+    name: str = Field(default="", sa_type=EncryptedText("client.name"))
 
 
 class ClientExternalId(SQLModel, table=True):
@@ -77,7 +77,7 @@ class Erasure(SQLModel, table=True):
     at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     changed: dict[str, int] = Field(sa_column=Column(JSON, nullable=False))
     """How many rows of each table."""
-    secret: str = Field(sa_type=EncryptedText)
+    secret: str = Field(sa_type=EncryptedText("erasure.secret"))
     """What pseudonyms are made with; the same in each row."""
 
 
