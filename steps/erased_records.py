@@ -61,9 +61,7 @@ def _(value: Enrollment, erased: Erased) -> Any:
     found = erased.find(System.FOURGEEKS, value.user_id)
     if not found:
         return value
-    name = erased.pseudonym("enrollment", value.id)
-    raw = value.raw and erased_record(name)
-    return replace(value, id=name, user_id=found[0], email=found[1], raw=raw)
+    return replace(value, user_id=found[0], email=found[1], raw=value.raw and erased_record(value.id))
 
 
 @without_erased.register
@@ -104,8 +102,8 @@ def mask_error(error: RecordRejectedError, erased: Erased) -> None:
 
 
 def masked_id(erased: Erased, entity_type: str, external_id: str) -> str:
-    """What stands for the id of a record about a person; that of a document stays."""
-    if entity_type in {"invoice", "credit_note"} or external_id.startswith(ERASED):
+    """What stands for the id of a record about a person; those of documents and enrollments stay."""
+    if entity_type in {"invoice", "credit_note", "enrollment"} or external_id.startswith(ERASED):
         return external_id
     return erased.pseudonym(_SYSTEMS.get(entity_type, entity_type), external_id)
 
