@@ -12,7 +12,7 @@ from steps.ledger.client import ERASED, ERASED_NAME, ContactCard, Erased, System
 from steps.vendors.fourgeeks import Enrollment, Student
 from steps.vendors.holded import Document, DocumentPages
 from steps.vendors.notion import StudentPage, page_id
-from steps.vendors.parsing import FieldError, Listing, id_of
+from steps.vendors.parsing import FieldError, Listing, id_of, pack
 
 
 @singledispatch
@@ -36,7 +36,9 @@ def _(value: DocumentPages, erased: Erased) -> Any:
 @without_erased.register
 def _(value: ContactCard, erased: Erased) -> Any:
     found = erased.find(System.HOLDED, value.id)
-    return replace(value, id=found[0], name=ERASED_NAME, email=found[1], record=None) if found else value
+    if not found:
+        return value
+    return replace(value, id=found[0], name=ERASED_NAME, email=found[1], record=None, unreadable="")
 
 
 @without_erased.register
@@ -44,7 +46,7 @@ def _(value: Document, erased: Erased) -> Any:
     found = erased.find(System.HOLDED, value.contact_id)
     if not found:
         return value
-    return replace(value, contact_id=found[0], contact_name=ERASED_NAME, raw=erased_record(value.id, found[0]))
+    return replace(value, contact_id=found[0], contact_name=ERASED_NAME, raw=pack(erased_record(value.id, found[0])))
 
 
 @without_erased.register
@@ -53,7 +55,7 @@ def _(value: Student, erased: Erased) -> Any:
     if not found:
         return value
     name = erased.pseudonym("student", value.profile_id)
-    return replace(value, profile_id=name, user_id=found[0], email=found[1], raw=erased_record(name))
+    return replace(value, profile_id=name, user_id=found[0], email=found[1], raw=pack(erased_record(name)))
 
 
 @without_erased.register
@@ -61,7 +63,7 @@ def _(value: Enrollment, erased: Erased) -> Any:
     found = erased.find(System.FOURGEEKS, value.user_id)
     if not found:
         return value
-    return replace(value, user_id=found[0], email=found[1], raw=value.raw and erased_record(value.id))
+    return replace(value, user_id=found[0], email=found[1], raw=value.raw and pack(erased_record(value.id)))
 
 
 @without_erased.register
