@@ -120,8 +120,7 @@ def test_what_the_temporary_server_keeps_is_its_owners_alone(tmp_path: Path, mon
     monkeypatch.setenv("PREFECT_HOME", str(home))
 
     with temporary_server():
-        kept = {path.name: path.stat().st_mode & 0o777 for path in [home, *home.iterdir()]}
+        kept = {path.name: path.stat().st_mode & 0o777 for path in home.glob("prefect.db*")}
 
-    assert kept.pop("home") == 0o700
-    assert {"prefect.db", "prefect.db-wal", "prefect.db-shm"} <= kept.keys()
-    assert {mode & 0o077 for mode in kept.values()} == {0}
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert kept == {"prefect.db": 0o600, "prefect.db-wal": 0o600, "prefect.db-shm": 0o600}
