@@ -82,7 +82,6 @@ WORK = {
     "blocker.roll_forward": ("The roll-forward does not tie out", "La evolución no cuadra"),
     "blocker.changed": ("A closed month was changed", "Un mes cerrado se ha cambiado"),
     "technical": ("technical", "detalle técnico"),
-    "subject.month": ("{what}", "{what}"),
     "subject.contract": ("contract {what}", "contrato {what}"),
     "subject.error": ("record {what}", "registro {what}"),
     "subject.execution": ("execution {what}", "ejecución {what}"),
