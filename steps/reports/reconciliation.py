@@ -223,7 +223,11 @@ def _without_contract(session: Session, sides: _Sides) -> Iterator[DocumentDiffe
     if not rows:
         return
     errors = unresolved_errors(session, INVOICES.id)
-    services = set(session.scalars(select(col(Service.external_id))))
+    services = {
+        each.external_id
+        for each in session.scalars(select(Service))
+        if sides.settings.is_service(each.account_identifier, each.name)
+    }
     for row in rows:
         there = sides.there.get(row["external_id"], {"contact": None, "accounts": ()})
         keys = (row["kind"], row["external_id"]), ("contact", there["contact"])

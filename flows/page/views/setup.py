@@ -13,7 +13,6 @@ from flows.page.components import (
     Change,
     Tag,
     Visit,
-    english,
     notify_failure,
     previewed_dialog,
     signed_dialog,
@@ -163,7 +162,7 @@ def _ask_balances(visit: Visit) -> None:
     title = texts("balances.load")
     change: Change[LoadedBalances] = Change(title, partial(act, preview=True), partial(_loaded, visit), load)
     with previewed_dialog(visit, title, change) as fields:
-        english("code", "email, name, service, amount, currency")
+        Tag("code", "email, name, service, amount, currency", lang="en")
         upload = ui.upload(
             label=texts("balances.file"), on_upload=take, auto_upload=True, max_files=1, max_file_size=_LARGEST_FILE
         )
