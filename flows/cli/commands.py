@@ -196,6 +196,9 @@ def show_errors(
     ignore: Annotated[bool, typer.Option("--ignore", help="Mark these ids as ignored: they stay so.")] = False,
     reason: Annotated[str, typer.Option(help="Why they are resolved or ignored; it is kept.", metavar="TEXT")] = "",
     export: Annotated[str | None, typer.Option(help="Write the errors to this CSV file.", metavar="FILE.csv")] = None,
+    csv_format: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="Of --export: csv, or csv-es for a Spanish Excel.")
+    ] = None,
     step: OnlyStep = None,
     status: Annotated[str, typer.Option(help="Only pending, resolved or ignored, or all.")] = "pending",
     limit: Limit = 100,
@@ -214,7 +217,7 @@ def show_errors(
     if ids:
         history.mark(list(ids), resolve=resolve, reason=reason)
     else:
-        history.show_errors(step_id, status, limit, export, as_json=as_json)
+        history.show_errors(step_id, status, limit, history.Export.of(export, csv_format), as_json=as_json)
 
 
 @errors_app.command("retry")
