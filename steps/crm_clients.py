@@ -5,6 +5,7 @@ Students). The student list is read once a run and matched here: the CRM cannot 
 (docs/vendors.md, 4Geeks facts).
 """
 
+import json
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ from steps.ledger.upsert import merge_rows
 from steps.results import ImportResult
 from steps.task import step_task
 from steps.vendors.fourgeeks import Student
-from steps.vendors.parsing import Listing, unpack
+from steps.vendors.parsing import Listing
 
 
 class CrmClientsResult(ImportResult):
@@ -108,7 +109,7 @@ def _linked_elsewhere(
             "student",
             user_id,
             f"student {user_id} has the email of client {client_id} and is linked to client {users.links[user_id]}",
-            unpack(students[user_id].raw),
+            json.loads(students[user_id].raw),
         )
         for user_id, client_id in found.items()
         if users.links.get(user_id, client_id) != client_id

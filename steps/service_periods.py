@@ -3,6 +3,7 @@
 The enrollment list alone has user, cohort and status (docs/vendors.md, 4Geeks facts); it is read once a run.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
@@ -34,7 +35,7 @@ from steps.ledger.upsert import merge_rows, select_in
 from steps.results import ImportResult
 from steps.task import step_task
 from steps.vendors.fourgeeks import Enrollment
-from steps.vendors.parsing import Listing, unpack
+from steps.vendors.parsing import Listing
 from tracking.models import utc_now
 
 
@@ -211,7 +212,7 @@ def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
             "enrollment",
             each.id,
             f"enrollment {each.id} ({each.cohort_slug}): its cohort has no kickoff",
-            each.raw and unpack(each.raw),
+            each.raw and json.loads(each.raw),
         )
         for _, each in owned
         if each.kickoff is None
