@@ -97,6 +97,7 @@ def apply_enrollments(
     """
     settings = report.context.settings
     rules = PeriodRules(settings.prework_days_by_type, settings.ignored_cohorts)
+    mine: Collection[int] = meant.clients if report.context.scope.is_everything else clients.keys()
     owners = _owners_of_all(session, clients, listing.records)
     owned = [(client_id, each) for client_id, each in owners if client_id is not None and client_id in clients]
     contracts = load_contracts(session, clients)
@@ -118,7 +119,7 @@ def apply_enrollments(
         and contracts.periods[key]["enrollment_id"] not in by_enrollment
     ]
     if not settings.accept_loss:
-        known = [key for key in contracts.counted if contracts.client_of(key[0]) in (meant.clients or clients)]
+        known = [key for key in contracts.counted if contracts.client_of(key[0]) in mine]
         guard_against_mass_deletion(
             "fourgeeks", "GET /admissions/academy/cohort/user", known=known, gone=set(gone) & set(known)
         )
@@ -130,18 +131,25 @@ def apply_enrollments(
     matched = match_periods(_seats(courses), contracts, rules)
     rows, key = list(matched.rows.values()), ("contract_id", "external_id")
     merge = merge_rows(session, ServicePeriod, rows, key, contracts.periods)
+    problems = [*_without_kickoff(courses), *matched.problems]
+    others = {each.id for client_id, each in owned if client_id not in mine}
     report.result.created = len(merge.created)
     report.result.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
-    report.read_whole("enrollment")
-    report.checked("enrollment", (enrollment.id for _, enrollment in owned))
-    report.checked("service_period", map(period_name, [*contracts.counted, *reassigned.moved, *reassigned.void]))
+    report.read_whole("enrollment", undecided=others & {problem.external_id for problem in problems})
+    report.checked("enrollment", (each.id for _, each in owned if each.id not in others))
+    theirs = {key for key in gone if contracts.client_of(key[0]) not in mine}
+    looked_at = {*contracts.counted, *reassigned.moved, *reassigned.void} - theirs
+    report.checked("service_period", map(period_name, looked_at))
     report.reject_unreadable(listing)
-    report.reject([*_without_kickoff(courses), *matched.problems])
-    report.report_gone(_gone_error(reassigned.moved.get(key, key)) for key in gone if key not in reassigned.void)
-    scope, applied = report.context.scope, {enrollment.id for _, enrollment in courses}
+    report.reject(problem for problem in problems if problem.external_id not in others)
+    left = [key for key in gone if key not in reassigned.void and key not in theirs]
+    report.report_gone(_gone_error(reassigned.moved.get(key, key)) for key in left)
+    scope = report.context.scope
+    applied = {enrollment.id for client_id, enrollment in courses if client_id in mine}
     if not scope.is_everything:
         listing = Listing([enrollment for _, enrollment in owned], scope.rejected(listing.rejected))
-    report.count(listing, lambda each: [("enrollment", each.id)], lambda each: each.id not in applied, len(owned))
+    at_hand = sum(client_id in mine for client_id, _ in owned)
+    report.count(listing, lambda each: [("enrollment", each.id)], lambda each: each.id not in applied, at_hand)
 
 
 def _owners(session: Session, listing: Listing[Enrollment], scope: Scope) -> dict[int, str]:

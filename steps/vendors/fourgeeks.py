@@ -1,5 +1,6 @@
 """The 4Geeks CRM: login, students, enrollments (docs/vendors.md, 4Geeks)."""
 
+import json
 import threading
 import time
 from collections.abc import Generator
@@ -33,7 +34,6 @@ from steps.vendors.parsing import (
     record,
     reference,
     text,
-    unpack,
 )
 from tracking.redaction import register_secret
 
@@ -81,7 +81,7 @@ class Enrollment:
 
     def as_read(self) -> Json:
         """The vendor's record, for people to look at: whole, or what was read of it."""
-        return unpack(self.raw) if self.raw else to_jsonable_python(replace(self, raw=None), exclude_none=True)
+        return json.loads(self.raw) if self.raw else to_jsonable_python(replace(self, raw=None), exclude_none=True)
 
 
 def parse_student(row: dict[str, Any]) -> Student:
@@ -313,7 +313,7 @@ class FourgeeksConnector(Connector):
 
     def students(self) -> Listing[Student]:
         """Every student profile, invited and deleted ones included."""
-        return self._all_academies(_STUDENTS, Rows("student", parse_student, show=lambda each: unpack(each.raw)))
+        return self._all_academies(_STUDENTS, Rows("student", parse_student, show=lambda each: json.loads(each.raw)))
 
     def enrollments(self) -> Listing[Enrollment]:
         """Every enrollment with the role STUDENT, past ones included."""
