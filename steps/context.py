@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Generic, Self, TypeVar
 
 from sqlmodel import Session
@@ -146,6 +147,7 @@ class StepReport(Generic[Result]):
     _unreadable: set[RecordKey] = field(default_factory=set, init=False)
     _listed: int = field(default=0, init=False)
     _whole: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
+    _month: date | None = field(default=None, init=False)
 
     def reject(self, errors: Iterable[RecordRejectedError]) -> None:
         """Note records at hand that could not be applied. Two troubles of one are one error with both messages."""
@@ -186,6 +188,14 @@ class StepReport(Generic[Result]):
         self._whole[entity_type] = frozenset(undecided)
         self._checked |= {key for key in self.context.scope.keys or () if not key[1].startswith(STAND_IN)}
 
+    def read_month(self, month: MonthWindow, entity_types: Iterable[str], listed: Collection[str]) -> None:
+        """Note that a month's lists were read to their end: what its runs reported, and is not listed, has passed.
+
+        So has what had no id, or a damaged one: nobody could look at it again by itself.
+        """
+        self._month = month.start
+        self._whole.update(dict.fromkeys(entity_types, frozenset(listed)))
+
     def record(self, session: Session) -> None:
         """Write errors and result down, in the transaction of the records they belong to."""
         self.record_errors(session, (self._checked | self._of_whole_lists(session)) - self._errors.keys())
@@ -217,7 +227,7 @@ class StepReport(Generic[Result]):
     def _of_whole_lists(self, session: Session) -> set[RecordKey]:
         if not self._whole or not self.context.scope.is_everything:
             return set()
-        known = known_records(session, self.result.step.id)
+        known = known_records(session, self.result.step.id, self._month)
         return {key for key in known if key[0] in self._whole and key[1] not in self._whole[key[0]]}
 
     def _errors_to_record(self, session: Session) -> list[FoundError]:

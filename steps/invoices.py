@@ -242,6 +242,7 @@ def apply_invoices(
     )
     report.report_gone(emptied)
     report.checked("service_contract", map(str, touched))
+    report.read_month(window, DocumentKind, read.documents.ids_in_span)
     _count(report, linkable, merge, clients)
     report.checked("service", read.accounts)
     report.result.processed = read.documents.documents.count

@@ -98,11 +98,13 @@ def record_errors(
     session.flush()
 
 
-def known_records(session: Session, operation: str) -> set[RecordKey]:
-    """The records of a step whose errors are still pending, or ignored for good."""
+def known_records(session: Session, operation: str, month: date | None = None) -> set[RecordKey]:
+    """The records of a step whose errors are still pending, or ignored for good; of a month: what its runs wrote."""
     query = select(IntegrationError.entity_type, IntegrationError.entity_external_id).where(
         col(IntegrationError.operation) == operation, col(IntegrationError.status) != ErrorStatus.RESOLVED
     )
+    if month is not None:
+        query = query.join(SyncExecution).where(SyncExecution.window_start == month)
     return set(session.exec(query))
 
 
