@@ -1,7 +1,6 @@
 """View Months: the checklist of a month to close, its closing and reopening, its proof, its reports."""
 
 import asyncio
-import re
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -11,21 +10,23 @@ from nicegui import ui
 
 from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.page.components import (
+    Change,
     Tag,
     Visit,
     ask,
-    dialog_of,
-    english,
+    dialog_button,
     facts,
     mark,
+    on_desk,
     outside_totals,
-    signature_fields,
+    previewed_dialog,
+    said,
     signed_dialog,
-    strong_button,
     year_links,
 )
-from flows.page.texts import Language
+from flows.page.views.setup import show_setup
 from flows.parameters import months_of_year, parse_month
+from flows.runs import request_redo
 from steps.catalog import ACCRUALS
 from steps.closing import (
     Blocker,
@@ -49,7 +50,10 @@ if TYPE_CHECKING:
 
 
 async def show_months(visit: Visit) -> None:
-    """The months of a year, or the one that the address names."""
+    """The months of a year, or the one that the address names; or what they are accrued by."""
+    if visit.path.startswith("setup"):
+        await show_setup(visit)
+        return
     if (text := visit.given.get("month")) is None:
         await _year(visit)
         return
@@ -67,9 +71,6 @@ async def show_months(visit: Visit) -> None:
         _closed(visit, month, found)
     else:
         _checklist(visit, month, found)
-        if any(line.accrued for line in found.report.lines):
-            name = texts("redo", month=texts.month(month, long=True))
-            ui.button(name, on_click=partial(_ask_to_redo, visit, month)).props("flat no-caps").classes("self-start")
     _figures(visit, month, found.report)
     _reconciliation(visit, month, found.reconciliation)
     _downloads(visit, month)
@@ -109,6 +110,7 @@ async def _year(visit: Visit) -> None:
     with Tag("div", classes="actions"):
         Tag("h2", texts("months.title", year=year))
         ui.space()
+        visit.link(texts("setup"), "setup", classes="chip")
         year_links(visit, "months", year)
     with Tag("section", classes="panel"), Tag("ul", classes="rows"):
         for each in chain.months:
@@ -159,57 +161,38 @@ def _checklist(visit: Visit, month: date, found: _Month) -> None:
         outside_totals(visit, found.report)
         if found.blockers:
             ui.label(texts("months.blocked", count=len(found.blockers))).classes("soft")
-        else:
-            name = texts("closing.close", month=texts.month(month, long=True))
-            ask_to_close = partial(_ask_to_close, visit, month, found.report)
-            ui.button(name, on_click=ask_to_close).props("outline no-caps").classes("self-start")
-
-
-_MONTH, _CONTRACT, _ERROR, _EXECUTION = (
-    re.compile(pattern) for pattern in (r"\b(20\d\d-\d\d)\b", r"contract (\d+)", r"error (\d+)", r"execution (\d+)")
-)
+        name = texts.month(month, long=True)
+        with Tag("div", classes="actions"):
+            if not found.blockers:
+                close = partial(_ask_to_close, visit, month, found.report)
+                dialog_button(visit, texts("closing.close", month=name), "close", close)
+            if any(line.accrued for line in found.report.lines):
+                dialog_button(visit, texts("redo", month=name), "redo", partial(_ask_to_redo, visit, month))
 
 
 def _blocker(visit: Visit, month: date, blocker: Blocker) -> None:
-    """What it is about, in the reader's language, and the way to where it is resolved; behind it the step's words."""
-    texts = visit.texts
+    """What it is, and the way to where it is resolved."""
     with Tag("span", classes="detail small"):
-        Tag("span", f"{texts(f'blocker.{blocker.kind}')}: ")
-        if texts.language is Language.EN:
-            english("span", blocker.message)
-        else:
-            named = {"month": _MONTH, "contract": _CONTRACT, "error": _ERROR, "execution": _EXECUTION}
-            found = ((name, pattern.search(blocker.message)) for name, pattern in named.items())
-            subjects = [texts(f"subject.{name}", what=match[1]) for name, match in found if match]
-            Tag("span", ", ".join(subjects[:1]))
+        said(visit.texts, "span", blocker.message)
         Tag("span", " ")
         if place := _place(blocker, month):
             path, query = place
-            visit.link(texts("months.mend"), path, **query)
-        if texts.language is not Language.EN:
-            with Tag("details"):
-                Tag("summary", texts("technical"))
-                english("span", blocker.message)
+            visit.link(visit.texts("months.mend"), path, **query)
 
 
 def _place(blocker: Blocker, month: date) -> tuple[str, dict[str, Any]] | None:
-    """Where a blocker is resolved; its message names contract, error, execution or month."""
-
-    def named(pattern: re.Pattern[str]) -> str:
-        found = pattern.search(blocker.message)
-        return found[1] if found else ""
-
+    """Where a blocker is resolved."""
     match blocker.kind:
         case BlockerKind.EARLIER_OPEN | BlockerKind.ALREADY_CLOSED | BlockerKind.CHANGED:
-            return f"months/{named(_MONTH) or f'{month:%Y-%m}'}", {}
+            return f"months/{blocker.month or month:%Y-%m}", {}
         case BlockerKind.EXECUTION:
-            return f"runs/{named(_EXECUTION)}", {}
+            return f"runs/{blocker.execution_id}", {}
         case BlockerKind.NOT_ACCRUED | BlockerKind.POLICY:
             return "runs/new", {"step": ACCRUALS.id, "month": f"{month:%Y-%m}"}
         case BlockerKind.PENDING_ERRORS:
-            return "todo", {"error": named(_ERROR)}
-        case BlockerKind.CONTRACT_FAILURE | BlockerKind.CONTRACT_TOTALS if contract := named(_CONTRACT):
-            return f"contracts/{contract}/{month:%Y-%m}", {}
+            return "todo", {"error": blocker.error_id}
+        case BlockerKind.CONTRACT_FAILURE | BlockerKind.CONTRACT_TOTALS:
+            return f"contracts/{blocker.contract_id}/{month:%Y-%m}", {}
         case BlockerKind.ROLL_FORWARD:
             return f"revenue/{month:%Y-%m}", {}
     return None
@@ -234,9 +217,7 @@ def _closed(visit: Visit, month: date, found: _Month) -> None:
         ui.label(texts("closing.hash.why")).classes("soft small")
         outside_totals(visit, found.report)
         name = texts("closing.reopen", month=texts.month(month, long=True))
-        ui.button(name, on_click=partial(_ask_to_reopen, visit, month)).props("outline no-caps").classes(
-            "self-start no-print"
-        )
+        dialog_button(visit, name, "reopen", partial(_ask_to_reopen, visit, month)).classes("self-start no-print")
 
 
 def _figures(visit: Visit, month: date, report: RollForward) -> None:
@@ -255,13 +236,13 @@ def _figures(visit: Visit, month: date, report: RollForward) -> None:
             with Tag("thead"), Tag("tr"):
                 Tag("th", texts("currency"), scope="col")
                 for name in columns:
-                    Tag("th", texts(f"accruals.{name}"), scope="col")
+                    Tag("th", texts(f"accruals.{name}"), scope="col", classes=on_desk(name))
             with Tag("tbody"):
                 for line in lines:
                     with Tag("tr"):
                         Tag("th", line.currency, scope="row")
                         for name in columns:
-                            with Tag("td"):
+                            with Tag("td", classes=on_desk(name)):
                                 query = {"currency": line.currency}
                                 visit.money_link(getattr(line, name), f"revenue/{month:%Y-%m}", **query)
 
@@ -290,8 +271,8 @@ def _reconciliation(visit: Visit, month: date, found: Reconciliation | None) -> 
                     Tag("span", texts(f"reconciled.{each.kind.name.lower()}"), classes="what")
                     Tag("span", f"{texts.entity(each.document)} {each.number or each.external_id}")
                     Tag("strong", texts.amount(each.amount, each.currency or ""), classes="money")
-                    sides = f"{each.here or '-'} / {each.there or '-'}"
-                    english("span", f"{sides} {each.why}".strip(), "detail small")
+                    with Tag("span", f"{each.here or '-'} / {each.there or '-'} ", classes="detail small"):
+                        said(texts, "span", each.why)
         if len(differences) > _MOST_TOLD:
             ui.label(texts("home.more", count=len(differences) - _MOST_TOLD)).classes("soft")
 
@@ -361,43 +342,25 @@ def _ask_to_close(visit: Visit, month: date, report: RollForward) -> None:
 def _ask_to_redo(visit: Visit, month: date) -> None:
     """First what it would change, contract by contract; then the button that does it."""
     texts, title = visit.texts, visit.texts("redo", month=visit.texts.month(month, long=True))
-    with dialog_of(title) as dialog:
+
+    def start(by: Signature) -> str:
+        return visit.address(f"runs/{visit.runs.start(request_redo(month, by))}")
+
+    with previewed_dialog(
+        visit, title, Change(title, partial(_preview_redo, visit, month), partial(_redone, visit), start)
+    ):
         ui.label(texts("redo.why")).classes("soft")
-        sign = signature_fields(visit)
-        outcome = Tag("div", role="status", aria_live="polite")
-
-        async def act(*, preview: bool) -> "Redone | None":
-            by = sign()
-            return None if by is None else await ask(texts, partial(_redo, visit, month, by, preview=preview))
-
-        async def look() -> None:
-            if (found := await act(preview=True)) is not None:
-                outcome.clear()
-                with outcome:
-                    _redone(visit, found)
-                do.set_visibility(True)
-
-        async def do_it() -> None:
-            if await act(preview=False) is not None:
-                dialog.close()
-                ui.navigate.reload()
-
-        with Tag("div", classes="actions"):
-            ui.button(texts("adjust.preview"), on_click=look).props("outline no-caps")
-            do = strong_button(title, do_it)
-            ui.button(texts("cancel"), on_click=dialog.close).props("flat no-caps")
-        do.set_visibility(False)
 
 
-def _redo(visit: Visit, month: date, by: Signature, *, preview: bool) -> "Redone":
+def _preview_redo(visit: Visit, month: date, by: Signature) -> "Redone":
     from steps.context import StepContext  # with Prefect, which takes seconds
-    from steps.redo import redo
-    from tracking.recorder import ExecutionEndedError, WindowBusyError
+    from steps.redo import AskedRedo, preview_redo
+    from tracking.recorder import WindowBusyError
 
     try:
-        with StepContext(settings=visit.settings) as shared:
-            return redo(shared.of_execution(None), month, by, visit.now.date(), preview=preview)
-    except (WindowBusyError, ExecutionEndedError) as error:
+        with StepContext(settings=visit.settings) as context:
+            return preview_redo(context, AskedRedo.of(month, by, visit.now.date()))
+    except WindowBusyError as error:
         raise SyncError(str(error)) from None
 
 
@@ -414,7 +377,7 @@ def _redone(visit: Visit, found: "Redone") -> None:
             with Tag("li"), Tag("div", classes="row-in"):
                 visit.link(each.contract.client, f"contracts/{each.contract.id}/{found.month:%Y-%m}", classes="what")
                 Tag("span", f"{texts.money(each.old)} → {texts.amount(each.new, each.currency)}", classes="money")
-                english("span", each.why, "detail small")
+                said(texts, "span", each.why, "detail small")
 
 
 def _ask_to_reopen(visit: Visit, month: date) -> None:

@@ -4,7 +4,7 @@ import re
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.flows.page.server import PageServer
 from tests.flows.page.test_views import go
@@ -16,7 +16,7 @@ def test_the_morning_look(visitor: Page, busy_server: PageServer) -> None:
     """What is wrong, the month's figures, the next close, and the button that mends; on the year that is worked on."""
     expect(visitor.get_by_role("heading", name="2024 at a glance")).to_be_visible()
     missing = visitor.get_by_role("listitem").filter(has_text="never run").filter(has_text="Process Accruals")
-    expect(missing).to_contain_text("6 never run")
+    expect(missing).to_contain_text("6 months never run")
     expect(visitor.get_by_role("heading", name="Revenue of June 2024")).to_be_visible()
     closing = visitor.locator("dl.tiles").get_by_role("link").nth(1)
     expect(closing).to_have_text(re.compile(r"^[\d,]+\.\d\d EUR$"))
@@ -105,6 +105,25 @@ def test_a_month_closed_and_opened_again_by_name_and_with_a_reason(visitor: Page
     expect(trail.filter(has_text="a credit note came late").first).to_be_visible()
 
 
+def test_an_open_month_is_accrued_again_after_a_look_and_the_run_is_watched(
+    visitor: Page, busy_server: PageServer
+) -> None:
+    go(visitor, busy_server, "months/2024-03")
+    visitor.get_by_role("button", name="Accrue March 2024 again").click()
+    dialog = visitor.get_by_role("dialog", name="Accrue March 2024 again")
+    again = dialog.get_by_role("button", name="Accrue March 2024 again")
+    dialog.get_by_label("Your name").fill("Ana")
+    dialog.get_by_label("Reason").fill("a look")
+    expect(again).to_be_hidden()
+
+    dialog.get_by_role("button", name="See what it would do").click()
+    expect(dialog.get_by_text("Every contract comes out the same.")).to_be_visible()
+    again.click()
+
+    visitor.wait_for_url(re.compile("/en/runs/[0-9a-f-]{36}"))
+    expect(visitor.get_by_role("heading", level=2)).to_contain_text("redo 2024-03", timeout=60_000)
+
+
 def test_a_decision_is_taken_back_with_name_and_reason_and_all_of_it_is_kept(
     visitor: Page, busy_server: PageServer
 ) -> None:
@@ -126,3 +145,44 @@ def test_a_decision_is_taken_back_with_name_and_reason_and_all_of_it_is_kept(
             go(visitor, busy_server, "todo")
             visitor.get_by_role("checkbox", name=re.compile("^Select error")).first.click()
             expect(visitor.get_by_role("status").filter(has_text="1 selected")).to_be_visible()
+
+
+BALANCES = b"email;service;amount;currency\nold.client@example.org;%s;1234,50;EUR\n"
+
+
+def test_weekdays_and_opening_balances_are_seen_before_they_are_taken(visitor: Page, busy_server: PageServer) -> None:
+    go(visitor, busy_server, "months")
+    visitor.get_by_role("link", name="Services and opening balances").click()
+    service = visitor.get_by_role("listitem").filter(has_text="class days not known").first
+    name = service.locator(".what").inner_text()
+    service.get_by_role("button").click()
+    dialog = visitor.get_by_role("dialog")
+    dialog.get_by_role("checkbox", name="Wednesday").click()
+    dialog.get_by_role("checkbox", name="Monday").click()
+    dialog.get_by_label("Your name").fill("Ana")
+    dialog.get_by_label("Reason").fill("the timetable")
+    dialog.get_by_role("button", name="See what it would do").click()
+    expect(dialog.get_by_text("class days not known → Monday, Wednesday")).to_be_visible()
+    dialog.get_by_role("button", name="Save").click()
+    changed = visitor.get_by_role("listitem").filter(has_text="Monday, Wednesday")
+    expect(changed).to_contain_text("the timetable")
+
+    go(visitor, busy_server, "setup", "es")
+    visitor.get_by_role("button", name="Cargar un archivo").click()
+    dialog = visitor.get_by_role("dialog")
+    file: FilePayload = {"name": "saldos.csv", "mimeType": "text/csv", "buffer": BALANCES % name.encode()}
+    dialog.locator("input[type=file]").set_input_files(file)
+    expect(dialog.get_by_text("saldos.csv")).to_be_visible()
+    dialog.get_by_label("Primer mes del libro").fill("2024-01")
+    dialog.get_by_label("Tu nombre").fill("Ana")
+    dialog.get_by_label("Motivo").fill("los libros de antes")
+    dialog.get_by_role("button", name="Ver qué haría").click()
+    expect(dialog.get_by_text("1 contratos, 1.234,50 EUR")).to_be_visible()
+    dialog.get_by_role("button", name="Cargar un archivo").click()
+    loaded = visitor.get_by_role("listitem").filter(has_text="1 contratos de saldos.csv")
+    loaded.get_by_role("button", name="Retirarlo de nuevo").click()
+    dialog = visitor.get_by_role("dialog")
+    dialog.get_by_label("Tu nombre").fill("Ana")
+    dialog.get_by_label("Motivo").fill("era una prueba")
+    dialog.get_by_role("button", name="Retirarlo de nuevo").click()
+    expect(loaded).to_contain_text("era una prueba")

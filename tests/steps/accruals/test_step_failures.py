@@ -54,6 +54,7 @@ def _store_three() -> None:
     store(*(Stored(number, page=("ACTIVE", "2024-01-01")) for number in (1, 2, 3)))
 
 
+@pytest.mark.usefixtures("method")
 @pytest.mark.parametrize("spoiling", EITHER.values(), ids=EITHER.keys())
 def test_bad_data_is_the_failure_of_its_contract(spoiling: str, database: str) -> None:
     _store_three()
@@ -68,6 +69,20 @@ def test_garbage_that_sqlite_lets_in_is_contained(spoiling: str) -> None:
     _without_foreign_keys(spoiling)
 
     _assert_only_contract_2_fails()
+
+
+@pytest.mark.parametrize("amount", ["sNaN", "NaN", "Infinity", "abc"])
+@pytest.mark.parametrize("column", ["total_to_accrue", "accrued_amount", "remaining_amount_to_accrue"])
+def test_a_state_whose_amount_is_none_is_contained(column: str, amount: str) -> None:
+    _store_three()
+    accrue("2024-01")
+    _without_foreign_keys(f"UPDATE contract_accrual SET {column} = '{amount}' WHERE contract_id = 2")
+
+    result = accrue("2024-02")
+
+    (failure,) = result["failures"]
+    assert (failure["contract_id"], result["summary"]["successful_accruals"]) == (2, 2)
+    assert failure["reason"].endswith(f"amount is not a number: '{amount}'") or "total to accrue" in failure["reason"]
 
 
 @pytest.mark.parametrize("spoiling", POSTGRESQL_GARBAGE.values(), ids=POSTGRESQL_GARBAGE.keys())
@@ -90,6 +105,7 @@ def test_a_service_that_cannot_be_used_fails_its_contracts(database: str) -> Non
     assert result["summary"]["failed_accruals"] == 2
 
 
+@pytest.mark.usefixtures("method")
 def test_a_failure_leaves_the_contract_as_it_is_and_is_resolved_when_it_passes(database: str) -> None:
     store(Stored(1), Stored(2))
     accrue_months("2024-01", "2024-02")
