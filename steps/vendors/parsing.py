@@ -153,7 +153,7 @@ def _repair(value: Json) -> tuple[Json, bool]:
     return value, False
 
 
-TRANSIENT = frozenset({408, 429, 500, 502, 503, 504, 529})
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 """Statuses that a later try may change, whatever the vendor."""
 _LONGEST_SNIPPET = 200
 _REASONS = ("info", "detail", "message", "error", "title", "non_field_errors", "error_details")
