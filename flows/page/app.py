@@ -18,6 +18,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
+from flows.access import Access
 from flows.page.auth import SessionGuard, Sessions, login_routes, set_cookie
 from flows.page.components import Tag, Visit, english
 from flows.page.style import COLOURS, STYLE
@@ -145,7 +146,8 @@ async def show_view(visit: Visit) -> None:
         for theme in ("dark", "light"):  # the style shows the one that the page is not in
             address = f"{visit.root}/theme/{theme}?{urlencode({'back': visit.address(visit.path)})}"
             Tag("a", texts(f"theme.{theme}"), classes=f"quiet to-{theme}", href=address)
-        if visit.guarded:
+        if visit.caller.has_logged_in:
+            Tag("span", f"{visit.caller.name} ({texts(f'role.{visit.caller.role}')})", classes="quiet")
             with ui.element("form").props(f'method="post" action="{visit.root}/logout"'):
                 ui.button(texts("logout"), color=None).props("flat dense no-caps type=submit").classes("quiet")
     content = Tag("div", classes="content")  # Quasar's page around it is the `main` already
@@ -228,10 +230,10 @@ def mount_page(app: FastAPI) -> None:
     """
     settings: SyncSettings = app.state.settings
     runs: Runs = app.state.runs
-    sessions = None
-    if token := settings.bearer_token:
-        sessions = Sessions()
-        nicegui.app.include_router(login_routes(token, sessions))
+    access: Access = app.state.access
+    sessions = Sessions() if access.is_guarded else None
+    if sessions is not None:
+        nicegui.app.include_router(login_routes(access, sessions))
     nicegui.app.include_router(download_routes())
     _add_preferences()
     for language in Language:
@@ -267,7 +269,7 @@ def _add_view(key: str, path: str, language: Language, settings: SyncSettings, r
             settings,
             runs,
             request.cookies.get(_THEME, ""),
-            guarded=settings.bearer_token is not None,
+            request.state.caller,
             root=root,
             path=f"{here}?{query}" if query else here,
             given={**request.query_params, **request.path_params},
@@ -287,7 +289,7 @@ def _add_preferences() -> None:
     def choose_theme(request: Request, theme: Literal["dark", "light"], back: str = "") -> Response:
         safe = back if _OWN_ADDRESS.fullmatch(back) else f"/{Language.EN}/{_ENTRANCE}"
         answer = RedirectResponse(f"{ROOT}{safe}", 303)
-        set_cookie(answer, request, (_THEME, theme), _YEAR_SECONDS)
+        set_cookie(answer, request, (_THEME, theme), _YEAR_SECONDS, ROOT)
         return answer
 
 

@@ -14,11 +14,12 @@ from urllib.parse import urlencode
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
+from flows.access import Caller, Role
 from flows.page.texts import Texts
 from flows.parameters import AskedRange, parse_year
 from flows.plan import Assessment, StepRunState
 from flows.run_steps import group_by_reason
-from flows.runs import Runs
+from flows.runs import RunRequest, Runs
 from steps.closing import Signature
 from steps.errors import SyncError
 from steps.reports.roll_forward import RollForward
@@ -164,14 +165,26 @@ class Visit:
     runs: Runs
     theme: str
     """`dark` or `light` if somebody chose; else empty, and the browser's preference counts."""
-    guarded: bool
-    """Whether people log in, and may log out."""
+    caller: Caller
+    """Who looks, and what the role allows."""
     root: str = ""
     """What stands before every address, such as `/page`."""
     path: str = ""
     """The address below the language, with its query."""
     given: Mapping[str, str] = field(default_factory=dict)
     """The parameters of path and query by name."""
+
+    def start(self, request: RunRequest) -> str:
+        """Start a run, as an act that stays in the trail. Returns its id."""
+        with self.caller.performing(Role.OPERATE, "run", f"{request.deployment} {request.parameters}"):
+            return self.runs.start(request)
+
+    def allow(self, role: Role, button: ui.button) -> ui.button:
+        """Let nobody press a button whose role does not allow it, and say why."""
+        if self.caller.role < role:
+            button.disable()
+            button.props["title"] = self.texts("role.needed", role=self.texts(f"role.{role}"))
+        return button
 
     @property
     def now(self) -> datetime:

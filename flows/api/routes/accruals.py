@@ -10,6 +10,7 @@ from flows.api.lists import TaggedRoute, csv_answer, file_answer
 from flows.api.problems import file_of, not_modified, problems
 from flows.api.runs import AppSettings
 from flows.api.schemas import FirstOfMonth, KeptText
+from flows.api.security import READ
 from flows.parameters import AskedRange, months_of_year, parse_month, parse_month_date, resolve_range
 from flows.plan import Year
 from steps.ledger.months import MonthWindow
@@ -25,7 +26,7 @@ from steps.reports.waterfall import waterfall
 from tracking.database import read_session
 from tracking.models import utc_now
 
-router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=TaggedRoute)
+router = APIRouter(prefix="/api/accruals", tags=["accruals"], dependencies=[READ], route_class=TaggedRoute)
 
 Month = Annotated[
     str, Query(pattern=r"^\d{4}-\d{2}(-01)?$", examples=["2024-03"], description="YYYY-MM or YYYY-MM-01.")

@@ -12,6 +12,7 @@ from flows.api.problems import not_modified, problems
 from flows.api.routes.accruals import Month
 from flows.api.runs import AppSettings
 from flows.api.schemas import KeptText, OverrideText
+from flows.api.security import CLOSE, READ
 from flows.parameters import parse_month
 from steps.closing import Signature, closing_trail, find_close, verification_json, verify
 from steps.context import StepContext
@@ -26,7 +27,7 @@ from steps.settings import SyncSettings
 from tracking.database import read_session
 from tracking.models import utc_now
 
-router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=TaggedRoute)
+router = APIRouter(prefix="/api/accruals", tags=["accruals"], dependencies=[READ], route_class=TaggedRoute)
 
 ContractId = Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)]
 MonthText = Annotated[
@@ -111,7 +112,7 @@ def show_explanation(
         return dict(as_json(explain(session, contract_id, parse_month(month), settings)))
 
 
-@router.post("/redo", responses=problems(HTTPStatus.CONFLICT))
+@router.post("/redo", dependencies=[CLOSE], responses=problems(HTTPStatus.CONFLICT))
 def do_again(asked: RedoRequest, settings: AppSettings) -> dict[str, Any]:
     """Process an open month and every later one again, or with `preview` say what that would change.
 
@@ -125,7 +126,7 @@ def do_again(asked: RedoRequest, settings: AppSettings) -> dict[str, Any]:
         return dict(as_json(redo(context, month, by, _today(settings), preview=asked.preview)))
 
 
-@router.post("/adjust", responses=problems())
+@router.post("/adjust", dependencies=[CLOSE], responses=problems())
 def post_adjustment(asked: AdjustRequest, settings: AppSettings) -> dict[str, Any]:
     """Post an amount by hand in the first open month, or with `preview` say what it would do."""
     corrects = None if asked.corrects is None else parse_month(asked.corrects)
@@ -133,7 +134,7 @@ def post_adjustment(asked: AdjustRequest, settings: AppSettings) -> dict[str, An
     return dict(as_json(adjust(adjustment, asked.signature, _today(settings), preview=asked.preview)))
 
 
-@router.post("/dismiss", responses=problems())
+@router.post("/dismiss", dependencies=[CLOSE], responses=problems())
 def dismiss_notification(asked: DismissRequest) -> dict[str, Any]:
     """Let what was accrued before an enrollment stand; what is accrued so after `until` is told again."""
     return {"contract_id": asked.contract_id, "until": dismiss(asked.contract_id, asked.signature).isoformat()}

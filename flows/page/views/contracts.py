@@ -11,6 +11,7 @@ from typing import Any
 
 from nicegui import ui
 
+from flows.access import Role
 from flows.page.components import (
     FIELD,
     Column,
@@ -123,9 +124,8 @@ def _heading(visit: Visit, story: ContractStory) -> None:
             ui.button(texts("contract.print"), on_click=lambda: ui.run_javascript("window.print()")).props(
                 "outline no-caps"
             ).classes("no-print")
-            ui.button(texts("adjust"), on_click=lambda: _ask_adjustment(visit, story)).props("outline no-caps").classes(
-                "no-print"
-            )
+            button = ui.button(texts("adjust"), on_click=lambda: _ask_adjustment(visit, story)).props("outline no-caps")
+            visit.allow(Role.CLOSE, button.classes("no-print"))
         status, since = story.notion_status or ("", None)
         facts(
             [
@@ -345,7 +345,9 @@ def _ask_adjustment(visit: Visit, story: ContractStory) -> None:
             def do(by: Signature) -> Adjusted:
                 of_month = parse_month(corrects.value) if corrects.value else None
                 asked = Adjustment(number, parse_adjustment(str(amount.value or "").replace(",", ".")), of_month)
-                return adjust(asked, by, visit.now.date(), preview=preview)
+                about = f"{asked} {by}{' preview' if preview else ''}"
+                with visit.caller.performing(Role.CLOSE, "adjust", about):
+                    return adjust(asked, by, visit.now.date(), preview=preview)
 
             return await ask(texts, partial(do, by)) if (by := sign()) else None
 

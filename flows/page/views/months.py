@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
+from flows.access import Role
 from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.page.components import (
     Tag,
@@ -69,7 +70,8 @@ async def show_months(visit: Visit) -> None:
         _checklist(visit, month, found)
         if any(line.accrued for line in found.report.lines):
             name = texts("redo", month=texts.month(month, long=True))
-            ui.button(name, on_click=partial(_ask_to_redo, visit, month)).props("flat no-caps").classes("self-start")
+            button = ui.button(name, on_click=partial(_ask_to_redo, visit, month)).props("flat no-caps")
+            visit.allow(Role.CLOSE, button.classes("self-start"))
     _figures(visit, month, found.report)
     _reconciliation(visit, month, found.reconciliation)
     _downloads(visit, month)
@@ -162,7 +164,8 @@ def _checklist(visit: Visit, month: date, found: _Month) -> None:
         else:
             name = texts("closing.close", month=texts.month(month, long=True))
             ask_to_close = partial(_ask_to_close, visit, month, found.report)
-            ui.button(name, on_click=ask_to_close).props("outline no-caps").classes("self-start")
+            button = ui.button(name, on_click=ask_to_close).props("outline no-caps").classes("self-start")
+            visit.allow(Role.CLOSE, button)
 
 
 _MONTH, _CONTRACT, _ERROR, _EXECUTION = (
@@ -234,9 +237,8 @@ def _closed(visit: Visit, month: date, found: _Month) -> None:
         ui.label(texts("closing.hash.why")).classes("soft small")
         outside_totals(visit, found.report)
         name = texts("closing.reopen", month=texts.month(month, long=True))
-        ui.button(name, on_click=partial(_ask_to_reopen, visit, month)).props("outline no-caps").classes(
-            "self-start no-print"
-        )
+        button = ui.button(name, on_click=partial(_ask_to_reopen, visit, month)).props("outline no-caps")
+        visit.allow(Role.CLOSE, button.classes("self-start no-print"))
 
 
 def _figures(visit: Visit, month: date, report: RollForward) -> None:
@@ -273,7 +275,8 @@ def _reconciliation(visit: Visit, month: date, found: Reconciliation | None) -> 
         with Tag("div", classes="actions"):
             Tag("h3", texts("reconciled"))
             ui.space()
-            ui.button(texts("reconciled.now"), on_click=partial(_reconcile, visit, month)).props("outline no-caps")
+            button = ui.button(texts("reconciled.now"), on_click=partial(_reconcile, visit, month))
+            visit.allow(Role.OPERATE, button.props("outline no-caps"))
         if found is None:
             ui.label(texts("reconciled.never")).classes("soft")
             return
@@ -301,7 +304,11 @@ async def _reconcile(visit: Visit, month: date) -> None:
         from steps.context import StepContext  # with Prefect, which takes seconds
         from steps.invoices import reconcile
 
-        with StepContext(settings=visit.settings) as context:
+        about = f"{month:%Y-%m}"
+        with (
+            visit.caller.performing(Role.OPERATE, "reconcile", about),
+            StepContext(settings=visit.settings) as context,
+        ):
             reconcile(context, MonthWindow.of(month))
         return True
 
@@ -346,7 +353,8 @@ def _ask_to_close(visit: Visit, month: date, report: RollForward) -> None:
     candidate = Candidate(month, visit.now.date(), visit.settings)
 
     def close(by: Signature) -> None:
-        close_month(candidate, by)
+        with visit.caller.performing(Role.CLOSE, "close", f"{month:%Y-%m} {by}"):
+            close_month(candidate, by)
         tell_months(MONTH_CLOSED, [month])
 
     with signed_dialog(visit, texts("closing.close", month=texts.month(month, long=True)), "closing.reason", close):
@@ -395,7 +403,8 @@ def _redo(visit: Visit, month: date, by: Signature, *, preview: bool) -> "Redone
     from tracking.recorder import ExecutionEndedError, WindowBusyError
 
     try:
-        with StepContext(settings=visit.settings) as shared:
+        about = f"{month:%Y-%m} {by}{' preview' if preview else ''}"
+        with visit.caller.performing(Role.CLOSE, "redo", about), StepContext(settings=visit.settings) as shared:
             return redo(shared.of_execution(None), month, by, visit.now.date(), preview=preview)
     except (WindowBusyError, ExecutionEndedError) as error:
         raise SyncError(str(error)) from None
@@ -421,7 +430,9 @@ def _ask_to_reopen(visit: Visit, month: date) -> None:
     texts = visit.texts
 
     def reopen(by: Signature) -> None:
-        tell_months(MONTH_REOPENED, reopen_month(month, by))
+        with visit.caller.performing(Role.CLOSE, "reopen", f"{month:%Y-%m} {by}"):
+            reopened = reopen_month(month, by)
+        tell_months(MONTH_REOPENED, reopened)
 
     with signed_dialog(visit, texts("closing.reopen", month=texts.month(month, long=True)), "reason", reopen):
         ui.label(texts("closing.later")).classes("soft")

@@ -8,6 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
+from flows.access import Role
 from flows.page.components import (
     Tag,
     Visit,
@@ -176,7 +177,8 @@ class _Run:
                 if address := run_address(self._id):
                     Tag("a", texts("execution.prefect"), href=address, target="_blank", rel="noopener")
                 visit.link(texts("run.back"), "todo" if visit.given.get("back") == "todo" else "home")
-                self._cancel = ui.button(texts("run.cancel"), on_click=self._stop).props("outline no-caps")
+                cancel = ui.button(texts("run.cancel"), on_click=self._stop).props("outline no-caps")
+                self._cancel = visit.allow(Role.OPERATE, cancel)
         with Tag("section", classes="panel"):
             self._rows = Tag("div")
         self._timer = ui.timer(_POLL_SECONDS, self._look)
@@ -190,7 +192,11 @@ class _Run:
             return None
 
     async def _stop(self) -> None:
-        await ask(self._visit.texts, lambda: self._visit.runs.cancel(self._id))
+        def cancel() -> None:
+            with self._visit.caller.performing(Role.OPERATE, "cancel", self._id):
+                self._visit.runs.cancel(self._id)
+
+        await ask(self._visit.texts, cancel)
 
     async def _look(self) -> None:
         try:
