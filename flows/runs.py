@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from flows.plan import run_name
 from flows.prefect_server import PrefectUnavailableError, prefect_api
 from flows.worker import WORK_POOL, brought_worker, worker_is_online
 from steps.catalog import ACCRUALS, Step
+from steps.closing import Signature
 from steps.engine.gate import Override
 from steps.errors import SyncError
 from steps.ledger.months import MonthWindow
@@ -88,6 +89,12 @@ def request_flow(steps: Sequence[Step], span: MonthWindow, only: str | None) -> 
 def request_retry(error_ids: Sequence[int]) -> RunRequest:
     """These integration errors once more."""
     return RunRequest("retry-errors", {"errors": list(error_ids)})
+
+
+def request_redo(month: date, by: Signature, override: str | None = None) -> RunRequest:
+    """An open month and every later one again."""
+    asked = {"month": month.isoformat(), "reason": by.reason, "by": by.who, "preview": False}
+    return RunRequest("redo", asked | ({"override": override} if override is not None else {}))
 
 
 class Stage(StrEnum):

@@ -390,3 +390,26 @@ def write_session() -> Iterator[Session]:
         if session.get_bind().dialect.name == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LEDGER_LOCK})
         yield session
+
+
+@contextmanager
+def scratch_session() -> Iterator[Session]:
+    """A ledger transaction of which nothing is kept: for a preview that takes as long as what it shows.
+
+    SQLite has one lock for all that is written: there it is on a copy in memory, and nobody waits for it. On PostgreSQL
+    writers of the ledger do, and tracking does not.
+    """
+    if get_engine().dialect.name == "postgresql":
+        with write_session() as session:
+            yield session
+            session.rollback()
+        return
+    engine = make_engine(URL.create("sqlite"))
+    try:
+        with engine.connect() as copied, get_engine().connect() as original:
+            original.connection.driver_connection.backup(copied.connection.driver_connection)  # type: ignore[union-attr]
+            original.close()
+            with Session(copied) as session:
+                yield session
+    finally:
+        engine.dispose()

@@ -174,9 +174,9 @@ class Visit:
     given: Mapping[str, str] = field(default_factory=dict)
     """The parameters of path and query by name."""
 
-    def start(self, request: RunRequest) -> str:
+    def start(self, request: RunRequest, role: Role = Role.OPERATE) -> str:
         """Start a run, as an act that stays in the trail. Returns its id."""
-        with self.caller.performing(Role.OPERATE, "run", f"{request.deployment} {request.parameters}"):
+        with self.caller.performing(role, "run", f"{request.deployment} {request.parameters}"):
             return self.runs.start(request)
 
     def allow(self, role: Role, button: ui.button) -> ui.button:

@@ -27,6 +27,7 @@ from flows.page.components import (
 )
 from flows.page.texts import Language
 from flows.parameters import months_of_year, parse_month
+from flows.runs import request_redo
 from steps.catalog import ACCRUALS
 from steps.closing import (
     Blocker,
@@ -374,21 +375,18 @@ def _ask_to_redo(visit: Visit, month: date) -> None:
         sign = signature_fields(visit)
         outcome = Tag("div", role="status", aria_live="polite")
 
-        async def act(*, preview: bool) -> "Redone | None":
-            by = sign()
-            return None if by is None else await ask(texts, partial(_redo, visit, month, by, preview=preview))
-
         async def look() -> None:
-            if (found := await act(preview=True)) is not None:
+            by = sign()
+            if by and (found := await ask(texts, partial(_preview_redo, visit, month, by))) is not None:
                 outcome.clear()
                 with outcome:
                     _redone(visit, found)
                 do.set_visibility(True)
 
         async def do_it() -> None:
-            if await act(preview=False) is not None:
-                dialog.close()
-                ui.navigate.reload()
+            by = sign()
+            if by and (run := await ask(texts, partial(visit.start, request_redo(month, by), Role.CLOSE))):
+                ui.navigate.to(visit.address(f"runs/{run}"))
 
         with Tag("div", classes="actions"):
             ui.button(texts("adjust.preview"), on_click=look).props("outline no-caps")
@@ -397,16 +395,15 @@ def _ask_to_redo(visit: Visit, month: date) -> None:
         do.set_visibility(False)
 
 
-def _redo(visit: Visit, month: date, by: Signature, *, preview: bool) -> "Redone":
+def _preview_redo(visit: Visit, month: date, by: Signature) -> "Redone":
     from steps.context import StepContext  # with Prefect, which takes seconds
-    from steps.redo import redo
-    from tracking.recorder import ExecutionEndedError, WindowBusyError
+    from steps.redo import AskedRedo, preview_redo
+    from tracking.recorder import WindowBusyError
 
     try:
-        about = f"{month:%Y-%m} {by}{' preview' if preview else ''}"
-        with visit.caller.performing(Role.CLOSE, "redo", about), StepContext(settings=visit.settings) as shared:
-            return redo(shared.of_execution(None), month, by, visit.now.date(), preview=preview)
-    except (WindowBusyError, ExecutionEndedError) as error:
+        with StepContext(settings=visit.settings) as context:
+            return preview_redo(context, AskedRedo.of(month, by, visit.now.date()))
+    except WindowBusyError as error:
         raise SyncError(str(error)) from None
 
 

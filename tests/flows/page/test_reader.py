@@ -10,7 +10,7 @@ from tests.flows.page.test_views import PATHS, go
 
 pytestmark = [pytest.mark.browser, pytest.mark.prefect]
 
-HARMLESS = {"Log out", "Find", "Print", "Its record"}
+HARMLESS = {"Log out", "Find", "Print", "The vendor's record"}
 
 
 def test_a_reader_finds_no_button_that_changes_anything_and_is_told_why(
@@ -27,7 +27,7 @@ def test_a_reader_finds_no_button_that_changes_anything_and_is_told_why(
     assert open_to_him <= HARMLESS, open_to_him
     go(page, busy_server, "runs/new?step=services")
     expect(page.get_by_role("status").filter(has_text="Will run")).to_be_visible()
-    run = page.get_by_role("button", name="Run", exact=True)
+    run = page.get_by_role("button", name="Execute", exact=True)
     expect(run).to_be_disabled()
     expect(run).to_have_attribute("title", "Your token does not allow this: it needs one that operates.")
 
@@ -45,7 +45,7 @@ def test_a_click_is_told_from_what_a_page_sends_by_itself(context: BrowserContex
     by_itself = list(sent)
     sent.clear()
 
-    page.get_by_role("button", name="Its record").first.click()
+    page.get_by_role("button", name="The vendor's record of error").first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
 
     assert by_itself != []
