@@ -324,12 +324,21 @@ def serve_api(
         bool,
         typer.Option("--no-worker", help="Bring no worker along: others on the server of PREFECT_API_URL do the runs."),
     ] = False,
+    tls_certificate: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Serve HTTPS with this certificate and its chain (PEM).")
+    ] = None,
+    tls_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The certificate's key, without a passphrase (PEM).")
+    ] = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Serve the HTTP API and the page: run steps, see what happened, work the errors, take reports along."""
+    if (tls_certificate is None) != (tls_key is None):
+        raise UsageError("--tls-certificate and --tls-key go together: give both, or leave TLS to a proxy")
     with importing():
         from flows.cli import admin
-    admin.serve_api(host, port, with_worker=not no_worker, sandbox=sandbox)
+    tls = (tls_certificate, tls_key) if tls_certificate and tls_key else None
+    admin.serve_api(host, port, with_worker=not no_worker, sandbox=sandbox, tls=tls)
 
 
 @app.command("reconcile")
