@@ -24,7 +24,6 @@ class Door(StrEnum):
 
     API = "api"
     PAGE = "page"
-    COMMAND = "command"
 
 
 class AuditEvent(SQLModel, table=True):
@@ -36,7 +35,7 @@ class AuditEvent(SQLModel, table=True):
     at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
     door: str
     who: str
-    """The name of the token, or of the machine's user."""
+    """The name of the token; empty: it was a wrong one."""
     role: str = ""
     address: str = ""
     """The client's."""

@@ -15,7 +15,7 @@ from flows.access import Access
 from flows.api.answers import Answers
 from flows.api.limits import RequestLimits
 from flows.api.problems import add_problem_handlers, describe, problems
-from flows.api.routes import accruals, books, errors, executions, services, steps
+from flows.api.routes import accruals, audit, books, errors, executions, services, steps
 from flows.api.schemas import Health
 from flows.api.security import Guard, operation_of
 from flows.runs import Runs
@@ -39,6 +39,7 @@ ROUTERS = (
     accruals.router,
     books.router,
     services.router,
+    audit.router,
     _health,
 )
 

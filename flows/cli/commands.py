@@ -174,6 +174,21 @@ def show_history(
     history.show_history(step_id, status, since, until, limit, as_json=as_json)
 
 
+@app.command("audit")
+def show_audit(
+    since: Annotated[str | None, typer.Option(help="Done at or after this date or time (ISO 8601).")] = None,
+    until: Annotated[str | None, typer.Option(help="Done before this date or time (ISO 8601).")] = None,
+    who: Annotated[str | None, typer.Option(help="Only by the token of this name.", metavar="NAME")] = None,
+    limit: Limit = 100,
+    export: Annotated[str | None, typer.Option(help="Write the acts to this CSV file.", metavar="FILE.csv")] = None,
+    as_json: JsonArray = False,
+) -> None:
+    """Show who did what through the API and the page, from where, and which wrong tokens came; newest first."""
+    with importing():
+        from flows.cli import audit
+    audit.show_audit(since, until, who, limit, export, as_json=as_json)
+
+
 class _ListUnlessNamed(TyperGroup):
     """A group whose arguments are the list's, unless they begin with the name of another command or ask for help."""
 

@@ -23,6 +23,7 @@ from flows.page.auth import SessionGuard, Sessions, login_routes, set_cookie
 from flows.page.components import Tag, Visit, english
 from flows.page.style import COLOURS, STYLE
 from flows.page.texts import Language, Texts, preferred_language
+from flows.page.views.audit import show_audit
 from flows.page.views.contracts import show_contracts
 from flows.page.views.home import show_home
 from flows.page.views.launch import show_launch
@@ -38,6 +39,7 @@ from steps.ledger.months import MonthWindow
 from steps.reports.export import (
     XLSX_TYPE,
     Sheet,
+    audit_sheet,
     csv_text,
     errors_sheet,
     journal_sheet,
@@ -50,6 +52,7 @@ from steps.reports.monthly import monthly_accruals
 from steps.reports.pack import pack_bytes, read_pack
 from steps.reports.roll_forward import roll_forwards
 from steps.settings import SyncSettings, vendors_are_invented
+from tracking.audit import AuditFilter, audit_trail
 from tracking.database import read_session
 from tracking.integration_errors import ErrorFilter, find_errors
 
@@ -111,7 +114,10 @@ class View:
 
 
 async def _show_runs(visit: Visit) -> None:
-    await (show_launch(visit) if visit.given.get("run") == "new" else show_runs(visit))
+    if visit.given.get("show") == "audit":
+        await show_audit(visit)
+    else:
+        await (show_launch(visit) if visit.given.get("run") == "new" else show_runs(visit))
 
 
 VIEWS: dict[str, View] = {
@@ -190,6 +196,10 @@ def download_routes() -> APIRouter:
     def errors(wanted: Annotated[WantedErrors, Query()]) -> Response:
         found = find_errors(ErrorFilter(**wanted.model_dump(), limit=None))
         return _file(csv_text(errors_sheet(found)).encode(), _CSV, "errors.csv")
+
+    @router.get("/audit.csv")
+    def audit() -> Response:
+        return _file(csv_text(audit_sheet(audit_trail(AuditFilter(limit=None)))).encode(), _CSV, "audit.csv")
 
     @router.get("/month-end.xlsx")
     def pack(month: MonthText) -> Response:

@@ -20,7 +20,7 @@ from tracking.recorder import end_dead_executions
 
 router = APIRouter(prefix="/api/sync/executions", tags=["executions"], dependencies=[READ], route_class=TaggedRoute)
 
-_MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?$"
+MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?$"
 Moment = Annotated[str, WithJsonSchema({"type": "string", "examples": ["2024-03-01", "2024-03-01T09:30:00Z"]})]
 
 
@@ -32,8 +32,8 @@ class ExecutionQuery(BaseModel):
     step_name: StepId | None = None
     status: ExecutionStatus | None = None
     flow_run_id: str | None = Field(default=None, pattern=r"^[0-9A-Za-z-]{1,64}$", description="Of one run in Prefect.")
-    started_after: Moment | None = Field(default=None, pattern=_MOMENT, description="Without an offset: SYNC_TIMEZONE.")
-    started_before: Moment | None = Field(default=None, pattern=_MOMENT)
+    started_after: Moment | None = Field(default=None, pattern=MOMENT, description="Without an offset: SYNC_TIMEZONE.")
+    started_before: Moment | None = Field(default=None, pattern=MOMENT)
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     cursor: str | None = Field(default=None, pattern=r"^[\w-]{1,200}$", description="`next_cursor` of the page before.")
 

@@ -59,6 +59,7 @@ async def _history(visit: Visit) -> None:
     with Tag("div", classes="actions"):
         Tag("h2", texts("view.runs"))
         ui.space()
+        visit.link(texts("audit"), "runs", show="audit")
         visit.link(texts("run.new"), "runs/new", classes="button")
     with Tag("section", classes="panel"):
         with Tag("div", classes="fields"):

@@ -1,6 +1,10 @@
 """Every route has a role; who has less is refused; and every act is in the trail."""
 
+import csv
+import json
 from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute
@@ -10,6 +14,7 @@ from starlette.testclient import TestClient
 from flows.access import Role
 from flows.api.app import ROUTERS, create_app
 from flows.api.security import HEALTH, READ, Needs
+from flows.cli.app import run_command
 from steps.catalog import STEPS
 from steps.settings import SyncSettings
 from tests.flows.api.recorded_runs import RecordedRuns
@@ -99,3 +104,25 @@ def test_an_act_is_in_the_trail_with_who_from_where_what_and_what_came_of_it(cli
     assert "ask (an email)" in missing.asked
     assert refused.outcome == "refused: this needs a token of the role close; that of readr is read"
     assert (unknown.action, unknown.outcome.partition(":")[0]) == ("accruals-post_adjustment", "refused")
+
+
+def test_the_trail_is_told_by_command_and_api_and_as_a_spreadsheet(
+    client: TestClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        client.post("/api/accruals/dismiss", json={"contract_id": 17 + number, "reason": "=1"}, headers=_as(Role.CLOSE))
+    client.post("/api/accruals/dismiss", headers=_as(Role.READ))
+    read = _as(Role.READ)
+
+    first = client.get("/api/audit", params={"limit": 3, "since": "2024-01-01"}, headers=read)
+    second = client.get("/api/audit", params={"cursor": first.json()["next_cursor"]}, headers=read).json()
+    sheet = client.get("/api/audit/export/csv", params={"who": "closer"}, headers=read)
+    assert run_command(["audit", "--who", "readr", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert run_command(["audit", "--export", str(tmp_path / "audit.csv")]) == 0
+
+    assert [act["who"] for act in (*first.json()["acts"], *second["acts"])] == ["readr", "closer", "closer", "closer"]
+    assert second["next_cursor"] is None
+    assert [row["address"] for row in csv.DictReader(StringIO(sheet.content.decode("utf-8-sig")))] == ["192.0.2.7"] * 3
+    assert [(act["who"], act["outcome"].partition(":")[0]) for act in told] == [("readr", "refused")]
+    assert len(list(csv.DictReader((tmp_path / "audit.csv").open(encoding="utf-8-sig")))) == 4
