@@ -125,4 +125,4 @@ def test_the_trail_is_told_by_command_and_api_and_as_a_spreadsheet(
     assert second["next_cursor"] is None
     assert [row["address"] for row in csv.DictReader(StringIO(sheet.content.decode("utf-8-sig")))] == ["192.0.2.7"] * 3
     assert [(act["who"], act["outcome"].partition(":")[0]) for act in told] == [("readr", "refused")]
-    assert len(list(csv.DictReader((tmp_path / "audit.csv").open(encoding="utf-8-sig")))) == 4
+    assert len((tmp_path / "audit.csv").read_text(encoding="utf-8-sig").splitlines()) == 1 + 4
