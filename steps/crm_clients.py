@@ -20,7 +20,7 @@ from steps.ledger.upsert import merge_rows
 from steps.results import ImportResult
 from steps.task import step_task
 from steps.vendors.fourgeeks import Student
-from steps.vendors.parsing import Listing, plain
+from steps.vendors.parsing import Listing, unpack
 
 
 class CrmClientsResult(ImportResult):
@@ -108,7 +108,7 @@ def _linked_elsewhere(
             "student",
             user_id,
             f"student {user_id} has the email of client {client_id} and is linked to client {users.links[user_id]}",
-            plain(students[user_id].raw),
+            unpack(students[user_id].raw),
         )
         for user_id, client_id in found.items()
         if users.links.get(user_id, client_id) != client_id

@@ -33,7 +33,7 @@ from steps.services import is_service, store_services
 from steps.sources import DocumentsRead, VendorReads
 from steps.task import step_task
 from steps.vendors.holded import Document, IncomeAccount
-from steps.vendors.parsing import Listing
+from steps.vendors.parsing import Listing, unpack
 from tracking.database import read_session, write_session
 from tracking.models import utc_now
 
@@ -279,7 +279,7 @@ def _row(document: Document, client_id: int | None) -> Row:
         "currency": document.currency,
         "status": document.status,
         "voided_at": None,  # it is listed, so it counts (again)
-        "original_data": document.raw,
+        "original_data": unpack(document.raw),
     }
 
 
@@ -300,7 +300,7 @@ def _without_contact(documents: Sequence[Document]) -> list[RecordRejectedError]
             document.kind.value,
             document.id,
             f"{document.kind.value} {document.id} names no contact: kept without client and contract",
-            document.raw,
+            unpack(document.raw),
         )
         for document in documents
         if document.contact_id is None

@@ -34,7 +34,7 @@ from steps.ledger.upsert import merge_rows, select_in
 from steps.results import ImportResult
 from steps.task import step_task
 from steps.vendors.fourgeeks import Enrollment
-from steps.vendors.parsing import Listing, plain
+from steps.vendors.parsing import Listing, unpack
 from tracking.models import utc_now
 
 
@@ -211,7 +211,7 @@ def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
             "enrollment",
             each.id,
             f"enrollment {each.id} ({each.cohort_slug}): its cohort has no kickoff",
-            plain(each.raw),
+            each.raw and unpack(each.raw),
         )
         for _, each in owned
         if each.kickoff is None

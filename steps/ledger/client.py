@@ -73,7 +73,7 @@ def normalize_email(value: str | None) -> str | None:
     return email if is_address else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ContactCard:
     """What is known of one contact at the moment."""
 

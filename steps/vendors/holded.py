@@ -11,6 +11,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httpx
+from pydantic_core import to_jsonable_python
 
 from steps.errors import RecordRejectedError, VendorAuthError, VendorError, VendorPayloadError, VendorRejectedError
 from steps.ledger.client import ContactCard, normalize_email
@@ -31,12 +32,14 @@ from steps.vendors.parsing import (
     id_of,
     identifier,
     is_empty,
+    pack,
     parse_row,
     plain,
     reason_of,
     reference,
     text,
     unix_day,
+    unpack,
 )
 
 DOC_TYPES = {DocumentKind.INVOICE: "invoice", DocumentKind.CREDIT_NOTE: "creditnote"}
@@ -57,7 +60,7 @@ class IncomeAccount:
     """Deleted ones drop out of the list and still answer by id."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """One invoice or credit note with its lines."""
 
@@ -78,7 +81,8 @@ class Document:
     """Ids of income accounts in the order of the lines; lines without one are left out."""
     source_invoice_id: str | None
     """For a credit note: the invoice it was made from."""
-    raw: dict[str, Any]
+    raw: str
+    """The whole record, packed."""
 
     @property
     def total_amount(self) -> Decimal:
@@ -110,6 +114,10 @@ def parse_contact(row: dict[str, Any], *, listed: bool = True) -> ContactCard:
     return ContactCard(identifier(row), code(row, "name"), email, listed, None if email else plain(row))
 
 
+def _shown_contact(card: ContactCard) -> Json:
+    return card.record or to_jsonable_python(card)
+
+
 def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> Document:
     """One row of a document list: it carries the full document with its lines.
 
@@ -130,7 +138,7 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
         status=_status(row),
         line_accounts=tuple(account for line in children(row, "products") if (account := reference(line, "account"))),
         source_invoice_id=_source_invoice(row),
-        raw=plain(row),
+        raw=pack(row),
     )
 
 
@@ -164,9 +172,9 @@ class DocumentPages:
     """By id: the day of whose window a document counts, where that is not its own."""
 
     @classmethod
-    def of_rows(cls, rows: Rows, kind: DocumentKind, zone: ZoneInfo) -> "DocumentPages":
+    def of_rows(cls, rows: Rows[Document], zone: ZoneInfo) -> "DocumentPages":
         """The documents of a list's rows."""
-        listing = rows.parse(partial(parse_document, kind, zone))
+        listing = rows.listing()
         days: dict[RecordRejectedError, date] = {}
         for error in listing.rejected:
             row = error.record if isinstance(error.record, dict) else {}
@@ -262,7 +270,7 @@ class HoldedConnector(Connector):
 
     def income_accounts(self) -> Listing[IncomeAccount]:
         """Every sales channel that is not deleted."""
-        return self._unpaged("service", "/saleschannels", "income accounts").parse(parse_income_account)
+        return self._unpaged("/saleschannels", "income accounts", Rows("service", parse_income_account))
 
     def income_account(self, account_id: str) -> IncomeAccount | None:
         """One sales channel, also a deleted one, to which documents may still point; None when unknown."""
@@ -270,7 +278,7 @@ class HoldedConnector(Connector):
 
     def contacts(self) -> Listing[ContactCard]:
         """Every contact that is not deleted."""
-        return self._unpaged("contact", "/contacts", "contacts").parse(parse_contact)
+        return self._unpaged("/contacts", "contacts", Rows("contact", parse_contact, show=_shown_contact))
 
     def contact(self, contact_id: str) -> ContactCard | None:
         """One contact, also one that is missing from the list; None when unknown (404, and 400 as some report)."""
@@ -292,7 +300,7 @@ class HoldedConnector(Connector):
             "sort": "created-asc",
             "limit": PAGE_SIZE,
         }
-        rows = Rows(kind.value)
+        rows = Rows(kind.value, partial(parse_document, kind, self._zone), show=lambda document: unpack(document.raw))
         path = f"/documents/{DOC_TYPES[kind]}"
         for page in self._pages(path, query):
             new = rows.add(page)
@@ -300,21 +308,20 @@ class HoldedConnector(Connector):
             if not new:
                 _require_whole(f"GET {path}", page, rows)
                 break
-        return DocumentPages.of_rows(rows, kind, self._zone)
+        return DocumentPages.of_rows(rows, self._zone)
 
     def document(self, kind: DocumentKind, document_id: str) -> Document | None:
         """One document that a list lacks; None when the vendor has none with this id (404, 400)."""
         parse = partial(parse_document, kind, self._zone)
         return self._one(kind.value, f"/documents/{DOC_TYPES[kind]}", document_id, parse)
 
-    def _unpaged(self, entity_type: str, path: str, noun: str) -> Rows:
+    def _unpaged(self, path: str, noun: str, rows: Rows[One]) -> Listing[One]:
         """A list whose page size nobody knows: ask on until a page is empty or brings nothing new."""
-        rows = Rows(entity_type)
         for page in self._pages(path, {}):
             if not rows.add(page):
                 break
             self._progress.update(f"{VENDOR}: {len(rows)} {noun} read")
-        return rows
+        return rows.listing()
 
     def _pages(self, path: str, query: dict[str, str | int]) -> Iterator[list[Any]]:
         number = 1
@@ -358,7 +365,7 @@ def open_holded(rules: HttpRules = USUAL) -> HoldedConnector:
     return HoldedConnector(HoldedSettings.load(), rules=rules)
 
 
-def _require_whole(request: str, page: list[Any], rows: Rows) -> None:
+def _require_whole(request: str, page: list[Any], rows: Rows[Document]) -> None:
     """Judge the last page of a document list, which brought nothing new: is it the end?
 
     An empty page is. So is one that repeats a short list whole, from a server that ignores `page`. A full page, or one
