@@ -120,7 +120,7 @@ def _is_cross_site(asked: HTTPConnection) -> bool:
 
 def operation_of(route: APIRoute) -> str:
     """The name of what a route does, in the OpenAPI document and in the trail."""
-    return f"{route.tags[0]}-{route.name}"
+    return "-".join(map(str, (*route.tags[:1], route.name)))
 
 
 class Needs:
