@@ -30,7 +30,7 @@ from flows.parameters import (
 from steps.catalog import ACCRUALS, INVOICES, STEPS, Step
 from steps.engine.gate import LONGEST_REASON, began_before, changed_since
 from steps.errors import SyncError, UsageError
-from steps.ledger.contract import days_of_clientless_documents
+from steps.ledger.contract import clientless_documents
 from steps.ledger.months import MonthWindow, first_of_month, next_month
 from steps.settings import SyncSettings
 from tracking.database import read_session
@@ -322,7 +322,7 @@ def _span(met: Sequence[MetError]) -> MonthWindow | None:
         days += [read[0], read[1] - timedelta(days=1)]
     with read_session() as session:
         contacts = {each.error.entity_external_id for each in met if each.error.entity_type == "contact"}
-        days += days_of_clientless_documents(session, contacts)
+        days += [day for day, _ in clientless_documents(session, contacts)]
     return MonthWindow(first_of_month(min(days)), next_month(max(days)))
 
 

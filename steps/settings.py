@@ -312,6 +312,15 @@ class SyncSettings(_Settings):
         is_devengo = bool(self.backend_url) and self.backend_dialect is BackendDialect.DEVENGO
         return step.by_month and not (is_devengo and step.id in _DEVENGO_WITHOUT_MONTHS)
 
+    def is_service(self, account_number: str | None, name: str) -> bool:
+        """Whether an income account is one of the academy's services (docs/vendors.md, Services).
+
+        An empty list of prefixes lets everything through; comparison of names ignores case.
+        """
+        number_fits = not self.service_account_prefix or (account_number or "").startswith(self.service_account_prefix)
+        names = tuple(prefix.lower() for prefix in self.service_name_prefixes)
+        return number_fits and (not names or name.strip().lower().startswith(names))
+
     def amount_counted(self, *, total: Decimal, net: Decimal) -> Decimal:
         """What a document counts, by `SYNC_ACCRUAL_BASIS`."""
         return net if self.accrual_basis is AccrualBasis.NET else total

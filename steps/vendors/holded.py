@@ -13,7 +13,14 @@ from zoneinfo import ZoneInfo
 import httpx
 from pydantic_core import to_jsonable_python
 
-from steps.errors import RecordRejectedError, VendorAuthError, VendorError, VendorPayloadError, VendorRejectedError
+from steps.errors import (
+    RecordRejectedError,
+    RecordRepairedError,
+    VendorAuthError,
+    VendorError,
+    VendorPayloadError,
+    VendorRejectedError,
+)
 from steps.ledger.client import ContactCard, normalize_email
 from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
@@ -45,6 +52,7 @@ from steps.vendors.parsing import (
 DOC_TYPES = {DocumentKind.INVOICE: "invoice", DocumentKind.CREDIT_NOTE: "creditnote"}
 """Credit notes are a document type of their own: `documents/invoice` never contains them."""
 _CURRENCY_LENGTH = 3
+Field = TypeVar("Field")
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,8 @@ class Document:
     """For a credit note: the invoice it was made from."""
     raw: str
     """The whole record, packed."""
+    unreadable: str = ""
+    """What is wrong with fields that decide about no money, and are taken for empty."""
 
     @property
     def total_amount(self) -> Decimal:
@@ -110,8 +120,29 @@ def parse_income_account(row: dict[str, Any]) -> IncomeAccount:
 
 def parse_contact(row: dict[str, Any], *, listed: bool = True) -> ContactCard:
     """Empty objects may be 0 or [], texts may be 0 (PHP)."""
-    email = normalize_email(text(row, "email"))
-    return ContactCard(identifier(row), code(row, "name"), email, listed, None if email else plain(row))
+    email, faults = normalize_email(text(row, "email")), list[str]()
+    name = _lenient(faults, partial(code, row, "name")) or ""
+    needed = not email or faults
+    return ContactCard(identifier(row), name, email, listed, plain(row) if needed else None, "; ".join(faults))
+
+
+def _lenient(faults: list[str], read: Callable[[], Field]) -> Field | None:
+    """A field that decides about no money: None if it cannot be read, and then what is wrong is added to `faults`."""
+    try:
+        return read()
+    except FieldError as error:
+        faults.append(str(error))
+        return None
+
+
+def _partly_read(documents: Iterable[Document]) -> list[RecordRejectedError]:
+    """To be told of documents that were taken without some fields."""
+    partly = [(each, f"{each.kind.value} {each.id}: {each.unreadable}: taken without it") for each in documents]
+    return [
+        RecordRepairedError(each.kind.value, each.id, message, unpack(each.raw))
+        for each, message in partly
+        if each.unreadable
+    ]
 
 
 def _shown_contact(card: ContactCard) -> Json:
@@ -124,14 +155,15 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
     Raises:
         FieldError: a field that is needed is missing or unreadable.
     """
+    faults: list[str] = []
     return Document(
         id=identifier(row),
         kind=kind,
         contact_id=reference(row, "contact") or None,
-        contact_name=text(row, "contactName"),
-        number=code(row, "docNumber") or None,
+        contact_name=_lenient(faults, partial(text, row, "contactName")) or "",
+        number=_lenient(faults, partial(code, row, "docNumber")) or None,
         day=unix_day(row, "date", zone),
-        due_day=None if is_empty(row.get("dueDate")) else unix_day(row, "dueDate", zone),
+        due_day=None if is_empty(row.get("dueDate")) else _lenient(faults, partial(unix_day, row, "dueDate", zone)),
         total=amount(row, "total"),
         tax=amount(row, "tax", optional=True),
         currency=_currency(row),
@@ -139,6 +171,7 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
         line_accounts=tuple(account for line in children(row, "products") if (account := reference(line, "account"))),
         source_invoice_id=_source_invoice(row),
         raw=pack(row),
+        unreadable="; ".join(faults),
     )
 
 
@@ -175,6 +208,7 @@ class DocumentPages:
     def of_rows(cls, rows: Rows[Document], zone: ZoneInfo) -> "DocumentPages":
         """The documents of a list's rows."""
         listing = rows.listing()
+        listing.rejected.extend(_partly_read(listing.records))
         days: dict[RecordRejectedError, date] = {}
         for error in listing.rejected:
             row = error.record if isinstance(error.record, dict) else {}
@@ -200,7 +234,8 @@ class DocumentPages:
             rejected: those that exist, as far as can be told, and cannot be read.
             known: by id: the day that the ledger has; they count in that day's window, for no other one expects them.
         """
-        found, rejected = list(found), list(rejected)
+        found = list(found)
+        rejected = [*rejected, *_partly_read(found)]
         listing = Listing([*self.listing.records, *found], [*self.listing.rejected, *rejected])
         ids = {*(each.id for each in found), *(each.external_id for each in rejected)}
         days = self.rejected_days | {each: known[each.external_id] for each in rejected}
