@@ -167,6 +167,37 @@ def file_of(description: str, media_type: str = "text/csv") -> Responses:
     return {200: {"description": description, "content": {media_type: {"schema": schema}}}}
 
 
+_HEADERS = {
+    "ETag": "A hash of the answer; sent as `If-None-Match`, nothing new is a 304.",
+    "Link": "The next page (RFC 8288), if there is one.",
+    "Content-Disposition": "The file's name.",
+    "Location": "Where to look what becomes of it.",
+    "Preference-Applied": "`respond-async`.",
+    "Retry-After": "Seconds to wait.",
+    "WWW-Authenticate": "`Bearer`.",
+}
+_HEADERS_OF_STATUS = {
+    "202": ("Location", "Preference-Applied"),
+    "304": ("ETag",),
+    "401": ("WWW-Authenticate",),
+    "429": ("Retry-After",),
+    "503": ("Retry-After",),
+}
+
+
+def _describe_headers(operation: dict[str, Any]) -> None:
+    answers = operation["responses"]
+    for status, answer in answers.items():
+        names = list(_HEADERS_OF_STATUS.get(status, ()))
+        if status == "200":
+            is_list = any(each["name"] == "cursor" for each in operation.get("parameters", ()))
+            is_file = "application/json" not in answer.get("content", {})
+            marks = {"ETag": "304" in answers, "Link": is_list, "Content-Disposition": is_file}
+            names = [name for name, is_sent in marks.items() if is_sent]
+        if names:
+            answer["headers"] = {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}
+
+
 def describe(app: FastAPI) -> None:
     """Add to the generated document what routes cannot say themselves."""
     generate = app.openapi
@@ -179,6 +210,9 @@ def describe(app: FastAPI) -> None:
             document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
             document["security"] = [{"token": []}]
             document["paths"]["/api/health"]["get"]["security"] = []
+            for item in document["paths"].values():
+                for operation in item.values():
+                    _describe_headers(operation)
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]
