@@ -15,17 +15,18 @@ from flows.page.components import (
     Tag,
     Visit,
     ask,
+    dialog_button,
     dialog_of,
-    english,
     facts,
     mark,
+    on_desk,
     outside_totals,
+    said,
     signature_fields,
     signed_dialog,
     strong_button,
     year_links,
 )
-from flows.page.texts import Language
 from flows.parameters import months_of_year, parse_month
 from flows.runs import request_redo
 from steps.catalog import ACCRUALS
@@ -69,10 +70,6 @@ async def show_months(visit: Visit) -> None:
         _closed(visit, month, found)
     else:
         _checklist(visit, month, found)
-        if any(line.accrued for line in found.report.lines):
-            name = texts("redo", month=texts.month(month, long=True))
-            button = ui.button(name, on_click=partial(_ask_to_redo, visit, month)).props("flat no-caps")
-            visit.allow(Role.CLOSE, button.classes("self-start"))
     _figures(visit, month, found.report)
     _reconciliation(visit, month, found.reconciliation)
     _downloads(visit, month)
@@ -162,11 +159,14 @@ def _checklist(visit: Visit, month: date, found: _Month) -> None:
         outside_totals(visit, found.report)
         if found.blockers:
             ui.label(texts("months.blocked", count=len(found.blockers))).classes("soft")
-        else:
-            name = texts("closing.close", month=texts.month(month, long=True))
-            ask_to_close = partial(_ask_to_close, visit, month, found.report)
-            button = ui.button(name, on_click=ask_to_close).props("outline no-caps").classes("self-start")
-            visit.allow(Role.CLOSE, button)
+        name = texts.month(month, long=True)
+        with Tag("div", classes="actions"):
+            if not found.blockers:
+                close = partial(_ask_to_close, visit, month, found.report)
+                dialog_button(visit, texts("closing.close", month=name), "close", close, Role.CLOSE)
+            if any(line.accrued for line in found.report.lines):
+                redo = partial(_ask_to_redo, visit, month)
+                dialog_button(visit, texts("redo", month=name), "redo", redo, Role.CLOSE)
 
 
 _MONTH, _CONTRACT, _ERROR, _EXECUTION = (
@@ -175,25 +175,13 @@ _MONTH, _CONTRACT, _ERROR, _EXECUTION = (
 
 
 def _blocker(visit: Visit, month: date, blocker: Blocker) -> None:
-    """What it is about, in the reader's language, and the way to where it is resolved; behind it the step's words."""
-    texts = visit.texts
+    """What it is, and the way to where it is resolved."""
     with Tag("span", classes="detail small"):
-        Tag("span", f"{texts(f'blocker.{blocker.kind}')}: ")
-        if texts.language is Language.EN:
-            english("span", blocker.message)
-        else:
-            named = {"month": _MONTH, "contract": _CONTRACT, "error": _ERROR, "execution": _EXECUTION}
-            found = ((name, pattern.search(blocker.message)) for name, pattern in named.items())
-            subjects = [texts(f"subject.{name}", what=match[1]) for name, match in found if match]
-            Tag("span", ", ".join(subjects[:1]))
+        said(visit.texts, "span", blocker.message)
         Tag("span", " ")
         if place := _place(blocker, month):
             path, query = place
-            visit.link(texts("months.mend"), path, **query)
-        if texts.language is not Language.EN:
-            with Tag("details"):
-                Tag("summary", texts("technical"))
-                english("span", blocker.message)
+            visit.link(visit.texts("months.mend"), path, **query)
 
 
 def _place(blocker: Blocker, month: date) -> tuple[str, dict[str, Any]] | None:
@@ -238,8 +226,8 @@ def _closed(visit: Visit, month: date, found: _Month) -> None:
         ui.label(texts("closing.hash.why")).classes("soft small")
         outside_totals(visit, found.report)
         name = texts("closing.reopen", month=texts.month(month, long=True))
-        button = ui.button(name, on_click=partial(_ask_to_reopen, visit, month)).props("outline no-caps")
-        visit.allow(Role.CLOSE, button.classes("self-start no-print"))
+        button = dialog_button(visit, name, "reopen", partial(_ask_to_reopen, visit, month), Role.CLOSE)
+        button.classes("self-start no-print")
 
 
 def _figures(visit: Visit, month: date, report: RollForward) -> None:
@@ -258,13 +246,13 @@ def _figures(visit: Visit, month: date, report: RollForward) -> None:
             with Tag("thead"), Tag("tr"):
                 Tag("th", texts("currency"), scope="col")
                 for name in columns:
-                    Tag("th", texts(f"accruals.{name}"), scope="col")
+                    Tag("th", texts(f"accruals.{name}"), scope="col", classes=on_desk(name))
             with Tag("tbody"):
                 for line in lines:
                     with Tag("tr"):
                         Tag("th", line.currency, scope="row")
                         for name in columns:
-                            with Tag("td"):
+                            with Tag("td", classes=on_desk(name)):
                                 query = {"currency": line.currency}
                                 visit.money_link(getattr(line, name), f"revenue/{month:%Y-%m}", **query)
 
@@ -294,8 +282,8 @@ def _reconciliation(visit: Visit, month: date, found: Reconciliation | None) -> 
                     Tag("span", texts(f"reconciled.{each.kind.name.lower()}"), classes="what")
                     Tag("span", f"{texts.entity(each.document)} {each.number or each.external_id}")
                     Tag("strong", texts.amount(each.amount, each.currency or ""), classes="money")
-                    sides = f"{each.here or '-'} / {each.there or '-'}"
-                    english("span", f"{sides} {each.why}".strip(), "detail small")
+                    with Tag("span", f"{each.here or '-'} / {each.there or '-'} ", classes="detail small"):
+                        said(texts, "span", each.why)
         if len(differences) > _MOST_TOLD:
             ui.label(texts("home.more", count=len(differences) - _MOST_TOLD)).classes("soft")
 
@@ -388,8 +376,9 @@ def _ask_to_redo(visit: Visit, month: date) -> None:
             if by and (run := await ask(texts, partial(visit.start, request_redo(month, by), Role.CLOSE))):
                 ui.navigate.to(visit.address(f"runs/{run}"))
 
+        dialog.on_submit(look)
         with Tag("div", classes="actions"):
-            ui.button(texts("adjust.preview"), on_click=look).props("outline no-caps")
+            ui.button(texts("adjust.preview")).props("outline no-caps type=submit")
             do = strong_button(title, do_it)
             ui.button(texts("cancel"), on_click=dialog.close).props("flat no-caps")
         do.set_visibility(False)
@@ -420,7 +409,7 @@ def _redone(visit: Visit, found: "Redone") -> None:
             with Tag("li"), Tag("div", classes="row-in"):
                 visit.link(each.contract.client, f"contracts/{each.contract.id}/{found.month:%Y-%m}", classes="what")
                 Tag("span", f"{texts.money(each.old)} → {texts.amount(each.new, each.currency)}", classes="money")
-                english("span", each.why, "detail small")
+                said(texts, "span", each.why, "detail small")
 
 
 def _ask_to_reopen(visit: Visit, month: date) -> None:

@@ -16,7 +16,7 @@ def test_the_morning_look(visitor: Page, busy_server: PageServer) -> None:
     """What is wrong, the month's figures, the next close, and the button that mends; on the year that is worked on."""
     expect(visitor.get_by_role("heading", name="2024 at a glance")).to_be_visible()
     missing = visitor.get_by_role("listitem").filter(has_text="never run").filter(has_text="Process Accruals")
-    expect(missing).to_contain_text("6 never run")
+    expect(missing).to_contain_text("6 months never run")
     expect(visitor.get_by_role("heading", name="Revenue of June 2024")).to_be_visible()
     closing = visitor.locator("dl.tiles").get_by_role("link").nth(1)
     expect(closing).to_have_text(re.compile(r"^[\d,]+\.\d\d EUR$"))
