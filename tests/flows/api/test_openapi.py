@@ -57,10 +57,13 @@ def test_what_headers_an_answer_has_is_documented(path: str, status: str, names:
     assert set(_document()["paths"][path]["get"]["responses"][status]["headers"]) == names
 
 
+BALANCES = "opening-balances", "opening-balances/{row_id}/revert"
+
+
 def test_each_steps_endpoint_is_a_route() -> None:
     posts = {path for path, method, _ in _operations() if method == "post"}
 
-    books = {f"/api/accruals/{name}" for name in ("redo", "adjust", "dismiss")}
+    books = {f"/api/accruals/{name}" for name in ("redo", "adjust", "dismiss", "reconciliation", *BALANCES)}
     assert posts == {"/api/sync/execute-step", *(step.endpoint for step in STEPS.values()), *books}
 
 

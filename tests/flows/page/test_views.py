@@ -15,6 +15,7 @@ PATHS = (
     "home",
     "months?year=2024",
     "months/2024-03",
+    "setup",
     "revenue/2024",
     "revenue/2024-03",
     "revenue/2024/outside",
