@@ -13,8 +13,8 @@ DEMO := SYNC_DATABASE_URL=sqlite:///.demo/sync.db PREFECT_HOME=$(CURDIR)/.demo/p
 TOOLS := .venv-tools
 SUPPLY := uv==0.13.9 pip-audit==2.10.1 cyclonedx-bom==7.5.0
 
-.PHONY: help setup demo lint types test test-fast test-long test-pythons coverage kill-matrix soak soak-short bench lock sbom \
-  audit clean
+.PHONY: help setup demo lint types test test-fast test-long test-pythons coverage kill-matrix drift soak soak-short bench \
+  lock sbom audit clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,19 +68,24 @@ kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing
 	@$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml || failed=1; \
 	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml --write && exit $$failed
 
+drift: $(READY) ## See for each kind of change at the vendors that a run again equals a fresh import (long), and update docs/measurements.md
+	@$(BIN)/python -m pytest -n 2 -m "long" tests/steps/drift --junitxml=.drift.xml || failed=1; \
+	$(BIN)/python -m tests.steps.drift.table .drift.xml --write && exit $$failed
+
 soak: $(READY) ## Run the whole program for 20 minutes while all around it fails, and update docs/measurements.md
 	@$(BIN)/python -m tests.soak --minutes 20 --report .soak.md --write
 
 soak-short: $(READY) ## The same for a minute and a half, with few kinds of disturbances
 	@$(BIN)/python -m pytest -m soak tests/soak
 
-bench: $(READY) ## Measure imports, accruals, tracking, dispatch, starting and the history on both databases (long), and update docs/measurements.md
+bench: $(READY) ## Measure imports, accruals, tracking, dispatch, starting, the history on both databases and the page (long), and update docs/measurements.md
 	$(BIN)/python -m tests.benchmarks.imports --write
 	$(BIN)/python -m tests.benchmarks.accruals --write
 	$(BIN)/python -m tests.benchmarks.tracking --write
 	$(BIN)/python -m tests.benchmarks.dispatch --write
 	$(BIN)/python -m tests.benchmarks.starting --write
 	$(BIN)/python -m tests.benchmarks.history --write
+	$(BIN)/python -m tests.benchmarks.page --write
 
 $(TOOLS)/.ready: Makefile
 	@echo "Setting up $(TOOLS) (once)"

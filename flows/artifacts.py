@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from functools import partial
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prefect import runtime
@@ -27,8 +27,12 @@ from tracking.database import read_session
 from tracking.history import ErrorCount, pending_errors_by_kind
 from tracking.models import ExecutionStatus, SyncExecution
 
+if TYPE_CHECKING:
+    from steps.redo import Redone
+
 _WRITTEN = {"created": "new", "updated": "changed", "voided": "void"}
 _NOTES_SHOWN = 10
+_CONTRACTS_SHOWN = 200
 
 
 class ProgressBar:
@@ -203,6 +207,25 @@ def best_effort(leave: Callable[[], Any]) -> Any:
     except Exception as error:  # noqa: BLE001 - whatever Prefect's API answers, the run's work is done
         get_run_logger().warning("An artifact or an event could not be left: %s", error)
         return None
+
+
+def leave_redone(found: "Redone") -> None:
+    """What a redo changed, or would change: contract by contract, and the totals."""
+    rows = [
+        {
+            "client": each.contract.client or each.contract.email,
+            "contract": each.contract.id,
+            "old": f"{each.old:,.2f}",
+            "new": f"{each.new:,.2f}",
+            "difference": f"{each.difference:,.2f} {each.currency}",
+            "why": each.why,
+        }
+        for each in found.contracts[:_CONTRACTS_SHOWN]
+    ]
+    left_out = len(found.contracts) - len(rows)
+    more = [f"\nAnd {left_out} more contracts: `sync-actions redo {found.month:%Y-%m} --preview`."] if left_out else []
+    text = "\n".join([f"{found.line}.", "", *_table(rows), *more])
+    best_effort(lambda: create_markdown_artifact(text, key="sync-redo", description=found.line))
 
 
 def leave_accrual_pictures(span: MonthWindow, settings: SyncSettings) -> None:

@@ -27,6 +27,7 @@ ACCRUALS_REFUSED = "sync.accruals.refused"
 IMPORT_COMPLETED = "sync.import.completed"
 MONTH_CLOSED = "sync.month.closed"
 MONTH_REOPENED = "sync.month.reopened"
+MONTH_REDONE = "sync.month.redone"
 MONTH_NOT_CLOSED = "sync.month.not-closed"
 MANY_ERRORS = "sync.errors.many"
 """Label: whether more records than `SYNC_NOTIFY_ERRORS` are in trouble."""
@@ -86,8 +87,13 @@ def tell_months(event: str, months: Iterable[date]) -> None:
         _log.info("Prefect was not told of %s: %s", event, type(error).__name__)
         return
     with logs_delivered():
-        for month in months:
-            emit(event, _resource("month", f"{month:%Y-%m}", f"{month:%Y-%m}"))
+        emit_months(event, months)
+
+
+def emit_months(event: str, months: Iterable[date]) -> None:
+    """This became of these months."""
+    for month in months:
+        emit(event, _resource("month", f"{month:%Y-%m}", f"{month:%Y-%m}"))
 
 
 def tell_month_not_closed(scheduled: datetime, settings: SyncSettings) -> date | None:

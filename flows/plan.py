@@ -30,7 +30,7 @@ from flows.parameters import (
 from steps.catalog import ACCRUALS, INVOICES, STEPS, Step, builds_on
 from steps.engine.gate import LONGEST_REASON, began_before, changed_since
 from steps.errors import SyncError, UsageError
-from steps.ledger.contract import days_of_clientless_documents
+from steps.ledger.contract import clientless_documents
 from steps.ledger.months import MonthWindow, first_of_month, next_month
 from steps.settings import SyncSettings
 from tracking.database import read_session
@@ -78,6 +78,9 @@ AskedOnly = Annotated[Only | None, _titled("More: only what is not done")]
 AskedOverlap = Annotated[Overlap, _titled("More: when another run is at work")]
 OverrideReason = Annotated[_Reason | None, _titled("More: accrue although an import is broken, because")]
 OverrideBy = Annotated[str | None, _titled("More: whose reason this is")]
+RedoMonth = Annotated[_MonthDate, _titled("Month")]
+RedoReason = Annotated[_Reason, _titled("Why")]
+RedoBy = Annotated[str | None, _titled("Who says so")]
 PlanId = SkipJsonSchema[int | None]
 """Of a plan that `sync-actions plan` made; in no form, because only that command knows ids."""
 
@@ -354,7 +357,7 @@ def _span(met: Sequence[MetError]) -> MonthWindow | None:
         days += [read[0], read[1] - timedelta(days=1)]
     with read_session() as session:
         contacts = {each.error.entity_external_id for each in met if each.error.entity_type == "contact"}
-        days += days_of_clientless_documents(session, contacts)
+        days += [day for day, _ in clientless_documents(session, contacts)]
     return MonthWindow(first_of_month(min(days)), next_month(max(days)))
 
 
@@ -405,11 +408,17 @@ def _retry_name(parameters: Parameters, _: datetime) -> str:
     return f"retry {len(errors)} error{'' if len(errors) == 1 else 's'}"
 
 
+def _redo_name(parameters: Parameters, _: datetime) -> str:
+    preview = ", preview" if parameters.get("preview", True) else ""
+    return f"redo {TypeAdapter(date).validate_python(parameters['month']):%Y-%m}{preview}"
+
+
 FLOWS: dict[str, tuple[str, Callable[[Parameters, datetime], str]]] = {
     "sync-import": ("import", _import_name),
     "process-accruals": ("accruals", _accruals_name),
     "execute-step": ("step", _step_name),
     "retry-errors": ("retry errors", _retry_name),
+    "redo": ("redo", _redo_name),
     "reconcile-executions": ("reconcile", lambda _parameters, _scheduled: "reconcile"),
 }
 """Flow -> the name of a run whose parameters make no sense, and how one is made of those that do."""

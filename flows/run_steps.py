@@ -197,8 +197,17 @@ class RunOptions:
     """Of accruals alone: accrue although the import of a month is broken."""
 
 
-def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_options: RunOptions) -> State[Any]:
-    """Plan, do and sum up. The state to end the flow run with; only an interruption is raised."""
+def run_steps(
+    step_runs: Sequence[StepRun], span: MonthWindow | None, run_options: RunOptions, work: "Work | None" = None
+) -> State[Any]:
+    """Plan, do and sum up. The state to end the flow run with; only an interruption is raised.
+
+    Args:
+        step_runs: In order.
+        span: The range whose documents are read at once; None: none.
+        run_options: How it goes about them.
+        work: Does them all, given the run and their executions; default: each is a task run, one after the other.
+    """
     flow_run_id = str(runtime.flow_run.id)
     log_settings()
     settings: SyncSettings = SyncSettings.load()
@@ -217,8 +226,8 @@ def run_steps(step_runs: Sequence[StepRun], span: MonthWindow | None, run_option
             ):
                 if not settings.backend_url:
                     context.reads.read_ahead({step_run.step for step_run in step_runs})
-                run = _Run(run_options, limit, lock, context)
-                _run_each(run, step_runs, execution_ids)
+                run = OngoingRun(run_options, limit, lock, context)
+                (work or _run_each)(run, step_runs, execution_ids)
         except BaseException as interruption:  # however the run ends, no execution of it stays open
             how = _how(interruption, watch)
             end_open_executions(flow_run_id, f"never finished: the run was {how}")
@@ -258,7 +267,7 @@ def run_creator() -> str:
 
 
 @dataclass
-class _Run:
+class OngoingRun:
     """What a run works with, and what came of its step runs so far."""
 
     options: RunOptions
@@ -267,15 +276,18 @@ class _Run:
     context: StepContext
     failures: dict[str, str] = field(default_factory=dict)
     """Step run -> why it failed."""
-    unrecorded: dict[int, str] = field(default_factory=dict)
-    """Execution -> why it failed, while the database did not take it."""
+    unrecorded: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Execution -> why it failed, and the class of the error if no hook records that; until the database took it."""
     states: dict[StepMonth, State[StepResult]] = field(default_factory=dict)
     """How the task runs so far ended."""
     sources: dict[StepMonth, set[StepMonth]] = field(default_factory=dict)
     """All that each of them builds on, directly or not."""
 
 
-def _run_each(run: _Run, step_runs: Sequence[StepRun], execution_ids: Sequence[int]) -> None:
+Work = Callable[[OngoingRun, Sequence[StepRun], Sequence[int]], None]
+
+
+def _run_each(run: OngoingRun, step_runs: Sequence[StepRun], execution_ids: Sequence[int]) -> None:
     """Do the step runs one after the other, while there is time."""
     waiting, bar = list(execution_ids), ProgressBar(len(step_runs))
     for number, step_run in enumerate(step_runs):
@@ -290,18 +302,18 @@ def _run_each(run: _Run, step_runs: Sequence[StepRun], execution_ids: Sequence[i
             waiting[number:] = plan_ended_again(waiting[number:])
         if failure := _run_step(step_run, waiting[number], run):
             run.failures[step_run.name] = failure
-            run.unrecorded[waiting[number]] = failure
+            run.unrecorded[waiting[number]] = failure, ""
             if run.options.stop_at_failure:
                 return
         _record_unrecorded(run)
     bar.show(len(step_runs))
 
 
-def _record_unrecorded(run: _Run) -> None:
+def _record_unrecorded(run: OngoingRun) -> None:
     """A task's hook records that it failed, unless the database was away just then: it is tried until it is taken."""
     try:
         for execution_id, failure in list(run.unrecorded.items()):
-            fail_open_execution(execution_id, failure)
+            fail_open_execution(execution_id, *failure)
             del run.unrecorded[execution_id]
     except SQLAlchemyError as error:
         get_run_logger().warning("The database does not take what failed: %s", type(error).__name__)
@@ -313,7 +325,7 @@ def _why_not_run(failures: Mapping[str, str]) -> str:
     return f"not run, because it builds on what failed: {_named(failures)}"
 
 
-def _built_on(key: StepMonth, run: _Run) -> list[Any]:
+def _built_on(key: StepMonth, run: OngoingRun) -> list[Any]:
     """For `wait_for`: what a step and month builds on, but for what that itself builds on; Prefect draws it as a graph.
 
     Failures are allowed: a task whose parent failed would else stay `NotReady`, which no hook hears of.
@@ -324,7 +336,7 @@ def _built_on(key: StepMonth, run: _Run) -> list[Any]:
     return [allow_failure(run.states[source]) for source in run.states if source in sources - indirect]
 
 
-def _run_step(step_run: StepRun, execution_id: int, run: _Run) -> str | None:
+def _run_step(step_run: StepRun, execution_id: int, run: OngoingRun) -> str | None:
     """Do one step run; why it failed, or None."""
     progress, options, began = run.context.progress, run.options, monotonic()
     progress.update(f"{step_run.name}: started")
@@ -341,13 +353,19 @@ def _run_step(step_run: StepRun, execution_id: int, run: _Run) -> str | None:
     failure = None if state.is_completed() else describe_failure(state)
     outcome = state.message if failure is None else f"FAILED: {failure}"
     progress.log(f"{step_run.name}: {outcome} ({took})", str(state.state_details.task_run_id))
-    refused = isinstance(state.result(raise_on_failure=False), BrokenImportError)
-    many = context.settings.notify_errors
-    best_effort(lambda: tell_step_run(step_run, execution_id, failure, refused=refused, notify_errors=many))
+    tell(step_run, execution_id, state, context.settings)
     return failure
 
 
-def _final_state(run: _Run, planned: int, executions: Sequence[SyncExecution]) -> State[Any]:
+def tell(step_run: StepRun, execution_id: int, state: State[Any], settings: SyncSettings) -> None:
+    """Send the events of a step run whose task has ended so."""
+    failure = None if state.is_completed() else describe_failure(state)
+    refused = isinstance(state.result(raise_on_failure=False), BrokenImportError)
+    many = settings.notify_errors
+    best_effort(lambda: tell_step_run(step_run, execution_id, failure, refused=refused, notify_errors=many))
+
+
+def _final_state(run: OngoingRun, planned: int, executions: Sequence[SyncExecution]) -> State[Any]:
     attempt = max((execution.attempt for execution in executions), default=1)
     which = f" (attempt {attempt})" if attempt > 1 else ""
     if not run.failures:

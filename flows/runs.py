@@ -10,8 +10,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from flows.plan import run_name
 from flows.prefect_server import PrefectUnavailableError, prefect_api
 from flows.worker import WORK_POOL, brought_worker, worker_is_online
 from steps.catalog import ACCRUALS, Step
+from steps.closing import Signature
 from steps.engine.gate import Override
 from steps.errors import SyncError
 from steps.ledger.months import MonthWindow
@@ -90,6 +91,12 @@ def request_retry(error_ids: Sequence[int]) -> RunRequest:
     return RunRequest("retry-errors", {"errors": list(error_ids)})
 
 
+def request_redo(month: date, by: Signature, override: str | None = None) -> RunRequest:
+    """An open month and every later one again."""
+    asked = {"month": month.isoformat(), "reason": by.reason, "by": by.who, "preview": False}
+    return RunRequest("redo", asked | ({"override": override} if override is not None else {}))
+
+
 class Stage(StrEnum):
     """How far a run has come."""
 
@@ -109,6 +116,9 @@ class RunStatus:
     """The newest of each step and month, as they were planned; none as long as it has not begun."""
     detail: str = ""
     """The name of the run that it waits for; of a run that ended without any execution, Prefect's final message."""
+    attempt: int = 1
+    retry_at: datetime | None = None
+    """When the step that failed for now is tried again, for the time after `attempt`."""
 
     @property
     def waits_for(self) -> str | None:
@@ -293,7 +303,26 @@ class Runs:
             executions = executions_of_run(flow_run_id)
         if waiting[0].status == ExecutionStatus.PENDING and (other := self._holder(waiting[0])):
             return RunStatus(Stage.waits_for_run, executions, other)
-        return RunStatus(Stage.running, executions)
+        return self._with_retry(flow_run_id, RunStatus(Stage.running, executions))
+
+    def _with_retry(self, flow_run_id: str, status: RunStatus) -> RunStatus:
+        """With what Prefect knows of the next attempt; only what has run for a while may wait for one."""
+        started = [each.started_at for each in status.executions if each.status == ExecutionStatus.RUNNING]
+        if not any(each and datetime.now(UTC) - each > _SOON for each in started):
+            return status
+        with suppress(Exception):  # without Prefect's answer it runs on all the same
+            client = self._client()
+            from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
+
+            waiting = client.read_task_runs(
+                flow_run_filter=FlowRunFilter(id={"any_": [flow_run_id]}),
+                task_run_filter=TaskRunFilter(state={"name": {"any_": ["AwaitingRetry"]}}),
+                limit=1,
+            )
+            if waiting and waiting[0].state is not None:
+                details = waiting[0].state.state_details
+                return replace(status, attempt=waiting[0].run_count, retry_at=details.scheduled_time)
+        return status
 
     def _holder(self, execution: SyncExecution) -> str | None:
         """The other run that works on the same step and month, if there is one."""

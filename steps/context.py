@@ -19,7 +19,7 @@ from steps.sources import VendorReads
 from steps.vendors.http import HttpRules, Throttle, unthrottled
 from steps.vendors.parsing import Listing
 from tracking.database import write_session
-from tracking.integration_errors import FoundError, RecordKey, known_records, record_errors
+from tracking.integration_errors import FoundError, RecordKey, known_records, record_errors, records_of_window
 from tracking.recorder import Overlap, record_result, require_window
 
 Record = TypeVar("Record")
@@ -145,7 +145,7 @@ class StepReport(Generic[Result]):
     _refused: set[RecordKey] = field(default_factory=set, init=False)
     _unreadable: set[RecordKey] = field(default_factory=set, init=False)
     _listed: int = field(default=0, init=False)
-    _whole: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
+    _whole: set[str] = field(default_factory=set, init=False)
 
     def reject(self, errors: Iterable[RecordRejectedError]) -> None:
         """Note records at hand that could not be applied. Two troubles of one are one error with both messages."""
@@ -174,17 +174,18 @@ class StepReport(Generic[Result]):
         """Note records that were looked at: one that is in no trouble now has a pending error of before resolved."""
         self._checked.update((entity_type, external_id) for external_id in external_ids)
 
-    def read_whole(self, entity_type: str, undecided: Collection[str] = ()) -> None:
+    def read_whole(self, entity_type: str) -> None:
         """Note that a list was read to its end: what was in trouble before and is not now has passed, listed or not.
 
         Of some records that are tried again, one without an id is left out: once repaired, it cannot be found again.
-
-        Args:
-            entity_type: Of the list.
-            undecided: Ids on the list that other windows have to say about.
         """
-        self._whole[entity_type] = frozenset(undecided)
+        self._whole.add(entity_type)
         self._checked |= {key for key in self.context.scope.keys or () if not key[1].startswith(STAND_IN)}
+
+    def known_of_window(self, session: Session) -> set[RecordKey]:
+        """What was in trouble when this window was read before; nothing when just some records are tried again."""
+        is_window = self.context.scope.is_everything
+        return records_of_window(session, self.context.execution_id) if is_window else set()
 
     def record(self, session: Session) -> None:
         """Write errors and result down, in the transaction of the records they belong to."""
@@ -218,7 +219,7 @@ class StepReport(Generic[Result]):
         if not self._whole or not self.context.scope.is_everything:
             return set()
         known = known_records(session, self.result.step.id)
-        return {key for key in known if key[0] in self._whole and key[1] not in self._whole[key[0]]}
+        return {key for key in known if key[0] in self._whole}
 
     def _errors_to_record(self, session: Session) -> list[FoundError]:
         """All; when just some records are tried again, theirs and new ones: the others' rows stay as they are."""

@@ -12,15 +12,14 @@ from sqlmodel import Session
 
 from steps.catalog import CRM_CLIENTS, Step
 from steps.context import Scope, StepContext, StepReport, applying
-from steps.errors import RecordRejectedError
-from steps.ledger.client import ClientExternalId, CrmUsers, System, clients_of_people, clients_of_window, crm_users
+from steps.ledger.client import ClientExternalId, System, clients_of_people, clients_of_window, crm_users
 from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.months import MonthWindow
 from steps.ledger.upsert import merge_rows
 from steps.results import ImportResult
 from steps.task import step_task
 from steps.vendors.fourgeeks import Student
-from steps.vendors.parsing import Listing, plain
+from steps.vendors.parsing import Listing
 
 
 class CrmClientsResult(ImportResult):
@@ -64,6 +63,8 @@ def apply_students(
 ) -> None:
     """Link clients (id -> email) with the CRM users that have their email; several users of one client all count.
 
+    A user whose email is another client's by now is linked with that one, and keeps its link while it is nobody's.
+
     Raises:
         SuspiciousEmptyError: the list lost most of the users that these clients are linked with.
     """
@@ -73,43 +74,16 @@ def apply_students(
         known = [user_id for user_id, client_id in users.links.items() if client_id in clients]
         gone = [user_id for user_id in known if user_id not in students]
         guard_against_mass_deletion("fourgeeks", "GET /auth/academy/student", known=known, gone=gone)
-    found = _found(students, users)
-    new = {user_id: client_id for user_id, client_id in found.items() if user_id not in users.links}
-    merge = merge_rows(
-        session,
-        ClientExternalId,
-        [
-            {"client_id": client_id, "system": System.FOURGEEKS.value, "external_id": user_id}
-            for user_id, client_id in new.items()
-        ],
-        ("system", "external_id"),
-    )
-    report.result.processed, report.result.created = len(clients), len(merge.created)
-    linked = {client_id for user_id, client_id in users.links.items() if user_id in students}
-    report.result.skipped = len(clients.keys() - linked - set(found.values()))
-    report.read_whole("student", undecided=students)
-    report.checked("student", found)
-    report.reject_unreadable(listing)
-    report.reject(_linked_elsewhere(found, students, users))
-
-
-def _found(students: Mapping[str, Student], users: CrmUsers) -> dict[str, int]:
-    """User id -> the client looked for who has the user's email."""
-    found = {user_id: users.by_email(student.email) for user_id, student in students.items()}
-    return {user_id: client_id for user_id, client_id in found.items() if client_id is not None}
-
-
-def _linked_elsewhere(
-    found: Mapping[str, int], students: Mapping[str, Student], users: CrmUsers
-) -> list[RecordRejectedError]:
-    """Users whose email is one client's while their id is another's: the link stays, a person has to look."""
-    return [
-        RecordRejectedError(
-            "student",
-            user_id,
-            f"student {user_id} has the email of client {client_id} and is linked to client {users.links[user_id]}",
-            plain(students[user_id].raw),
-        )
+    found = {each: users.by_email(student.email) for each, student in students.items()}
+    rows = [
+        {"client_id": client_id, "system": System.FOURGEEKS.value, "external_id": user_id}
         for user_id, client_id in found.items()
-        if users.links.get(user_id, client_id) != client_id
+        if client_id is not None
     ]
+    merge = merge_rows(session, ClientExternalId, rows, ("system", "external_id"))
+    report.result.processed = len(clients)
+    report.result.created, report.result.updated = len(merge.created), len(merge.updated)
+    linked = {users.client_of(user_id, student.email) for user_id, student in students.items()}
+    report.result.skipped = len(clients.keys() - linked)
+    report.read_whole("student")
+    report.reject_unreadable(listing)

@@ -119,7 +119,7 @@ class RecordRejectedError(SyncError):
 
 
 class RecordRepairedError(RecordRejectedError):
-    """The record was applied, without the characters that no database stores: the error says so to people."""
+    """The record was applied without something that cannot be stored or read: the error says so to people."""
 
 
 class ErrorBudgetError(SyncError):

@@ -13,12 +13,13 @@ from sqlmodel import Session
 
 from steps.catalog import INVOICES, Step
 from steps.context import Scope, StepContext, StepReport, applying
-from steps.errors import RecordRejectedError, VendorAuthError, VendorError
+from steps.errors import RecordRejectedError, RecordRepairedError, VendorAuthError, VendorError
 from steps.ledger.client import ContactCard, MatchedClients, linked_contacts, match_clients
 from steps.ledger.contract import (
     DocumentKind,
     Invoice,
     LinkableDocument,
+    clientless_documents,
     link_documents,
     recompute_contracts,
     relink_credit_notes,
@@ -29,11 +30,12 @@ from steps.ledger.service import Service
 from steps.ledger.upsert import Merge, Row, merge_rows, select_in
 from steps.reports.reconciliation import Listed, Reconciliation, compare, keep
 from steps.results import ImportResult
-from steps.services import is_service, store_services
+from steps.services import store_services
+from steps.settings import SyncSettings
 from steps.sources import DocumentsRead, VendorReads
 from steps.task import step_task
 from steps.vendors.holded import Document, IncomeAccount
-from steps.vendors.parsing import Listing
+from steps.vendors.parsing import Listing, unpack
 from tracking.database import read_session, write_session
 from tracking.models import utc_now
 
@@ -108,10 +110,19 @@ def read_invoices(context: StepContext, window: MonthWindow) -> InvoicesRead:
     unlisted = wanted - cards.keys()
     unlisted_cards, faulty_by_id = _unlisted_cards(reads, unlisted, {each.external_id for each in faulty}, names)
     cards |= unlisted_cards
-    rejected = [*faulty, *faulty_by_id, *faulty_accounts]
-    return InvoicesRead(
-        window, read, [each for each in accounts if is_service(each, context.settings)], cards, rejected, named
-    )
+    rejected = [*faulty, *faulty_by_id, *faulty_accounts, *_without_name(cards[each] for each in wanted & cards.keys())]
+    services = [each for each in accounts if context.settings.is_service(each.account_number, each.name)]
+    return InvoicesRead(window, read, services, cards, rejected, named)
+
+
+def _without_name(cards: Iterable[ContactCard]) -> list[RecordRejectedError]:
+    return [
+        RecordRepairedError(
+            "contact", card.id, f"contact {card.id}: {card.unreadable}: taken without a name", card.record
+        )
+        for card in cards
+        if card.unreadable
+    ]
 
 
 def reconcile(context: StepContext, window: MonthWindow) -> Reconciliation:
@@ -228,7 +239,7 @@ def apply_invoices(
     gone = gone.limited_to(scope.concerns)
     store_services(session, read.new_services)
     clients = match_clients(session, contact_ids(documents), read.cards)
-    linkable = _linkable(session, documents, clients)
+    linkable = _linkable(session, documents, clients, settings)
     linking = link_documents(session, linkable)
     report.reject([*rejected, *read.rejected, *clients.problems, *linking.problems])
     merge, touched = _store_documents(session, linkable)
@@ -244,16 +255,34 @@ def apply_invoices(
     report.checked("service_contract", map(str, touched))
     _count(report, linkable, merge, clients)
     report.checked("service", read.accounts)
+    _settle_others(session, read, report)
     report.result.processed = read.documents.documents.count
     report.result.updated += linking.moved + relinked.moved
     report.result.invoices_voided = len(gone.newly)
 
 
-def _linkable(session: Session, documents: Sequence[Document], clients: MatchedClients) -> list[LinkableDocument]:
+def _settle_others(session: Session, read: InvoicesRead, report: StepReport[InvoicesResult]) -> None:
+    """Let errors pass of what this window met once and has no longer: a document was deleted, or names another contact.
+
+    What is listed elsewhere in the range is that window's; a contact is in trouble as long as a document names it.
+    """
+    known = report.known_of_window(session)
+    named = {each for _, each in clientless_documents(session, {each for kind, each in known if kind == "contact"})}
+    others = {"contact": named, "service": set(), **dict.fromkeys(map(str, DocumentKind), read.documents.ids_in_span)}
+    for kind, external_id in known:
+        if kind in others and external_id not in others[kind]:
+            report.checked(kind, [external_id])
+
+
+def _linkable(
+    session: Session, documents: Sequence[Document], clients: MatchedClients, settings: SyncSettings
+) -> list[LinkableDocument]:
     accounts = {account for document in documents for account in document.line_accounts}
+    columns = Service.id, Service.external_id, Service.account_identifier, Service.name
     services = {
         row["external_id"]: row["id"]
-        for row in select_in(session, (Service.id, Service.external_id), Service.external_id, accounts)
+        for row in select_in(session, columns, Service.external_id, accounts)
+        if settings.is_service(row["account_identifier"], row["name"])
     }
     return [
         LinkableDocument(
@@ -279,7 +308,7 @@ def _row(document: Document, client_id: int | None) -> Row:
         "currency": document.currency,
         "status": document.status,
         "voided_at": None,  # it is listed, so it counts (again)
-        "original_data": document.raw,
+        "original_data": unpack(document.raw),
     }
 
 
@@ -300,7 +329,7 @@ def _without_contact(documents: Sequence[Document]) -> list[RecordRejectedError]
             document.kind.value,
             document.id,
             f"{document.kind.value} {document.id} names no contact: kept without client and contract",
-            document.raw,
+            unpack(document.raw),
         )
         for document in documents
         if document.contact_id is None

@@ -1,22 +1,21 @@
 """Redo: an open month is processed again, with every later one (docs/accrual-rules.md, The way back).
 
 Everything happens in one transaction: the postings of these months are set aside, each contract is put back to the end
-of the month before, and the months are processed by the same code as ever. A preview does the same and rolls it back.
+of the month before, and the months are processed by the same code as ever. A preview does the same and keeps nothing of
+it. What a redo changed can be read again later: what was set aside stays (`read_redone`).
 
 What a posting cannot tell, the transitions do (`AccrualTransition`): whether a contract was completed, and its status.
 Adjustments are a person's, and no redo makes them again: they stay, and each is applied before its month is processed.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
-from uuid import uuid4
 
-from sqlalchemy import case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Select, case, delete, func, insert, literal, or_, select, update
 from sqlmodel import Session, col
 
 from steps.accruals import MonthResult, post_month
@@ -43,20 +42,9 @@ from steps.ledger.months import MonthWindow, last_of_month
 from steps.ledger.movements import counted_amount, from_cents, sum_of_cents
 from steps.ledger.upsert import Row, chunks, table_of, write_many
 from steps.reports.monthly import ContractName, contract_names
-from tracking.database import read_session, write_session
-from tracking.locks import run_lock
+from tracking.database import read_session, scratch_session, write_session
 from tracking.models import ExecutionStatus, SyncExecution
-from tracking.recorder import (
-    Overlap,
-    PlannedExecution,
-    RunningTask,
-    WindowBusyError,
-    end_open_executions,
-    hold_window,
-    plan_executions,
-    record_result,
-    start_execution,
-)
+from tracking.recorder import Overlap, WindowBusyError, hold_window, record_result
 
 POSTING = table_of(AccruedPeriod).c
 STATE = table_of(ContractAccrual).c
@@ -114,42 +102,84 @@ class Redone:
     redo_id: int | None
     """None: a preview."""
 
-
-def redo(context: StepContext, month: date, by: Signature, today: date, *, preview: bool = False) -> Redone:
-    """Process an open month and every later one that was accrued again; or only say what that would change.
-
-    It is an execution of the accruals for each of the months, in a run of its own, so that no other run works on them
-    at the same time, and the history shows it. While an import step of a month is open, it waits.
-
-    Args:
-        context: settings, progress, and an override of the gate.
-        month: its first day.
-        by: who, and why; both stay in the books.
-        today: in `SYNC_TIMEZONE`.
-        preview: write nothing, and leave no execution.
-
-    Raises:
-        UsageError: no reason, a month that is closed, not over, or before anything that was accrued.
-        BrokenImportError, PolicyChangedError, ErrorBudgetError, AccrualError: as of the accruals; nothing was written.
-    """
-    if not preview and not by.reason.strip():
-        raise UsageError("a redo needs a reason: it stays in the books")
-    with read_session() as session:
-        asked = _Asked(_months(session, month, today), by, today)
-    if preview:
-        return _redo(context, asked, {}, keep=False)
-    run_id = str(uuid4())
-    with run_lock(run_id), _executions(run_id, asked.months, context) as execution_ids:
-        return _redo(context, asked, execution_ids, keep=True)
+    @property
+    def line(self) -> str:
+        """What comes of it, for people."""
+        months = ", ".join(f"{each:%Y-%m}" for each in self.months)
+        totals = (f"{each.old:,.2f} {each.currency} become {each.new:,.2f}" for each in self.totals)
+        differ = f"{len(self.contracts)} contracts come out differently" if self.contracts else "nothing changes"
+        return "; ".join([f"{months} processed again: {differ}", *totals])
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """Which months, who asks and why, and the day in `SYNC_TIMEZONE`."""
+class AskedRedo:
+    """Which months, ascending, who asks and why, and the day in `SYNC_TIMEZONE`."""
 
     months: tuple[date, ...]
     by: Signature
     today: date
+
+    @classmethod
+    def of(cls, month: date, by: Signature, today: date) -> "AskedRedo":
+        """An open month and every later one that was accrued.
+
+        Raises:
+            UsageError: the month is closed, not over, or before anything that was accrued.
+        """
+        with read_session() as session:
+            return cls(_months(session, month, today), by, today)
+
+    def require_reason(self) -> None:
+        """Refuse to do without a reason what a preview may show without one.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if not self.by.reason.strip():
+            raise UsageError("a redo needs a reason: it stays in the books")
+
+
+def preview_redo(context: StepContext, asked: AskedRedo) -> Redone:
+    """What a redo would change. Nothing is written, and on SQLite nobody waits for it (`scratch_session`).
+
+    Args:
+        context: settings, progress, and an override of the gate.
+        asked: What is to be done again.
+
+    Raises:
+        WindowBusyError: a month of it is imported just now.
+        BrokenImportError, PolicyChangedError, ErrorBudgetError, AccrualError: as of the accruals.
+    """
+    try:
+        with scratch_session() as session:
+            return replace(_do_again(session, context, asked, {}), redo_id=None)
+    except _ImportRunsError as error:
+        raise WindowBusyError(f"{error.window} is imported just now: look again when that has ended") from None
+
+
+def redo(context: StepContext, asked: AskedRedo, execution_ids: Mapping[date, int]) -> Redone:
+    """Process these months again, each with an execution of the accruals, which holds the month until it ends.
+
+    So no other run works on them at the same time, and the history shows it. While an import step of a month is open,
+    it waits.
+
+    Args:
+        context: settings, progress, and an override of the gate.
+        asked: What is to be done again; who and why stay in the books.
+        execution_ids: By month; they are open.
+
+    Raises:
+        WindowBusyError: another month was accrued since it was asked for.
+        BrokenImportError, PolicyChangedError, ErrorBudgetError, AccrualError: as of the accruals; nothing was written.
+    """
+    for month in asked.months:
+        hold_window(execution_ids[month], Overlap.wait, context.progress.log)
+    while True:
+        try:
+            with write_session() as session:
+                return _do_again(session, context, asked, execution_ids)
+        except _ImportRunsError as error:
+            wait_for_import(error.window, execution_ids[error.window.start], context.progress)
 
 
 def _months(session: Session, month: date, today: date) -> tuple[date, ...]:
@@ -171,23 +201,6 @@ def _months(session: Session, month: date, today: date) -> tuple[date, ...]:
     return tuple(sorted({month, *months}))
 
 
-@contextmanager
-def _executions(run_id: str, months: Sequence[date], context: StepContext) -> Iterator[dict[date, int]]:
-    """An execution of the accruals for each month, which holds it until the block ends; by month."""
-    planned = [PlannedExecution(ACCRUALS.id, month, MonthWindow.of(month).end) for month in months]
-    tasks = [RunningTask(str(uuid4()), run_id, 1, each) for each in planned]
-    try:
-        execution_ids = plan_executions(run_id, planned)
-        for execution_id, task in zip(execution_ids, tasks, strict=True):
-            start_execution(execution_id, task)
-            hold_window(execution_id, Overlap.wait, context.progress.log)
-        yield dict(zip(months, execution_ids, strict=True))
-    except BaseException as error:
-        end_open_executions(run_id, str(error) or f"the redo was interrupted ({type(error).__name__})")
-        raise
-    end_open_executions(run_id, "")
-
-
 class _ImportRunsError(Exception):
     """An import step of this month has not ended; nothing was written."""
 
@@ -195,22 +208,7 @@ class _ImportRunsError(Exception):
         self.window = window
 
 
-def _redo(context: StepContext, asked: _Asked, execution_ids: Mapping[date, int], *, keep: bool) -> Redone:
-    while True:
-        try:
-            with write_session() as session:
-                redone = _do_again(session, context, asked, execution_ids)
-                if keep:
-                    return redone
-                session.rollback()
-                return replace(redone, redo_id=None)
-        except _ImportRunsError as error:
-            if not keep:
-                raise WindowBusyError(f"{error.window} is imported just now: look again when that has ended") from None
-            wait_for_import(error.window, execution_ids[error.window.start], context.progress)
-
-
-def _do_again(session: Session, context: StepContext, asked: _Asked, execution_ids: Mapping[date, int]) -> Redone:
+def _do_again(session: Session, context: StepContext, asked: AskedRedo, execution_ids: Mapping[date, int]) -> Redone:
     first, settings = asked.months[0], context.settings
     if _months(session, first, asked.today) != asked.months:
         raise WindowBusyError(f"another run accrued a month since {first:%Y-%m} was asked to be done again: ask again")
@@ -218,27 +216,46 @@ def _do_again(session: Session, context: StepContext, asked: _Asked, execution_i
     session.add(noted)
     session.flush()
     note = {"redo": {"id": noted.id, "month": f"{first:%Y-%m}", "by": noted.who, "reason": noted.reason}}
-    old, whys = _posted(session, first), dict[tuple[int, date], str]()
     states = _read_states(session, first)
     adjustments = _set_aside(session, first, noted.id or 0)
     _put_back(session, first, states, {row["contract_accrual_id"] for row in adjustments}, counted_amount(settings))
+    results = dict[date, Any]()
     for month in asked.months:
         adjustments = _adjust_until(session, adjustments, month)
         one = context.of_execution(execution_ids.get(month), override=context.override)
-        result = MonthResult(month, policy=settings.policy)
         try:
-            done = post_month(session, one, result)
+            done = post_month(session, one, MonthResult(month, policy=settings.policy))
             require_none_running(session, MonthWindow.of(month))
         except ImportRunningError:
             raise _ImportRunsError(MonthWindow.of(month)) from None
-        record_result(session, execution_ids.get(month), done.as_json() | note)
-        whys |= {(each.contract_id, month): f"it cannot be processed: {each.reason}" for each in result.failures}
-        whys |= {(each.contract_id or 0, month): each.message for each in result.notifications}
+        results[month] = done.as_json() | note
+        record_result(session, execution_ids.get(month), results[month])
     _adjust_until(session, adjustments, date.max)
-    new = _posted(session, first)
+    return _redone(session, noted.id or 0, results)
+
+
+def read_redone(executions: Iterable[SyncExecution]) -> Redone:
+    """What a redo changed, from the completed executions of its run; to be asked before its months change again."""
+    results = {each.window_start: each.result for each in executions if each.window_start and each.result}
+    with read_session() as session:
+        return _redone(session, next(iter(results.values()))["redo"]["id"], results)
+
+
+def _redone(session: Session, redo_id: int, results: Mapping[date, Any]) -> Redone:
+    """From what was set aside and what is posted now; `results` are those of the accruals, by month, ascending."""
+    whys = {
+        (note["contract_id"] or 0, month): note["message"]
+        for month, result in results.items()
+        for note in result["notifications"]
+    } | {
+        (each["contract_id"], month): f"it cannot be processed: {each['reason']}"
+        for month, result in results.items()
+        for each in result["failures"]
+    }
+    old, new = _posted(session, _aside(redo_id)), _posted(session, _posted_now(results))
     names = contract_names(session, {contract for contract, *_ in (*old, *new)})
-    contracts = _with_changes(session, noted.id or 0, _compare(old, new, names, whys))
-    return Redone(first, asked.months, contracts, _totals(old, new), noted.id)
+    contracts = _with_changes(session, redo_id, _compare(old, new, names, whys))
+    return Redone(min(results), tuple(results), contracts, _totals(old, new), redo_id)
 
 
 def _read_states(session: Session, month: date) -> list[Row]:
@@ -415,20 +432,28 @@ Ledger = Mapping[tuple[int, str, date], _Posted]
 """By contract, currency and month."""
 
 
-def _posted(session: Session, month: date) -> Ledger:
-    keys = STATE.contract_id, POSTING.currency, POSTING.accrual_date
-    query = (
-        select(
-            *keys,
-            sum_of_cents(POSTING.accrued_amount),
-            func.min(POSTING.rule),
-            func.sum(POSTING.sessions_accrued),
-            func.sum(POSTING.accrual_portion),
-        )
+def _aside(redo_id: int) -> Select[Any]:
+    """The postings that a redo set aside, as `_posted` takes them."""
+    aside = table_of(SetAsidePosting).c
+    return select(aside.contract_id, *(aside[name] for name in _POSTED)).where(aside.redo_id == redo_id)
+
+
+def _posted_now(months: Iterable[date]) -> Select[Any]:
+    return (
+        select(STATE.contract_id, *(POSTING[name] for name in _POSTED))
         .join_from(table_of(AccruedPeriod), table_of(ContractAccrual), STATE.id == POSTING.contract_accrual_id)
-        .where(_BY_TABLE, POSTING.accrual_date >= month)
-        .group_by(*keys)
+        .where(_BY_TABLE, POSTING.accrual_date.in_(list(months)))
     )
+
+
+_POSTED = "currency", "accrual_date", "accrued_amount", "rule", "sessions_accrued", "accrual_portion"
+
+
+def _posted(session: Session, postings: Select[Any]) -> Ledger:
+    row = postings.subquery().c
+    keys = row.contract_id, row.currency, row.accrual_date
+    sums = func.sum(row.sessions_accrued), func.sum(row.accrual_portion)
+    query = select(*keys, sum_of_cents(row.accrued_amount), func.min(row.rule), *sums).group_by(*keys)
     return {
         (contract, currency, of): _Posted(from_cents(cents), rule, int(sessions), portion)
         for contract, currency, of, cents, rule, sessions, portion in session.execute(query)

@@ -4,7 +4,8 @@ The enrollment list alone has user, cohort and status (docs/vendors.md, 4Geeks f
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
@@ -13,11 +14,12 @@ from sqlmodel import Session
 from steps.catalog import SERVICE_PERIODS, Step
 from steps.context import Scope, StepContext, StepReport, applying
 from steps.errors import RecordRejectedError
-from steps.ledger.client import Client, clients_of_people, clients_of_window, crm_users
+from steps.ledger.client import Client, billed, clients_of_people, clients_of_window, crm_users
 from steps.ledger.contract import ServiceContract
 from steps.ledger.enrollment_matching import (
     Contracts,
     Course,
+    ListedCourses,
     PeriodKey,
     PeriodRules,
     Seat,
@@ -34,14 +36,16 @@ from steps.ledger.upsert import merge_rows, select_in
 from steps.results import ImportResult
 from steps.task import step_task
 from steps.vendors.fourgeeks import Enrollment
-from steps.vendors.parsing import Listing, plain
+from steps.vendors.parsing import Listing, unpack
+from tracking.integration_errors import known_records
 from tracking.models import utc_now
 
 
 class ServicePeriodsResult(ImportResult):
     """Processed are the enrollments of the window's clients.
 
-    Skipped are those that are no course of their own: without slug or end date, in an ignored or a micro cohort.
+    So are those that were in trouble, whoever's they are by now. Skipped are those that are no course of their own:
+    without slug or end date, in an ignored or a micro cohort.
     """
 
     step: ClassVar[Step] = SERVICE_PERIODS
@@ -57,9 +61,22 @@ def sync_service_periods(context: StepContext, window: MonthWindow) -> ServicePe
     scope, listing = context.scope, context.reads.enrollments()
     report = StepReport(ServicePeriodsResult(), context)
     with applying(report) as session:
-        clients = clients_of_window(session, window) if scope.is_everything else _owners(session, listing, scope)
-        apply_enrollments(session, clients, listing, report)
+        if scope.is_everything:
+            clients = clients_of_window(session, window)
+            scope = Scope(frozenset(known_records(session, SERVICE_PERIODS.id)))
+            others = billed(session, _owners(session, listing, scope)) if scope.keys else {}
+            apply_enrollments(session, others | clients, listing, report, Meant(scope, frozenset(clients)))
+        else:
+            apply_enrollments(session, _owners(session, listing, scope), listing, report, Meant(scope))
     return report.result
+
+
+@dataclass(frozen=True)
+class Meant:
+    """Which enrollments are to be applied: the clients' of the window, and those of a scope."""
+
+    scope: Scope
+    clients: frozenset[int] = frozenset()
 
 
 Owned = tuple[int, Enrollment]
@@ -71,35 +88,52 @@ def apply_enrollments(
     clients: Mapping[int, str],
     listing: Listing[Enrollment],
     report: StepReport[ServicePeriodsResult],
+    meant: Meant,
 ) -> None:
-    """Make or update the periods of clients (id -> email).
+    """Make or update the periods of clients (id -> email), as far as they are meant.
 
     Raises:
         SuspiciousEmptyError: the list lost most of the periods that these clients have.
     """
     settings = report.context.settings
     rules = PeriodRules(settings.prework_days_by_type, settings.ignored_cohorts)
-    owned = _owned(session, clients, listing.records)
+    owners = _owners_of_all(session, clients, listing.records)
+    owned = [(client_id, each) for client_id, each in owners if client_id is not None and client_id in clients]
     contracts = load_contracts(session, clients)
-    gone = _gone(contracts, owned)
-    if not settings.accept_loss:
-        guard_against_mass_deletion(
-            "fourgeeks", "GET /admissions/academy/cohort/user", known=contracts.counted, gone=gone
-        )
     parts = micro_enrollments(listing.records)
-    reassigned = reassign_periods(contracts, _kickoffs(owned), _courses_in_parts_only(owned, parts))
+    no_courses = parts | {each.id for _, each in owned if _is_no_course(each, rules)}
+    by_enrollment = _present_courses(session, contracts, owners)
+    listed = ListedCourses(
+        kickoffs=_kickoffs(owned),
+        parts=_courses_of_these_only(owned, parts),
+        no_courses=_courses_of_these_only(owned, no_courses),
+        by_enrollment=by_enrollment,
+        listed={(client_id, each.cohort_slug) for client_id, each in owned if each.cohort_slug},
+    )
+    reassigned = reassign_periods(contracts, listed)
+    gone = [
+        key
+        for key in contracts.counted
+        if contracts.course_of(key) not in listed.listed
+        and contracts.periods[key]["enrollment_id"] not in by_enrollment
+    ]
+    if not settings.accept_loss:
+        known = [key for key in contracts.counted if contracts.client_of(key[0]) in (meant.clients or clients)]
+        guard_against_mass_deletion(
+            "fourgeeks", "GET /admissions/academy/cohort/user", known=known, gone=set(gone) & set(known)
+        )
     report.report_gone(write_reassigned(session, contracts, reassigned, utc_now()))
     if reassigned.moved or reassigned.void:
         contracts = load_contracts(session, clients)
-    owned = _meant(owned, contracts, report.context.scope)
-    courses = [each for each in owned if each[1].id not in parts and not _is_no_course(each[1], rules)]
+    owned = _meant(owned, contracts, meant)
+    courses = [each for each in owned if each[1].id not in no_courses]
     matched = match_periods(_seats(courses), contracts, rules)
     rows, key = list(matched.rows.values()), ("contract_id", "external_id")
     merge = merge_rows(session, ServicePeriod, rows, key, contracts.periods)
     report.result.processed, report.result.skipped = len(owned), len(owned) - len(courses)
     report.result.created = len(merge.created)
     report.result.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
-    report.read_whole("enrollment", undecided=[each.id for each in listing.records])
+    report.read_whole("enrollment")
     report.checked("enrollment", (enrollment.id for _, enrollment in owned))
     report.checked("service_period", map(period_name, [*contracts.counted, *reassigned.moved, *reassigned.void]))
     report.reject_unreadable(listing)
@@ -117,21 +151,21 @@ def _owners(session: Session, listing: Listing[Enrollment], scope: Scope) -> dic
     return owners | {row["id"]: row["identifier"] for row in rows}
 
 
-def _meant(owned: list[Owned], contracts: Contracts, scope: Scope) -> list[Owned]:
-    """The scope's enrollments, and whatever is of the same client and cohort: together they are one period."""
-    if scope.is_everything:
-        return owned
+def _meant(owned: list[Owned], contracts: Contracts, meant: Meant) -> list[Owned]:
+    """The clients' enrollments and the scope's, and whatever is of the same client and cohort: together one period."""
+    scope = meant.scope
     seats = {(client_id, each.cohort_slug) for client_id, each in owned if scope.concerns("enrollment", each.id)}
     periods = [key for key in contracts.periods if scope.concerns("service_period", period_name(key))]
     seats |= set(map(contracts.course_of, periods))
-    return [(client_id, each) for client_id, each in owned if (client_id, each.cohort_slug) in seats]
+    return [each for each in owned if each[0] in meant.clients or (each[0], each[1].cohort_slug) in seats]
 
 
-def _owned(session: Session, clients: Mapping[int, str], enrollments: Iterable[Enrollment]) -> list[Owned]:
-    listed = list(enrollments)
-    users = crm_users(session, clients, ((each.user_id, each.email) for each in listed))
-    owners = [(users.of_enrollment(each.user_id, each.email), each) for each in listed]
-    return [(client_id, each) for client_id, each in owners if client_id is not None and client_id in clients]
+def _owners_of_all(
+    session: Session, clients: Mapping[int, str], enrollments: Sequence[Enrollment]
+) -> list[tuple[int | None, Enrollment]]:
+    """Each enrollment with its client, as far as it is one of these or was."""
+    users = crm_users(session, clients, ((each.user_id, each.email) for each in enrollments))
+    return [(users.client_of(each.user_id, each.email), each) for each in enrollments]
 
 
 def micro_enrollments(enrollments: Iterable[Enrollment]) -> frozenset[str]:
@@ -176,10 +210,17 @@ def _seats(owned: Iterable[Owned]) -> list[Seat]:
     ]
 
 
-def _gone(contracts: Contracts, owned: Iterable[Owned]) -> list[PeriodKey]:
-    """The periods whose cohort is in none of their client's enrollments any more."""
-    listed = {(client_id, each.cohort_slug) for client_id, each in owned}
-    return [key for key in contracts.counted if contracts.course_of(key) not in listed]
+def _present_courses(
+    session: Session, contracts: Contracts, owners: Sequence[tuple[int | None, Enrollment]]
+) -> dict[str, Course]:
+    """Where the enrollments of these periods are by now, as far as they are any client's."""
+    ids = {row["enrollment_id"] for row in contracts.periods.values()}
+    at_hand = [each for each in owners if each[1].id in ids]
+    strangers = [each for client_id, each in at_hand if client_id is None]
+    if strangers:
+        others = clients_of_people(session, ((each.user_id, each.email) for each in strangers))
+        at_hand += _owners_of_all(session, others, strangers)
+    return {each.id: (client_id, each.cohort_slug or "") for client_id, each in at_hand if client_id is not None}
 
 
 def _kickoffs(owned: Iterable[Owned]) -> dict[Course, date]:
@@ -189,12 +230,11 @@ def _kickoffs(owned: Iterable[Owned]) -> dict[Course, date]:
     }
 
 
-def _courses_in_parts_only(owned: Iterable[Owned], parts: Collection[str]) -> set[Course]:
-    """Clients and cohorts whose every enrollment is one in a micro cohort."""
+def _courses_of_these_only(owned: Iterable[Owned], ids: Collection[str]) -> set[Course]:
+    """Clients and cohorts whose every enrollment is one of these."""
     by_part: dict[bool, set[Course]] = {True: set(), False: set()}
     for client_id, each in owned:
-        if each.cohort_slug:
-            by_part[each.id in parts].add((client_id, each.cohort_slug))
+        by_part[each.id in ids].add((client_id, each.cohort_slug or ""))
     return by_part[True] - by_part[False]
 
 
@@ -211,7 +251,7 @@ def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
             "enrollment",
             each.id,
             f"enrollment {each.id} ({each.cohort_slug}): its cohort has no kickoff",
-            plain(each.raw),
+            each.raw and unpack(each.raw),
         )
         for _, each in owned
         if each.kickoff is None

@@ -1,7 +1,8 @@
 """Step `services`: Holded income accounts -> services (docs/vendors.md, Services).
 
 The vendor is read first, then everything is applied in one short transaction. An account that Holded deletes keeps its
-service: contracts still hang on it.
+service: contracts still hang on it. One that does not fit the settings any more is no service: its row stays for what
+hangs on it, and documents find no contract by it.
 """
 
 from collections.abc import Iterable
@@ -11,12 +12,11 @@ from sqlmodel import Session, select
 
 from steps.catalog import SERVICES, Step
 from steps.context import StepContext, StepReport, applying
-from steps.errors import SuspiciousEmptyError
+from steps.errors import RecordRejectedError, SuspiciousEmptyError
 from steps.ledger.missing_upstream import FEWEST_KNOWN
-from steps.ledger.service import Service, is_service_account, service_type_of_name
+from steps.ledger.service import Service, service_type_of_name
 from steps.ledger.upsert import Merge, Row, merge_rows
 from steps.results import ImportResult
-from steps.settings import SyncSettings
 from steps.task import step_task
 from steps.vendors.holded import IncomeAccount
 from steps.vendors.parsing import Listing
@@ -37,16 +37,6 @@ def sync_services(context: StepContext) -> ServicesResult:
     with applying(report) as session:
         apply_accounts(session, listing, report)
     return report.result
-
-
-def is_service(account: IncomeAccount, settings: SyncSettings) -> bool:
-    """Whether an income account is a service, by the academy's settings."""
-    return is_service_account(
-        account.account_number,
-        account.name,
-        account_prefixes=settings.service_account_prefix,
-        name_prefixes=settings.service_name_prefixes,
-    )
 
 
 def store_services(session: Session, accounts: Iterable[IncomeAccount]) -> Merge:
@@ -74,17 +64,30 @@ def apply_accounts(session: Session, listing: Listing[IncomeAccount], report: St
         SuspiciousEmptyError: none of the known services is on the list. Single ones go away all the time (in one tenant
             47 of 85, docs/vendors.md, Holded documents), so a loss of most alone is no fault here.
     """
-    known = set(session.exec(select(Service.external_id)))
+    settings, known = report.context.settings, set(session.exec(select(Service.external_id)))
     listed = {account.id for account in listing.records} | {error.external_id for error in listing.rejected}
-    if len(known) >= FEWEST_KNOWN and not known & listed and not report.context.settings.accept_loss:
+    if len(known) >= FEWEST_KNOWN and not known & listed and not settings.accept_loss:
         raise SuspiciousEmptyError(
             "holded", "GET /saleschannels", f"none of the {len(known)} known services is on the list any more"
         )
-    fitting = [account for account in listing.records if is_service(account, report.context.settings)]
-    merge = store_services(session, fitting)
+    fitting = [account for account in listing.records if settings.is_service(account.account_number, account.name)]
+    leaving = [account for account in listing.records if account.id in known and account not in fitting]
+    merge = store_services(session, [*fitting, *leaving])
     report.result.processed = listing.count
     report.result.created, report.result.updated = len(merge.created), len(merge.updated)
     report.result.skipped = len(listing.records) - len(fitting)
     report.read_whole("service")
     report.checked("service", (account.id for account in listing.records))
     report.reject(listing.rejected)
+    report.report_gone(map(_no_service_any_more, leaving))
+
+
+def _no_service_any_more(account: IncomeAccount) -> RecordRejectedError:
+    message = (
+        f"account {account.account_number or 'without number'} ({account.name}) does not fit"
+        " SYNC_SERVICE_ACCOUNT_PREFIX and SYNC_SERVICE_NAME_PREFIXES any more: it is no service, and its documents lose"
+        " their contract when their months are imported"
+    )
+    return RecordRejectedError(
+        "service", account.id, message, {"account": account.account_number, "name": account.name}
+    )

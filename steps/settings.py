@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -113,6 +113,16 @@ def required(variable: str, value: SecretStr | str | None, vendor: str) -> str:
     return text
 
 
+def _require_id(value: str | None) -> str | None:
+    if value and not (value.startswith("https://") and value.count("{id}") == 1):
+        raise ValueError("an https address with {id} in it is expected, such as https://www.notion.so/{id}")
+    return value or None
+
+
+PageAddress = Annotated[str | None, AfterValidator(_require_id)]
+"""Where people see a record at the vendor, `{id}` where its id stands; None: not known, and the page has no link."""
+
+
 class HoldedSettings(_Settings):
     """Holded, and which of its income accounts are services."""
 
@@ -120,6 +130,7 @@ class HoldedSettings(_Settings):
 
     api_key: SecretStr | None = None
     base_url: str = "https://api.holded.com/api/invoicing/v1"
+    contact_page: PageAddress = None
     rate: float = Field(default=4.0, gt=0, le=1000)
     """Requests a second. Holded publishes no quota; clients up to 10 a second were seen (docs/vendors.md, Holded)."""
 
@@ -144,6 +155,7 @@ class FourgeeksSettings(_Settings):
     password: SecretStr | None = None
     academy_id: Annotated[CommaList, AfterValidator(_require_numbers)] = ("6",)
     base_url: str = "https://breathecode.herokuapp.com/v1"
+    student_page: PageAddress = None
     rate: float = Field(default=5.0, gt=0, le=1000)
     page_size: int = Field(default=200, ge=1, le=1000)
     """Rows asked for at once; halved by itself when the server runs out of time."""
@@ -157,6 +169,7 @@ class NotionSettings(_Settings):
     token: SecretStr | None = None
     database_id: str | None = None
     base_url: str = "https://api.notion.com/v1"
+    page: PageAddress = "https://www.notion.so/{id}"
     rate: float = Field(default=3.0, gt=0, le=1000)
     email_property: str = "Email"
     status_property: str = "Educational Status"
@@ -300,6 +313,30 @@ class SyncSettings(_Settings):
         is_devengo = bool(self.backend_url) and self.backend_dialect is BackendDialect.DEVENGO
         return step.by_month and not (is_devengo and step.id in _DEVENGO_WITHOUT_MONTHS)
 
+    def is_service(self, account_number: str | None, name: str) -> bool:
+        """Whether an income account is one of the academy's services (docs/vendors.md, Services).
+
+        An empty list of prefixes lets everything through; comparison of names ignores case.
+        """
+        number_fits = not self.service_account_prefix or (account_number or "").startswith(self.service_account_prefix)
+        names = tuple(prefix.lower() for prefix in self.service_name_prefixes)
+        return number_fits and (not names or name.strip().lower().startswith(names))
+
     def amount_counted(self, *, total: Decimal, net: Decimal) -> Decimal:
         """What a document counts, by `SYNC_ACCRUAL_BASIS`."""
         return net if self.accrual_basis is AccrualBasis.NET else total
+
+
+def record_address(system: str, number: str) -> str | None:
+    """Where people see a client's record at `holded`, `fourgeeks` or `notion`; None: not known, or it is invented."""
+    if vendors_are_invented():
+        return None
+    pages = {
+        "holded": HoldedSettings.load().contact_page,
+        "fourgeeks": FourgeeksSettings.load().student_page,
+        "notion": NotionSettings.load().page,
+    }
+    address = pages.get(system)
+    return address and address.replace(
+        "{id}", quote(number.replace("-", "") if system == "notion" else number, safe="")
+    )

@@ -6,13 +6,10 @@ when it writes; their transactions are short, because vendors are read before th
 """
 
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from tempfile import mkstemp
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -233,66 +230,6 @@ def _make_folder(folder: Path) -> None:
         ) from None
 
 
-@dataclass(frozen=True)
-class Backup:
-    """What a backup holds."""
-
-    file: Path
-    revision: str
-    tables: int
-    rows: int
-
-
-def back_up_sqlite(source: Path, file: Path) -> Backup:
-    """Copy a SQLite database that may be in use, as it is at one moment, to a file that is not there yet.
-
-    The copy is held against the original before it gets its name: pages, foreign keys, schema, rows of each table.
-
-    Raises:
-        DatabaseUnusableError: there is no database, the file is there already or cannot be made, or the copy is broken.
-    """
-    if not source.is_file():
-        raise DatabaseUnusableError(f"there is no database {source} to back up")
-    if file.exists():
-        raise DatabaseUnusableError(f"{file} is there already, and a backup overwrites nothing: name another file")
-    part = None
-    try:
-        descriptor, name = mkstemp(prefix=f"{file.name}.", suffix=".part", dir=file.parent)  # its owner's alone
-        os.close(descriptor)
-        part = Path(name)
-        backup = _copy_sqlite(source, part, file)
-        os.link(part, file)  # unlike a renaming it overwrites nothing
-    except (OSError, sqlite3.Error) as error:
-        raise DatabaseUnusableError(
-            f"no backup was made to {file}: {getattr(error, 'strerror', None) or error}"
-        ) from None
-    finally:
-        if part:
-            part.unlink(missing_ok=True)
-    return backup
-
-
-def _copy_sqlite(source: Path, part: Path, file: Path) -> Backup:
-    with closing(sqlite3.connect(source, timeout=LOCK_WAIT_SECONDS, isolation_level=None)) as original:
-        original.execute("BEGIN")  # what is counted is what is copied, whoever writes meanwhile
-        there = _rows_by_table(original)
-        with closing(sqlite3.connect(part, isolation_level=None)) as copy:
-            original.backup(copy)
-            copy.execute("PRAGMA journal_mode=DELETE")  # one file, until it is used
-    with closing(sqlite3.connect(part, isolation_level=None)) as copy:  # as a restore would open it
-        faults = [*copy.execute("PRAGMA integrity_check(1)"), *copy.execute("PRAGMA foreign_key_check")]
-        is_same = faults == [("ok",)] and _rows_by_table(copy) == there
-        revision = copy.execute("SELECT version_num FROM alembic_version").fetchone() if is_same else None
-    if revision is None or revision[0] not in schema_revisions():
-        raise DatabaseUnusableError(f"no backup was made to {file}: the copy is broken, or no database of this program")
-    return Backup(file, revision[0], len(there), sum(there.values()))
-
-
-def _rows_by_table(connection: sqlite3.Connection) -> dict[str, int]:
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-    return {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for (name,) in names}  # noqa: S608 - of the schema
-
-
 _engines: dict[URL, Engine] = {}
 _opening = Lock()
 
@@ -390,3 +327,26 @@ def write_session() -> Iterator[Session]:
         if session.get_bind().dialect.name == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LEDGER_LOCK})
         yield session
+
+
+@contextmanager
+def scratch_session() -> Iterator[Session]:
+    """A ledger transaction of which nothing is kept: for a preview that takes as long as what it shows.
+
+    SQLite has one lock for all that is written: there it is on a copy in memory, and nobody waits for it. On PostgreSQL
+    writers of the ledger do, and tracking does not.
+    """
+    if get_engine().dialect.name == "postgresql":
+        with write_session() as session:
+            yield session
+            session.rollback()
+        return
+    engine = make_engine(URL.create("sqlite"))
+    try:
+        with engine.connect() as copied, get_engine().connect() as original:
+            original.connection.driver_connection.backup(copied.connection.driver_connection)  # type: ignore[union-attr]
+            original.close()
+            with Session(copied) as session:
+                yield session
+    finally:
+        engine.dispose()

@@ -280,6 +280,20 @@ def require_present_key(engine: Engine) -> None:
     )
 
 
+def require_readable(engine: Engine) -> None:
+    """Refuse a database whose key is not at hand; one of the old key can be read.
+
+    Raises:
+        DatabaseUnusableError: it is encrypted with another key.
+    """
+    with engine.connect() as connection:
+        encrypted_with = connection.scalar(select(col(EncryptionKeyId.key_id)))
+    if encrypted_with not in {None, *(key.id for key in keyring().keys)}:
+        raise DatabaseUnusableError(
+            f"nothing was restored: it is encrypted with key {encrypted_with}, which SYNC_ENCRYPTION_KEY does not have"
+        )
+
+
 def encrypt_again(engine: Engine) -> int:
     """Encrypt every personal text with the present key, in one transaction. Returns how many rows were written.
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, insert, update
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select
 
 from tracking.database import read_session, tracking_session
@@ -102,6 +103,19 @@ def known_records(session: Session, operation: str) -> set[RecordKey]:
     """The records of a step whose errors are still pending, or ignored for good."""
     query = select(IntegrationError.entity_type, IntegrationError.entity_external_id).where(
         col(IntegrationError.operation) == operation, col(IntegrationError.status) != ErrorStatus.RESOLVED
+    )
+    return set(session.exec(query))
+
+
+def records_of_window(session: Session, execution_id: int | None) -> set[RecordKey]:
+    """The records whose pending errors were written by executions of the same step and window as this one."""
+    this, that = aliased(SyncExecution), aliased(SyncExecution)
+    query = (
+        select(IntegrationError.entity_type, IntegrationError.entity_external_id)
+        .join(that, col(IntegrationError.sync_execution_id) == that.id)
+        .join(this, (col(this.step_name) == that.step_name) & (col(this.window_start) == that.window_start))
+        .where(this.id == execution_id, col(IntegrationError.status) == ErrorStatus.PENDING)
+        .where(col(IntegrationError.operation) == this.step_name)
     )
     return set(session.exec(query))
 

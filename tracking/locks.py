@@ -64,7 +64,7 @@ def run_lock(run_id: str) -> Iterator[RunLock]:
     """
     url = get_engine().url
     if url.get_backend_name() == "sqlite":
-        with _file_lock(url, run_id, LOCK_WAIT_SECONDS):
+        with _file_lock(str(url.database), run_id, LOCK_WAIT_SECONDS):
             yield RunLock()
         return
     lock = _AdvisoryRunLock(url, run_id)
@@ -126,11 +126,25 @@ def dead_run(run_id: str) -> Iterator[Session | None]:
         return
     with ExitStack() as stack:
         try:
-            stack.enter_context(_file_lock(url, run_id, wait_seconds=0))
+            stack.enter_context(_file_lock(str(url.database), run_id, wait_seconds=0))
         except RunLockedError:
             yield None
         else:
             yield stack.enter_context(tracking_session())
+
+
+def require_no_run(database: Path) -> None:
+    """Refuse while a run works on a SQLite database.
+
+    Raises:
+        DatabaseUnusableError: with the run.
+    """
+    for file in sorted(Path(f"{database}.locks").glob("*.lock")):
+        try:
+            with _file_lock(str(database), file.stem, wait_seconds=0):
+                pass
+        except RunLockedError:
+            raise DatabaseUnusableError(f"run {file.stem} works on {database}: let it end first") from None
 
 
 class _AdvisoryRunLock(RunLock):
@@ -184,8 +198,8 @@ _ELSEWHERE = "another process works on this run: it was started twice, or its fi
 
 
 @contextmanager
-def _file_lock(url: URL, run_id: str, wait_seconds: float) -> Iterator[None]:
-    folder = Path(f"{url.database}.locks")
+def _file_lock(database: str, run_id: str, wait_seconds: float) -> Iterator[None]:
+    folder = Path(f"{database}.locks")
     folder.mkdir(mode=0o700, exist_ok=True)
     lock = FileLock(folder / f"{run_id}.lock", mode=0o600, thread_local=False, fallback_to_soft=False)
     try:

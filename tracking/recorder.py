@@ -160,7 +160,8 @@ def _try_to_hold(execution_id: int) -> bool:
     hold = update(SyncExecution).where(col(SyncExecution.id) == execution_id, _IS_OPEN)
     try:
         with tracking_session() as session:
-            values = {"status": ExecutionStatus.RUNNING, "holds_window": True}
+            started = func.coalesce(SyncExecution.started_at, utc_now())
+            values = {"status": ExecutionStatus.RUNNING, "holds_window": True, "started_at": started}
             held = session.connection().execute(hold.values(values)).rowcount > 0
     except IntegrityError:
         end_dead_executions()
@@ -236,18 +237,22 @@ def fail_execution(task_run_id: str, message: str, error_type: str = "") -> bool
     What was interrupted after its commit is `completed` all the same: its records are in the ledger.
     """
     with tracking_session() as session:
-        rows = _open_rows(session, SyncExecution.task_run_id == task_run_id)
-        for row in rows:
-            if row.result is None and error_type:
-                row.details = {**row.details, "error_type": error_type}
-            _end(row, message)
-        return bool(rows)
+        return _fail(session, col(SyncExecution.task_run_id) == task_run_id, message, error_type)
 
 
-def fail_open_execution(execution_id: int, message: str) -> None:
-    """A step run of the plan failed, and its hook could not say so (the database was away); nothing if it could."""
+def fail_open_execution(execution_id: int, message: str, error_type: str = "") -> None:
+    """A step run of the plan failed, and no hook has said so (it had no task, or the database was away)."""
     with tracking_session() as session:
-        end_open(session, col(SyncExecution.id) == execution_id, message)
+        _fail(session, col(SyncExecution.id) == execution_id, message, error_type)
+
+
+def _fail(session: Session, which: ColumnElement[bool], message: str, error_type: str) -> bool:
+    rows = _open_rows(session, which)
+    for row in rows:
+        if row.result is None and error_type:
+            row.details = {**row.details, "error_type": error_type}
+        _end(row, message)
+    return bool(rows)
 
 
 def end_open_executions(flow_run_id: str, reason: str) -> int:

@@ -9,11 +9,13 @@ from fastapi import Depends, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from flows.api.schemas import Accepted, status_of_executions
+from flows.api.problems import status_of_name
+from flows.api.schemas import Accepted, outcome_of, status_of_executions
 from flows.prefect_server import PrefectUnavailableError
 from flows.runs import Runs, RunStatus, Stage
 from steps.catalog import Step
 from steps.settings import SyncSettings
+from tracking.models import ExecutionStatus
 
 _POLL_SECONDS = 0.25
 _LONGEST_SILENCE_SECONDS = 60.0
@@ -28,6 +30,13 @@ IdempotencyKeyHeader = Annotated[
         description="Any text of your own: the same key and body again runs nothing and answers the same.",
     ),
 ]
+
+PreferHeader = Annotated[str, Header(max_length=255, description="`respond-async`: do not wait for the end.")]
+
+
+def wants_no_answer(prefer: str) -> bool:
+    """Whether a `Prefer` header says that the end is not waited for."""
+    return "respond-async" in {each.strip().lower() for each in prefer.split(",")}
 
 
 async def _settings(request: Request) -> SyncSettings:
@@ -92,6 +101,18 @@ async def accepted(runs: Runs, flow_run_id: str, step: Step) -> Response:
     )
     headers = {"Location": location, "Preference-Applied": "respond-async"}
     return JSONResponse(body.model_dump(mode="json"), HTTPStatus.ACCEPTED, headers)
+
+
+def require_completed(status: RunStatus) -> None:
+    """Make the failure of an ended run the answer.
+
+    Raises:
+        HTTPException: one of its executions failed, with the status that its error stands for.
+    """
+    for each in status.executions:
+        if each.status != ExecutionStatus.COMPLETED:
+            message = outcome_of(status.executions).error_message
+            raise HTTPException(status_of_name(each.details.get("error_type", "")), message)
 
 
 def _begun(status: RunStatus) -> RunStatus:

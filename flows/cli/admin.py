@@ -8,13 +8,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy import URL
 
 from flows.cli.app import ExitStatus
 from flows.cli.run import sandboxed
 from flows.prefect_server import prefect_api, quiet_prefect
 from steps.errors import UsageError
 from steps.settings import SyncSettings
-from tracking.database import back_up_sqlite, configured_database_url, make_engine, upgrade_database
+from tracking.backups import back_up_sqlite, restore_sqlite
+from tracking.database import configured_database_url, make_engine, upgrade_database
 from tracking.encryption import encrypt_again
 
 
@@ -25,16 +27,37 @@ def upgrade() -> None:
     engine.dispose()
 
 
+def _for_tools(url: URL) -> str:
+    """As PostgreSQL's own tools take it; without the password, for which they ask."""
+    return url.set(drivername="postgresql", query={})._replace(password=None).render_as_string()
+
+
 def back_up(file: str) -> None:
     """Copy the database to a file and say what it holds; of PostgreSQL say which command does it."""
     url = configured_database_url()
     if url.get_backend_name() != "sqlite":
-        named = url.set(drivername="postgresql", query={})._replace(password=None).render_as_string()
         raise UsageError(
-            f"db backup copies SQLite files; of PostgreSQL: pg_dump --format custom --file {file} --dbname {named}"
+            "db backup copies SQLite files; of PostgreSQL: "
+            f"pg_dump --format custom --file {file} --dbname {_for_tools(url)}"
         )
     made = back_up_sqlite(Path(url.database or ""), Path(file).absolute())
     typer.echo(f"{made.file}: schema {made.revision}, {made.rows} rows in {made.tables} tables, opened and checked.")
+
+
+def restore(file: str, *, replace: bool) -> None:
+    """Put a backup in the database's place and say what it holds; of PostgreSQL say which commands do it."""
+    url = configured_database_url()
+    if url.get_backend_name() != "sqlite":
+        raise UsageError(
+            "db restore takes SQLite files; a dump of PostgreSQL is read by its own tool, into an empty database: "
+            f"pg_restore --single-transaction --exit-on-error --no-owner --dbname {_for_tools(url)} {file}"
+            "; then sync-actions db upgrade"
+        )
+    restored = restore_sqlite(Path(file).absolute(), Path(url.database or ""), replace=replace)
+    rows, tables = sum(restored.rows.values()), len(restored.rows)
+    typer.echo(f"{url.database}: restored from schema {restored.revision}, {rows} rows in {tables} tables, checked.")
+    if restored.kept:
+        typer.echo(f"What it held before is in {restored.kept}.")
 
 
 def encrypt() -> None:

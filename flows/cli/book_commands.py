@@ -83,7 +83,7 @@ def redo(
     day = parse_month(month)
     with importing():
         from flows.cli import books
-    books.redo(day, books.Redoing(reason, by, override, preview, yes, as_json))
+    raise typer.Exit(books.redo(day, books.Redoing(reason, by, override, preview, yes, as_json)))
 
 
 @books_app.command("dismiss")

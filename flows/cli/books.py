@@ -4,8 +4,9 @@ import sys
 from calendar import day_abbr
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -14,8 +15,9 @@ from rich.text import Text
 from flows.cli.app import ExitStatus, error_line
 from flows.cli.output import print_json
 from flows.cli.reports import money, narrow_table, roll_forward_tables
-from flows.cli.run import login_name
+from flows.cli.run import login_name, run_flow
 from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
+from flows.prefect_server import quiet_prefect
 from steps.closing import (
     Candidate,
     ClosingRefusedError,
@@ -45,10 +47,11 @@ from steps.reports.worklist import worklist
 from steps.settings import SyncSettings
 from steps.teaching import list_services, read_teaching, set_teaching
 from tracking.database import read_session
-from tracking.recorder import ExecutionEndedError, WindowBusyError
+from tracking.history import executions_of_run
+from tracking.recorder import WindowBusyError
 
 if TYPE_CHECKING:
-    from steps.redo import Redone  # it imports Prefect, which takes seconds
+    from steps.redo import AskedRedo, Redone  # it imports Prefect, which takes seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,35 +134,53 @@ def dismiss(contract: int, reason: str, by: str | None) -> None:
     typer.echo(f"dismissed: what was accrued whole for contract {contract} up to {until:%Y-%m} stays as it is")
 
 
-def redo(month: date, signature: Redoing) -> None:
-    """Show what a redo changes, ask, and do it."""
+def redo(month: date, signature: Redoing) -> ExitStatus:
+    """Show what a redo changes, ask, and do it, in a run of its flow."""
+    quiet_prefect()
     from steps.context import StepContext
-    from steps.redo import redo as do_again
+    from steps.redo import AskedRedo, preview_redo, read_redone
 
     settings: SyncSettings = SyncSettings.load()
-    by, today = Signature(_who(signature.by), signature.reason), datetime.now(settings.zone).date()
-    if not signature.reason.strip() and not signature.preview:
-        raise UsageError("a redo needs a reason: it stays in the books; say --reason, or --preview to look only")
-    override = Override.of(signature.override, by.who) if signature.override is not None else None
-    try:
-        with StepContext(settings=settings) as shared:
-            context = shared.of_execution(None, override=override)
-            found = do_again(context, month, by, today, preview=True)
-            if not signature.preview:
-                if not signature.yes:
-                    _show_redone(found, sys.stderr if signature.as_json else sys.stdout)
-                    _require_yes(err=signature.as_json)
-                found = do_again(context, month, by, today)
-    except (WindowBusyError, ExecutionEndedError) as error:
-        raise SyncError(str(error)) from None
-    if signature.as_json:
+    asked = AskedRedo.of(month, Signature(_who(signature.by), signature.reason), datetime.now(settings.zone).date())
+    override = Override.of(signature.override, asked.by.who) if signature.override is not None else None
+    if not signature.preview:
+        asked.require_reason()
+    if signature.preview or not signature.yes:
+        try:
+            with StepContext(settings=settings) as context:
+                found = preview_redo(context.of_execution(None, override=override), asked)
+        except WindowBusyError as error:
+            raise SyncError(str(error)) from None
+        if signature.preview:
+            _tell_redone(found, as_json=signature.as_json)
+            return ExitStatus.COMPLETED
+        _show_redone(found, sys.stderr if signature.as_json else sys.stdout)
+        _require_yes(err=signature.as_json)
+    state = run_flow(f"Redo from {month:%Y-%m} on", partial(_start_redo, asked, signature.override), sandbox=False)
+    if not state.is_completed():
+        error_line(state.message)
+        return ExitStatus.INTERRUPTED if state.is_cancelled() else ExitStatus.FAILED
+    done = read_redone(executions_of_run(str(state.state_details.flow_run_id)))
+    if signature.as_json or signature.yes:
+        _tell_redone(done, as_json=signature.as_json)
+    if not signature.as_json:
+        typer.echo(f"Done: {', '.join(f'{each:%Y-%m}' for each in done.months)} processed again (redo {done.redo_id}).")
+    return ExitStatus.COMPLETED
+
+
+def _start_redo(asked: "AskedRedo", override: str | None) -> Any:
+    from flows.redo import redo as redo_flow
+
+    return redo_flow(
+        asked.months[0], asked.by.reason, asked.by.who, preview=False, override=override, return_state=True
+    )
+
+
+def _tell_redone(found: "Redone", *, as_json: bool) -> None:
+    if as_json:
         print_json(plain_json(found))
-    elif signature.yes or signature.preview:
+    else:
         _show_redone(found, sys.stdout)
-    if not (signature.as_json or signature.preview):
-        typer.echo(
-            f"Done: {', '.join(f'{each:%Y-%m}' for each in found.months)} processed again (redo {found.redo_id})."
-        )
 
 
 def _require_yes(*, err: bool) -> None:

@@ -372,6 +372,19 @@ def back_up_database(
     admin.back_up(file)
 
 
+@database_app.command("restore")
+def restore_database(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What `db backup` made, of this or an older version.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Although the database holds something: a copy of it is kept beside it.")
+    ] = False,
+) -> None:
+    """Put a backup in the place of a SQLite database: all of it or nothing, and only while no run works on it."""
+    with importing():
+        from flows.cli import admin
+    admin.restore(file, replace=replace)
+
+
 @database_app.command("encrypt")
 def encrypt_database() -> None:
     """Encrypt names, emails and records with SYNC_ENCRYPTION_KEY: once, after it was set or changed."""

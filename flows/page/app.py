@@ -19,7 +19,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
 from flows.page.auth import SessionGuard, Sessions, login_routes, set_cookie
-from flows.page.components import Tag, Visit, english
+from flows.page.components import Tag, Visit, facts, said, strong_button
+from flows.page.script import SCRIPT
 from flows.page.style import COLOURS, STYLE
 from flows.page.texts import Language, Texts, preferred_language
 from flows.page.views.contracts import show_contracts
@@ -130,6 +131,7 @@ async def show_view(visit: Visit) -> None:
     ui.page_title(f"{texts(f'view.{visit.view}')} · {texts('app')}")
     ui.colors(**COLOURS)
     ui.add_css(STYLE)
+    ui.add_body_html(f"<script>{SCRIPT}</script>")
     ui.dark_mode(value={"dark": True, "light": False}.get(visit.theme))
     with ui.header(fixed=False, wrap=False).classes("top"), Tag("div", classes="top-in"):
         Tag("h1", texts("app"))
@@ -140,11 +142,12 @@ async def show_view(visit: Visit) -> None:
                 link = visit.link(texts(f"view.{key}"), view.paths[0])
                 if key == visit.view:
                     link.props["aria-current"] = "page"
-        other = Tag("a", texts("language.other"), classes="quiet", href=f"{visit.root}/{language.other}/{visit.path}")
+        address = f"{visit.root}/{language.other}/{visit.path}"
+        other = Tag("a", texts("language.other"), classes="quiet", href=address, data_keeps="true")
         other.props["lang"] = other.props["hreflang"] = language.other.value
         for theme in ("dark", "light"):  # the style shows the one that the page is not in
             address = f"{visit.root}/theme/{theme}?{urlencode({'back': visit.address(visit.path)})}"
-            Tag("a", texts(f"theme.{theme}"), classes=f"quiet to-{theme}", href=address)
+            Tag("a", texts(f"theme.{theme}"), classes=f"quiet to-{theme}", href=address, data_keeps="true")
         if visit.guarded:
             with ui.element("form").props(f'method="post" action="{visit.root}/logout"'):
                 ui.button(texts("logout"), color=None).props("flat dense no-caps type=submit").classes("quiet")
@@ -154,7 +157,22 @@ async def show_view(visit: Visit) -> None:
         try:
             await VIEWS[visit.view].show(visit)
         except UsageError as refusal:  # the address names what is not there
-            english("p", str(refusal), "panel")
+            Tag("h2", texts("refused"))
+            said(texts, "p", str(refusal), "panel")
+    _keys(visit)
+
+
+def _keys(visit: Visit) -> None:
+    """The sheet that `?` opens."""
+    texts = visit.texts
+    with Tag("dialog", id="keys", classes="panel", aria_label=texts("keys"), data_search=visit.href("contracts", q="")):
+        Tag("h2", texts("keys"))
+        facts((key, texts(f"keys.{name}")) for key, name in _KEYS.items())
+        with Tag("form", method="dialog"):
+            strong_button(texts("close"))
+
+
+_KEYS = {"/": "search", "?": "sheet", "← → ↑ ↓": "move", "Enter": "submit", "Esc": "close"}
 
 
 _CSV = "text/csv; charset=utf-8"

@@ -1,6 +1,7 @@
 """What the views are made of: markup, notifications, lists, one visit's language and theme, wording."""
 
 import asyncio
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,9 +44,10 @@ class Tag(TextElement):
             self.props[name.replace("_", "-")] = value
 
 
-def english(tag: str, text: str, classes: str = "") -> Tag:
-    """What a step, a rule or a vendor said, in English whatever the page is in: a screen reader has to know."""
-    return Tag(tag, text, classes=classes, lang="en")
+def said(texts: Texts, tag: str, message: str, classes: str = "") -> Tag:
+    """What a step, a rule or a vendor said, in the reader's language; a screen reader has to know if it is not."""
+    told = texts.said(message)
+    return Tag(tag, message, classes=classes, lang="en") if told is None else Tag(tag, told, classes=classes)
 
 
 def mark(text: str, kind: str) -> Tag:
@@ -80,14 +82,15 @@ def day_field(label: str, value: str = "") -> ui.input:
 
 
 def strong_button(text: str, act: Callable[[], object] | None = None) -> ui.button:
-    """The one button of a form that does what the form is for."""
-    return ui.button(text, on_click=act, color=None).props("unelevated no-caps").classes("strong")
+    """The one button of a form that does what the form is for; without `act` it submits a dialog."""
+    button = ui.button(text, on_click=act, color=None).props("unelevated no-caps").classes("strong")
+    return button if act else button.props("type=submit")
 
 
 def signature_fields(visit: "Visit", reason_key: str = "reason") -> Callable[[], Signature | None]:
     """Who does it, and why: both are kept. Returns what asks for them; None, and a notification, without a name."""
     texts = visit.texts
-    who = ui.input(texts("closing.who")).props(f"{FIELD} autocomplete=name").classes("full-width")
+    who = ui.input(texts("closing.who")).props(f"{FIELD} autocomplete=name autofocus").classes("full-width")
     reason = ui.input(texts(reason_key)).props(FIELD).classes("full-width")
 
     def signed() -> Signature | None:
@@ -99,14 +102,54 @@ def signature_fields(visit: "Visit", reason_key: str = "reason") -> Callable[[],
     return signed
 
 
+def remember(asked: Mapping[str, object]) -> None:
+    """Have the browser's address name this, without loading anything: what is empty or None is left out of it."""
+    ui.run_javascript(f"remember({json.dumps({name: str(value or '') for name, value in asked.items()})})")
+
+
+class Dialog(ui.dialog):
+    """A dialog that is open; closed, it is gone, from the address too. Enter in a field submits it."""
+
+    def __init__(self) -> None:
+        super().__init__(value=True)
+        self.on("hide", self._go)
+        with self, ui.card().classes("panel wide"):
+            self.form = Tag("form", classes="in-dialog")
+
+    def on_submit(self, act: Callable[[], object]) -> None:
+        """What its strong button, and Enter, do."""
+        self.form.on("submit.prevent", act)
+
+    def _go(self) -> None:
+        remember({"dialog": ""})
+        self.delete()
+
+
 @contextmanager
-def dialog_of(title: str) -> Iterator[ui.dialog]:
-    """An open dialog with this title, which is its name for a screen reader too; it is gone once it is closed."""
-    with ui.dialog(value=True) as dialog, ui.card().classes("panel wide"):
-        dialog.on("hide", dialog.delete)
-        dialog.props["aria-label"] = title
+def dialog_of(title: str) -> Iterator[Dialog]:
+    """An open dialog with this title, which is its name for a screen reader too."""
+    dialog = Dialog()
+    dialog.props["aria-label"] = title
+    with dialog.form:
         Tag("h2", title)
         yield dialog
+
+
+def dialog_button(visit: "Visit", text: str, key: str, show: Callable[[], object]) -> ui.button:
+    """A button that opens a dialog. The address names it while it is open: a reload or another language opens it."""
+
+    def open_it() -> None:
+        remember({"dialog": key})
+        show()
+
+    if visit.given.get("dialog") == key:
+        ui.timer(0.0, show, once=True)
+    return ui.button(text, on_click=open_it).props("outline no-caps")
+
+
+def load_again() -> None:
+    """Show the view anew, without the dialog whose work is done and what was chosen for it."""
+    ui.run_javascript("remember({dialog: '', chosen: ''}); location.reload()")
 
 
 @contextmanager
@@ -121,11 +164,11 @@ def signed_dialog(
         async def do_it() -> None:
             by = sign()
             if by is not None and await ask(visit.texts, partial(_done, act, by)):
-                dialog.close()
-                ui.navigate.reload()
+                load_again()
 
+        dialog.on_submit(do_it)
         with Tag("div", classes="actions"):
-            strong_button(title, do_it)
+            strong_button(title)
             ui.button(visit.texts("cancel"), on_click=dialog.close).props("flat no-caps")
 
 
@@ -223,6 +266,11 @@ class Column:
     """To the right; sorted by its number."""
     desk: bool = False
     """Left out on a phone."""
+
+
+def on_desk(figure: str) -> str:
+    """The class of a figure's column in a roll-forward: a phone has room for two of them."""
+    return "" if figure in ("accrued", "closing") else "desk"
 
 
 _CELL = """<q-td :props="props">

@@ -35,6 +35,10 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
   display: flex; flex-direction: column; gap: 12px; box-shadow: none; }
 .body--light .panel { background: #fff; } .body--dark .panel { background: #1a2027; }
 .panel p { margin: 0; } .panel ul:not([class]) { margin: 0; padding-left: 20px; }
+.in-dialog { display: flex; flex-direction: column; gap: 12px; width: 100%; }
+dialog.panel { width: fit-content; min-width: min(360px, 100%); margin: auto; color: inherit; }
+dialog:not([open]).panel { display: none; } dialog::backdrop { background: rgb(0 0 0 / .5); }
+h2::first-letter, .detail::first-letter { text-transform: uppercase; } .listing td { white-space: normal; }
 .soft { color: var(--soft); } .small { font-size: .875rem; }
 .fields { display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start; width: 100%; }
 .fields > * { flex: 1 1 160px; min-width: 0; } .fields > .narrow { flex: 0 0 auto; }
@@ -72,7 +76,7 @@ h3 { font-size: 1.05rem; font-weight: 600; margin: 0; line-height: 1.3; }
   white-space: nowrap; border-top: 1px solid var(--line); }
 .figures thead th:first-child { text-align: left; }
 .figures thead th { border-top: 0; color: var(--soft); font-weight: 600; }
-.figures th[scope=row] { text-align: left; font-weight: 400; }
+.figures th[scope=row], .figures th.text { text-align: left; } .figures th[scope=row] { font-weight: 400; }
 .figures tfoot th, .figures tfoot td { font-weight: 600; }
 .figures td.text { text-align: left; white-space: normal; min-width: 180px; } .figures .note { margin-left: 8px; }
 .figures tr.chosen > * { background: var(--busy-bg); } .figures tfoot th { text-align: left; }
@@ -94,7 +98,8 @@ h4 { font-size: .95rem; font-weight: 600; margin: 4px 0 0; line-height: 1.3; } .
 .content a.button { border: 1px solid var(--strong); color: var(--strong); border-radius: 6px; padding: 5px 12px;
   text-decoration: none; font-weight: 500; white-space: nowrap; }
 .trouble { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: center; } .content > p { margin: 0; }
-.waiting { padding: 10px 4px; } summary { cursor: pointer; padding: 6px 0; } .run > .what { font-weight: 600; }
+summary { cursor: pointer; padding: 6px 0; list-style: none; } summary::before { content: "▸ "; }
+details[open] > summary::before { content: "▾ "; } .run .what { font-weight: 600; }
 .trouble .what, .trouble h3 { flex: 0 1 auto; } .trouble .button { margin-left: auto; }
 .money { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .run { border-top: 1px solid var(--line); padding-top: 8px; width: 100%; } .run .rows { padding-left: 16px; }
@@ -112,12 +117,15 @@ h4 { font-size: .95rem; font-weight: 600; margin: 4px 0 0; line-height: 1.3; } .
 }
 @media (max-width: 700px) {
   .grid-row { grid-template-columns: 1fr; } .cells { grid-template-columns: repeat(6, minmax(0, 1fr)); }
-  .top-in nav { order: 3; flex: 1 1 100%; margin: 0 -8px; } .top nav a { padding: 8px 6px; font-size: .875rem; }
+  .top-in nav { order: 3; flex: 1 1 100%; gap: 0; margin: 0 -8px; justify-content: space-between; }
+  .top nav a { padding: 8px 3px; font-size: .82rem; }
   .top h1 { flex: 1 1 auto; } .top-in { gap: 4px; padding-bottom: 6px; } .top .quiet { padding: 8px 6px; }
   .panel { padding: 12px; } .content { padding-left: 12px; padding-right: 12px; }
 }
-@media (max-width: 700px) { .listing .desk { display: none; } .two { grid-template-columns: 1fr; }
-  .trouble .button { margin-left: 0; } }
+@media (max-width: 700px) { .listing .desk, .figures .desk { display: none; } .two { grid-template-columns: 1fr; }
+  .trouble .button { margin-left: 0; } .figures { font-size: .82rem; } .fields > * { flex-basis: 130px; }
+  .figures th, .figures td { padding: 6px 4px; } .figures td.text { min-width: 90px; }
+  .q-field--with-bottom { padding-bottom: 44px; } }
 @media print { .top, .no-print { display: none !important; }
   .body--light, .body--dark { background: #fff; color: #000; }
   .panel { border: 0; padding: 8px 0; break-inside: avoid-page; } .content { max-width: none; padding: 0; }

@@ -1,8 +1,6 @@
-"""Every text of the page by its key, in English and in Spanish, and how months, amounts and times are written.
+"""Every text of the page by its key, in English and in Spanish, and how months, amounts and times are written."""
 
-What a step, a rule or a vendor says itself is English in both.
-"""
-
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from flows.page.spanish import in_spanish
 from flows.page.texts_books import BOOKS
 from flows.page.texts_work import WORK
 from steps import catalog
@@ -134,9 +133,15 @@ _TEXTS = {
     "grid.title": ("Where each step stands", "Cómo está cada paso"),
     "grid.legend": ("What the signs mean", "Qué significan los signos"),
     "grid.hint": (
-        "Point at a month to see why it stands so; choose it to run it.",
-        "Señala un mes para ver por qué está así; elígelo para ejecutarlo.",
+        "Point at a month to see why it stands so; choose it to run it. Arrow keys move.",
+        "Señala un mes para ver por qué está así; elígelo para ejecutarlo. Las flechas mueven.",
     ),
+    "keys": ("Keys", "Teclas"),
+    "keys.search": ("Search a contract", "Buscar un contrato"),
+    "keys.sheet": ("This sheet", "Esta hoja"),
+    "keys.move": ("Move between steps and months", "Moverse entre pasos y meses"),
+    "keys.submit": ("Do what a dialog is for", "Hacer lo que ofrece un diálogo"),
+    "keys.close": ("Close a dialog", "Cerrar un diálogo"),
     "history.status": ("Status", "Estado"),
     "history.since": ("From", "Desde"),
     "history.until": ("Up to, included", "Hasta, incluido"),
@@ -167,7 +172,7 @@ _TEXTS = {
         "Visto {count} veces, la primera {first}, la última {last}",
     ),
     "errors.select": ("Select error {id}", "Seleccionar el error {id}"),
-    "errors.chosen": ("{count} selected", "{count} seleccionados"),
+    "errors.chosen": ("{count} selected", "{count} seleccionado|{count} seleccionados"),
     "errors.resolve": ("Resolve", "Resolver"),
     "errors.ignore": ("Ignore", "Ignorar"),
     "errors.retry": ("Try again", "Reintentar"),
@@ -182,10 +187,9 @@ _TEXTS = {
     "accruals.title": ("Accruals of {year}", "Devengos de {year}"),
     "accruals.none": ("Nothing was invoiced or accrued in this year.", "En este año no se facturó ni se devengó nada."),
     "accruals.chart": (
-        "Accrued in each month and deferred at its end, {currency}. The table below has the figures.",
-        "Devengado en cada mes y diferido a su final, {currency}. La tabla de abajo tiene las cifras.",
+        "Accrued in each month by service, deferred at its end, {currency}. The table below has the figures.",
+        "Devengado en cada mes por servicio, diferido a su final, {currency}. La tabla de abajo tiene las cifras.",
     ),
-    "accruals.chart.accrued": ("Accrued in the month", "Devengado en el mes"),
     "accruals.chart.deferred": ("Deferred at its end", "Diferido a su final"),
     "accruals.table": ("Roll-forward of deferred revenue, {currency}", "Evolución del ingreso diferido, {currency}"),
     "accruals.month": ("Month", "Mes"),
@@ -242,7 +246,7 @@ _TEXTS = {
     "result.amount_accrued": ("amount accrued", "importe devengado"),
     "seconds": ("{seconds} s", "{seconds} s"),
 }
-"""Key -> English, Spanish; `{names}` are filled in."""
+"""Key -> English, Spanish; `{names}` are filled in; `|` parts the text of one from that of another count."""
 
 
 class Language(StrEnum):
@@ -263,6 +267,9 @@ TEXTS: Mapping[Language, Mapping[str, str]] = {
     Language.ES: {key: spanish for key, (_, spanish) in _ALL.items()},
 }
 _SWAPPED = str.maketrans(",.", ".,")
+_WRITTEN = re.compile(r"(?<![\w.,'-])(20\d\d-(0[1-9]|1[0-2])|\d+\.\d\d)(?![\w.,'-]\w)")
+"""Months and amounts within a message, and not within an id, a date or a vendor's own text."""
+_MONTH, _AMOUNT = re.compile(r"20\d\d-(0[1-9]|1[0-2])"), re.compile(r"-?\d+\.\d\d")
 
 
 @dataclass(frozen=True)
@@ -274,11 +281,27 @@ class Texts:
 
     def __call__(self, key: str, **values: object) -> str:
         """The text of a key, its `{names}` filled in."""
-        return TEXTS[self.language][key].format(**values)
+        one, _, more = TEXTS[self.language][key].partition("|")
+        count = next((values[name] for name in ("count", "total", "days") if name in values), None)
+        return (one if count == 1 or not more else more).format(**values)
 
     def known(self, key: str) -> str | None:
         """The text of a key that may not be there, such as that of a count which only one step has."""
         return TEXTS[self.language].get(key)
+
+    def said(self, message: str) -> str | None:
+        """What a step, a rule or a vendor said, in this language; None: it is not known in it."""
+        if self.language is Language.EN:
+            return _WRITTEN.sub(lambda found: self._filled(found[0]), message)
+        return in_spanish(message, self._filled)
+
+    def _filled(self, blank: str) -> str:
+        """What stands in a blank of a message, as it is written here: a month, an amount, a step."""
+        if _MONTH.fullmatch(blank):
+            return self.month(date.fromisoformat(f"{blank}-01"), long=True)
+        if _AMOUNT.fullmatch(blank):
+            return self.money(Decimal(blank)) if Decimal(blank) else self.zero
+        return self.known(f"step.{blank}") or blank
 
     def month(self, month: date, *, long: bool = False) -> str:
         """`Mar 2024`, or `March 2024`."""

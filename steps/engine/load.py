@@ -194,11 +194,14 @@ def read_optional_day(text: str | None, what: str) -> date | None:
 
 
 def read_amount(text: str | None, what: str) -> Decimal:
-    """An exact amount; whether it is one that can be used is for `check.py` to say."""
+    """An exact, finite amount: SQLite lets a column hold `sNaN`, with which nothing can even be compared."""
     try:
-        return Decimal(text or "")
+        amount = Decimal(text or "")
     except InvalidOperation:
-        raise ValueError(f"{what} is not a number: {text!r}") from None
+        amount = Decimal("NaN")
+    if not amount.is_finite():
+        raise ValueError(f"{what} is not a number: {text!r}")
+    return amount
 
 
 def read_count(number: object, what: str) -> int:

@@ -19,7 +19,7 @@ from steps.errors import RecordRejectedError
 from steps.ledger.accrual import AccrualStatus, ContractAccrual
 from steps.ledger.contract import Invoice, ServiceContract
 from steps.ledger.months import MonthWindow
-from steps.ledger.upsert import Row, chunks, merge_rows, select_in
+from steps.ledger.upsert import Row, chunks, merge_rows, select_in, set_by_id
 from tracking.encryption import DeterministicText, EncryptedText
 
 _PART = re.compile(r"[^@\s,;<>]+")
@@ -73,7 +73,7 @@ def normalize_email(value: str | None) -> str | None:
     return email if is_address else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ContactCard:
     """What is known of one contact at the moment."""
 
@@ -85,7 +85,9 @@ class ContactCard:
     """Whether the vendor still lists it. What was asked for by id once is not asked for again, so only listed contacts
     have a lasting say in what a client is called: else its name would depend on which window ran last."""
     record: Any = None
-    """Of one without an email, for people to look at; the others' would fill the memory of a run."""
+    """Of one without an email or name, for people to look at; the others' would fill the memory of a run."""
+    unreadable: str = ""
+    """What is wrong with its name, if that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -115,19 +117,26 @@ class ClientDetails:
         return self.deciding.email or self.identifier
 
 
-def settle_details(
-    clients: Sequence[ClientDetails], holders: Mapping[str, int]
-) -> tuple[list[Row], list[RecordRejectedError]]:
-    """The clients' rows as they should be, and a problem for each email that another client has.
+@dataclass
+class Settled:
+    """Clients as they should be."""
 
-    Rows that free an email come before those that take it: the database checks uniqueness row by row.
+    rows: list[Row] = field(default_factory=list)
+    """One a client. Those that free an email come before those that take it: the database checks row by row."""
+    circles: list[int] = field(default_factory=list)
+    """Clients who change emails in a circle, such as two who swap theirs: all must give up theirs first."""
+    refused: list[RecordRejectedError] = field(default_factory=list)
+    """One for each email that another client has."""
 
-    Args:
-        clients: those to settle.
-        holders: who has the wanted emails now, whether among `clients` or not.
-    """
-    held = {**holders, **{client.identifier: client.id for client in clients}}
-    settled: list[Row] = []
+    def settle(self, client: ClientDetails) -> None:
+        """Give a client the email that it wants."""
+        self.rows.append({"id": client.id, "identifier": client.wanted_email, "name": client.wanted_name})
+
+
+def settle_details(clients: Iterable[ClientDetails]) -> Settled:
+    """What becomes of clients' names and emails; whoever has an email that one of them wants is among them."""
+    held = {client.identifier: client.id for client in clients}
+    settled = Settled()
     waiting = sorted(clients, key=lambda client: client.id)
     progress = True
     while progress:
@@ -137,12 +146,32 @@ def settle_details(
                 continue  # two want the same free email: the smaller id was first
             if client.wanted_email != client.identifier:
                 del held[client.identifier]
-            settled.append({"id": client.id, "identifier": client.wanted_email, "name": client.wanted_name})
-        done = {row["id"] for row in settled}
+            settled.settle(client)
+        done = {row["id"] for row in settled.rows}
         progress = any(client.id in done for client in waiting)
         waiting = [client for client in waiting if client.id not in done]
-    settled += [{"id": client.id, "identifier": client.identifier, "name": client.wanted_name} for client in waiting]
-    return settled, [_taken(client) for client in waiting]
+    for client in _in_circles(waiting, held):
+        settled.settle(client)
+        settled.circles.append(client.id)
+    for client in waiting:
+        if client.id not in settled.circles:
+            settled.rows.append({"id": client.id, "identifier": client.identifier, "name": client.wanted_name})
+            settled.refused.append(_taken(client))
+    return settled
+
+
+def _in_circles(waiting: Sequence[ClientDetails], held: Mapping[str, int]) -> list[ClientDetails]:
+    """Those of whom each wants the email of the next, and the last that of the first."""
+    by_id, seen, found = {client.id: client for client in waiting}, set[int](), list[ClientDetails]()
+    for first in waiting:
+        path, client = list[ClientDetails](), by_id.get(first.id)
+        while client is not None and client.id not in seen:
+            seen.add(client.id)
+            path.append(client)
+            client = by_id.get(held[client.wanted_email])
+        if client in path:
+            found += path[path.index(client) :]
+    return found
 
 
 def _taken(client: ClientDetails) -> RecordRejectedError:
@@ -194,7 +223,6 @@ def match_clients(session: Session, contact_ids: Collection[str], cards: Cards) 
         cards: what is known of contacts, of these and of any other.
     """
     matched = MatchedClients(ids=linked_contacts(session, contact_ids), contacts=set(contact_ids))
-    refused = _refresh(session, matched, cards)
     by_email: dict[str, list[ContactCard]] = defaultdict(list)
     for contact_id in sorted(set(contact_ids) - matched.ids.keys()):
         card = cards[contact_id]
@@ -202,6 +230,7 @@ def match_clients(session: Session, contact_ids: Collection[str], cards: Cards) 
             matched.problems.append(_no_email(card))
         else:
             by_email[card.email].append(card)
+    refused = _refresh(session, matched, cards, by_email)
     if by_email:
         _link_contacts(session, by_email, matched)
         refused = _refresh(session, matched, cards)
@@ -235,32 +264,41 @@ def _clients_of_emails(
     return known | {key[0]: client_id for key, client_id in merge.ids.items()}
 
 
-def _refresh(session: Session, matched: MatchedClients, cards: Cards) -> list[RecordRejectedError]:
-    """Let the clients' names and emails follow their contacts. Returns the emails that another client has."""
-    clients = select_in(session, _CLIENT, Client.id, matched.ids.values())
-    contacts: dict[int, list[str]] = defaultdict(list)
-    for row in select_in(session, _LINK, ClientExternalId.client_id, matched.ids.values(), _OF_HOLDED):
-        contacts[row["client_id"]].append(row["external_id"])
-        matched.contacts.add(row["external_id"])
-    details = [
-        ClientDetails(row["id"], row["identifier"], row["name"], _at_hand(contacts[row["id"]], cards))
-        for row in clients
-    ]
-    new_emails = {each.wanted_email for each in details} - {each.identifier for each in details}
-    holders = select_in(session, _CLIENT, Client.identifier, new_emails)
-    rows, refused = settle_details(details, {row["identifier"]: row["id"] for row in holders})
-    stored = {(row["id"],): row for row in clients}
-    matched.updated |= {key[0] for key in merge_rows(session, Client, rows, ("id",), stored).updated}
-    return refused
+def _refresh(
+    session: Session, matched: MatchedClients, cards: Cards, emails: Iterable[str] = ()
+) -> list[RecordRejectedError]:
+    """Let names and emails follow contacts. Returns the emails that another client keeps.
+
+    Whose: the matched clients', theirs who have one of `emails`, and theirs who have an email that one of these takes.
+    """
+    details: dict[int, ClientDetails] = {}
+    found = select_in(session, _CLIENT, Client.id, matched.ids.values())
+    found += select_in(session, _CLIENT, Client.identifier, emails)
+    while new := {row["id"]: row for row in found if row["id"] not in details}:
+        contacts: dict[int, list[str]] = defaultdict(list)
+        for row in select_in(session, _LINK, ClientExternalId.client_id, new, _OF_HOLDED):
+            contacts[row["client_id"]].append(row["external_id"])
+            matched.contacts.add(row["external_id"])
+        for row in new.values():
+            details[row["id"]] = ClientDetails(**row, contacts=_at_hand(contacts[row["id"]], cards))
+        wanted = {each.wanted_email for each in details.values()} - {each.identifier for each in details.values()}
+        found = select_in(session, _CLIENT, Client.identifier, wanted)
+    settled = settle_details(details.values())
+    set_by_id(session, Client, "identifier", {each: f"gives its email up: {each}" for each in settled.circles})
+    columns = "id", "identifier", "name"
+    stored = {(each.id,): {name: getattr(each, name) for name in columns} for each in details.values()}
+    matched.updated |= {key[0] for key in merge_rows(session, Client, settled.rows, ("id",), stored).updated}
+    return settled.refused
 
 
 def _at_hand(contact_ids: list[str], cards: Cards) -> list[ContactCard]:
     """The contacts that may say what a client is called, first things first.
 
-    Listed ones by id. A client whose contacts are all deleted follows the smallest id alone.
+    Listed ones by id. A client whose contacts are all deleted follows the smallest id alone; an opening balance's
+    has none.
     """
     listed = [cards[each] for each in sorted(contact_ids) if each in cards and cards[each].listed]
-    first = min(contact_ids)
+    first = min(contact_ids, default="")
     return listed or ([cards[first]] if first in cards else [])
 
 
@@ -279,18 +317,18 @@ class CrmUsers:
     """The users and emails by which clients are known."""
 
     emails: Mapping[str, int]
-    """Email -> id of one of the clients looked for."""
+    """Email -> id of the client who has it: of the clients looked for, and of others whose email a linked user has."""
     links: Mapping[str, int]
     """CRM user id -> client id: of the clients looked for, and of users who have the email of one."""
 
     def by_email(self, email: str | None) -> int | None:
-        """The client looked for who has exactly this address."""
+        """The client who has exactly this address."""
         return self.emails.get(email or "")
 
-    def of_enrollment(self, user_id: str | None, email: str | None) -> int | None:
-        """The client of an enrollment's user: a link says more than an address, which can be changed."""
-        linked = self.links.get(user_id or "")
-        return self.by_email(email) if linked is None else linked
+    def client_of(self, user_id: str | None, email: str | None) -> int | None:
+        """The client that a user is: by its email, else by the link of before."""
+        by_email = self.by_email(email)
+        return self.links.get(user_id or "") if by_email is None else by_email
 
 
 def crm_users(
@@ -298,16 +336,21 @@ def crm_users(
 ) -> CrmUsers:
     """What is known of the clients (id -> email) and of the CRM's people (user id and normalized email).
 
-    A user matters if a client looked for is linked with it, or has its email; the others are nobody's.
+    A user matters if a client looked for is linked with it, or has its email; the others are nobody's. A linked user
+    whose email is another client's by now is that one, looked for or not.
     """
+    listed = list(people)
     emails = {email: client_id for client_id, email in clients.items()}
-    alike = {user_id for user_id, email in people if email in emails} - {None}
+    alike = {user_id for user_id, email in listed if email in emails} - {None}
     columns = ClientExternalId.external_id, ClientExternalId.client_id
     ours = ClientExternalId.system == System.FOURGEEKS
     rows = select_in(session, columns, ClientExternalId.client_id, clients, ours)
     others = alike - {row["external_id"] for row in rows}
     rows += select_in(session, columns, ClientExternalId.external_id, others, ours)
-    return CrmUsers(emails, {row["external_id"]: row["client_id"] for row in rows})
+    links = {row["external_id"]: row["client_id"] for row in rows}
+    changed = {email for user_id, email in listed if user_id in links and email} - emails.keys()
+    holders = select_in(session, (Client.id, Client.identifier), Client.identifier, changed)
+    return CrmUsers(emails | {row["identifier"]: row["id"] for row in holders}, links)
 
 
 def clients_of_people(session: Session, people: Iterable[tuple[str | None, str | None]]) -> dict[int, str]:
@@ -321,6 +364,12 @@ def clients_of_people(session: Session, people: Iterable[tuple[str | None, str |
     rows = select_in(session, columns, Client.identifier, emails)
     rows += select_in(session, columns, Client.id, (row["client_id"] for row in links))
     return {row["id"]: row["identifier"] for row in rows}
+
+
+def billed(session: Session, clients: Mapping[int, str]) -> dict[int, str]:
+    """Those of the clients (id -> email) who have a document that counts."""
+    rows = select_in(session, (Invoice.client_id,), Invoice.client_id, clients, col(Invoice.voided_at).is_(None))
+    return {row["client_id"]: clients[row["client_id"]] for row in rows}
 
 
 def clients_of_window(session: Session, window: MonthWindow) -> dict[int, str]:

@@ -112,15 +112,16 @@ class Invoice(SQLModel, table=True):
     original_data: dict[str, Any] = Field(sa_column=Column(EncryptedJson, nullable=False))
 
 
-def days_of_clientless_documents(session: Session, contact_ids: Collection[str]) -> list[date]:
-    """The days of the documents that name these contacts and are kept without a client.
+def clientless_documents(session: Session, contact_ids: Collection[str]) -> list[tuple[date, str]]:
+    """Day and contact of each document that names one of these contacts and is kept without a client.
 
     The vendor's record is looked at here, not in the database: there it may be encrypted.
     """
     if not contact_ids:
         return []
-    query = select(col(Invoice.invoice_date), col(Invoice.original_data)).where(col(Invoice.client_id).is_(None))
-    return [day for day, record in session.execute(query) if record.get("contact") in contact_ids]
+    counted = col(Invoice.client_id).is_(None), col(Invoice.voided_at).is_(None)
+    query = select(col(Invoice.invoice_date), col(Invoice.original_data)).where(*counted)
+    return [(day, record["contact"]) for day, record in session.execute(query) if record.get("contact") in contact_ids]
 
 
 AmountCounted = Callable[[Row], Decimal]

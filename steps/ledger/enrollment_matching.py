@@ -43,6 +43,7 @@ _PERIOD = (
     ServicePeriod.status_change_date,
     ServicePeriod.start_date,
     ServicePeriod.end_date,
+    ServicePeriod.enrollment_id,
     ServicePeriod.created_on,
     ServicePeriod.voided_at,
 )
@@ -107,6 +108,10 @@ class Contracts:
         """Whether anything is invoiced by it: a contract without documents keeps no enrollment."""
         return bool(self._by_id[contract_id]["has_documents"])
 
+    def has_any(self, client_id: int) -> bool:
+        """Whether a client has a contract with a document."""
+        return any(each["has_documents"] for each in self.by_client.get(client_id, []))
+
     @cached_property
     def counted(self) -> list[PeriodKey]:
         """The periods that are not void."""
@@ -170,7 +175,7 @@ def match_periods(seats: Iterable[Seat], contracts: Contracts, rules: PeriodRule
     for seat in sorted(in_order, key=lambda seat: seat.updated_on or date.min, reverse=True):
         contract_id = contracts.contract_of(seat)
         if contract_id is None:
-            matched.problems.append(_no_contract(seat, has_any=bool(contracts.by_client.get(seat.client_id))))
+            matched.problems.append(_no_contract(seat, has_any=contracts.has_any(seat.client_id)))
             continue
         key = contract_id, seat.slug
         if key in matched.rows:
@@ -197,6 +202,7 @@ def _row(seat: Seat, contract_id: int, stored: Row | None, rules: PeriodRules) -
         "end_date": seat.ending,
         "status": status.value,
         "status_change_date": _status_change_date(seat, status, stored),
+        "enrollment_id": seat.enrollment_id,
         "created_on": _created_on(seat, stored),
         "voided_at": None,  # it is listed and fits, so it counts (again)
     }
@@ -247,36 +253,66 @@ class Reassigned:
     """Periods that cannot stay where, or what, they are."""
 
     moved: dict[PeriodKey, PeriodKey] = field(default_factory=dict)
-    """Those that move to another contract: old key -> new key."""
-    void: list[PeriodKey] = field(default_factory=list)
-    """Periods that are no enrollments any more."""
+    """Those that move to another contract or cohort: old key -> new key."""
+    void: dict[PeriodKey, str] = field(default_factory=dict)
+    """Periods that are no enrollments any more, and why."""
 
 
-def reassign_periods(contracts: Contracts, kickoffs: Mapping[Course, date], parts: Collection[Course]) -> Reassigned:
-    """What is to be done with stored periods whose contract has no document, and with those of micro cohorts.
+_IS_A_PART = "is a micro cohort, a part of another enrollment"
+_IS_NO_COURSE = "has no end date any more, or is ignored"
+_HAS_NO_DOCUMENT = "has no contract with a document"
+_IS_ELSEWHERE = "is no enrollment of this contract any more"
+
+
+@dataclass(frozen=True)
+class ListedCourses:
+    """What the CRM lists."""
+
+    kickoffs: Mapping[Course, date]
+    """First days, of the clients at hand."""
+    parts: Collection[Course]
+    """Clients' enrollments that are parts of another one, and nothing else."""
+    no_courses: Collection[Course]
+    """Those that are no course of their own, parts included."""
+    by_enrollment: Mapping[str, Course]
+    """Enrollment id -> client and cohort, whichever client's it is."""
+    listed: Collection[Course]
+    """The enrollments of the clients at hand."""
+
+    def elsewhere(self, row: Row, course: Course) -> Course | None:
+        """Where a period's enrollment is by now, if no other one of the client took its place."""
+        now = self.by_enrollment.get(row["enrollment_id"], course)
+        return None if now == course or course in self.listed else now
+
+
+def reassign_periods(contracts: Contracts, listed: ListedCourses) -> Reassigned:
+    """What is to be done with stored periods that cannot stay as they are.
 
     The enrollment of a contract whose documents moved away (an invoice whose service was corrected) follows to the
-    contract that it fits now, with its dates; if it fits none, it is void.
-
-    Args:
-        contracts: as stored.
-        kickoffs: of the enrollments that the CRM lists; of another a period's own start counts.
-        parts: clients' enrollments that are parts of another one, and nothing else.
+    contract that it fits now, with its dates; if it fits none, it is void. So is the period of an enrollment that is
+    another client's by now. One in another cohort, or whose cohort has another slug, stays the same period if it fits
+    the same contract.
     """
     reassigned = Reassigned()
     taken = set(contracts.periods)
     for key, row in contracts.periods.items():
         course = contracts.course_of(key)
-        if course not in parts:
-            if contracts.has_documents(key[0]):
-                continue
-            best = contracts.best_of(course, kickoffs.get(course, row["start_date"]))
-            if best is not None and (best, key[1]) not in taken:
-                reassigned.moved[key] = (best, key[1])
-                taken.add((best, key[1]))
-                continue
-        if row["voided_at"] is None:
-            reassigned.void.append(key)
+        now, best = listed.elsewhere(row, course) or course, None
+        if course in listed.no_courses:
+            why = _IS_A_PART if course in listed.parts else _IS_NO_COURSE
+        elif not contracts.has_documents(key[0]):
+            now, why = course, _HAS_NO_DOCUMENT
+            best = contracts.best_of(course, listed.kickoffs.get(course, row["start_date"]))
+        elif now != course:
+            fitting = contracts.best_of(now, listed.kickoffs.get(now, row["start_date"]))
+            best, why = key[0] if fitting == key[0] and now not in listed.no_courses else None, _IS_ELSEWHERE
+        else:
+            continue
+        if best is not None and (best, now[1]) not in taken:
+            reassigned.moved[key] = best, now[1]
+            taken.add((best, now[1]))
+        elif row["voided_at"] is None:
+            reassigned.void[key] = why
     return reassigned
 
 
@@ -290,13 +326,15 @@ def write_reassigned(
     """
     ids = {key: int(row["id"]) for key, row in contracts.periods.items()}
     set_by_id(session, ServicePeriod, "contract_id", {ids[key]: new[0] for key, new in reassigned.moved.items()})
+    set_by_id(session, ServicePeriod, "external_id", {ids[key]: new[1] for key, new in reassigned.moved.items()})
     set_by_id(session, ServicePeriod, "voided_at", {ids[key]: now for key in reassigned.void})
-    parts = {ids[key]: key for key in reassigned.void if contracts.has_documents(key[0])}
+    void = {ids[key]: key for key in reassigned.void if contracts.has_documents(key[0])}
     accrued: dict[int, Decimal] = defaultdict(Decimal)
     posting = AccruedPeriod.service_period_id, AccruedPeriod.accrued_amount
-    for row in select_in(session, posting, AccruedPeriod.service_period_id, parts):
+    for row in select_in(session, posting, AccruedPeriod.service_period_id, void):
         accrued[row["service_period_id"]] += row["accrued_amount"]
-    return [_accrued_on_part(parts[period_id], amount) for period_id, amount in accrued.items() if amount]
+    left = {void[period_id]: amount for period_id, amount in accrued.items() if amount}
+    return [_accrued_on_void(key, reassigned.void[key], amount) for key, amount in left.items()]
 
 
 def period_name(key: PeriodKey) -> str:
@@ -304,11 +342,11 @@ def period_name(key: PeriodKey) -> str:
     return f"{key[0]}/{key[1]}"
 
 
-def _accrued_on_part(key: PeriodKey, amount: Decimal) -> RecordRejectedError:
+def _accrued_on_void(key: PeriodKey, why: str, amount: Decimal) -> RecordRejectedError:
+    rest = "; what remains is accrued by the macro cohort's enrollment" if why is _IS_A_PART else ""
     return RecordRejectedError(
         "service_period",
         period_name(key),
-        f"{key[1]} of contract {key[0]} is a micro cohort, a part of another enrollment: it counts no more; the"
-        f" {amount} accrued on it stay, and what remains is accrued by the macro cohort's enrollment",
+        f"{key[1]} of contract {key[0]} {why}: it counts no more; the {amount} accrued on it stay{rest}",
         {"contract_id": key[0], "cohort_slug": key[1], "accrued_amount": str(amount)},
     )

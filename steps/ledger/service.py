@@ -6,7 +6,6 @@ too.
 """
 
 import re
-from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
@@ -76,19 +75,6 @@ def service_type_of_name(name: str) -> ServiceType:
     return next((kind for kind, pattern in _NAME_PATTERNS if pattern.search(name)), ServiceType.UNKNOWN)
 
 
-def is_service_account(
-    account: str | None, name: str, *, account_prefixes: Sequence[str], name_prefixes: Sequence[str]
-) -> bool:
-    """Whether an income account is one of the academy's services, by account number and name.
-
-    An empty list of prefixes lets everything through; comparison of names ignores case.
-    """
-    number_fits = not account_prefixes or (account or "").startswith(tuple(account_prefixes))
-    lowered = name.strip().lower()
-    name_fits = not name_prefixes or lowered.startswith(tuple(prefix.lower() for prefix in name_prefixes))
-    return number_fits and name_fits
-
-
 DROPPED_LIKE = frozenset({"DROPPED", "EARLY_DROPPED", "SUSPENDED"})
 ENDED_LIKE = frozenset({"GRADUATED", "NOT_COMPLETING", "ENDED"})
 
@@ -134,6 +120,8 @@ class ServicePeriod(SQLModel, table=True):
     end_date: date
     status: str = PeriodStatus.ACTIVE
     status_change_date: date | None = None
+    enrollment_id: str | None = None
+    """The CRM's row that it was last made from; None: an earlier version made it."""
     created_on: date | None = None
     """The day on which the CRM made the enrollment, in `SYNC_TIMEZONE`; None: not known."""
     voided_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -225,7 +225,11 @@ def _without_contract(session: Session, sides: _Sides) -> Iterator[DocumentDiffe
         col(IntegrationError.operation) == INVOICES.id, col(IntegrationError.status) != ErrorStatus.RESOLVED
     )
     known = {(each.entity_type, each.entity_external_id): each.id for each in session.scalars(errors)}
-    services = set(session.scalars(select(col(Service.external_id))))
+    services = {
+        each.external_id
+        for each in session.scalars(select(Service))
+        if sides.settings.is_service(each.account_identifier, each.name)
+    }
     for row in rows:
         there = sides.there.get(row["external_id"], {"contact": None, "accounts": ()})
         keys = (row["kind"], row["external_id"]), ("contact", there["contact"])

@@ -169,12 +169,14 @@ def _of_contract(
     """
     expected = sum(project(inputs, month, rules).expected.values(), ZERO)
     known = _known(inputs, month)
-    why = _why(known, month, rules) or _why(known, next_month(month), rules)
+    rests = {of: left - (expected if of == known.currency else ZERO) for of, left in by_currency.items()}
+    why = None
+    if not all(by_currency.values()) or any(rests.values()):  # most contracts are earned whole: nothing to explain
+        why = _why(known, month, rules) or _why(known, next_month(month), rules)
     if (whole := known.accrual.whole) and (told := _told_of_enrollment(known, month, rules)):
         yield known.id, known.currency, whole.amount, _Why(WorkKind.ACCRUED_BEFORE_ENROLLMENT, told, whole.month)
-    for currency, left in by_currency.items():
-        rest = left - (expected if currency == known.currency else ZERO)
-        if rest or (why and not left):
+    for currency, rest in rests.items():
+        if rest or (why and not by_currency[currency]):
             unexplained = _Why(WorkKind.NOT_SCHEDULED, "no month is expected to earn it", known.contract_date)
             yield known.id, currency, rest, why or unexplained
 

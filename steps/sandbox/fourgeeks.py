@@ -20,10 +20,12 @@ DEFAULT_PAGE = 20
 
 @dataclass
 class Tokens:
-    """The one token that is valid, and those that were."""
+    """The one token that is valid, those that were, and whether its user may log in."""
 
     number: int = 0
     expires_at: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+    user_is_active: bool = True
+    email_is_validated: bool = True
 
     def expire(self) -> None:
         """From now on the present token is refused; the next login makes another."""
@@ -37,6 +39,10 @@ class Tokens:
         if (str(body["email"]).lower(), body["password"]) != (USERNAME, PASSWORD):
             refused = {"non_field_errors": ["Unable to log in with provided credentials."], "status_code": 400}
             return json_answer(refused, 400)
+        if not self.user_is_active:
+            return _INACTIVE
+        if not self.email_is_validated:
+            return json_answer(_NOT_VALIDATED, 403)
         if self.expires_at <= datetime.now(UTC):
             self.number += 1
             self.expires_at = datetime.now(UTC) + LIFE
@@ -53,7 +59,16 @@ class Tokens:
             return _invalid("Invalid or Inactive Token")
         if key != _key(self.number) or self.expires_at <= datetime.now(UTC):
             return _invalid(f"Token expired at {self.expires_at}")
-        return None
+        return None if self.user_is_active else _INACTIVE
+
+
+_INACTIVE = json_answer({"detail": "Inactive user", "status_code": 401}, 401)
+_NOT_VALIDATED: Json = {
+    "detail": "You need to validate your email first", "status_code": 403, "silent": True,
+    "silent_code": "email-not-validated", "data": [{"id": 1, "status": "PENDING"}],
+}  # fmt: skip
+"""`data` holds the pending invitations."""
+_CLOSED = {"INACTIVE": "This academy is not active", "DELETED": "This academy is deleted"}
 
 
 def _key(number: int) -> str:
@@ -132,7 +147,9 @@ def _academy(call: Call, world: World, capability: str) -> Academy | Answer:
     if not given.isdigit():
         return _error(400, f"Academy ID needs to be an integer: {given}")
     found = next((academy for academy in world.academies if academy.id == int(given)), None)
-    return found or _error(403, f"You (user: {USER_ID}) don't have this capability: {capability} for academy {given}")
+    if found is None:
+        return _error(403, f"You (user: {USER_ID}) don't have this capability: {capability} for academy {given}")
+    return found if found.status == "ACTIVE" else _error(403, _CLOSED[found.status])
 
 
 def _error(status: int, detail: str) -> Answer:

@@ -166,6 +166,7 @@ class Academy:
     id: int
     name: str
     slug: str
+    status: Literal["ACTIVE", "INACTIVE", "DELETED"] = "ACTIVE"
 
 
 @dataclass(frozen=True)

@@ -61,14 +61,15 @@ class SandboxServer:
     faults: Faults = field(default_factory=Faults)
     requests: list[LoggedRequest] = field(default_factory=list)
     """Every request that was answered or dropped, oldest first."""
-    _tokens: Tokens = field(default_factory=Tokens)
+    tokens: Tokens = field(default_factory=Tokens)
+    """The CRM's login."""
     _recent: dict[Vendor, deque[float]] = field(default_factory=dict)
     _cached: set[tuple[str, str]] = field(default_factory=set)
     _answering: Lock = field(default_factory=Lock)
 
     def expire_tokens(self) -> None:
         """The CRM's token dies now, before its seven days are over."""
-        self._tokens.expire()
+        self.tokens.expire()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -121,7 +122,7 @@ class SandboxServer:
         place = (call.path, repr(sorted(call.query.items())))
         fresh = place not in self._cached or call.query.get("cache") == "false"
         self._cached.add(place)
-        return fourgeeks.answer(call, self.world, self.modes, self._tokens, fresh=fresh)
+        return fourgeeks.answer(call, self.world, self.modes, self.tokens, fresh=fresh)
 
     def _is_over_its_rate(self, vendor: Vendor) -> bool:
         """Whether a request more than the vendor's rate was made within a second."""

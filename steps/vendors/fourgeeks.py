@@ -3,10 +3,10 @@
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -27,14 +27,16 @@ from steps.vendors.parsing import (
     identifier,
     is_empty,
     moment,
+    pack,
     record,
     reference,
     text,
+    unpack,
 )
 from tracking.redaction import register_secret
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Student:
     """A person's profile in one academy."""
 
@@ -45,11 +47,11 @@ class Student:
     """The user's, else the row's own: an invited person has only the latter."""
     status: str
     """`INVITED`, `ACTIVE` or `DELETED`, which the list does not leave out."""
-    raw: dict[str, Any]
-    """As it came: `plain` makes it one that is kept."""
+    raw: str = field(compare=False)
+    """As it came, packed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Enrollment:
     """One person in one cohort; a person has several over time."""
 
@@ -68,8 +70,8 @@ class Enrollment:
     """When the CRM made the row, whatever the course's dates are."""
     updated_on: date | None
     """Moves on any save of the row: no date of the status."""
-    raw: dict[str, Any] | None
-    """As it came, of one whose cohort has no kickoff, for people to look at; the others' would fill the memory."""
+    raw: str | None
+    """Packed, of one whose cohort has no kickoff, for people to look at; the others' would fill the memory."""
     micro_cohort_ids: frozenset[str] = frozenset()
     """The cohorts that are parts of this one; the CRM enrolls a student of this one in each of them too."""
     has_macro_cohort: bool = False
@@ -84,7 +86,7 @@ def parse_student(row: dict[str, Any]) -> Student:
         user_id=reference(user) or None,
         email=normalize_email(text(user, "email")) or normalize_email(text(row, "email")),
         status=text(row, "status").upper(),
-        raw=row,
+        raw=pack(row),
     )
 
 
@@ -110,7 +112,7 @@ def parse_enrollment(zone: ZoneInfo, row: dict[str, Any]) -> Enrollment:
         educational_status=text(row, "educational_status").upper() or None,
         created_on=day(row, "created_at", zone),
         updated_on=day(row, "updated_at", zone),
-        raw=None if kickoff else row,
+        raw=None if kickoff else pack(row),
         micro_cohort_ids=_ids_of(cohort, "micro_cohorts"),
         has_macro_cohort=not is_empty(row.get("source_macro_cohort")),
     )
@@ -275,6 +277,9 @@ _ENROLLMENTS = Ask("GET", "/admissions/academy/cohort/user", {"roles": "STUDENT"
 """`cache=false`: the server would answer from a cache of its own."""
 
 
+Record = TypeVar("Record")
+
+
 class FourgeeksConnector(Connector):
     """Reads students and enrollments of every academy of the settings. Use it in a `with`, or close it."""
 
@@ -302,23 +307,21 @@ class FourgeeksConnector(Connector):
 
     def students(self) -> Listing[Student]:
         """Every student profile, invited and deleted ones included."""
-        return self._all_academies("student", _STUDENTS, None).parse(parse_student)
+        return self._all_academies(_STUDENTS, Rows("student", parse_student, show=lambda each: unpack(each.raw)))
 
     def enrollments(self) -> Listing[Enrollment]:
         """Every enrollment with the role STUDENT, past ones included."""
-        return self._all_academies("enrollment", _ENROLLMENTS, "updated_at").parse(
-            partial(parse_enrollment, self._zone)
-        )
+        parse = partial(parse_enrollment, self._zone)
+        return self._all_academies(_ENROLLMENTS, Rows("enrollment", parse, stamp="updated_at"))
 
-    def _all_academies(self, entity_type: str, request: Ask, stamp: str | None) -> Rows:
+    def _all_academies(self, request: Ask, rows: Rows[Record]) -> Listing[Record]:
         """The lists of all academies, one import each: everything is scoped to one academy."""
-        every = Rows(entity_type, stamp=stamp)
         for academy in dict.fromkeys(self._academies):
             asked = replace(request, headers={"Academy": academy})
-            every.take(self._whole_list(asked, Rows(entity_type, stamp=stamp), academy))
-        return every
+            rows.take(self._whole_list(asked, rows.emptied(), academy))
+        return rows.listing()
 
-    def _whole_list(self, request: Ask, rows: Rows, academy: str) -> Rows:
+    def _whole_list(self, request: Ask, rows: Rows[Record], academy: str) -> Rows[Record]:
         """One academy's list, read again when it moved meanwhile: paging by offset skips and repeats rows then.
 
         Raises:
@@ -341,7 +344,7 @@ class FourgeeksConnector(Connector):
         )
         raise VendorPayloadError(VENDOR, str(request), verdict)
 
-    def _is_read_whole(self, request: Ask, rows: Rows, academy: str) -> bool:
+    def _is_read_whole(self, request: Ask, rows: Rows[Any], academy: str) -> bool:
         """Page by offset until it passes the count. A count that shrinks hides a skipped row behind a deleted one."""
         offset, count, shrank = 0, 0, False
         while offset < count or not offset:

@@ -11,8 +11,16 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httpx
+from pydantic_core import to_jsonable_python
 
-from steps.errors import RecordRejectedError, VendorAuthError, VendorError, VendorPayloadError, VendorRejectedError
+from steps.errors import (
+    RecordRejectedError,
+    RecordRepairedError,
+    VendorAuthError,
+    VendorError,
+    VendorPayloadError,
+    VendorRejectedError,
+)
 from steps.ledger.client import ContactCard, normalize_email
 from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
@@ -31,17 +39,20 @@ from steps.vendors.parsing import (
     id_of,
     identifier,
     is_empty,
+    pack,
     parse_row,
     plain,
     reason_of,
     reference,
     text,
     unix_day,
+    unpack,
 )
 
 DOC_TYPES = {DocumentKind.INVOICE: "invoice", DocumentKind.CREDIT_NOTE: "creditnote"}
 """Credit notes are a document type of their own: `documents/invoice` never contains them."""
 _CURRENCY_LENGTH = 3
+Field = TypeVar("Field")
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ class IncomeAccount:
     """Deleted ones drop out of the list and still answer by id."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """One invoice or credit note with its lines."""
 
@@ -78,7 +89,10 @@ class Document:
     """Ids of income accounts in the order of the lines; lines without one are left out."""
     source_invoice_id: str | None
     """For a credit note: the invoice it was made from."""
-    raw: dict[str, Any]
+    raw: str
+    """The whole record, packed."""
+    unreadable: str = ""
+    """What is wrong with fields that decide about no money, and are taken for empty."""
 
     @property
     def total_amount(self) -> Decimal:
@@ -106,8 +120,33 @@ def parse_income_account(row: dict[str, Any]) -> IncomeAccount:
 
 def parse_contact(row: dict[str, Any], *, listed: bool = True) -> ContactCard:
     """Empty objects may be 0 or [], texts may be 0 (PHP)."""
-    email = normalize_email(text(row, "email"))
-    return ContactCard(identifier(row), code(row, "name"), email, listed, None if email else plain(row))
+    email, faults = normalize_email(text(row, "email")), list[str]()
+    name = _lenient(faults, partial(code, row, "name")) or ""
+    needed = not email or faults
+    return ContactCard(identifier(row), name, email, listed, plain(row) if needed else None, "; ".join(faults))
+
+
+def _lenient(faults: list[str], read: Callable[[], Field]) -> Field | None:
+    """A field that decides about no money: None if it cannot be read, and then what is wrong is added to `faults`."""
+    try:
+        return read()
+    except FieldError as error:
+        faults.append(str(error))
+        return None
+
+
+def _partly_read(documents: Iterable[Document]) -> list[RecordRejectedError]:
+    """To be told of documents that were taken without some fields."""
+    partly = [(each, f"{each.kind.value} {each.id}: {each.unreadable}: taken without it") for each in documents]
+    return [
+        RecordRepairedError(each.kind.value, each.id, message, unpack(each.raw))
+        for each, message in partly
+        if each.unreadable
+    ]
+
+
+def _shown_contact(card: ContactCard) -> Json:
+    return card.record or to_jsonable_python(card)
 
 
 def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> Document:
@@ -116,21 +155,23 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
     Raises:
         FieldError: a field that is needed is missing or unreadable.
     """
+    faults: list[str] = []
     return Document(
         id=identifier(row),
         kind=kind,
         contact_id=reference(row, "contact") or None,
-        contact_name=text(row, "contactName"),
-        number=code(row, "docNumber") or None,
+        contact_name=_lenient(faults, partial(text, row, "contactName")) or "",
+        number=_lenient(faults, partial(code, row, "docNumber")) or None,
         day=unix_day(row, "date", zone),
-        due_day=None if is_empty(row.get("dueDate")) else unix_day(row, "dueDate", zone),
+        due_day=None if is_empty(row.get("dueDate")) else _lenient(faults, partial(unix_day, row, "dueDate", zone)),
         total=amount(row, "total"),
         tax=amount(row, "tax", optional=True),
         currency=_currency(row),
         status=_status(row),
         line_accounts=tuple(account for line in children(row, "products") if (account := reference(line, "account"))),
         source_invoice_id=_source_invoice(row),
-        raw=plain(row),
+        raw=pack(row),
+        unreadable="; ".join(faults),
     )
 
 
@@ -164,9 +205,10 @@ class DocumentPages:
     """By id: the day of whose window a document counts, where that is not its own."""
 
     @classmethod
-    def of_rows(cls, rows: Rows, kind: DocumentKind, zone: ZoneInfo) -> "DocumentPages":
+    def of_rows(cls, rows: Rows[Document], zone: ZoneInfo) -> "DocumentPages":
         """The documents of a list's rows."""
-        listing = rows.parse(partial(parse_document, kind, zone))
+        listing = rows.listing()
+        listing.rejected.extend(_partly_read(listing.records))
         days: dict[RecordRejectedError, date] = {}
         for error in listing.rejected:
             row = error.record if isinstance(error.record, dict) else {}
@@ -192,7 +234,8 @@ class DocumentPages:
             rejected: those that exist, as far as can be told, and cannot be read.
             known: by id: the day that the ledger has; they count in that day's window, for no other one expects them.
         """
-        found, rejected = list(found), list(rejected)
+        found = list(found)
+        rejected = [*rejected, *_partly_read(found)]
         listing = Listing([*self.listing.records, *found], [*self.listing.rejected, *rejected])
         ids = {*(each.id for each in found), *(each.external_id for each in rejected)}
         days = self.rejected_days | {each: known[each.external_id] for each in rejected}
@@ -262,7 +305,7 @@ class HoldedConnector(Connector):
 
     def income_accounts(self) -> Listing[IncomeAccount]:
         """Every sales channel that is not deleted."""
-        return self._unpaged("service", "/saleschannels", "income accounts").parse(parse_income_account)
+        return self._unpaged("/saleschannels", "income accounts", Rows("service", parse_income_account))
 
     def income_account(self, account_id: str) -> IncomeAccount | None:
         """One sales channel, also a deleted one, to which documents may still point; None when unknown."""
@@ -270,7 +313,7 @@ class HoldedConnector(Connector):
 
     def contacts(self) -> Listing[ContactCard]:
         """Every contact that is not deleted."""
-        return self._unpaged("contact", "/contacts", "contacts").parse(parse_contact)
+        return self._unpaged("/contacts", "contacts", Rows("contact", parse_contact, show=_shown_contact))
 
     def contact(self, contact_id: str) -> ContactCard | None:
         """One contact, also one that is missing from the list; None when unknown (404, and 400 as some report)."""
@@ -292,7 +335,7 @@ class HoldedConnector(Connector):
             "sort": "created-asc",
             "limit": PAGE_SIZE,
         }
-        rows = Rows(kind.value)
+        rows = Rows(kind.value, partial(parse_document, kind, self._zone), show=lambda document: unpack(document.raw))
         path = f"/documents/{DOC_TYPES[kind]}"
         for page in self._pages(path, query):
             new = rows.add(page)
@@ -300,21 +343,20 @@ class HoldedConnector(Connector):
             if not new:
                 _require_whole(f"GET {path}", page, rows)
                 break
-        return DocumentPages.of_rows(rows, kind, self._zone)
+        return DocumentPages.of_rows(rows, self._zone)
 
     def document(self, kind: DocumentKind, document_id: str) -> Document | None:
         """One document that a list lacks; None when the vendor has none with this id (404, 400)."""
         parse = partial(parse_document, kind, self._zone)
         return self._one(kind.value, f"/documents/{DOC_TYPES[kind]}", document_id, parse)
 
-    def _unpaged(self, entity_type: str, path: str, noun: str) -> Rows:
+    def _unpaged(self, path: str, noun: str, rows: Rows[One]) -> Listing[One]:
         """A list whose page size nobody knows: ask on until a page is empty or brings nothing new."""
-        rows = Rows(entity_type)
         for page in self._pages(path, {}):
             if not rows.add(page):
                 break
             self._progress.update(f"{VENDOR}: {len(rows)} {noun} read")
-        return rows
+        return rows.listing()
 
     def _pages(self, path: str, query: dict[str, str | int]) -> Iterator[list[Any]]:
         number = 1
@@ -358,7 +400,7 @@ def open_holded(rules: HttpRules = USUAL) -> HoldedConnector:
     return HoldedConnector(HoldedSettings.load(), rules=rules)
 
 
-def _require_whole(request: str, page: list[Any], rows: Rows) -> None:
+def _require_whole(request: str, page: list[Any], rows: Rows[Document]) -> None:
     """Judge the last page of a document list, which brought nothing new: is it the end?
 
     An empty page is. So is one that repeats a short list whole, from a server that ignores `page`. A full page, or one

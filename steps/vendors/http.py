@@ -17,10 +17,19 @@ import httpx
 import stamina
 from pydantic import SecretStr
 
-from steps.errors import ConfigError, VendorError, VendorPayloadError, VendorUnavailableError, VendorUnfinishedError
+from steps.errors import (
+    ConfigError,
+    VendorAuthError,
+    VendorError,
+    VendorNotFoundError,
+    VendorPayloadError,
+    VendorRejectedError,
+    VendorUnavailableError,
+    VendorUnfinishedError,
+)
 from steps.progress import LOGGED, Progress
 from steps.settings import required
-from steps.vendors.parsing import TRANSIENT, Answer, CutShortError, Json, error_of
+from steps.vendors.parsing import TRANSIENT, Answer, CutShortError, Json
 from tracking.redaction import register_secret
 
 Throttle = Callable[[str], None]
@@ -328,7 +337,7 @@ class VendorHttp:
             raise VendorUnfinishedError(answer.vendor, answer.request, verdict, status=answer.status)
         if httpx.codes.is_success(answer.status):
             return answer.json(self._site.parse_float)
-        failure = self._site.explain(answer) or error_of(answer, self._site.advice, self._site.transient)
+        failure = self._site.explain(answer) or _error_of(answer, self._site.advice, self._site.transient)
         if isinstance(failure, VendorUnavailableError):
             raise TryAgainError(failure, answer.retry_after())
         raise failure
@@ -379,6 +388,23 @@ class VendorHttp:
                 verdict = f"the answer is larger than {limits.body_bytes} bytes"
                 raise VendorPayloadError(self._site.vendor, str(request), verdict, status=response.status_code)
         return bytes(body)
+
+
+def _error_of(answer: Answer, advice: Mapping[int, str], transient: frozenset[int]) -> VendorError:
+    """The error a status other than 2xx stands for, with what to do about it.
+
+    `advice` says by status what a person should look at (the variable of the credential for 401); `transient` holds
+    the statuses worth another try.
+    """
+    status, reason = answer.status, answer.reason()
+    kind = VendorUnavailableError if status in transient else _BY_STATUS.get(status, VendorRejectedError)
+    verdict = f"{status} ({reason})" if reason else str(status)
+    todo = _REDIRECTED if status in range(300, 400) else advice.get(status)
+    return kind(answer.vendor, answer.request, f"{verdict}; {todo}" if todo else verdict, status=status)
+
+
+_REDIRECTED = "the vendor sends us elsewhere: check the base URL, and that it begins with https"
+_BY_STATUS: dict[int, type[VendorError]] = {401: VendorAuthError, 403: VendorAuthError, 404: VendorNotFoundError}
 
 
 class Connector:

@@ -1,6 +1,6 @@
 """Notion: the pages of the students' database (docs/vendors.md, Notion)."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -35,7 +35,7 @@ _TEXT_LISTS = ("rich_text", "title")
 _OPTIONS = ("select", "status")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StudentPage:
     """One person's page in the students' database."""
 
@@ -80,11 +80,6 @@ def page_id(value: str) -> str:
         return str(UUID(value))
     except ValueError:
         raise FieldError(f"id {value!r} is no UUID") from None
-
-
-def has_property(row: Json, name: str) -> bool:
-    """Whether a page has a property of this name, filled or not."""
-    return isinstance(row, dict) and isinstance(row.get("properties"), dict) and name in row["properties"]
 
 
 def _text(properties: dict[str, Any], name: str) -> str:
@@ -189,7 +184,7 @@ class _Scan:
     """Where the reading of one query is."""
 
     request: Ask
-    rows: Rows
+    rows: Rows[StudentPage]
     cursor: str | None = None
     since: str | None = None
     """Creation time from which the query goes on after Notion's limit of 10,000 rows."""
@@ -218,6 +213,8 @@ class NotionConnector(Connector):
         if not self._database.replace("-", "").isalnum():
             raise ConfigError("NOTION_DATABASE_ID is no id: it is the 32 letters and digits in the database's address")
         self._names, self._zone = settings, SyncSettings.load().zone
+        self._properties: set[str] = set()
+        """Names that a page of the list has, filled or not."""
         base_url = address("NOTION_BASE_URL", settings.base_url)
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, TRANSIENT | {409}, rules, explain=explain)
         super().__init__(VendorHttp(site, _BearerAuth(token)))
@@ -234,30 +231,34 @@ class NotionConnector(Connector):
         Raises:
             VendorPayloadError: no page has the email property, which was probably renamed.
         """
-        rows = Rows("page", stamp="last_edited_time")
+        rows = Rows("page", partial(parse_student_page, self._names, self._zone), stamp="last_edited_time")
+        self._properties.clear()
         try:
-            rows.take(self._scan(_query(f"/databases/{self._database}/query", _VERSION)))
+            rows.take(self._scan(_query(f"/databases/{self._database}/query", _VERSION), rows))
         except MultipleDataSourcesError as several:
             for source in several.data_source_ids:
-                rows.take(self._scan(_query(f"/data_sources/{source}/query", _SOURCES_VERSION)))
-        self._check_names(rows)
-        return rows.parse(partial(parse_student_page, self._names, self._zone))
+                rows.take(self._scan(_query(f"/data_sources/{source}/query", _SOURCES_VERSION), rows))
+        if len(rows):
+            self._check_names()
+        return rows.listing()
 
-    def _scan(self, request: Ask) -> Rows:
+    def _scan(self, request: Ask, rows: Rows[StudentPage]) -> Rows[StudentPage]:
         """One query to its end; from its beginning once more when its cursor expired."""
         try:
-            return self._read(_Scan(request, Rows("page", stamp="last_edited_time")))
+            return self._read(_Scan(request, rows.emptied()))
         except CursorExpiredError:
             self._progress.update(f"{VENDOR}: the cursor expired: the scan begins again")
-            return self._read(_Scan(request, Rows("page", stamp="last_edited_time")))
+            return self._read(_Scan(request, rows.emptied()))
 
-    def _read(self, scan: _Scan) -> Rows:
+    def _read(self, scan: _Scan) -> Rows[StudentPage]:
         """Follow `next_cursor`, never the number of rows: a page may be short while more follow."""
         cursors: set[str] = set()
         while True:
             answer = self._http.ask(scan.next_request())
             results = _results(scan.request, answer)
-            new = scan.rows.add(row for row in results if _is_living_page(row))
+            living = [row for row in results if _is_living_page(row)]
+            new = scan.rows.add(living)
+            self._properties.update(*map(_property_names, living))
             self._progress.update(f"{VENDOR}: {len(scan.rows)} pages read")
             scan.cursor = _next_cursor(scan.request, answer)
             if scan.cursor is None:
@@ -270,21 +271,19 @@ class NotionConnector(Connector):
             else:
                 cursors.add(scan.cursor)
 
-    def _check_names(self, rows: Rows) -> None:
+    def _check_names(self) -> None:
         """Names can be changed by any editor: absent everywhere is a renamed property, not an empty one."""
         variables = {
             "NOTION_STATUS_PROPERTY": self._names.status_property,
             "NOTION_DROP_DATE_PROPERTY": self._names.drop_date_property,
             "NOTION_CERTIFIED_PROPERTY": self._names.certified_property,
         }
-        if not len(rows):
-            return
         email = self._names.email_property
-        if not rows.any(partial(has_property, name=email)):
+        if email not in self._properties:
             verdict = f"no page has the property {email!r}: was it renamed? set NOTION_EMAIL_PROPERTY to its new name"
             raise VendorPayloadError(VENDOR, f"POST /databases/{self._database}/query", verdict)
         for variable, name in variables.items():
-            if not rows.any(partial(has_property, name=name)):
+            if name not in self._properties:
                 self._progress.log(f"{VENDOR}: no page has the property {name!r}; if it was renamed, set {variable}")
 
 
@@ -306,6 +305,11 @@ def _is_living_page(row: Json) -> bool:
     if not isinstance(row, dict):
         return True  # is rejected when it is parsed
     return row.get("object", "page") == "page" and not any(row.get(flag) is True for flag in _TRASH)
+
+
+def _property_names(row: Json) -> Iterable[str]:
+    properties = row.get("properties") if isinstance(row, dict) else None
+    return properties if isinstance(properties, dict) else ()
 
 
 def _results(request: Ask, answer: Json) -> list[Json]:

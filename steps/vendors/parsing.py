@@ -12,15 +12,12 @@ from math import isfinite
 from typing import Any, Generic, NoReturn, TypeVar
 from zoneinfo import ZoneInfo
 
+from pydantic_core import to_jsonable_python
+
 from steps.errors import (
     RecordRejectedError,
     RecordRepairedError,
-    VendorAuthError,
-    VendorError,
-    VendorNotFoundError,
     VendorPayloadError,
-    VendorRejectedError,
-    VendorUnavailableError,
 )
 from steps.ledger.money import ZERO, parse_amount
 from tracking.redaction import redact_message
@@ -90,6 +87,16 @@ def plain(value: Json) -> Json:
     if isinstance(value, dict):
         return {key: item if type(item) in _PLAIN else plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def pack(row: dict[str, Any]) -> str:
+    """A vendor's record as one line of JSON, in a fifth of its memory; `unpack` gives what `plain` would."""
+    return json.dumps(row, default=plain)
+
+
+def unpack(record: str) -> Json:
+    """A packed record again."""
+    return json.loads(record)
 
 
 def _decode(body: bytes) -> tuple[str, bool]:
@@ -255,23 +262,6 @@ def snippet(text: str) -> str:
     """One short line. Redacted before it is cut: half a secret would be shown otherwise."""
     line = " ".join(redact_message(storable(text), emails=True).split())
     return line if len(line) <= _LONGEST_SNIPPET else f"{line[:_LONGEST_SNIPPET]}..."
-
-
-def error_of(answer: Answer, advice: Mapping[int, str], transient: frozenset[int]) -> VendorError:
-    """The error a status other than 2xx stands for, with what to do about it.
-
-    `advice` says by status what a person should look at (the variable of the credential for 401); `transient` holds
-    the statuses worth another try.
-    """
-    status, reason = answer.status, answer.reason()
-    kind = VendorUnavailableError if status in transient else _BY_STATUS.get(status, VendorRejectedError)
-    verdict = f"{status} ({reason})" if reason else str(status)
-    todo = _REDIRECTED if status in range(300, 400) else advice.get(status)
-    return kind(answer.vendor, answer.request, f"{verdict}; {todo}" if todo else verdict, status=status)
-
-
-_REDIRECTED = "the vendor sends us elsewhere: check the base URL, and that it begins with https"
-_BY_STATUS: dict[int, type[VendorError]] = {401: VendorAuthError, 403: VendorAuthError, 404: VendorNotFoundError}
 
 
 Record = TypeVar("Record")
@@ -474,70 +464,99 @@ def _credible(name: str, day: date) -> date:
 Parsed = TypeVar("Parsed")
 
 
-class Rows:
-    """What the pages of one list brought so far."""
+class Rows(Generic[Parsed]):
+    """What the pages of one list brought so far. Each row is read as it comes: the rows themselves are not kept."""
 
-    def __init__(self, entity_type: str, *, stamp: str | None = None) -> None:
-        """Args: `stamp` names the field that moves when a row is edited: a newer copy then replaces the older one."""
+    def __init__(
+        self,
+        entity_type: str,
+        parse: Callable[[dict[str, Any]], Parsed],
+        *,
+        stamp: str | None = None,
+        show: Callable[[Parsed], Json] = to_jsonable_python,
+    ) -> None:
+        """Args: `stamp` names the field that moves when a row is edited: a newer copy then replaces the older one.
+
+        `show` gives a record that was read, for people to look at.
+        """
         self.entity_type = entity_type
-        self.rejected: list[RecordRejectedError] = []
-        self._stamp = stamp
-        self._by_key: dict[str, Any] = {}
+        self._parse, self._stamp, self._show = parse, stamp, show
+        self._conflicts: list[RecordRejectedError] = []
+        self._by_key: dict[str, _Copy[Parsed]] = {}
 
     def __len__(self) -> int:
         return len(self._by_key)
 
     def ids(self) -> frozenset[str]:
         """Every id seen, of good and of faulty rows alike."""
-        return frozenset(filter(None, map(id_of, self._by_key.values())))
+        return frozenset(key for key in self._by_key if not key.startswith(_WITHOUT_ID))
 
     def add(self, page: Iterable[Any]) -> int:
         """Take a page in. Returns how many of its rows were not known yet: 0 means the page repeats."""
         before = len(self._by_key)
         for row in page:
-            key = id_of(row) or f"without id: {json.dumps(plain(row), sort_keys=True)}"
-            known = self._by_key.setdefault(key, row)
-            if known is not row and known != row:
-                self._settle(key, known, row)
+            key = id_of(row) or f"{_WITHOUT_ID}{json.dumps(plain(row), sort_keys=True)}"
+            self._put(key, self._read(row), row)
         return len(self._by_key) - before
 
-    def take(self, other: "Rows") -> None:
-        """Take in what another list brought, its rejections too."""
-        self.rejected.extend(other.rejected)
-        self.add(other._by_key.values())
+    def take(self, other: "Rows[Parsed]") -> None:
+        """Take in what another list brought, its conflicts too."""
+        self._conflicts.extend(other._conflicts)
+        for key, copy in other._by_key.items():
+            self._put(key, copy)
 
-    def any(self, has: Callable[[Json], bool]) -> bool:
-        """Whether one row at least is so."""
-        return any(map(has, self._by_key.values()))
-
-    def emptied(self) -> "Rows":
+    def emptied(self) -> "Rows[Parsed]":
         """The same kind of list, to be read anew."""
-        return Rows(self.entity_type, stamp=self._stamp)
+        return Rows(self.entity_type, self._parse, stamp=self._stamp, show=self._show)
 
-    def _settle(self, key: str, known: Json, row: Json) -> None:
-        """Two copies of one id: an edit while the list was read, or an id used twice."""
-        if self._stamp and known.get(self._stamp) != row.get(self._stamp):
-            self._by_key[key] = max(known, row, key=lambda copy: str(copy.get(self._stamp)))
-            return
-        message = f"{self.entity_type} {key}: this id is used twice with different content; the first is kept"
-        both = {"kept": plain(known), "dropped": plain(row)}
-        self.rejected.append(RecordRejectedError(self.entity_type, key, message, both))
-
-    def parse(self, parse: Callable[[dict[str, Any]], Parsed]) -> Listing[Parsed]:
+    def listing(self) -> Listing[Parsed]:
         """Each row by itself: a fault in one does not touch the others.
 
         A row with characters that cannot be stored is taken without them, and is among the rejected ones besides.
         """
-        listing: Listing[Parsed] = Listing([], list(self.rejected))
-        for row in self._by_key.values():
-            try:
-                listing.records.append(parse_row(self.entity_type, row, parse))
-            except RecordRejectedError as error:
-                listing.rejected.append(error)
-            else:
-                if isinstance(row, RepairedRecord):
-                    listing.rejected.append(_repaired(self.entity_type, row))
-        return listing
+        copies = self._by_key.values()
+        records = [each.record for each in copies if each.record is not None]
+        return Listing(records, [*self._conflicts, *(each.error for each in copies if each.error is not None)])
+
+    def _read(self, row: Json) -> "_Copy[Parsed]":
+        stamp = str(row.get(self._stamp)) if self._stamp and isinstance(row, dict) else ""
+        try:
+            parsed = parse_row(self.entity_type, row, self._parse)
+        except RecordRejectedError as error:
+            return _Copy(None, error, stamp)
+        return _Copy(parsed, _repaired(self.entity_type, row) if isinstance(row, RepairedRecord) else None, stamp)
+
+    def _put(self, key: str, copy: "_Copy[Parsed]", row: Json = None) -> None:
+        """Keep one of two copies of an id: it was edited while the list was read, or is used twice."""
+        known = self._by_key.setdefault(key, copy)
+        if known is copy or known.content == copy.content:
+            return
+        if known.stamp != copy.stamp:
+            self._by_key[key] = max(known, copy, key=lambda each: each.stamp)
+            return
+        kept, dropped = (self._show(each.record) if each.record else each.content[1] for each in (known, copy))
+        message = f"{self.entity_type} {key}: this id is used twice with different content; the first is kept"
+        both = {"kept": kept, "dropped": dropped if row is None else plain(row)}
+        self._conflicts.append(RecordRejectedError(self.entity_type, key, message, both))
+
+
+_WITHOUT_ID = "without id: "
+"""How the key of a row without an id begins; its content follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy(Generic[Parsed]):
+    """One row as it was read."""
+
+    record: Parsed | None
+    """None: it cannot be read, and `error` says why; a repaired row has both."""
+    error: RecordRejectedError | None
+    stamp: str
+
+    @property
+    def content(self) -> tuple[Parsed | None, Json]:
+        """What tells two copies apart: the record, and the vendor's of one with an error."""
+        return self.record, self.error and self.error.record
 
 
 def parse_row(entity_type: str, row: Json, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:

@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
@@ -11,48 +10,25 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cli.app import run_command
 from flows.events import tell_month_not_closed
-from flows.prefect_server import logs_delivered
 from flows.process_accruals import process_accruals
 from flows.sync_import import sync_import
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer
 from steps.settings import SyncSettings
 from tests.flows.conftest import prefect_client
-from tests.flows.guide import await_answer
+from tests.flows.told import Told, told_since
 from tests.steps.accruals.reports.books import Books
 
 pytestmark = pytest.mark.prefect
 
 MARCH, APRIL = date(2024, 3, 1), date(2024, 4, 1)
 REOPEN = ("reopen", "2024-01", "--reason", "a late document")
-Told = tuple[str, str, list[str], dict[str, Any]]
-"""Name, resource, the related resources that are ours, payload."""
 
 
 @pytest.fixture
 def client(prefect_server: str) -> Iterator[SyncPrefectClient]:
     with prefect_client(prefect_server) as client:
         yield client
-
-
-def _told(client: SyncPrefectClient, since: datetime, last: str) -> list[Told]:
-    """Our events since then, oldest first, once one of this name is among them."""
-    with logs_delivered():
-        pass
-    occurred = {"since": since.isoformat(), "until": datetime.now(UTC).isoformat()}
-    wanted = {"filter": {"event": {"prefix": ["sync."]}, "occurred": occurred, "order": "ASC"}, "limit": 50}
-
-    def read() -> list[Told]:
-        found = client.request("POST", "/events/filter", json=wanted).json()["events"]
-        return list(map(_about, found)) if last in {each["event"] for each in found} else []
-
-    return await_answer(read, last)
-
-
-def _about(event: dict[str, Any]) -> Told:
-    related = [each["prefect.resource.id"] for each in event["related"]]
-    resource = event["resource"]["prefect.resource.id"]
-    return event["event"], resource, [each for each in related if each.startswith("sync.")], event["payload"]
 
 
 def _names(told: list[Told]) -> list[tuple[str, str, list[str]]]:
@@ -65,7 +41,7 @@ def test_an_import_tells_of_each_step_and_month_and_of_its_errors_in_one_event(
     began = datetime.now(UTC)
 
     sync_import(start_date=MARCH, end_date=APRIL)
-    told = _told(client, began, "sync.import.completed")
+    told = told_since(client, began, "sync.import.completed")
 
     of_month = ["sync.month.2024-03"]
     assert _names(told) == [
@@ -89,7 +65,7 @@ def test_a_month_that_the_gate_refuses_is_told_with_the_reason_and_no_import_is_
 
     sync_import(start_date=MARCH, end_date=APRIL, return_state=True)
     process_accruals(start_date=MARCH, end_date=APRIL, return_state=True)
-    told = _told(client, began, "sync.accruals.refused")
+    told = told_since(client, began, "sync.accruals.refused")
 
     assert ("sync.step-run.failed", "sync.step.notion-external-id", []) in _names(told)
     assert "sync.import.completed" not in {name for name, *_ in told}
@@ -103,7 +79,7 @@ def test_who_closes_and_reopens_a_month_is_heard_by_the_server_in_use(client: Sy
     began = datetime.now(UTC)
 
     statuses = [run_command(["close", "2024-01", "--by", "Eva"]), run_command([*REOPEN, "--by", "Eva"])]
-    told = _told(client, began, "sync.month.reopened")
+    told = told_since(client, began, "sync.month.reopened")
 
     assert statuses == [0, 0]
     assert _names(told) == [

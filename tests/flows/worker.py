@@ -20,6 +20,7 @@ DEPLOYMENTS = [
     "process-accruals/monthly",
     "execute-step/on-demand",
     "retry-errors/on-demand",
+    "redo/on-demand",
     "reconcile-executions/every-5-minutes",
 ]
 """Those that others rely on (docs/interfaces.md, Prefect), in the order of the file."""

@@ -4,12 +4,15 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from steps.catalog import INVOICES
+from steps.ledger.months import MonthWindow
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.records import World
 from steps.sandbox.server import SandboxServer
-from tests.steps.calls import sync_crm_clients, sync_invoices, sync_notion_external_ids, sync_service_periods
+from tests.steps.accruals.recorded_imports import begun, end_as
+from tests.steps.calls import sync_invoices, sync_notion_external_ids, sync_service_periods
 from tests.steps.ledger_view import LedgerView
-from tests.steps.records import FULL_STACK, contact, enrollment, invoice, month, page, student, user
+from tests.steps.records import FULL_STACK, cohort, contact, enrollment, invoice, month, page, user
 
 JANUARY, MARCH = month(1), month(3)
 
@@ -46,31 +49,64 @@ def test_an_enrollment_without_an_id_that_got_one_is_in_trouble_no_more(database
     assert (before, LedgerView().errors()) == (1, set())
 
 
-def test_what_another_month_is_in_trouble_with_is_not_settled_by_this_one(
+def test_an_enrollment_in_trouble_that_is_another_months_clients_by_now_is_settled_by_the_month_of_its_error(
     database: str, sandbox: SandboxServer
 ) -> None:
-    sandbox.world = academy(students=[student(user(email="bob@example.org"))])
+    sandbox.world = academy(enrollments=[enrollment(cohort=cohort("madrid-ds-1"))])
     sync_invoices(JANUARY)
     sync_invoices(MARCH)
-    sync_crm_clients(MARCH)
-    sandbox.world = academy(students=[student(user())])
-    sync_crm_clients(JANUARY)
+    sync_service_periods(JANUARY)
     before = LedgerView().errors()
+    sandbox.world = academy(enrollments=[enrollment(user=user(9002, "bob@example.org"))])
 
-    sync_crm_clients(MARCH)
+    sync_service_periods(JANUARY)
 
-    assert before == LedgerView().errors() == {("student", "9001")}
+    assert (before, LedgerView().errors()) == ({("enrollment", "70001")}, set())
+    assert [key[0] for key in LedgerView().periods()] == ["bob@example.org"]
 
 
-def test_a_student_who_is_gone_from_the_list_is_in_trouble_no_more(database: str, sandbox: SandboxServer) -> None:
-    sandbox.world = academy(students=[student(user(email="bob@example.org"))])
+def test_an_enrollment_that_is_in_trouble_in_another_month_too_stays_so(database: str, sandbox: SandboxServer) -> None:
+    sandbox.world = academy(enrollments=[enrollment(cohort=cohort("madrid-ds-1"), user=user(9002, "bob@example.org"))])
     sync_invoices(JANUARY)
     sync_invoices(MARCH)
-    sync_crm_clients(MARCH)
-    sandbox.world = academy(students=[student(user())])
-    sync_crm_clients(JANUARY)
+    sync_service_periods(MARCH)
+
+    sync_service_periods(JANUARY)
+
+    assert LedgerView().errors() == {("enrollment", "70001")}
+
+
+def test_an_enrollment_of_nobody_who_is_billed_is_in_trouble_no_more(database: str, sandbox: SandboxServer) -> None:
+    sandbox.world = academy(enrollments=[enrollment(cohort=cohort("madrid-ds-1"))])
+    sync_invoices(JANUARY)
+    sync_service_periods(JANUARY)
+    sandbox.world.invoices.clear()
+    sync_invoices(JANUARY)
+
+    sync_service_periods(JANUARY)
+
+    assert ("enrollment", "70001") not in LedgerView().errors()
+
+
+def test_a_document_in_trouble_that_is_gone_is_so_no_more_when_its_month_is_run_again(
+    database: str, sandbox: SandboxServer
+) -> None:
     sandbox.world = academy()
+    sandbox.world.invoices.append(invoice(3, date(2024, 1, 7), raw={"total": "1.234,56"}))
+    sandbox.world.invoices.append(invoice(4, date(2024, 1, 8), contact_id="c-nobody"))
+    run(INVOICES.id, JANUARY)
+    before = LedgerView().errors()
+    del sandbox.world.invoices[2:]
 
-    sync_crm_clients(JANUARY)
+    run(INVOICES.id, MARCH)
+    still = LedgerView().errors()
+    run(INVOICES.id, JANUARY)
 
-    assert LedgerView().errors() == set()
+    assert before == still == {("invoice", "d3"), ("contact", "c-nobody")}
+    assert LedgerView().errors() == {("invoice", "d4")}  # it was in the ledger: it is gone from Holded
+
+
+def run(step_id: str, window: MonthWindow) -> None:
+    execution = begun(step_id, window)
+    sync_invoices(window, execution)
+    end_as(execution, holds_window=False)

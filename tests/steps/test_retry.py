@@ -129,19 +129,14 @@ def test_a_document_that_is_gone_stays_reported_and_the_others_gone_are_left_alo
 
 
 def test_a_student_who_is_put_right_is_reported_no_more(database: str, sandbox: SandboxServer) -> None:
-    lists: dict[str, list[Any]] = {
-        "contacts": [contact(), contact("bob")],
-        "invoices": [invoice(1, date(2024, 1, 5)), invoice(2, date(2024, 3, 5), contact_id="c-bob")],
-    }
-    sandbox.world = academy(**lists, students=[student(user())])
-    import_year()
-    sandbox.world = academy(**lists, students=[student(user(email="bob@example.org"))])
+    unreadable: Any = 5
+    sandbox.world = academy(students=[student(user(email=unreadable))])
     import_year()
     (key,) = LedgerView().errors()
 
     retry(sync_crm_clients, key)
     still = status_of(key)
-    sandbox.world = academy(**lists, students=[student(user())])
+    sandbox.world = academy(students=[student(user())])
     retry(sync_crm_clients, key)
 
     assert (still, status_of(key)) == ("pending", "resolved")

@@ -170,6 +170,47 @@ def test_an_email_that_another_client_gives_up_at_the_same_time_can_be_taken(san
     assert LedgerView().clients() == {"bob@example.org": "Ana", "new@example.org": "Bob"}
 
 
+@pytest.mark.parametrize("months", [(3,), (3, 4), (4, 3)])
+def test_two_contacts_that_swap_emails_settle_in_whichever_month_they_are_met(
+    sandbox: SandboxServer, months: tuple[int, ...]
+) -> None:
+    sandbox.world.contacts.extend([named("c1", "Ana", "ana@example.org"), named("c2", "Bob", "bob@example.org")])
+    bill(sandbox, "c1", in_month=3)
+    bill(sandbox, "c2", in_month=4)
+    for number in (3, 4):
+        sync_invoices(month(number))
+
+    sandbox.world.contacts[:] = [named("c1", "Ana", "bob@example.org"), named("c2", "Bob", "ana@example.org")]
+    results = [sync_invoices(month(number)) for number in months]
+
+    assert [(each["errors"], each["clients_updated"]) for each in results] == [(0, 2), (0, 0)][: len(months)]
+    assert LedgerView().clients() == {"bob@example.org": "Ana", "ana@example.org": "Bob"}
+    assert LedgerView().invoices()["d0"][1] == "bob@example.org"
+
+
+def test_who_wants_an_email_that_two_others_swap_is_reported(sandbox: SandboxServer) -> None:
+    sandbox.world.contacts.extend(named(f"c{each}", "A name", f"{each}@example.org") for each in (1, 2, 3))
+    bill(sandbox, "c1", "c2", "c3")
+    sync_invoices(month(3))
+
+    emails = ("2@example.org", "1@example.org", "1@example.org")
+    sandbox.world.contacts[:] = [named(f"c{at}", "A name", email) for at, email in enumerate(emails, start=1)]
+    sync_invoices(month(3))
+
+    assert LedgerView().errors() == {("contact", "c3")}
+    assert LedgerView().links("holded") == {"c1": "2@example.org", "c2": "1@example.org", "c3": "3@example.org"}
+
+
+def test_a_contact_whose_name_cannot_be_read_keeps_its_documents(sandbox: SandboxServer) -> None:
+    sandbox.world.contacts.append(contact(raw={"name": ["Ana"]}))
+    bill(sandbox, "c-ana")
+
+    result = sync_invoices(month(3))
+
+    assert (result["errors"], LedgerView().errors()) == (1, {("contact", "c-ana")})
+    assert LedgerView().invoices()["d0"][2] == ("ana@example.org", FULL_STACK.id)
+
+
 @pytest.mark.parametrize("months", list(permutations([2, 3, 4])))
 def test_the_name_does_not_depend_on_the_order_of_months(sandbox: SandboxServer, months: tuple[int, ...]) -> None:
     """c1 is deleted, so it has no say while others are listed; c2 is the smallest of those."""

@@ -1,6 +1,7 @@
 """Income accounts become services; what the academy itself knows of them is left alone."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from sqlalchemy import update
@@ -8,9 +9,9 @@ from sqlalchemy import update
 from steps.errors import SuspiciousEmptyError
 from steps.ledger.service import Service
 from steps.sandbox.server import SandboxServer
-from tests.steps.calls import sync_services
+from tests.steps.calls import sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
-from tests.steps.records import DATA_SCIENCE, FULL_STACK, RENT
+from tests.steps.records import DATA_SCIENCE, FULL_STACK, RENT, contact, invoice, month
 from tracking.database import write_session
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -65,6 +66,28 @@ def test_a_changed_account_keeps_sessions_and_weekdays(sandbox: SandboxServer) -
     (row,) = rows(Service)
     assert (result["services_updated"], row["name"]) == (1, "Web Full Stack")
     assert (row["total_sessions"], row["sessions_per_week"], row["class_weekdays"]) == (32, 2, [0, 2])
+
+
+def test_an_account_that_leaves_the_prefix_stops_being_a_service_and_is_reported(sandbox: SandboxServer) -> None:
+    sandbox.world.accounts.append(FULL_STACK)
+    sandbox.world.contacts.append(contact())
+    sandbox.world.invoices.append(invoice(1, date(2024, 3, 5)))
+    sync_services()
+    sync_invoices(month(3))
+    sandbox.world.accounts[0] = replace(FULL_STACK, number=62300001)
+
+    result = sync_services(), sync_invoices(month(3))
+
+    assert [each["errors"] for each in result] == [1, 1]
+    assert LedgerView().errors() == {("service", FULL_STACK.id), ("service_contract", "1")}
+    assert LedgerView().invoices()["d1"][1:3] == ("ana@example.org", None)
+    assert result[1]["invoices_skipped"] == 1
+
+    sandbox.world.accounts[0] = FULL_STACK
+    sync_services()
+    sync_invoices(month(3))
+    assert LedgerView().errors() == set()
+    assert LedgerView().contracts()["ana@example.org", FULL_STACK.id][3] == "ACTIVE"
 
 
 def test_a_deleted_account_keeps_its_service(sandbox: SandboxServer) -> None:

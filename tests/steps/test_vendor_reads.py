@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from threading import Barrier
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.sources import Openers, VendorReads
 from steps.vendors.fourgeeks import Student
-from steps.vendors.holded import DocumentPages, IncomeAccount, parse_contact
+from steps.vendors.holded import DocumentPages, IncomeAccount, parse_contact, parse_document
 from steps.vendors.parsing import Listing, Rows
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -68,9 +69,9 @@ class Books:
         self.asked.append(f"{kind} {window}")
         if self.broken(window):
             raise VendorUnavailableError("holded", "GET /documents/invoice", "503", status=503)
-        rows = Rows(kind.value)
+        rows = Rows(kind.value, partial(parse_document, kind, MADRID))
         rows.add(self.invoices if kind is DocumentKind.INVOICE else [])
-        return DocumentPages.of_rows(rows, kind, MADRID)
+        return DocumentPages.of_rows(rows, MADRID)
 
 
 @dataclass

@@ -6,19 +6,31 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from starlette.concurrency import run_in_threadpool
 
 from flows.api.lists import LARGEST_ID, TaggedRoute
 from flows.api.problems import not_modified, problems
 from flows.api.routes.accruals import Month
-from flows.api.runs import AppSettings
-from flows.api.schemas import KeptText, OverrideText
+from flows.api.runs import (
+    AppRuns,
+    AppSettings,
+    IdempotencyKeyHeader,
+    PreferHeader,
+    accepted,
+    end_of_run,
+    require_completed,
+    wants_no_answer,
+)
+from flows.api.schemas import Accepted, KeptText, OverrideText
 from flows.parameters import parse_month
+from flows.runs import Stage, request_redo
+from steps.catalog import ACCRUALS
 from steps.closing import Signature, closing_trail, find_close, verification_json, verify
 from steps.context import StepContext
 from steps.corrections import Adjustment, adjust, dismiss, parse_adjustment
 from steps.engine.gate import LONGEST_REASON, Override
 from steps.errors import SyncError, UsageError
-from steps.redo import redo
+from steps.redo import AskedRedo, Redone, preview_redo, read_redone
 from steps.reports.explain import explain
 from steps.reports.export import as_json
 from steps.reports.worklist import worklist
@@ -111,18 +123,46 @@ def show_explanation(
         return dict(as_json(explain(session, contract_id, parse_month(month), settings)))
 
 
-@router.post("/redo", responses=problems(HTTPStatus.CONFLICT))
-def do_again(asked: RedoRequest, settings: AppSettings) -> dict[str, Any]:
+@router.post(
+    "/redo",
+    responses={
+        202: {
+            "model": Accepted,
+            "description": "Started, as `Prefer: respond-async` asked, or no worker takes it; `Location` says where.",
+        },
+        **problems(HTTPStatus.CONFLICT),
+    },
+)
+async def do_again(
+    asked: RedoRequest,
+    settings: AppSettings,
+    runs: AppRuns,
+    prefer: PreferHeader = "",
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> Any:
     """Process an open month and every later one again, or with `preview` say what that would change.
 
     `contracts` are those that come out differently (`old`, `new`, `difference`, `why`, and the `months` that differ),
-    `totals` are by currency. It answers when it is done; the history has an execution of the accruals for each month.
+    `totals` are by currency. It is a run in Prefect, with an execution of the accruals for each month, and is answered
+    when it is done.
     """
-    by, month = asked.signature, parse_month(asked.month)
-    override = None if asked.override is None else Override.of(asked.override, by.who)
-    with StepContext(settings=settings) as shared:
-        context = shared.of_execution(None, override=override)
-        return dict(as_json(redo(context, month, by, _today(settings), preview=asked.preview)))
+    wanted = await run_in_threadpool(AskedRedo.of, parse_month(asked.month), asked.signature, _today(settings))
+    override = None if asked.override is None else Override.of(asked.override, wanted.by.who)
+    if asked.preview:
+        return as_json(await run_in_threadpool(_preview, wanted, settings, override))
+    wanted.require_reason()
+    request = request_redo(wanted.months[0], wanted.by, asked.override)
+    flow_run_id = await run_in_threadpool(runs.start, request, idempotency_key)
+    status = None if wants_no_answer(prefer) else await end_of_run(runs, flow_run_id)
+    if status is None or status.stage is not Stage.ended:
+        return await accepted(runs, flow_run_id, ACCRUALS)
+    require_completed(status)
+    return as_json(await run_in_threadpool(read_redone, status.executions))
+
+
+def _preview(wanted: AskedRedo, settings: SyncSettings, override: Override | None) -> Redone:
+    with StepContext(settings=settings) as context:
+        return preview_redo(context.of_execution(None, override=override), wanted)
 
 
 @router.post("/adjust", responses=problems())

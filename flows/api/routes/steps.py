@@ -9,13 +9,22 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from flows.api.lists import TaggedRoute
-from flows.api.problems import TRY_AGAIN, not_modified, problems, status_of_name
-from flows.api.runs import AppRuns, AppSettings, IdempotencyKeyHeader, accepted, end_of_run
+from flows.api.problems import TRY_AGAIN, not_modified, problems
+from flows.api.runs import (
+    AppRuns,
+    AppSettings,
+    IdempotencyKeyHeader,
+    PreferHeader,
+    accepted,
+    end_of_run,
+    require_completed,
+    wants_no_answer,
+)
 from flows.api.schemas import (
     Accepted,
     AvailableSteps,
@@ -32,7 +41,7 @@ from steps.catalog import ACCRUALS, STEPS, Step
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
 from steps.settings import SyncSettings
-from tracking.models import ExecutionStatus, utc_now
+from tracking.models import utc_now
 
 router = APIRouter(prefix="/api/sync", tags=["steps"], route_class=TaggedRoute)
 API_CALLER = "api"
@@ -67,7 +76,7 @@ async def execute_step(
     asked: StepRequest,
     settings: AppSettings,
     runs: AppRuns,
-    prefer: Annotated[str, Header(max_length=255, description="`respond-async`: do not wait for the end.")] = "",
+    prefer: PreferHeader = "",
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> Any:
     """Run one step over its months through Prefect, and answer when it is done, or at once if asked so.
@@ -79,10 +88,8 @@ async def execute_step(
     step, span = asked.resolve(settings)
     override = resolve_override(step.id, asked.override, asked.by or API_CALLER)
     flow_run_id = await run_in_threadpool(runs.start, request_step(step, span, override), idempotency_key)
-    if "respond-async" in {each.strip().lower() for each in prefer.split(",")}:
-        return await accepted(runs, flow_run_id, step)
-    status = await end_of_run(runs, flow_run_id)
-    if status.stage is not Stage.ended:
+    status = None if wants_no_answer(prefer) else await end_of_run(runs, flow_run_id)
+    if status is None or status.stage is not Stage.ended:
         return await accepted(runs, flow_run_id, step)
     return outcome_of(status.executions)
 
@@ -156,11 +163,8 @@ async def _run(step: Step, said: dict[str, str], runs: Runs, settings: SyncSetti
         await run_in_threadpool(runs.cancel, flow_run_id)
         why = f"nothing was run: it waited for {status.waits_for}"
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, why, TRY_AGAIN)
-    outcome = outcome_of(status.executions)
-    if outcome.status != ExecutionStatus.COMPLETED:
-        first = next(each for each in status.executions if each.status != ExecutionStatus.COMPLETED)
-        raise HTTPException(status_of_name(first.details.get("error_type", "")), outcome.error_message)
-    return outcome.result or {}
+    require_completed(status)
+    return outcome_of(status.executions).result or {}
 
 
 def _add_call(step: Step, months: type[Nothing | Window | AccrualMonth]) -> None:

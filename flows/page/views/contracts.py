@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -18,11 +18,12 @@ from flows.page.components import (
     Visit,
     ask,
     choice,
+    dialog_button,
     dialog_of,
-    english,
     facts,
     listing,
     mark,
+    said,
     signature_fields,
     strong_button,
 )
@@ -41,6 +42,7 @@ from steps.reports.explain import (
     WorkedOut,
     explain,
 )
+from steps.settings import record_address
 from tracking.database import read_session
 
 
@@ -123,9 +125,7 @@ def _heading(visit: Visit, story: ContractStory) -> None:
             ui.button(texts("contract.print"), on_click=lambda: ui.run_javascript("window.print()")).props(
                 "outline no-caps"
             ).classes("no-print")
-            ui.button(texts("adjust"), on_click=lambda: _ask_adjustment(visit, story)).props("outline no-caps").classes(
-                "no-print"
-            )
+            dialog_button(visit, texts("adjust"), "adjust", partial(_ask_adjustment, visit, story)).classes("no-print")
         status, since = story.notion_status or ("", None)
         facts(
             [
@@ -140,6 +140,11 @@ def _heading(visit: Visit, story: ContractStory) -> None:
                 *((texts("contracts.remaining"), texts.amount(left, of)) for of, left in story.deferred.items()),
             ]
         )
+        with Tag("div", classes="actions no-print"):
+            for system, number in story.external_ids:
+                if address := record_address(system, number):
+                    name = texts("contract.at", system=texts(f"integration.{system}"))
+                    Tag("a", name, href=address, target="_blank", rel="noopener noreferrer")
 
 
 def _months(visit: Visit, story: ContractStory, chosen: date | None) -> None:
@@ -162,38 +167,40 @@ _MOVED = {"invoice", "credit_note", "voided"}
 def _time_line(visit: Visit, story: ContractStory, chosen: date | None) -> None:
     texts = visit.texts
     with Tag("section", classes="panel"):
-        Tag("h3", texts("contract.story"))
-        label = texts("contract.story")
+        currencies = {entry.currency for entry in story.entries if entry.amount is not None}
+        label = ", ".join((texts("contract.story"), *sorted(currencies)))
+        Tag("h3", label)
+        write = texts.amount if len(currencies) > 1 else lambda amount, _: texts.amount(amount, "").strip()
         with (
             Tag("div", classes="scroll", tabindex="0", role="region", aria_label=label),
             Tag("table", classes="figures"),
         ):
             with Tag("thead"), Tag("tr"):
                 for key in ("day", "what", "documents", "accrued", "deferred"):
-                    Tag("th", texts(f"contract.{key}"), scope="col")
+                    Tag("th", texts(f"contract.{key}"), scope="col", classes="text" if key == "what" else "")
             with Tag("tbody"):
                 for entry in story.entries:
-                    _entry(visit, story, entry, chosen=chosen is not None and entry.month == chosen)
+                    with Tag("tr", classes="chosen" if chosen is not None and entry.month == chosen else ""):
+                        _entry(visit, story, entry, write)
 
 
-def _entry(visit: Visit, story: ContractStory, entry: Entry, *, chosen: bool) -> None:
+def _entry(visit: Visit, story: ContractStory, entry: Entry, write: Callable[[Decimal, str], str]) -> None:
     texts = visit.texts
-    with Tag("tr", classes="chosen" if chosen else ""):
-        Tag("th", entry.day.isoformat(), scope="row")
-        with Tag("td", classes="text"):
-            if entry.month:
-                name = texts(f"entry.{entry.kind}", what=texts.month(entry.month, long=True))
-                visit.link(name, f"contracts/{story.line.name.id}/{entry.month:%Y-%m}")
-            else:
-                Tag("span", texts(f"entry.{entry.kind}", what=entry.what))
-            if entry.note:
-                Tag("span", entry.note, classes="soft small note")
-        amount = "" if entry.amount is None else texts.amount(abs(entry.amount), entry.currency)
-        sign = "−" if entry.amount and (entry.amount < 0) == (entry.kind.value in _MOVED) else ""
-        is_document = entry.kind.value in _MOVED
-        Tag("td", f"{sign}{amount}" if amount and is_document else "")
-        Tag("td", f"{sign}{amount}" if amount and not is_document else "")
-        Tag("td", "" if entry.deferred is None else texts.amount(entry.deferred, entry.currency))
+    Tag("th", entry.day.isoformat(), scope="row")
+    with Tag("td", classes="text"):
+        if entry.month:
+            name = texts(f"entry.{entry.kind}", what=texts.month(entry.month, long=True))
+            visit.link(name, f"contracts/{story.line.name.id}/{entry.month:%Y-%m}")
+        else:
+            Tag("span", texts(f"entry.{entry.kind}", what=entry.what))
+        if entry.note:
+            Tag("span", entry.note, classes="soft small note desk")
+    amount = "" if entry.amount is None else write(abs(entry.amount), entry.currency)
+    sign = "−" if entry.amount and (entry.amount < 0) == (entry.kind.value in _MOVED) else ""
+    is_document = entry.kind.value in _MOVED
+    Tag("td", f"{sign}{amount}" if amount and is_document else "")
+    Tag("td", f"{sign}{amount}" if amount and not is_document else "")
+    Tag("td", "" if entry.deferred is None else write(entry.deferred, entry.currency))
 
 
 def _explanation(visit: Visit, found: Explanation, story: ContractStory) -> None:
@@ -220,7 +227,7 @@ def _how(visit: Visit, found: Explanation, of: str) -> None:
     if found.changes:
         with Tag("div", texts("explain.changes"), classes="is-stale pad"), Tag("ul"):
             for change in found.changes:
-                english("li", change)
+                said(texts, "li", change)
     if today is None:
         return
     if kept is None or found.changes:
@@ -255,7 +262,7 @@ def _posted(visit: Visit, found: Explanation) -> None:
     for line in found.notifications:
         kind, _, message = line.partition(": ")
         with Tag("p", f"{texts.known(f'notice.{kind}') or kind}: ", classes="is-stale pad"):
-            english("span", message)
+            said(texts, "span", message)
 
 
 def _posting_text(visit: Visit, posting: ExplainedPosting) -> str:
@@ -277,7 +284,7 @@ def _sums(visit: Visit, found: WorkedOut | Calculation, of: str, formula: Sequen
         sessions = {"now": found.sessions_in_month, "left": found.sessions_remaining}
         Tag("li", texts("explain.sessions", **sessions))
         for line in formula:
-            english("li", line)
+            said(texts, "li", line)
         if isinstance(found, WorkedOut) or not found.amount:
             return
         amount = texts.amount(found.amount, of)
@@ -298,8 +305,10 @@ def _kept(visit: Visit, kept: WorkedOut) -> None:
         pairs.append((texts("contract.notion"), f"{page.status or ''} {page.date or ''}".strip()))
     status = texts.known(f"contract.{kept.contract_status}") or kept.contract_status
     pairs.append((texts("contracts.status"), f"{status}, {texts('contracts.since').lower()} {kept.contract_date}"))
-    pairs.append((texts("closing.policy"), ", ".join(f"{name}={value}" for name, value in kept.policy.items())))
     facts(pairs)
+    with Tag("details"):
+        Tag("summary", texts("closing.policy"), classes="soft")
+        facts((name, str(value)) for name, value in kept.policy.items())
 
 
 def _documents(visit: Visit, documents: Iterable[ExplainedDocument]) -> None:
@@ -310,20 +319,22 @@ def _documents(visit: Visit, documents: Iterable[ExplainedDocument]) -> None:
     Tag("h4", label)
     with Tag("div", classes="scroll", tabindex="0", role="region", aria_label=label), Tag("table", classes="figures"):
         with Tag("thead"), Tag("tr"):
-            for key in ("explain.number", "contract.day", "explain.imported", "contracts.total"):
-                Tag("th", texts(key), scope="col")
+            for key in ("explain.number", "contract.day", "explain.imported", "todo.work.amount"):
+                Tag("th", texts(key), scope="col", classes="desk" if key == "explain.imported" else "")
         with Tag("tbody"):
             for each in found:
                 with Tag("tr"):
                     Tag("th", f"{texts.entity(each.kind)} {each.number or ''}", scope="row")
                     Tag("td", each.day.isoformat())
-                    with Tag("td"):
+                    with Tag("td", classes="desk"):
                         if each.execution_id:
                             visit.link(texts.moment(each.imported_at), f"runs/{each.execution_id}")
                     Tag("td", texts.amount(each.amount, each.currency))
         for of, same in groupby(sorted(found, key=lambda each: each.currency), lambda each: each.currency):
             with Tag("tfoot"), Tag("tr"):
-                Tag("th", texts("total"), scope="row").props("colspan=3")
+                Tag("th", texts("total"), scope="row")
+                Tag("td")
+                Tag("td", classes="desk")
                 Tag("td", texts.amount(sum((each.amount for each in same), Decimal()), of))
 
 
@@ -361,8 +372,9 @@ def _ask_adjustment(visit: Visit, story: ContractStory) -> None:
                 dialog.close()
                 ui.navigate.to(visit.address(f"contracts/{number}/{done.month:%Y-%m}"))
 
+        dialog.on_submit(look)
         with Tag("div", classes="actions"):
-            ui.button(texts("adjust.preview"), on_click=look).props("outline no-caps")
+            ui.button(texts("adjust.preview")).props("outline no-caps type=submit")
             post = strong_button(texts("adjust.post"), do_it)
             ui.button(texts("cancel"), on_click=dialog.close).props("flat no-caps")
         post.set_visibility(False)

@@ -107,8 +107,8 @@ def _troubles(visit: Visit, year: int, found: _Standing) -> None:
         shown = list(_each_trouble(visit, year, found))
         if not shown:
             Tag("p", texts("home.nothing"), classes="is-completed pad")
-        _waiting(visit)
         with Tag("ul", classes="rows"):
+            _waiting(visit)
             for each in shown:
                 with Tag("li"), Tag("div", classes="row-in trouble"):
                     state = each.state or StepRunState.stale
@@ -124,7 +124,7 @@ def _troubles(visit: Visit, year: int, found: _Standing) -> None:
 def _waiting(visit: Visit) -> None:
     """The contracts that wait for a person: of many it takes seconds to find them, so the line is filled in later."""
     texts = visit.texts
-    with Tag("div", classes="row-in trouble waiting"):
+    with Tag("li"), Tag("div", classes="row-in trouble"):
         state = mark("…", "missing")
         text = Tag("span", texts("home.work.reading"), classes="what")
         money = Tag("strong", classes="money")

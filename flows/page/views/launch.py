@@ -14,9 +14,10 @@ from flows.page.components import (
     announcer,
     ask,
     choice,
-    english,
     mark,
     notify_failure,
+    remember,
+    said,
     standing_text,
     strong_button,
 )
@@ -84,6 +85,8 @@ class _Launch:
         if month := given.get("month"):
             text = f"{parse_month(month):%Y-%m}"
             return text, text
+        if given.get("first") and given.get("last"):
+            return given["first"], given["last"]
         return f"{self._visit.year}-01", f"{self._visit.year}-12"
 
     def _steps(self) -> tuple[Step, ...]:
@@ -111,6 +114,8 @@ class _Launch:
     async def _explain(self) -> None:
         """What it will do in one sentence, and the plan."""
         texts = self._visit.texts
+        asked = {"step": self._what, "first": self._first, "last": self._last, "only": self._only}
+        remember({"month": "", "year": ""} | {name: field.value for name, field in asked.items()})
         self._plan.clear()
         self._button.disable()
         try:
@@ -169,7 +174,7 @@ def _plan(visit: Visit, chosen: Sequence[Assessment]) -> None:
                 Tag("span", texts.step_run(*each.step_run.key), classes="what")
                 mark(f"{SIGNS[each.state]} {texts(f'state.{each.state}')}", str(each.state))
                 if each.state is StepRunState.failed:
-                    english("span", each.why, "detail small")
+                    said(texts, "span", each.why, "detail small")
                 elif why := standing_text(texts, each):
                     Tag("span", why, classes="detail small")
     if len(chosen) > _TOLD:

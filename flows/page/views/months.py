@@ -14,18 +14,20 @@ from flows.page.components import (
     Tag,
     Visit,
     ask,
+    dialog_button,
     dialog_of,
-    english,
     facts,
     mark,
+    on_desk,
     outside_totals,
+    said,
     signature_fields,
     signed_dialog,
     strong_button,
     year_links,
 )
-from flows.page.texts import Language
 from flows.parameters import months_of_year, parse_month
+from flows.runs import request_redo
 from steps.catalog import ACCRUALS
 from steps.closing import (
     Blocker,
@@ -67,9 +69,6 @@ async def show_months(visit: Visit) -> None:
         _closed(visit, month, found)
     else:
         _checklist(visit, month, found)
-        if any(line.accrued for line in found.report.lines):
-            name = texts("redo", month=texts.month(month, long=True))
-            ui.button(name, on_click=partial(_ask_to_redo, visit, month)).props("flat no-caps").classes("self-start")
     _figures(visit, month, found.report)
     _reconciliation(visit, month, found.reconciliation)
     _downloads(visit, month)
@@ -159,10 +158,13 @@ def _checklist(visit: Visit, month: date, found: _Month) -> None:
         outside_totals(visit, found.report)
         if found.blockers:
             ui.label(texts("months.blocked", count=len(found.blockers))).classes("soft")
-        else:
-            name = texts("closing.close", month=texts.month(month, long=True))
-            ask_to_close = partial(_ask_to_close, visit, month, found.report)
-            ui.button(name, on_click=ask_to_close).props("outline no-caps").classes("self-start")
+        name = texts.month(month, long=True)
+        with Tag("div", classes="actions"):
+            if not found.blockers:
+                close = partial(_ask_to_close, visit, month, found.report)
+                dialog_button(visit, texts("closing.close", month=name), "close", close)
+            if any(line.accrued for line in found.report.lines):
+                dialog_button(visit, texts("redo", month=name), "redo", partial(_ask_to_redo, visit, month))
 
 
 _MONTH, _CONTRACT, _ERROR, _EXECUTION = (
@@ -171,25 +173,13 @@ _MONTH, _CONTRACT, _ERROR, _EXECUTION = (
 
 
 def _blocker(visit: Visit, month: date, blocker: Blocker) -> None:
-    """What it is about, in the reader's language, and the way to where it is resolved; behind it the step's words."""
-    texts = visit.texts
+    """What it is, and the way to where it is resolved."""
     with Tag("span", classes="detail small"):
-        Tag("span", f"{texts(f'blocker.{blocker.kind}')}: ")
-        if texts.language is Language.EN:
-            english("span", blocker.message)
-        else:
-            named = {"month": _MONTH, "contract": _CONTRACT, "error": _ERROR, "execution": _EXECUTION}
-            found = ((name, pattern.search(blocker.message)) for name, pattern in named.items())
-            subjects = [texts(f"subject.{name}", what=match[1]) for name, match in found if match]
-            Tag("span", ", ".join(subjects[:1]))
+        said(visit.texts, "span", blocker.message)
         Tag("span", " ")
         if place := _place(blocker, month):
             path, query = place
-            visit.link(texts("months.mend"), path, **query)
-        if texts.language is not Language.EN:
-            with Tag("details"):
-                Tag("summary", texts("technical"))
-                english("span", blocker.message)
+            visit.link(visit.texts("months.mend"), path, **query)
 
 
 def _place(blocker: Blocker, month: date) -> tuple[str, dict[str, Any]] | None:
@@ -234,9 +224,7 @@ def _closed(visit: Visit, month: date, found: _Month) -> None:
         ui.label(texts("closing.hash.why")).classes("soft small")
         outside_totals(visit, found.report)
         name = texts("closing.reopen", month=texts.month(month, long=True))
-        ui.button(name, on_click=partial(_ask_to_reopen, visit, month)).props("outline no-caps").classes(
-            "self-start no-print"
-        )
+        dialog_button(visit, name, "reopen", partial(_ask_to_reopen, visit, month)).classes("self-start no-print")
 
 
 def _figures(visit: Visit, month: date, report: RollForward) -> None:
@@ -255,13 +243,13 @@ def _figures(visit: Visit, month: date, report: RollForward) -> None:
             with Tag("thead"), Tag("tr"):
                 Tag("th", texts("currency"), scope="col")
                 for name in columns:
-                    Tag("th", texts(f"accruals.{name}"), scope="col")
+                    Tag("th", texts(f"accruals.{name}"), scope="col", classes=on_desk(name))
             with Tag("tbody"):
                 for line in lines:
                     with Tag("tr"):
                         Tag("th", line.currency, scope="row")
                         for name in columns:
-                            with Tag("td"):
+                            with Tag("td", classes=on_desk(name)):
                                 query = {"currency": line.currency}
                                 visit.money_link(getattr(line, name), f"revenue/{month:%Y-%m}", **query)
 
@@ -290,8 +278,8 @@ def _reconciliation(visit: Visit, month: date, found: Reconciliation | None) -> 
                     Tag("span", texts(f"reconciled.{each.kind.name.lower()}"), classes="what")
                     Tag("span", f"{texts.entity(each.document)} {each.number or each.external_id}")
                     Tag("strong", texts.amount(each.amount, each.currency or ""), classes="money")
-                    sides = f"{each.here or '-'} / {each.there or '-'}"
-                    english("span", f"{sides} {each.why}".strip(), "detail small")
+                    with Tag("span", f"{each.here or '-'} / {each.there or '-'} ", classes="detail small"):
+                        said(texts, "span", each.why)
         if len(differences) > _MOST_TOLD:
             ui.label(texts("home.more", count=len(differences) - _MOST_TOLD)).classes("soft")
 
@@ -366,38 +354,36 @@ def _ask_to_redo(visit: Visit, month: date) -> None:
         sign = signature_fields(visit)
         outcome = Tag("div", role="status", aria_live="polite")
 
-        async def act(*, preview: bool) -> "Redone | None":
-            by = sign()
-            return None if by is None else await ask(texts, partial(_redo, visit, month, by, preview=preview))
-
         async def look() -> None:
-            if (found := await act(preview=True)) is not None:
+            by = sign()
+            if by and (found := await ask(texts, partial(_preview_redo, visit, month, by))) is not None:
                 outcome.clear()
                 with outcome:
                     _redone(visit, found)
                 do.set_visibility(True)
 
         async def do_it() -> None:
-            if await act(preview=False) is not None:
-                dialog.close()
-                ui.navigate.reload()
+            by = sign()
+            if by and (run := await ask(texts, lambda: visit.runs.start(request_redo(month, by)))):
+                ui.navigate.to(visit.address(f"runs/{run}"))
 
+        dialog.on_submit(look)
         with Tag("div", classes="actions"):
-            ui.button(texts("adjust.preview"), on_click=look).props("outline no-caps")
+            ui.button(texts("adjust.preview")).props("outline no-caps type=submit")
             do = strong_button(title, do_it)
             ui.button(texts("cancel"), on_click=dialog.close).props("flat no-caps")
         do.set_visibility(False)
 
 
-def _redo(visit: Visit, month: date, by: Signature, *, preview: bool) -> "Redone":
+def _preview_redo(visit: Visit, month: date, by: Signature) -> "Redone":
     from steps.context import StepContext  # with Prefect, which takes seconds
-    from steps.redo import redo
-    from tracking.recorder import ExecutionEndedError, WindowBusyError
+    from steps.redo import AskedRedo, preview_redo
+    from tracking.recorder import WindowBusyError
 
     try:
-        with StepContext(settings=visit.settings) as shared:
-            return redo(shared.of_execution(None), month, by, visit.now.date(), preview=preview)
-    except (WindowBusyError, ExecutionEndedError) as error:
+        with StepContext(settings=visit.settings) as context:
+            return preview_redo(context, AskedRedo.of(month, by, visit.now.date()))
+    except WindowBusyError as error:
         raise SyncError(str(error)) from None
 
 
@@ -414,7 +400,7 @@ def _redone(visit: Visit, found: "Redone") -> None:
             with Tag("li"), Tag("div", classes="row-in"):
                 visit.link(each.contract.client, f"contracts/{each.contract.id}/{found.month:%Y-%m}", classes="what")
                 Tag("span", f"{texts.money(each.old)} → {texts.amount(each.new, each.currency)}", classes="money")
-                english("span", each.why, "detail small")
+                said(texts, "span", each.why, "detail small")
 
 
 def _ask_to_reopen(visit: Visit, month: date) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 from nicegui import ui
 
-from flows.page.components import Column, Tag, Visit, english, listing, outside_totals, year_links
+from flows.page.components import Column, Tag, Visit, listing, on_desk, outside_totals, said, year_links
 from flows.parameters import months_of_year, parse_month
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, next_month
 from steps.reports.contracts import ContractMovement, contract_movements
+from steps.reports.groups import service_chains
 from steps.reports.outside import OutsideDocument, Stake, outside_documents, total_stakes
 from steps.reports.roll_forward import RollForwardChain, RollForwardLine, roll_forwards
 from tracking.database import read_session
@@ -22,8 +23,10 @@ from tracking.database import read_session
 _COLUMNS = ("opening", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
 _SELDOM = ("late", "adjusted")
 """Left out where no month has any."""
-_ACCRUED, _DEFERRED, _AXIS = "#3f8fd2", "#e08a2c", "#77818c"
-"""Colours that stand out on white and on near black alike."""
+_SERVICES = "#3f8fd2", "#2f9e77", "#9a6fd0", "#c7577f", "#7d8f2f", "#4aa3b5"
+_DEFERRED, _AXIS = "#e08a2c", "#77818c"
+"""Colours that stand out on white and on near black alike. There are as many services in the chart as colours for them;
+the last stands for all others."""
 
 
 async def show_revenue(visit: Visit) -> None:
@@ -40,14 +43,18 @@ async def show_revenue(visit: Visit) -> None:
         await _year(visit, window)
 
 
-def _read(visit: Visit, window: MonthWindow) -> RollForwardChain:
+_Services = Sequence[tuple[str, RollForwardChain]]
+
+
+def _read(visit: Visit, window: MonthWindow) -> tuple[RollForwardChain, _Services]:
     with read_session() as session:
-        return roll_forwards(session, window, visit.settings)
+        services = [(each.name, months) for each, months in service_chains(session, window, visit.settings)]
+        return roll_forwards(session, window, visit.settings), services
 
 
 async def _year(visit: Visit, window: MonthWindow) -> None:
     texts, year = visit.texts, window.start.year
-    report = await asyncio.to_thread(_read, visit, window)
+    report, services = await asyncio.to_thread(_read, visit, window)
     with Tag("div", classes="actions"):
         Tag("h2", texts("accruals.title", year=year))
         ui.space()
@@ -58,9 +65,12 @@ async def _year(visit: Visit, window: MonthWindow) -> None:
             ui.label(texts("accruals.none")).classes("soft")
     for currency in moving:
         with Tag("section", classes="panel"):
-            chart = ui.echart(_chart_options(visit, report, currency), renderer="svg")
+            chart = ui.echart(_chart_options(visit, report, services, currency), renderer="svg")
             chart.classes("full-width").style("height: 260px").props('role="img"')
             chart.props["aria-label"] = texts("accruals.chart", currency=currency)
+            if never := report.tie_out.never_accrued:
+                names = ", ".join(texts.month_name(month) for month in never)
+                Tag("p", texts("revenue.never", months=names), classes="is-stale pad")
             _roll_forward(visit, report, currency)
     for currency in report.currencies:
         if (outside := report.summary(currency).unlinked) and currency not in moving:
@@ -88,8 +98,9 @@ def _roll_forward(visit: Visit, report: RollForwardChain, currency: str) -> None
     with Tag("div", classes="scroll", tabindex="0", role="region", aria_label=title), Tag("table", classes="figures"):
         Tag("caption", title)
         with Tag("thead"), Tag("tr"):
-            for key in ("month", *names):
-                Tag("th", texts(f"accruals.{key}"), scope="col")
+            Tag("th", texts("accruals.month"), scope="col")
+            for name in names:
+                Tag("th", texts(f"accruals.{name}"), scope="col", classes=on_desk(name))
             Tag("th", texts("outside"), scope="col", classes="apart")
         with Tag("tbody"):
             for month in report.months:
@@ -110,7 +121,7 @@ def _row(visit: Visit, name: str, line: RollForwardLine, names: Sequence[str], p
             if path:
                 visit.link(name, path, **query)
         for column in names:
-            with Tag("td", "" if path else visit.texts.money(getattr(line, column))):
+            with Tag("td", "" if path else visit.texts.money(getattr(line, column)), classes=on_desk(column)):
                 if path:
                     visit.money_link(getattr(line, column), path, **query)
         with Tag("td", "" if path else visit.texts.money(line.unlinked), classes="apart"):
@@ -118,33 +129,49 @@ def _row(visit: Visit, name: str, line: RollForwardLine, names: Sequence[str], p
                 visit.money_link(line.unlinked, f"{path}/outside", **query)
 
 
-def _chart_options(visit: Visit, report: RollForwardChain, currency: str) -> dict[str, Any]:
-    """ECharts: what was accrued in each month as bars, what was deferred at its end as a line."""
-    texts = visit.texts
-    lines = [month.line(currency) for month in report.months]
-    numbers = f"value => value.toLocaleString('{texts.language}')"
+def _chart_options(visit: Visit, report: RollForwardChain, services: _Services, currency: str) -> dict[str, Any]:
+    """ECharts: what each service accrued in each month as stacked bars, what was deferred at its end as a line."""
+    texts, never = visit.texts, report.tie_out.never_accrued
     axis = {"axisLabel": {"color": _AXIS}, "axisLine": {"lineStyle": {"color": _AXIS}}}
-    accrued, deferred = texts("accruals.chart.accrued"), texts("accruals.chart.deferred")
+    deferred = texts("accruals.chart.deferred")
     # Binary floats are good enough for the height of a bar: the table has the amounts.
-    bars, points = [float(line.accrued) for line in lines], [float(line.closing) for line in lines]
+    points = [None if each.month in never else float(each.line(currency).closing) for each in report.months]
+    bars = _bars(texts("revenue.others"), services, currency)
     return {
         "aria": {"enabled": False},
         "animation": False,
         "tooltip": {"trigger": "axis"},
-        "legend": {"bottom": 0, "textStyle": {"color": _AXIS}, "data": [accrued, deferred]},
+        "legend": {"bottom": 0, "type": "scroll", "textStyle": {"color": _AXIS}, "data": [*bars, deferred]},
         "grid": {"left": 8, "right": 8, "top": 16, "bottom": 40, "containLabel": True},
         "xAxis": {"type": "category", "data": [texts.month_name(month.month) for month in report.months], **axis},
         "yAxis": {
             "type": "value",
             "splitLine": {"lineStyle": {"color": _AXIS, "opacity": 0.25}},
             **axis,
-            "axisLabel": {"color": _AXIS, ":formatter": numbers},
+            "axisLabel": {"color": _AXIS, ":formatter": f"value => value.toLocaleString('{texts.language}')"},
         },
         "series": [
-            {"type": "bar", "name": accrued, "data": bars, "color": _ACCRUED, "barMaxWidth": 36},
+            *(
+                {"type": "bar", "stack": "accrued", "name": name, "data": data, "color": colour, "barMaxWidth": 36}
+                for (name, data), colour in zip(bars.items(), _SERVICES, strict=False)
+            ),
             {"type": "line", "name": deferred, "data": points, "color": _DEFERRED, "symbolSize": 8},
         ],
     }
+
+
+def _bars(others: str, services: _Services, currency: str) -> dict[str, list[float]]:
+    """Service -> what it accrued in each month, adjustments included; the largest, and all others together."""
+    accrued: dict[str, list[Decimal]] = {}
+    for name, chain in services:  # two may have one name
+        lines = [month.line(currency) for month in chain.months]
+        before = accrued.get(name, [ZERO] * len(lines))
+        accrued[name] = [had + line.accrued + line.adjusted for had, line in zip(before, lines, strict=True)]
+    moving = sorted((name for name in accrued if any(accrued[name])), key=lambda name: -sum(accrued[name]))
+    shown = moving if len(moving) <= len(_SERVICES) else moving[: len(_SERVICES) - 1]
+    rest = [accrued[name] for name in moving[len(shown) :]]
+    bars = {name: [float(amount) for amount in accrued[name]] for name in shown}
+    return bars | ({others: [float(sum(amounts)) for amounts in zip(*rest, strict=True)]} if rest else {})
 
 
 _MOVED = ("opening", "invoiced", "credited", "accrued", "adjusted", "closing")
@@ -183,10 +210,7 @@ async def _month(visit: Visit, month: date) -> None:
         columns = (
             Column("client", texts("contracts.client")),
             *(() if wanted else (Column("service", texts("contracts.service"), desk=True),)),
-            *(
-                Column(name, texts(f"accruals.{name}"), amount=True, desk=name not in ("accrued", "closing"))
-                for name in _MOVED
-            ),
+            *(Column(name, texts(f"accruals.{name}"), amount=True, desk=bool(on_desk(name))) for name in _MOVED),
             Column("currency", texts("currency")),
         )
         listing(texts, columns, [_contract_row(visit, month, each) for each in chosen], texts("months.nothing"))
@@ -209,27 +233,26 @@ def _by_service(
         with Tag("thead"), Tag("tr"):
             Tag("th", texts("contracts.service"), scope="col")
             for name in _MOVED:
-                Tag("th", texts(f"accruals.{name}"), scope="col")
+                Tag("th", texts(f"accruals.{name}"), scope="col", classes=on_desk(name))
         with Tag("tbody"):
             for service, rows in services.items():
+                path, query = f"revenue/{month:%Y-%m}", {"currency": currency, "service": service}
                 with Tag("tr"):
                     with Tag("th", scope="row"):
-                        query = {"currency": currency, "service": service}
-                        visit.link(service, f"revenue/{month:%Y-%m}", **query)
-                    _sums(visit, rows)
+                        visit.link(service, path, **query)
+                    for name in _MOVED:
+                        with Tag("td", classes=on_desk(name)):
+                            visit.money_link(sum((getattr(each, name) for each in rows), ZERO), path, **query)
         with Tag("tfoot"):
             with Tag("tr"):
                 Tag("th", texts("total"), scope="row")
-                _sums(visit, [each for rows in services.values() for each in rows])
+                every = [each for rows in services.values() for each in rows]
+                for name in _MOVED:
+                    Tag("td", texts.money(sum((getattr(each, name) for each in every), ZERO)), classes=on_desk(name))
             if line.late:  # what is shown by contract is as the ledger is now; the roll-forward keeps it apart
                 with Tag("tr"):
                     Tag("th", texts("revenue.late"), scope="row").props(f"colspan={len(_MOVED)}")
                     Tag("td", texts.money(line.late))
-
-
-def _sums(visit: Visit, rows: Sequence[ContractMovement]) -> None:
-    for name in _MOVED:
-        Tag("td", visit.texts.money(sum((getattr(each, name) for each in rows), ZERO)))
 
 
 def _contract_row(visit: Visit, month: date, each: ContractMovement) -> dict[str, Any]:
@@ -257,7 +280,8 @@ async def _outside(visit: Visit, window: MonthWindow, asked: str) -> None:
 
     found = await asyncio.to_thread(read)
     with Tag("div", classes="actions"):
-        Tag("h2", texts("outside.title", span=str(window)))
+        span = texts.month(window.start, long=True) if "-" in asked else str(window.start.year)
+        Tag("h2", texts("outside.title", span=span))
         ui.space()
         visit.link(texts("outside.back"), f"revenue/{asked}", classes="chip no-print")
     with Tag("section", classes="panel"):
@@ -272,7 +296,7 @@ async def _outside(visit: Visit, window: MonthWindow, asked: str) -> None:
                     Tag("span", each.day.isoformat(), classes="soft")
                     Tag("strong", texts.amount(each.amount, each.currency), classes="money")
                     if each.reason:
-                        english("span", each.reason, "detail small")
+                        said(texts, "span", each.reason, "detail small")
                     else:
                         Tag("span", texts("outside.no_service"), classes="detail small")
         if not found:

@@ -15,15 +15,18 @@ from flows.page.components import (
     ask,
     choice,
     day_field,
-    english,
     facts,
     failures_text,
     mark,
     outcome_text,
     result_counts,
     run_address,
+    said,
     took_text,
 )
+from flows.page.texts import Texts
+from flows.parameters import months_of_year
+from flows.plan import Assessment, assess, step_runs_of
 from flows.prefect_server import PrefectUnavailableError
 from flows.runs import RunDetails, RunGoneError, RunStatus, Stage
 from steps.catalog import STEPS
@@ -37,6 +40,7 @@ from tracking.settings import DatabaseUnusableError
 
 _POLL_SECONDS = 0.7
 _SHOWN = 100
+_TOLD = 6
 
 
 async def show_runs(visit: Visit) -> None:
@@ -116,17 +120,31 @@ def _group(visit: Visit, run: str | None, executions: Sequence[SyncExecution]) -
     failed = sum(each.status == ExecutionStatus.FAILED for each in executions)
     started = [each.started_at for each in executions if each.started_at]
     moment = texts.moment(min(started)) if started else texts("status.pending")
+    going_on = next((each.status for each in executions if each.status in OPEN_STATUSES), ExecutionStatus.COMPLETED)
+    state = ExecutionStatus.FAILED if failed else going_on
     with Tag("div", classes="run"):
-        if run:
-            visit.link(texts("run.of", moment=moment), f"runs/{run}", classes="what")
-        else:
-            Tag("span", texts("run.of", moment=moment), classes="what")
+        with Tag("div", classes="actions"):
+            if run:
+                visit.link(_name_of(texts, executions), f"runs/{run}", classes="what")
+            else:
+                Tag("span", _name_of(texts, executions), classes="what")
+            mark(texts(f"status.{state}"), state)
+            Tag("span", moment, classes="soft")
         with Tag("details") as details:
             if failed or any(each.status in OPEN_STATUSES for each in executions):
                 details.props["open"] = True
             key = "run.some_failed" if failed else "run.count"
             Tag("summary", texts(key, failed=failed, total=len(executions)), classes="soft")
             execution_rows(visit, reversed(executions))
+
+
+def _name_of(texts: Texts, executions: Sequence[SyncExecution]) -> str:
+    """What ran: a step or how many, and the months."""
+    steps = {each.step_name for each in executions}
+    name = texts.step_run(executions[0].step_name, None) if len(steps) == 1 else texts("run.steps", count=len(steps))
+    months = sorted({each.window_start for each in executions if each.window_start})
+    ends = dict.fromkeys(texts.month(each) for each in (*months[:1], *months[-1:]))
+    return ", ".join(filter(None, (name, " – ".join(ends))))
 
 
 def execution_rows(visit: Visit, executions: Iterable[SyncExecution]) -> None:
@@ -140,7 +158,7 @@ def execution_rows(visit: Visit, executions: Iterable[SyncExecution]) -> None:
                 mark(texts(f"status.{execution.status}"), str(execution.status))
                 Tag("span", took_text(texts, execution), classes="soft small")
                 if execution.error_message:
-                    english("span", execution.error_message, "detail small")
+                    said(texts, "span", execution.error_message, "detail small")
                 elif outcome := outcome_text(texts, execution):
                     Tag("span", outcome, classes="detail small")
 
@@ -159,6 +177,7 @@ class _Run:
         details = await asyncio.to_thread(self._details)
         self._name = details.name if details else texts("run.title")
         Tag("h2", self._name)
+        self._parameters = details.parameters if details else {}
         with Tag("section", classes="panel", aria_label=texts("run.latest")):
             self._line = announcer()
             self._bar = ui.linear_progress(0.0, show_value=False, size="8px").props("rounded instant-feedback")
@@ -176,7 +195,9 @@ class _Run:
                 if address := run_address(self._id):
                     Tag("a", texts("execution.prefect"), href=address, target="_blank", rel="noopener")
                 visit.link(texts("run.back"), "todo" if visit.given.get("back") == "todo" else "home")
+                self._again = Tag("div")
                 self._cancel = ui.button(texts("run.cancel"), on_click=self._stop).props("outline no-caps")
+        self._outdated = Tag("div", classes="full-width")
         with Tag("section", classes="panel"):
             self._rows = Tag("div")
         self._timer = ui.timer(_POLL_SECONDS, self._look)
@@ -203,7 +224,7 @@ class _Run:
             self._end(str(error))
         else:
             if status.executions:
-                self._show(status)
+                await self._show(status)
             elif status.stage is Stage.ended:
                 self._end(status.detail)
             else:
@@ -218,10 +239,10 @@ class _Run:
         self._cancel.set_visibility(False)
         self._line.set_text(line)
 
-    def _show(self, status: RunStatus) -> None:
+    async def _show(self, status: RunStatus) -> None:
         executions: Sequence[SyncExecution] = status.executions
-        seen = [(each.id, f"{each.status} {status.detail}") for each in executions]
-        if seen == self._seen:
+        seen = [(each.id, f"{each.status} {status.detail} {status.retry_at}") for each in executions]
+        if seen == self._seen and status.retry_at is None:
             return
         self._seen = seen
         texts, total = self._visit.texts, len(executions)
@@ -233,11 +254,52 @@ class _Run:
         self._bar.set_value(done / total)
         if done < total:
             waits = status.stage is Stage.waits_for_run
-            self._line.set_text(self._waiting_text(status) if waits else texts("run.progress", done=done, total=total))
+            line = self._waiting_text(status) if waits else texts("run.progress", done=done, total=total)
+            if status.retry_at is not None:
+                seconds = max(0, round((status.retry_at - self._visit.now).total_seconds()))
+                line += ": " + texts("run.retry", attempt=status.attempt + 1, seconds=seconds)
+            self._line.set_text(line)
         elif failed:
             self._end(failures_text(texts, self._name, executions))
         else:
             self._end(texts("run.done", step=self._name, total=total))
+        if done == total:
+            await self._afterwards(executions)
+
+    async def _afterwards(self, executions: Sequence[SyncExecution]) -> None:
+        """Run it again, and what is out of date because of what it changed."""
+        visit, texts, asked = self._visit, self._visit.texts, self._parameters
+        months = sorted(each.window_start for each in executions if each.window_start)
+        first, last = (f"{months[0]:%Y-%m}", f"{months[-1]:%Y-%m}") if months else ("", "")
+        start = asked.get("from_step")
+        step = asked.get("step") or (f"from:{start}" if start else executions[0].step_name)
+        self._again.clear()
+        with self._again:
+            visit.link(texts("run.again"), "runs/new", classes="button", step=step, first=first, last=last)
+        outdated = await asyncio.to_thread(_outdated_by, visit, executions)
+        with self._outdated:
+            if outdated:
+                names = [texts.step_run(*each.step_run.key) for each in outdated]
+                with Tag("section", classes="panel is-stale"):
+                    Tag("h3", texts("run.outdated", count=len(names)))
+                    more = texts("home.more", count=len(names) - _TOLD) if len(names) > _TOLD else ""
+                    Tag("p", "; ".join(names[:_TOLD]) + more)
+                    query = {"only": "stale", "first": first, "last": last}
+                    visit.link(texts("home.stale.mend"), "runs/new", classes="button self-start", **query)
+
+
+def _outdated_by(visit: Visit, executions: Sequence[SyncExecution]) -> list[Assessment]:
+    """What stands out of date because one of these executions changed something, in the years that they are about."""
+    ids = {each.id for each in executions}
+    years = sorted({each.window_start.year for each in executions if each.window_start} or {visit.year})
+    steps, settings = tuple(STEPS.values()), visit.settings
+    found = [
+        each
+        for year in years
+        for each in assess(step_runs_of(steps, months_of_year(year), settings), settings.zone)
+        if each.source is not None and each.source.id in ids
+    ]
+    return list({each.step_run.key: each for each in found}.values())
 
 
 async def _execution(visit: Visit, number: int) -> None:
@@ -272,7 +334,7 @@ async def _execution(visit: Visit, number: int) -> None:
             visit.link(texts("run.again"), "runs/new", step=execution.step_name, month=month, classes="button")
         if execution.error_message:
             Tag("h3", texts("reason"))
-            english("p", execution.error_message, "breaking")
+            said(texts, "p", execution.error_message, "breaking")
         if execution.result:
             Tag("h3", texts("execution.result"))
             facts(result_counts(texts, execution.result))
@@ -295,7 +357,7 @@ def _notifications_and_override(visit: Visit, result: RecordedResult, month: str
                     else:
                         Tag("span", kind)
                     Tag("span", " ")
-                    english("span", note.message)
+                    said(texts, "span", note.message)
     if (override := result.override) is not None:
         Tag("h3", texts("execution.override"))
         facts([(texts("execution.override.by"), override.by), (texts("reason"), override.reason)])
@@ -303,7 +365,7 @@ def _notifications_and_override(visit: Visit, result: RecordedResult, month: str
             ui.label(texts("execution.overridden.none")).classes("soft")
         with Tag("ul"):
             for refusal in override.overridden:
-                english("li", refusal, "breaking")
+                said(texts, "li", refusal, "breaking")
 
 
 def _errors(visit: Visit, errors: list[IntegrationError]) -> None:
@@ -317,4 +379,4 @@ def _errors(visit: Visit, errors: list[IntegrationError]) -> None:
                 name = f"{texts.entity(error.entity_type)} {error.entity_external_id}"
                 visit.link(name, "todo", error=error.id, status=error.status).classes("what breaking")
                 mark(texts(f"error.{error.status}"), error.status)
-                english("span", error.error_message, "detail small")
+                said(texts, "span", error.error_message, "detail small")

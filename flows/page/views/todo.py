@@ -19,11 +19,13 @@ from flows.page.components import (
     announcer,
     ask,
     choice,
+    dialog_button,
     dialog_of,
-    english,
     listing,
     mark,
     notify_failure,
+    remember,
+    said,
     signed_dialog,
 )
 from flows.plan import plan_retry
@@ -59,6 +61,10 @@ _DRAWN_OF_GROUP, _DRAWN_OF_ONE = 20, 300
 """Rows of a group, and of one that is looked at by itself; the box of the group selects all there are."""
 
 
+def _id(error: IntegrationError) -> int:
+    return error.id or 0
+
+
 def kind_of(error: IntegrationError) -> str:
     """The name of a kind of trouble: `other` for what has no text of its own."""
     if error.operation == ACCRUALS.id:
@@ -74,7 +80,10 @@ async def show_todo(visit: Visit) -> None:
 @dataclass
 class _Todo:
     visit: Visit
+    groups: Mapping[str, list[IntegrationError]] = field(default_factory=dict)
+    """By kind of trouble, the largest first."""
     chosen: set[int] = field(default_factory=set)
+    """By id. The address names them, and groups that are chosen whole by their kind."""
     stakes: Mapping[int, Stake] = field(default_factory=dict)
     months: Mapping[int, str] = field(default_factory=dict)
     boxes: dict[int, ui.checkbox] = field(default_factory=dict)
@@ -101,6 +110,10 @@ class _Todo:
             await _worklist(self.visit)
             return
         errors, decisions = await asyncio.to_thread(self._read)
+        found = {kind: list(same) for kind, same in groupby(sorted(errors, key=kind_of), key=kind_of)}
+        self.groups = dict(sorted(found.items(), key=lambda each: -len(each[1])))
+        named = self.visit.given.get("chosen", "").split(",")
+        self.chosen = {_id(each) for each in errors if str(each.id) in named or kind_of(each) in named}
         with Tag("section", classes="panel"):
             self._filters()
             if errors:
@@ -111,9 +124,8 @@ class _Todo:
                     texts("todo.none"),
                     classes="is-completed pad" if self.status == ErrorStatus.PENDING else "soft",
                 )
-        groups = {kind: list(same) for kind, same in groupby(sorted(errors, key=kind_of), key=kind_of)}
-        for kind in sorted(groups, key=lambda each: -len(groups[each])):
-            self._group(kind, groups[kind])
+        for kind, same in self.groups.items():
+            self._group(kind, same)
         self._trail(decisions)
 
     def _read(self) -> tuple[list[IntegrationError], list[ErrorDecision]]:
@@ -125,8 +137,8 @@ class _Todo:
         if (number := given.get("error", "")).isdecimal():
             found = [met.error for met in find_met([int(number)])]
         self.months = {
-            met.error.id or 0: self.visit.texts.month(met.execution.window_start)
-            for met in find_met([each.id or 0 for each in found])
+            _id(met.error): self.visit.texts.month(met.execution.window_start)
+            for met in find_met([_id(each) for each in found])
             if met.execution and met.execution.window_start
         }
         with read_session() as session:
@@ -163,7 +175,7 @@ class _Todo:
                 button.props("unelevated no-caps").classes("strong")
             for status, key in decisions.items():
                 if status != self.status:
-                    ui.button(texts(key), on_click=partial(self._decide, status, key)).props("outline no-caps")
+                    dialog_button(self.visit, texts(key), key, partial(self._decide, status, key))
             self.count = announcer().classes("soft")
         self._show_count()
 
@@ -172,14 +184,14 @@ class _Todo:
         alone = visit.given.get("kind") == kind
         with Tag("section", classes="panel"):
             with Tag("div", classes="trouble"):
-                box = ui.checkbox()
+                ids = {_id(each) for each in errors}
+                box = ui.checkbox(value=ids <= self.chosen)
                 box.props["aria-label"] = texts("todo.select", count=len(errors))
                 Tag("h3", texts(f"todo.{kind}"))
                 Tag("span", texts("todo.count", count=len(errors)), classes="soft")
-                amounts = total_stakes(self.stakes[each.id or 0] for each in errors)
+                amounts = total_stakes(self.stakes[_id(each)] for each in errors)
                 Tag("strong", texts.amounts(amounts), classes="money")
             Tag("p", texts(f"todo.{kind}.do"), classes="soft")
-            ids = {each.id or 0 for each in errors}
             box.on_value_change(lambda event: self._select(ids, wanted=bool(event.value)))
             drawn = errors[: _DRAWN_OF_ONE if alone else _DRAWN_OF_GROUP]
             with Tag("ul", classes="rows"):
@@ -190,10 +202,10 @@ class _Todo:
                 visit.link(more, "todo", status=self.status, step=visit.given.get("step"), kind=kind)
 
     def _error(self, error: IntegrationError) -> None:
-        visit, texts, number = self.visit, self.visit.texts, error.id or 0
+        visit, texts, number = self.visit, self.visit.texts, _id(error)
         stake = self.stakes[number]
         with Tag("li", classes="row no-wrap items-start"):
-            box = self.boxes[number] = ui.checkbox()
+            box = self.boxes[number] = ui.checkbox(value=number in self.chosen)
             box.props["aria-label"] = texts("errors.select", id=error.id)
             box.on_value_change(lambda event: self._select({number}, wanted=bool(event.value)))
             with Tag("div", classes="row-in"):
@@ -211,7 +223,7 @@ class _Todo:
                     )
                 Tag("span", self.months.get(number, ""), classes="soft")
                 Tag("strong", texts.amounts(stake.amounts), classes="money")
-                english("span", error.error_message, "detail small")
+                said(texts, "span", error.error_message, "detail small")
                 first, last = texts.moment(error.first_seen_at)[:10], texts.moment(error.last_seen_at)[:10]
                 met = "errors.met.once" if error.occurrences == 1 else "errors.met"
                 days = (visit.now - error.first_seen_at).days
@@ -219,15 +231,21 @@ class _Todo:
                 Tag(
                     "span", f"{texts(met, count=error.occurrences, first=first, last=last)} {age}", classes="soft small"
                 )
-                look = ui.button(texts("errors.payload"), on_click=partial(_show_payload, visit, error))
-                look.props("flat dense no-caps")
-                look.props["aria-label"] = texts("errors.payload.of", id=error.id)
+                show = partial(_show_payload, visit, error)
+                look = dialog_button(visit, texts("errors.payload"), f"record-{number}", show)
+                look.props("flat dense", remove="outline").props["aria-label"] = texts("errors.payload.of", id=error.id)
 
     def _select(self, ids: Collection[int], *, wanted: bool) -> None:
-        self.chosen = self.chosen | set(ids) if wanted else self.chosen - set(ids)
+        chosen = self.chosen | set(ids) if wanted else self.chosen - set(ids)
+        if chosen == self.chosen:  # a box that was set by that of its group
+            return
+        self.chosen = chosen
         for number in ids:
             if (box := self.boxes.get(number)) is not None and box.value != wanted:
                 box.set_value(wanted)
+        whole = {kind: ids for kind, same in self.groups.items() if (ids := {_id(each) for each in same}) <= chosen}
+        single = sorted(chosen.difference(*whole.values()))
+        remember({"chosen": ",".join(map(str, (*whole, *single)))})
         self._show_count()
 
     def _money(self) -> str:
@@ -250,6 +268,7 @@ class _Todo:
     def _decide(self, status: ErrorStatus, key: str) -> None:
         texts, ids = self.visit.texts, sorted(self.chosen)
         if not ids:
+            remember({"dialog": ""})
             notify_failure(texts("errors.nothing"))
             return
         with signed_dialog(self.visit, texts(key), "reason", _decision(ids, status)):
@@ -338,7 +357,7 @@ def _decision(ids: Sequence[int], status: ErrorStatus) -> Callable[[Signature], 
 def _show_payload(visit: Visit, error: IntegrationError) -> None:
     texts = visit.texts
     with dialog_of(texts("errors.payload.of", id=error.id)) as dialog:
-        english("p", error.error_message)
+        said(texts, "p", error.error_message)
         record = json.dumps(error.error_details, indent=2, ensure_ascii=False)
         Tag("pre", record, classes="payload", tabindex="0", role="region", aria_label=texts("errors.payload"))
         ui.button(texts("close"), on_click=dialog.close).props("flat no-caps autofocus")

@@ -1,6 +1,7 @@
 """Runs that only write down what a run would: the one seam of the API, so that most tests need no Prefect."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -9,9 +10,13 @@ from uuid import uuid4
 from flows.plan import StepRun, step_runs_of
 from flows.runs import KeyReusedError, RunRequest, Runs, RunStatus, Stage
 from steps.catalog import STEPS
+from steps.closing import Signature
+from steps.context import StepContext
 from steps.engine.gate import Override
 from steps.ledger.months import MonthWindow
+from steps.redo import AskedRedo
 from steps.settings import SyncSettings
+from tests.steps.accruals.database_ledger import LATER, redo_in_a_run
 from tracking.history import executions_of_run
 from tracking.recorder import RunningTask, complete_execution, fail_execution, plan_executions, start_execution
 
@@ -50,6 +55,11 @@ class RecordedRuns(Runs):
                 raise KeyReusedError("this Idempotency-Key was used for another request: choose a new one")
             return flow_run_id
         flow_run_id = str(uuid4())
+        if request.flow == "redo":
+            _redo(request, flow_run_id)
+            if key:
+                self.keys[key] = request, flow_run_id
+            return flow_run_id
         self._record(request)
         step = STEPS[request.parameters["step"]]
         step_runs = step_runs_of((step,), _span(request), SyncSettings.load())
@@ -86,6 +96,16 @@ class RecordedRuns(Runs):
             complete_execution(task, self.work(step_run))
         except Exception as error:  # noqa: BLE001 - as a task does
             fail_execution(task, str(error), type(error).__name__)
+
+
+def _redo(request: RunRequest, flow_run_id: str) -> None:
+    """What a run of the flow does to the ledger; its failure is in its executions."""
+    given = request.parameters
+    by = Signature(given["by"], given["reason"])
+    override = Override(given["override"], by.who) if "override" in given else None
+    asked = AskedRedo.of(date.fromisoformat(given["month"]), by, LATER)
+    with StepContext() as context, suppress(Exception):
+        redo_in_a_run(context.of_execution(None, override=override), asked, flow_run_id)
 
 
 def _span(request: RunRequest) -> MonthWindow:

@@ -16,7 +16,7 @@ def test_the_morning_look(visitor: Page, busy_server: PageServer) -> None:
     """What is wrong, the month's figures, the next close, and the button that mends; on the year that is worked on."""
     expect(visitor.get_by_role("heading", name="2024 at a glance")).to_be_visible()
     missing = visitor.get_by_role("listitem").filter(has_text="never run").filter(has_text="Process Accruals")
-    expect(missing).to_contain_text("6 never run")
+    expect(missing).to_contain_text("6 months never run")
     expect(visitor.get_by_role("heading", name="Revenue of June 2024")).to_be_visible()
     closing = visitor.locator("dl.tiles").get_by_role("link").nth(1)
     expect(closing).to_have_text(re.compile(r"^[\d,]+\.\d\d EUR$"))
@@ -103,6 +103,25 @@ def test_a_month_closed_and_opened_again_by_name_and_with_a_reason(visitor: Page
     expect(visitor.get_by_role("button", name="Close January 2024")).to_be_visible()
     trail = visitor.get_by_role("listitem").filter(has_text="Reopened")
     expect(trail.filter(has_text="a credit note came late").first).to_be_visible()
+
+
+def test_an_open_month_is_accrued_again_after_a_look_and_the_run_is_watched(
+    visitor: Page, busy_server: PageServer
+) -> None:
+    go(visitor, busy_server, "months/2024-03")
+    visitor.get_by_role("button", name="Accrue March 2024 again").click()
+    dialog = visitor.get_by_role("dialog", name="Accrue March 2024 again")
+    again = dialog.get_by_role("button", name="Accrue March 2024 again")
+    dialog.get_by_label("Your name").fill("Ana")
+    dialog.get_by_label("Reason").fill("a look")
+    expect(again).to_be_hidden()
+
+    dialog.get_by_role("button", name="See what it would do").click()
+    expect(dialog.get_by_text("Every contract comes out the same.")).to_be_visible()
+    again.click()
+
+    visitor.wait_for_url(re.compile("/en/runs/[0-9a-f-]{36}"))
+    expect(visitor.get_by_role("heading", level=2)).to_contain_text("redo 2024-03", timeout=60_000)
 
 
 def test_a_decision_is_taken_back_with_name_and_reason_and_all_of_it_is_kept(

@@ -159,7 +159,7 @@ def _resolves_the_rest(page: Page, server: PageServer) -> None:
 
 def _runs_what_failed_from_the_morning_look(page: Page, server: PageServer) -> None:
     go(page, server, "home")
-    failed = page.get_by_role("listitem").filter(has_text="2 failed")
+    failed = page.get_by_role("listitem").filter(has_text="2 months failed")
     expect(failed).to_contain_text("Sync Invoices: Mar, Apr")
     failed.get_by_role("link", name="Run them again").click()
     expect(page.get_by_text("Will run 2 steps and months")).to_be_visible()

@@ -61,7 +61,6 @@ def test_every_state_status_step_and_view_has_its_text() -> None:
     wanted |= {f"entry.{each}" for each in EntryKind} | {f"rule.{rule.number}" for rule in TABLE}
     wanted |= {f"run.only.{each}" for each in Only} | {f"closing.event.{each}" for each in ClosingAction}
     wanted |= {f"reconciled.{each.name.lower()}" for each in DifferenceKind}
-    wanted |= {f"subject.{each}" for each in ("month", "contract", "error", "execution")}
     wanted |= {f"work.{kind}{what}" for kind in WorkKind for what in ("", ".do")}
     wanted |= {f"todo.{kind}{what}" for kind in (*KINDS, "contract", "other") for what in ("", ".do")}
     wanted |= {f"run.stage.{each}" for each in (Stage.waits_for_worker, Stage.waits_for_run, Stage.starting)}

@@ -73,6 +73,16 @@ def test_no_view_is_wider_than_a_phone_and_each_says_that_it_is_a_sandbox(
     assert wide == []
 
 
+def test_in_spanish_nothing_is_left_in_english(visitor: Page, busy_server: PageServer) -> None:
+    english = {}
+    for path in (*PATHS, "months/2024-03", "runs/39", "contracts/13/2024-03"):
+        go(visitor, busy_server, path, "es")
+        if found := visitor.locator(".content [lang=en]").all_inner_texts():
+            english[path] = found
+
+    assert english == {}
+
+
 def test_language_and_theme_keep_the_address_with_its_filters(visitor: Page, busy_server: PageServer) -> None:
     go(visitor, busy_server, "runs?status=completed&step=accruals")
 
@@ -129,7 +139,7 @@ def test_each_cell_says_in_words_where_it_stands_and_leads_to_its_run(visitor: P
 
     expect(visitor.get_by_role("combobox", name="What")).to_have_value("Only: Process Accruals")
     expect(visitor.get_by_label("First month")).to_have_value("2024-12")
-    expect(visitor.get_by_role("status").filter(has_text="Will run 1 steps of December 2024")).to_be_visible()
+    expect(visitor.get_by_role("status").filter(has_text="Will run 1 step of December 2024")).to_be_visible()
 
 
 @pytest.mark.long

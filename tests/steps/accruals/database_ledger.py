@@ -3,22 +3,29 @@
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import insert, select, text
 from sqlmodel import Session, SQLModel
 
+from flows.plan import StepRun
+from steps.catalog import ACCRUALS
+from steps.context import StepContext
 from steps.engine.gate import Override
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client, ClientExternalId, System
 from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
 from steps.ledger.months import MonthWindow
 from steps.ledger.service import Service, ServicePeriod
+from steps.redo import AskedRedo, Redone, redo
 from tests.steps.accruals.builders import day, document, period
 from tests.steps.accruals.recorded_imports import sound_import
 from tests.steps.calls import accrue_month
 from tests.steps.ledger_view import rows
 from tracking.database import write_session
+from tracking.locks import run_lock
 from tracking.models import IntegrationError
+from tracking.recorder import end_open_executions, fail_open_execution, plan_executions
 
 LATER = date(2030, 1, 1)
 """A day on which every month of these tests is over."""
@@ -39,6 +46,22 @@ def accrue(
 def accrue_months(*months: str) -> None:
     for month in months:
         accrue(month)
+
+
+def redo_in_a_run(context: StepContext, asked: AskedRedo, run_id: str = "") -> Redone:
+    """A redo with executions as a run of its flow has them."""
+    run_id = run_id or str(uuid4())
+    planned = [StepRun(ACCRUALS, MonthWindow.of(month)).planned for month in asked.months]
+    with run_lock(run_id):
+        ids = plan_executions(run_id, planned)
+        try:
+            done = redo(context, asked, dict(zip(asked.months, ids, strict=True)))
+        except BaseException as error:
+            for execution_id in ids:
+                fail_open_execution(execution_id, str(error), type(error).__name__)
+            raise
+        end_open_executions(run_id, "")
+    return done
 
 
 @dataclass(frozen=True)

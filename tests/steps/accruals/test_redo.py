@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
@@ -25,9 +26,9 @@ from steps.corrections import Adjustment, adjust
 from steps.engine.gate import Override
 from steps.errors import BrokenImportError, UsageError
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual, Redo, SetAsidePosting
-from steps.ledger.contract import ServiceContract, recompute_contracts
+from steps.ledger.contract import Invoice, ServiceContract, recompute_contracts
 from steps.ledger.months import MonthWindow, last_of_month
-from steps.redo import Redone, redo
+from steps.redo import AskedRedo, Redone, preview_redo, read_redone
 from steps.reports.roll_forward import TieOut, roll_forwards
 from tests.steps.accruals.builders import day, document, period
 from tests.steps.accruals.database_ledger import (
@@ -39,6 +40,7 @@ from tests.steps.accruals.database_ledger import (
     amounts,
     contract_statuses,
     execute,
+    redo_in_a_run,
     snapshot,
     states,
     store,
@@ -48,6 +50,7 @@ from tests.steps.accruals.reports.books import SETTINGS, Books
 from tests.steps.accruals.strategies import contracts
 from tests.steps.ledger_view import rows
 from tracking.database import dispose_engines, read_session, write_session
+from tracking.history import executions_of_run
 from tracking.models import SyncExecution
 
 pytestmark = pytest.mark.slow
@@ -57,8 +60,13 @@ DATABASES = count()
 
 
 def done_again(month: str, *, preview: bool = False, by: Signature = EVA, override: Override | None = None) -> Redone:
-    with StepContext() as context:
-        return redo(context.of_execution(None, override=override), day(month), by, LATER, preview=preview)
+    asked = AskedRedo.of(day(month), by, LATER)
+    with StepContext() as shared:
+        context = shared.of_execution(None, override=override)
+        if preview:
+            return preview_redo(context, asked)
+        asked.require_reason()
+        return redo_in_a_run(context, asked)
 
 
 def test_what_changed_is_accrued_as_if_it_had_been_known(ledger: None) -> None:
@@ -130,6 +138,27 @@ def test_a_preview_says_the_same_and_writes_nothing(ledger: None) -> None:
     done = done_again("2024-02")
     assert done.redo_id is not None
     assert previewed == replace(done, redo_id=None)
+    assert read_redone(executions_of_run(rows(SyncExecution)[-1]["flow_run_id"])) == done
+
+
+def test_a_preview_keeps_no_writer_waiting_on_sqlite(
+    sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody writes while it is at work: a step's states, another month, a person's decision."""
+    shutil.copy(sqlite_template, tmp_path / "sync.db")
+    store(Stored())
+    accrue_months("2024-01", "2024-02")
+    written: list[None] = []
+
+    def writes_beside(*given: Any) -> Any:
+        with ThreadPoolExecutor(1) as another:
+            written.append(another.submit(add_document, 1, "2024-05-01", f"{len(written) + 1}.00").result(timeout=60))
+        return post_month(*given)
+
+    monkeypatch.setattr("steps.redo.post_month", writes_beside)
+    assert done_again("2024-01", preview=True).contracts == ()
+    assert len(written) == 2
+    assert len(rows(Invoice)) == 3
 
 
 def test_the_history_has_an_execution_of_the_accruals_for_each_month(ledger: None) -> None:

@@ -70,6 +70,20 @@ def test_garbage_that_sqlite_lets_in_is_contained(spoiling: str) -> None:
     _assert_only_contract_2_fails()
 
 
+@pytest.mark.parametrize("amount", ["sNaN", "NaN", "Infinity", "abc"])
+@pytest.mark.parametrize("column", ["total_to_accrue", "accrued_amount", "remaining_amount_to_accrue"])
+def test_a_state_whose_amount_is_none_is_contained(column: str, amount: str) -> None:
+    _store_three()
+    accrue("2024-01")
+    _without_foreign_keys(f"UPDATE contract_accrual SET {column} = '{amount}' WHERE contract_id = 2")
+
+    result = accrue("2024-02")
+
+    (failure,) = result["failures"]
+    assert (failure["contract_id"], result["summary"]["successful_accruals"]) == (2, 2)
+    assert failure["reason"].endswith(f"amount is not a number: '{amount}'") or "total to accrue" in failure["reason"]
+
+
 @pytest.mark.parametrize("spoiling", POSTGRESQL_GARBAGE.values(), ids=POSTGRESQL_GARBAGE.keys())
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_garbage_that_postgresql_lets_in_is_contained(spoiling: str, database: str) -> None:

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
+from typing import Any
+from weakref import ref
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import SecretStr
@@ -10,11 +14,13 @@ from steps.errors import ConfigError, VendorAuthError, VendorError, VendorPayloa
 from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.settings import HoldedSettings
-from steps.vendors.holded import HoldedConnector
+from steps.vendors.holded import HoldedConnector, parse_document
 from steps.vendors.http import HttpRules
+from steps.vendors.parsing import Rows, unpack
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, Sent
 
 QUARTER = MonthWindow(date(2025, 1, 1), date(2025, 4, 1))
+MADRID = ZoneInfo("Europe/Madrid")
 MADRID_15_JANUARY = 1736895600
 
 
@@ -109,6 +115,33 @@ def test_an_id_used_twice_is_told_and_the_first_is_kept(vendor: ScriptedVendor, 
     assert [contact.name for contact in read.records] == ["One"]
     assert [error.external_id for error in read.rejected] == ["a"]
     assert read.rejected[0].record == {"kept": {"id": "a", "name": "One"}, "dropped": {"id": "a", "name": "Two"}}
+
+
+def test_copies_that_differ_in_what_is_not_read_are_one(vendor: ScriptedVendor, holded: HoldedConnector) -> None:
+    ana = {"id": "a", "name": "Ana", "email": "ana@example.org"}
+    vendor.answers([ana | {"phone": "1"}, ana | {"phone": "2"}, ana | {"name": "Eva"}], [])
+
+    read = holded.contacts()
+
+    assert [contact.name for contact in read.records] == ["Ana"]
+    assert [(error.record["kept"]["name"], error.record["dropped"]["name"]) for error in read.rejected] == [
+        ("Ana", "Eva")
+    ]
+
+
+class _Row(dict[str, Any]):
+    """One that tells whether it is still held."""
+
+
+def test_no_row_is_held_after_its_page() -> None:
+    row = _Row(id="a", date=MADRID_15_JANUARY, total=121, tax=21, products=[{"name": "Course"}])
+    held, rows = ref(row), Rows("invoice", partial(parse_document, DocumentKind.INVOICE, MADRID))
+
+    rows.add([row])
+    del row
+
+    assert held() is None
+    assert [unpack(document.raw)["products"] for document in rows.listing().records] == [[{"name": "Course"}]]
 
 
 @pytest.mark.parametrize("answer", [{"status": 0, "info": "Something went wrong"}, None, "text", 5])

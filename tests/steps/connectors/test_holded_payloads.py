@@ -116,20 +116,25 @@ def test_lines_without_an_account_are_left_out_and_order_is_kept() -> None:
         {"products": [{"account": {"id": "x"}}]},
         {"from": "inv"},
         {"contact": {"id": "x"}},
-        {"contactName": True},
         {"currency": "EURO"},
         {"currency": ["eur"]},
         {"status": False},
         {"id": ""},
         {"id": None},
         {"tax": "21%"},
-        {"dueDate": "soon"},
     ],
     ids=str,
 )
 def test_a_field_of_a_wrong_type_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(fields)) if "products" not in fields else "products|account"):
         invoice(**fields)
+
+
+def test_fields_that_decide_about_no_money_are_left_out() -> None:
+    found = invoice(dueDate="soon", contactName=True, docNumber=["F1"])
+
+    assert (found.total, found.due_day, found.contact_name, found.number) == (invoice().total, None, "", None)
+    assert all(name in found.unreadable for name in ("dueDate 'soon'", "contactName True", "docNumber ['F1']"))
 
 
 @pytest.mark.parametrize(("value", "number"), [("F250013", "F250013"), ("", None), (None, None), (17, "17")])

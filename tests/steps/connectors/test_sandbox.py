@@ -1,21 +1,23 @@
 """The connectors against the sandbox, a second reading of the vendor sheets: what is served is what is read."""
 
 import math
-from collections.abc import Iterator
-from datetime import date, datetime
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from steps.errors import VendorError
+from steps.errors import VendorAuthError, VendorError
 from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
+from steps.sandbox.exchange import Call
 from steps.sandbox.faults import Fault
 from steps.sandbox.records import local_day
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings
-from steps.vendors.fourgeeks import FourgeeksConnector
+from steps.vendors.fourgeeks import FourgeeksConnector, _tokens
 from steps.vendors.holded import HoldedConnector
 from steps.vendors.http import HttpRules
 from steps.vendors.notion import NotionConnector
@@ -221,3 +223,88 @@ def test_a_renamed_email_property_is_an_error(sandbox: SandboxServer, notion: No
 
     with pytest.raises(VendorError, match="NOTION_EMAIL_PROPERTY"):
         notion.student_pages()
+
+
+def test_early_logins_bring_the_same_token_and_end_until_it_is_refused(
+    sandbox: SandboxServer, fourgeeks: FourgeeksConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fourgeeks.check()
+    sandbox.tokens.expires_at = datetime.now(UTC) + timedelta(minutes=2)
+    _tokens.clear()
+    fourgeeks._limit = 20
+
+    fourgeeks.students()
+    at_its_end = requests(sandbox, "/auth/login/")
+    sandbox.expire_tokens()
+    fourgeeks.students()
+
+    assert requests(sandbox, "/auth/academy/student") > 16
+    assert (at_its_end, requests(sandbox, "/auth/login/")) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [("user_is_active", "Inactive user"), ("email_is_validated", "You need to validate your email first")],
+)
+def test_who_may_not_log_in_is_told_so_in_the_vendors_words(
+    sandbox: SandboxServer, fourgeeks: FourgeeksConnector, state: str, sentence: str
+) -> None:
+    setattr(sandbox.tokens, state, False)
+
+    with pytest.raises(VendorAuthError, match=sentence) as caught:
+        fourgeeks.students()
+
+    assert "FOURGEEKS_" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"), [("INACTIVE", "This academy is not active"), ("DELETED", "This academy is deleted")]
+)
+def test_an_academy_that_is_closed_is_told_in_the_vendors_words(
+    sandbox: SandboxServer, fourgeeks: FourgeeksConnector, status: Any, sentence: str
+) -> None:
+    sandbox.world.academies[0] = replace(sandbox.world.academies[0], status=status)
+
+    with pytest.raises(VendorAuthError, match=sentence) as caught:
+        fourgeeks.enrollments()
+
+    assert "FOURGEEKS_" not in str(caught.value)
+
+
+def test_a_base_url_without_its_version_is_told(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOURGEEKS_BASE_URL", sandbox.environment["FOURGEEKS_BASE_URL"].removesuffix("/v1"))
+
+    with (
+        FourgeeksConnector(FourgeeksSettings.load()) as unversioned,
+        pytest.raises(VendorError, match=r"ends .* \.\.\./v1"),
+    ):
+        unversioned.students()
+
+
+def test_rows_that_are_lost_while_a_list_is_paged_are_read_after_all(
+    sandbox: SandboxServer, fourgeeks: FourgeeksConnector
+) -> None:
+    """A student who is deleted between two pages moves the next one to a page that was read already."""
+    fourgeeks._limit = 20
+    sandbox.faults.add(Fault("fourgeeks", "slow", "/auth/academy/student", seconds=0, when=_takes_one(sandbox)))
+
+    read = fourgeeks.students()
+
+    assert {each.profile_id for each in read.records} == {
+        str(each.id)
+        for each in sandbox.world.students
+        if each.academy_id == sandbox.world.academies[0].id and each.role == "student"
+    }
+
+
+def _takes_one(sandbox: SandboxServer) -> Callable[[Call], bool]:
+    """True for the second page, before which the first row of the list is deleted."""
+
+    def happens(call: Call) -> bool:
+        if call.query.get("offset") != "20":
+            return False
+        first = min((each for each in sandbox.world.students if each.role == "student"), key=lambda each: each.id)
+        sandbox.world.students.remove(first)
+        return True
+
+    return happens

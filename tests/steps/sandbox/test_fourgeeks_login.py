@@ -53,6 +53,27 @@ def test_a_bad_login_says_what_is_wrong(fourgeeks: httpx.Client, body: Any, expe
     assert (answer.status_code, answer.json()) == (400, expected)
 
 
+@pytest.mark.parametrize(
+    ("state", "status", "sentence"),
+    [
+        ("user_is_active", 401, "Inactive user"),
+        ("email_is_validated", 403, "You need to validate your email first"),
+    ],
+)
+def test_who_may_not_log_in_is_told_why_whatever_the_password(
+    sandbox: SandboxServer, fourgeeks: httpx.Client, state: str, status: int, sentence: str
+) -> None:
+    environment = sandbox.environment
+    setattr(sandbox.tokens, state, False)
+
+    answer = fourgeeks.post(
+        "/auth/login/",
+        json={"email": environment["FOURGEEKS_USERNAME"], "password": environment["FOURGEEKS_PASSWORD"]},
+    )
+
+    assert (answer.status_code, answer.json()["detail"]) == (status, sentence)
+
+
 def test_a_login_without_the_slash_is_a_redirect_that_ends_in_405(fourgeeks: httpx.Client) -> None:
     redirect = fourgeeks.post("/auth/login", json={})
     followed = fourgeeks.post("/auth/login", json={}, follow_redirects=True)

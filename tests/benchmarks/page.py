@@ -1,0 +1,134 @@
+"""How fast the page answers over 10,000 contracts: `python -m tests.benchmarks.page [--write]`, or `make bench`.
+
+The ledger is invented, one month of it is accrued, the server is `sync-actions api` in a process of its own, and the
+browser is the machine's Chromium on the same machine. Cold is a profile that has never seen the page.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from steps.reports.worklist import worklist
+from steps.settings import SyncSettings
+from tests.benchmarks.invented_ledger import Begun, fill_ledger
+from tests.benchmarks.measurements import MEASUREMENTS, replace_block
+from tests.chromium import chromium
+from tests.flows.page.server import TOKEN, serve_page
+from tracking.database import dispose_engines, read_session
+
+CONTRACTS = 10_000
+VIEWS = ("home", "months?year=2024", "revenue/2024", "revenue/2024-03", "contracts", "todo?show=contracts", "runs")
+_MONTH = ("--from-step", "accruals", "--start-date", "2024-03-01", "--end-date", "2024-04-01")
+_PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+_SHIFT = """
+window.shift = 0;
+new PerformanceObserver(list => list.getEntries().forEach(each => window.shift += each.hadRecentInput ? 0 : each.value))
+  .observe({type: "layout-shift", buffered: true});
+"""
+_KEY = """key => new Promise(done => {
+  const start = performance.now();
+  const target = document.activeElement;
+  target.dispatchEvent(new KeyboardEvent("keydown", {key, keyCode: 13, bubbles: true}));
+  if (key === "Enter") target.click();
+  requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)));
+})"""
+"""Milliseconds from a key to the frame after what it does."""
+
+
+def _log_in(context: BrowserContext, url: str) -> Page:
+    page = context.new_page()
+    page.goto(url)
+    page.locator("#token").fill(TOKEN)
+    page.get_by_role("button").click()
+    page.get_by_role("heading", level=2).first.wait_for()
+    return page
+
+
+def _first_paint(browser: Browser, url: str, path: str) -> tuple[float, float, float]:
+    """Milliseconds to the first paint in a fresh profile, and the same again; the layout's shift."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.add_init_script(_SHIFT)
+    cookie = _log_in(context, url).context.cookies()
+    context.close()
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.add_cookies([{"name": each["name"], "value": each["value"], "url": url} for each in cookie])
+    context.add_init_script(_SHIFT)
+    page, times = context.new_page(), []
+    for _ in range(2):
+        page.goto(f"{url}/page/en/{path}")
+        page.get_by_role("heading", level=2).first.wait_for()
+        page.wait_for_load_state("networkidle")
+        times.append(float(page.evaluate(_PAINTED)))
+    shift = float(page.evaluate("window.shift"))
+    context.close()
+    return times[0], times[1], shift
+
+
+def _keys(browser: Browser, url: str) -> dict[str, float]:
+    """What is pressed over the list of all contracts -> the longest of five answers in milliseconds."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = _log_in(context, url)
+    page.goto(f"{url}/page/en/contracts")
+    page.locator(".listing tbody tr").first.wait_for()
+    page.wait_for_load_state("networkidle")
+    found: dict[str, Any] = {}
+    page.get_by_role("searchbox").focus()
+    found["a letter in the search"] = max(page.evaluate(_KEY, "a") for _ in range(5))
+    for column in ("Client", "Deferred"):
+        page.get_by_role("columnheader", name=column).evaluate("head => { head.tabIndex = 0; head.focus(); }")
+        found[f"sorting by {column}"] = max(page.evaluate(_KEY, "Enter") for _ in range(5))
+    context.close()
+    return found
+
+
+def _worklist_seconds() -> float:
+    """Of the processor, for all that waits for a person."""
+    with read_session() as session:
+        start = process_time()
+        worklist(session, SyncSettings.load(), datetime.now(UTC).date())
+        return process_time() - start
+
+
+def measure() -> str:
+    """Tables for people."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = {"SYNC_DATABASE_URL": f"sqlite:///{folder}/sync.db", "PREFECT_HOME": f"{folder}/prefect"}
+        os.environ |= database
+        fill_ledger(CONTRACTS, Begun(0, 55))
+        cli = [sys.executable, "-c", "from flows.cli.app import main; main()"]
+        subprocess.run([*cli, *_MONTH], check=True, stdout=subprocess.DEVNULL)
+        seconds = _worklist_seconds()
+        dispose_engines()
+        with serve_page(Path(folder), database) as server, chromium() as browser:
+            paints = {path: _first_paint(browser, server.url, path) for path in VIEWS}
+            keys = _keys(browser, server.url)
+    lines = ["| view | first paint, cold | again | layout shift |", "| --- | ---: | ---: | ---: |"]
+    lines += [
+        f"| {path} | {cold:,.0f} ms | {warm:,.0f} ms | {shift:.3f} |" for path, (cold, warm, shift) in paints.items()
+    ]
+    lines += ["", f"| over a list of {CONTRACTS:,} contracts | longest of 5 |", "| --- | ---: |"]
+    lines += [f"| {what} | {milliseconds:,.0f} ms |" for what, milliseconds in keys.items()]
+    lines += ["", f"Home's line about contracts that wait for a person: {seconds:.2f} s of the processor."]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print, and with `--write` update docs/measurements.md."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--write", action="store_true", help="update docs/measurements.md")
+    asked, table = parser.parse_args(), measure()
+    sys.stdout.write(f"{table}\n")
+    if asked.write:
+        replace_block(MEASUREMENTS, "bench:page", table)
+
+
+if __name__ == "__main__":
+    main()

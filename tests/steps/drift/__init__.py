@@ -1,0 +1,1 @@
+"""Whatever changes at the vendors: a run again leaves the ledger that a fresh import makes."""
