@@ -217,7 +217,8 @@ def run_steps(
     watch, progress = CancellationWatch(flow_run_id), Progress(get_run_logger())
     with locked_run() as lock:
         planned = len(step_runs)
-        step_runs = left_of_run(flow_run_id, step_runs, settings.zone)
+        if work is None:  # else they are done together
+            step_runs = left_of_run(flow_run_id, step_runs, settings.zone)
         execution_ids = plan_executions(flow_run_id, [step_run.planned for step_run in step_runs])
         try:
             with (
