@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
 from typing import IO
@@ -161,12 +162,16 @@ class _Server:
         protection = {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{self._port}"}
         if auth_string is not None:
             protection["PREFECT_SERVER_API_AUTH_STRING"] = auth_string
+        # This process makes the home too, when it loads Prefect meanwhile: whoever is first, it is its owner's alone.
+        home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._process = subprocess.Popen(  # noqa: S603 - our own module on our own interpreter
             [sys.executable, "-m", __name__, str(self._port)],
             env={**os.environ, **protection},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
+            umask=0o077,  # runs' logs are in its database
             start_new_session=True,  # a Ctrl-C is for the command, which still needs the server to say goodbye
         )
 

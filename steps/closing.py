@@ -230,10 +230,14 @@ class BlockerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """One reason, in a line for people."""
+    """One reason, in a line for people, and what it is about."""
 
     kind: BlockerKind
     message: str
+    month: date | None = None
+    contract_id: int | None = None
+    error_id: int | None = None
+    execution_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,37 +255,37 @@ class Candidate:
         return last_of_month(self.month)
 
 
-Check = Callable[[Session, Candidate], Iterator[str]]
-"""A message for each thing that is in the way."""
-
-
 def find_blockers(session: Session, candidate: Candidate) -> list[Blocker]:
     """Everything that is in the way; none: the month can be closed."""
-    return [Blocker(kind, message) for kind, check in CHECKS.items() for message in check(session, candidate)]
+    return [blocker for check in _CHECKS for blocker in check(session, candidate)]
 
 
-def _already_closed(session: Session, candidate: Candidate) -> Iterator[str]:
+def _already_closed(session: Session, candidate: Candidate) -> Iterator[Blocker]:
     last = last_closed_month(session)
     if last is not None and last >= candidate.month:
         what = "is closed already" if last == candidate.month else f"was closed with {last:%Y-%m}"
-        yield f"{candidate.month:%Y-%m} {what}"
+        yield Blocker(BlockerKind.ALREADY_CLOSED, f"{candidate.month:%Y-%m} {what}", month=candidate.month)
 
 
-def _not_over(_: Session, candidate: Candidate) -> Iterator[str]:
+def _not_over(_: Session, candidate: Candidate) -> Iterator[Blocker]:
     if candidate.today <= candidate.last:
-        yield f"{candidate.month:%Y-%m} is not over: its last day is {candidate.last}"
+        yield Blocker(
+            BlockerKind.NOT_OVER,
+            f"{candidate.month:%Y-%m} is not over: its last day is {candidate.last}",
+            month=candidate.month,
+        )
 
 
-def _earlier_open(session: Session, candidate: Candidate) -> Iterator[str]:
+def _earlier_open(session: Session, candidate: Candidate) -> Iterator[Blocker]:
     """Months without a document or posting need no closing: they are closed with this one."""
     closed = last_closed_month(session)
     movements = read_movements(session, candidate.last, candidate.settings)
     for month in sorted({month for month, _ in movements if month < candidate.month}):
         if closed is None or month > closed:
-            yield f"{month:%Y-%m} comes before it and is still open"
+            yield Blocker(BlockerKind.EARLIER_OPEN, f"{month:%Y-%m} comes before it and is still open", month=month)
 
 
-def _executions(session: Session, candidate: Candidate) -> Iterator[str]:
+def _executions(session: Session, candidate: Candidate) -> Iterator[Blocker]:
     latest = (
         select(func.max(col(SyncExecution.id)))
         .where(col(SyncExecution.window_start) == candidate.month)
@@ -293,7 +297,9 @@ def _executions(session: Session, candidate: Candidate) -> Iterator[str]:
     )
     for row in session.scalars(undone.order_by(col(SyncExecution.id))):
         why = f": {row.error_message}" if row.error_message else ""
-        yield f"execution {row.id} of {row.step_name} is {row.status}{why}"
+        yield Blocker(
+            BlockerKind.EXECUTION, f"execution {row.id} of {row.step_name} is {row.status}{why}", execution_id=row.id
+        )
 
 
 def _last_run(session: Session, month: date) -> SyncExecution | None:
@@ -306,12 +312,16 @@ def _last_run(session: Session, month: date) -> SyncExecution | None:
     return session.scalar(done.order_by(col(SyncExecution.id).desc()).limit(1))
 
 
-def _not_accrued(session: Session, candidate: Candidate) -> Iterator[str]:
+def _not_accrued(session: Session, candidate: Candidate) -> Iterator[Blocker]:
     if _last_run(session, candidate.month) is None:
-        yield f"the accruals of {candidate.month:%Y-%m} were never completed"
+        yield Blocker(
+            BlockerKind.NOT_ACCRUED,
+            f"the accruals of {candidate.month:%Y-%m} were never completed",
+            month=candidate.month,
+        )
 
 
-def _pending_errors(session: Session, candidate: Candidate) -> Iterator[str]:
+def _pending_errors(session: Session, candidate: Candidate) -> Iterator[Blocker]:
     """Of the month's executions; and contracts that the accruals could not process in this or an earlier month."""
     month, window_start = candidate.month, col(SyncExecution.window_start)
     of_accruals = col(IntegrationError.operation) == ACCRUALS.id
@@ -325,31 +335,45 @@ def _pending_errors(session: Session, candidate: Candidate) -> Iterator[str]:
         first = (error.error_details or {}).get(FIRST_MONTH) or str(met_in or "")
         if first <= month.isoformat():
             what = f"{error.operation}, {error.entity_type} {error.entity_external_id}: {error.error_message}"
-            yield f"integration error {error.id} is pending: {what}"
+            yield Blocker(
+                BlockerKind.PENDING_ERRORS, f"integration error {error.id} is pending: {what}", error_id=error.id
+            )
 
 
-def _failed_contracts(session: Session, candidate: Candidate) -> Iterator[str]:
+def _failed_contracts(session: Session, candidate: Candidate) -> Iterator[Blocker]:
     """Those of the month's last run, whatever became of their integration errors."""
     run = _last_run(session, candidate.month)
     failures = (run.result or {}).get("failures") if run else None
     for failure in failures if isinstance(failures, list) else ():
         what = f"contract {failure['contract_id']} was not accrued: {failure['reason']}"
-        yield f"{what} (execution {run.id if run else ''})"
+        yield Blocker(
+            BlockerKind.CONTRACT_FAILURE,
+            f"{what} (execution {run.id if run else ''})",
+            contract_id=failure["contract_id"],
+        )
 
 
-def _policy(session: Session, candidate: Candidate) -> Iterator[str]:
+def _policy(session: Session, candidate: Candidate) -> Iterator[Blocker]:
     """A close freezes the policy that its month was accrued with; only an override of that run changed it."""
     run = _last_run(session, candidate.month)
     result = RecordedResult(run.result if run else None)
     accrued_with = result.as_json().get("policy")
     month, policy = candidate.month, candidate.settings.policy
     if isinstance(accrued_with, dict) and (differences := policy_differences(policy, accrued_with)):
-        yield f"{' and '.join(differences)} when {month:%Y-%m} was accrued: set it back, or accrue it again"
+        yield Blocker(
+            BlockerKind.POLICY,
+            f"{' and '.join(differences)} when {month:%Y-%m} was accrued: set it back, or accrue it again",
+            month=candidate.month,
+        )
     elif run is not None and result.override is None and (change := changed_policy(session, month, policy)):
-        yield f'{change}: set it back, or accrue {month:%Y-%m} with --override "REASON"'
+        yield Blocker(
+            BlockerKind.POLICY,
+            f'{change}: set it back, or accrue {month:%Y-%m} with --override "REASON"',
+            month=candidate.month,
+        )
 
 
-def _contract_totals(session: Session, candidate: Candidate) -> Iterator[str]:
+def _contract_totals(session: Session, candidate: Candidate) -> Iterator[Blocker]:
     """Accrued + remaining = total, and accrued = its postings, for each contract (docs/accrual-rules.md, Promise 1)."""
     accrual, contract = col(ContractAccrual.id), col(ContractAccrual.contract_id)
     postings = sum_of_cents(AccruedPeriod.accrued_amount).label("cents")
@@ -369,11 +393,13 @@ def _contract_totals(session: Session, candidate: Candidate) -> Iterator[str]:
     for contract_id, *amounts in session.execute(wrong):
         asked, had, left, posted_sum = map(from_cents, amounts)
         what = f"accrued {had} + remaining {left} against a total of {asked}, and postings of {posted_sum}"
-        yield f"contract {contract_id} does not tie out: {what}"
+        yield Blocker(
+            BlockerKind.CONTRACT_TOTALS, f"contract {contract_id} does not tie out: {what}", contract_id=contract_id
+        )
     yield from _never_processed(session, candidate)
 
 
-def _never_processed(session: Session, candidate: Candidate) -> Iterator[str]:
+def _never_processed(session: Session, candidate: Candidate) -> Iterator[Blocker]:
     contract = col(Invoice.service_contract_id)
     documents = (
         select(contract, sum_of_cents(counted_amount(candidate.settings)))
@@ -385,35 +411,41 @@ def _never_processed(session: Session, candidate: Candidate) -> Iterator[str]:
     )
     for contract_id, amount in session.execute(documents):
         what = f"{from_cents(amount)} in documents, and the accruals never processed it"
-        yield f"contract {contract_id} does not tie out: {what}"
+        yield Blocker(
+            BlockerKind.CONTRACT_TOTALS, f"contract {contract_id} does not tie out: {what}", contract_id=contract_id
+        )
 
 
-def _roll_forward(session: Session, candidate: Candidate) -> Iterator[str]:
+def _roll_forward(session: Session, candidate: Candidate) -> Iterator[Blocker]:
     report = roll_forward(session, candidate.month, candidate.settings)
     for line in report.lines:
         if line.difference != ZERO:
             what = f"{line.difference} {line.currency} between opening and closing"
-            yield f"the roll-forward does not tie out: {what}"
+            yield Blocker(BlockerKind.ROLL_FORWARD, f"the roll-forward does not tie out: {what}", month=candidate.month)
 
 
-def _changed(session: Session, _: Candidate) -> Iterator[str]:
+def _changed(session: Session, _: Candidate) -> Iterator[Blocker]:
     if changed := verify(session).difference:
-        yield f"{changed.month:%Y-%m} was changed behind its back: {changed.how}"
+        yield Blocker(
+            BlockerKind.CHANGED,
+            f"{changed.month:%Y-%m} was changed behind its back: {changed.how}",
+            month=changed.month,
+        )
 
 
-CHECKS: dict[BlockerKind, Check] = {
-    BlockerKind.ALREADY_CLOSED: _already_closed,
-    BlockerKind.NOT_OVER: _not_over,
-    BlockerKind.EARLIER_OPEN: _earlier_open,
-    BlockerKind.EXECUTION: _executions,
-    BlockerKind.NOT_ACCRUED: _not_accrued,
-    BlockerKind.PENDING_ERRORS: _pending_errors,
-    BlockerKind.CONTRACT_FAILURE: _failed_contracts,
-    BlockerKind.POLICY: _policy,
-    BlockerKind.CONTRACT_TOTALS: _contract_totals,
-    BlockerKind.ROLL_FORWARD: _roll_forward,
-    BlockerKind.CHANGED: _changed,
-}
+_CHECKS: tuple[Callable[[Session, Candidate], Iterator[Blocker]], ...] = (
+    _already_closed,
+    _not_over,
+    _earlier_open,
+    _executions,
+    _not_accrued,
+    _pending_errors,
+    _failed_contracts,
+    _policy,
+    _contract_totals,
+    _roll_forward,
+    _changed,
+)
 
 
 class ClosingRefusedError(SyncError):

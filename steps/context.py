@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from steps.engine.gate import Override
 from steps.errors import STAND_IN, ErrorBudgetError, RecordRejectedError
+from steps.ledger.client import Erased, read_erased
 from steps.ledger.months import MonthWindow
 from steps.progress import LOGGED, Progress
 from steps.results import ImportResult
@@ -18,7 +19,7 @@ from steps.settings import SyncSettings
 from steps.sources import VendorReads
 from steps.vendors.http import HttpRules, Throttle, unthrottled
 from steps.vendors.parsing import Listing
-from tracking.database import write_session
+from tracking.database import read_session, write_session
 from tracking.integration_errors import FoundError, RecordKey, known_records, record_errors, records_of_window
 from tracking.recorder import Overlap, record_result, require_window
 
@@ -97,7 +98,7 @@ class StepContext:
         self.settings: SyncSettings = settings or SyncSettings.load()
         self.progress = progress
         self.rules = HttpRules(throttle=throttle, progress=self.progress)
-        self.reads = VendorReads(span, rules=self.rules)
+        self.reads = VendorReads(span, rules=self.rules, erased=_read_erased)
 
     def of_execution(
         self,
@@ -254,3 +255,8 @@ def applying(report: StepReport[Any]) -> Iterator[Session]:
             require_window(session, report.context.execution_id)
             report.record_errors(session)
         raise
+
+
+def _read_erased() -> Erased:
+    with read_session() as session:
+        return read_erased(session)

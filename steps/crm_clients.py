@@ -78,7 +78,7 @@ def apply_students(
     rows = [
         {"client_id": client_id, "system": System.FOURGEEKS.value, "external_id": user_id}
         for user_id, client_id in found.items()
-        if client_id is not None
+        if client_id is not None and users.links.get(user_id) != client_id
     ]
     merge = merge_rows(session, ClientExternalId, rows, ("system", "external_id"))
     report.result.processed = len(clients)

@@ -17,8 +17,9 @@ from threading import Lock, Thread
 from typing import Any, Literal, TypeVar, get_args
 
 from steps.catalog import CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, Step
+from steps.erased_records import mask_error, without_erased
 from steps.errors import RecordRejectedError, VendorAuthError, VendorDownError, VendorError, VendorUnavailableError
-from steps.ledger.client import ContactCard
+from steps.ledger.client import ContactCard, Erased
 from steps.ledger.contract import DocumentKind
 from steps.ledger.missing_upstream import are_most_gone
 from steps.ledger.months import MonthWindow
@@ -222,6 +223,8 @@ class VendorReads:
     openers: Openers = Openers()
     rules: HttpRules = USUAL
     """Of every connector."""
+    erased: Callable[[], Erased] = Erased
+    """Reads who was erased here: of them nothing personal comes in."""
     _open: ExitStack = field(default_factory=ExitStack)
     _kept: dict[Hashable, Any] = field(default_factory=dict)
     _breakers: dict[Hashable, CircuitBreaker] = field(default_factory=lambda: defaultdict(CircuitBreaker))
@@ -404,8 +407,12 @@ class VendorReads:
             value = self._read_now_or_ahead(circuit, key, read, one_attempt=breaker.is_down)
         except VendorUnavailableError as error:
             raise breaker.failed(key, error) from error
+        except RecordRejectedError as error:
+            mask_error(error, self._once("erased", self.erased))
+            raise
         breaker.succeeded()
-        return value
+        masked: Read = without_erased(value, self._once("erased", self.erased))
+        return masked
 
     def _read_now_or_ahead(
         self, circuit: Hashable, key: Hashable, read: Callable[[], Read], *, one_attempt: bool

@@ -14,12 +14,13 @@ from tempfile import mkstemp
 from sqlalchemy import URL
 
 from tracking.database import LOCK_WAIT_SECONDS, make_engine, make_own_file, schema_revisions, upgrade_database
-from tracking.encryption import PERSONAL_TABLES, require_readable
+from tracking.encryption import require_readable
 from tracking.locks import require_no_run
 from tracking.models import utc_now
 from tracking.settings import DatabaseUnusableError
 
-_OURS = {"alembic_version", "sync_execution", *PERSONAL_TABLES}
+_OURS = {"alembic_version", "sync_execution", "client", "invoice", "integration_error"}
+"""Tables of every version."""
 _NO_CONTENT = {"alembic_version", "sealing_key"}
 _FEW_PAGES = 16
 """Of a database: each of this program's has more."""

@@ -5,7 +5,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -52,7 +54,12 @@ class Key:
 
     @cached_property
     def id(self) -> str:
-        """Names the key without telling it."""
+        """Names the key without telling it, in texts that are bound to their column."""
+        return hashlib.sha256(self._derive("bound id", KEY_BYTES)).hexdigest()[:8]
+
+    @cached_property
+    def unbound_id(self) -> str:
+        """Names it in texts of earlier versions, which would be read in any column."""
         return hashlib.sha256(self._derive("id", KEY_BYTES)).hexdigest()[:8]
 
     @cached_property
@@ -63,26 +70,26 @@ class Key:
     def _findable(self) -> AESSIV:
         return AESSIV(self._derive("findable text", 2 * KEY_BYTES))
 
-    def encrypt(self, text: str, *, deterministic: bool) -> str:
-        """The text, unreadable without the key."""
-        plain = text.encode()
+    def encrypt(self, text: str, column: str, *, deterministic: bool) -> str:
+        """The text, unreadable without the key, and in another column than `table.column` unreadable at all."""
+        plain, bound = text.encode(), column.encode()
         if deterministic:
-            encrypted = b"\0" + self._findable.encrypt(plain, None)
+            encrypted = b"\0" + self._findable.encrypt(plain, [bound])
         else:
             nonce = os.urandom(_NONCE_BYTES)
-            encrypted = b"\1" + nonce + self._free.encrypt(nonce, plain, None)
+            encrypted = b"\1" + nonce + self._free.encrypt(nonce, plain, bound)
         return f"{MARK}{self.id}:{base64.urlsafe_b64encode(encrypted).decode()}"
 
-    def decrypt(self, encrypted: bytes) -> str:
-        """The text again.
+    def decrypt(self, encrypted: bytes, column: str | None) -> str:
+        """The text again; `column` None: of an earlier version.
 
         Raises:
-            InvalidTag: somebody changed it.
+            InvalidTag: somebody changed it, or it is another column's.
         """
-        kind, body = encrypted[:1], encrypted[1:]
+        kind, body, bound = encrypted[:1], encrypted[1:], column.encode() if column else None
         if kind == b"\0":
-            return self._findable.decrypt(body, None).decode()
-        return self._free.decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], None).decode()
+            return self._findable.decrypt(body, [bound] if bound else None).decode()
+        return self._free.decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], bound).decode()
 
     def _derive(self, purpose: str, length: int) -> bytes:
         return HKDF(hashes.SHA256(), length, None, f"sync-management {purpose}".encode()).derive(self.secret)
@@ -93,11 +100,13 @@ class Keyring:
     """The keys that can be read with; the first one writes. None: text is kept as it is."""
 
     keys: Sequence[Key] = ()
+    reads_unbound: bool = False
+    """Whether texts of earlier versions are read: only when they are encrypted again, for they fit any column."""
 
-    def encrypt(self, text: str, *, deterministic: bool = False) -> str:
-        """The text as it is to be stored."""
+    def encrypt(self, text: str, column: str, *, deterministic: bool = False) -> str:
+        """The text as it is to be stored in that column, named `table.column`."""
         if self.keys:
-            return self.keys[0].encrypt(text, deterministic=deterministic)
+            return self.keys[0].encrypt(text, column, deterministic=deterministic)
         return f"{_PLAIN_MARK}{text}" if text.startswith(MARK) else text
 
     def is_encrypted(self, stored: str) -> bool:
@@ -109,12 +118,12 @@ class Keyring:
         if not stored.startswith(MARK):
             return False
         key_id, _, body = stored[len(MARK) :].partition(":")
-        return any(key.id == key_id for key in self.keys) or (
+        return any(key_id in {key.id, key.unbound_id} for key in self.keys) or (
             _KEY_ID.fullmatch(key_id) is not None and _is_ciphertext(body)
         )
 
-    def decrypt(self, stored: str) -> str:
-        """The text that was stored.
+    def decrypt(self, stored: str, column: str) -> str:
+        """The text that was stored in that column.
 
         Raises:
             DatabaseUnusableError: it was encrypted with a key that is not here, or changed since.
@@ -123,15 +132,20 @@ class Keyring:
             return stored.removeprefix(_PLAIN_MARK)
         key_id, _, body = stored[len(MARK) :].partition(":")
         key = next((each for each in self.keys if each.id == key_id), None)
+        bound: str | None = column
+        if key is None and self.reads_unbound:
+            key, bound = next((each for each in self.keys if each.unbound_id == key_id), None), None
         if key is None:
             raise DatabaseUnusableError(
                 f"The database holds texts encrypted with key {key_id}, which SYNC_ENCRYPTION_KEY does not have: "
                 "add it behind the present one, with a comma"
             )
         try:
-            return key.decrypt(base64.urlsafe_b64decode(body))
+            return key.decrypt(base64.urlsafe_b64decode(body), bound)
         except (InvalidTag, ValueError):
-            raise DatabaseUnusableError(f"A text encrypted with key {key_id} was changed behind its back") from None
+            raise DatabaseUnusableError(
+                f"A text of {column} encrypted with key {key_id} was changed behind its back, or is of another column"
+            ) from None
 
 
 def _is_ciphertext(body: str) -> bool:
@@ -158,7 +172,19 @@ def keyring() -> Keyring:
     Raises:
         DatabaseUnusableError: a key is not 32 bytes in base64, or there are more than two.
     """
-    return _keyring_of(os.environ.get("SYNC_ENCRYPTION_KEY"), os.environ.get(ENV_FILE))
+    return _keyring_of(os.environ.get("SYNC_ENCRYPTION_KEY"), os.environ.get(ENV_FILE), _reads_unbound.get())
+
+
+@contextmanager
+def _reading_unbound() -> Iterator[None]:
+    token = _reads_unbound.set(True)
+    try:
+        yield
+    finally:
+        _reads_unbound.reset(token)
+
+
+_reads_unbound = ContextVar("reads_unbound", default=False)
 
 
 def forget_keys() -> None:
@@ -167,7 +193,7 @@ def forget_keys() -> None:
 
 
 @lru_cache(maxsize=8)
-def _keyring_of(_variable: str | None, _file: str | None) -> Keyring:
+def _keyring_of(_variable: str | None, _file: str | None, reads_unbound: bool) -> Keyring:
     secret = DatabaseSettings().encryption_key
     parts = [part.strip() for part in (secret.get_secret_value() if secret else "").split(",") if part.strip()]
     for part in parts:
@@ -177,7 +203,7 @@ def _keyring_of(_variable: str | None, _file: str | None) -> Keyring:
         raise DatabaseUnusableError(
             f"SYNC_ENCRYPTION_KEY has {len(keys)} keys; one, or a new and an old one, is expected"
         )
-    return Keyring(tuple(keys))
+    return Keyring(tuple(keys), reads_unbound)
 
 
 def _parse_key(text: str) -> Key:
@@ -198,13 +224,18 @@ class EncryptedText(TypeDecorator[str]):
     impl = String
     cache_ok = True
 
+    def __init__(self, column: str) -> None:
+        """Args: `column` is `table.column`, which each text is bound to."""
+        super().__init__()
+        self.column = column
+
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Encrypted with the first key."""
-        return None if value is None else keyring().encrypt(value)
+        return None if value is None else keyring().encrypt(value, self.column)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Decrypted with whichever key encrypted it; one that is not encrypted needs no look at the settings."""
-        return keyring().decrypt(value) if value is not None and value.startswith(MARK) else value
+        return keyring().decrypt(value, self.column) if value is not None and value.startswith(MARK) else value
 
 
 class DeterministicText(EncryptedText):
@@ -214,7 +245,7 @@ class DeterministicText(EncryptedText):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """The same for the same text."""
-        return None if value is None else keyring().encrypt(value, deterministic=True)
+        return None if value is None else keyring().encrypt(value, self.column, deterministic=True)
 
 
 class EncryptedJson(TypeDecorator[Any]):
@@ -223,25 +254,30 @@ class EncryptedJson(TypeDecorator[Any]):
     impl = JSON
     cache_ok = True
 
+    def __init__(self, column: str) -> None:
+        """Args: `column` is `table.column`, which each value is bound to."""
+        super().__init__()
+        self.column = column
+
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
         """Encrypted with the first key, if there is one."""
         keys = keyring()
         if value is None:
             return None
         if keys.keys:
-            return keys.encrypt(json.dumps(value))
-        return keys.encrypt(value) if isinstance(value, str) else value
+            return keys.encrypt(json.dumps(value), self.column)
+        return keys.encrypt(value, self.column) if isinstance(value, str) else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002
         """Decrypted with whichever key encrypted it."""
         if not isinstance(value, str) or not value.startswith(MARK):
             return value
         keys = keyring()
-        text = keys.decrypt(value)
+        text = keys.decrypt(value, self.column)
         return json.loads(text) if keys.is_encrypted(value) else text
 
 
-PERSONAL_TABLES = {"client", "invoice", "integration_error"}
+PERSONAL_TABLES = {"client", "invoice", "integration_error", "erasure"}
 """By name, because who only looks at the tracking has not loaded the ledger's models."""
 _CHUNK = 1000
 
@@ -271,6 +307,10 @@ def require_present_key(engine: Engine) -> None:
         if not any(map(connection.scalar, emptiness)):
             _mark(connection, present)
             return
+    if encrypted_with in {key.unbound_id for key in keyring().keys}:
+        raise DatabaseUnusableError(
+            "An earlier version encrypted the database, whose texts fit any column: run `sync-actions db encrypt` once"
+        )
     if present is None:
         raise DatabaseUnusableError(f"The database is encrypted with key {encrypted_with}: set SYNC_ENCRYPTION_KEY")
     how = f"encrypted with key {encrypted_with}" if encrypted_with else "not encrypted"
@@ -288,7 +328,7 @@ def require_readable(engine: Engine) -> None:
     """
     with engine.connect() as connection:
         encrypted_with = connection.scalar(select(col(EncryptionKeyId.key_id)))
-    if encrypted_with not in {None, *(key.id for key in keyring().keys)}:
+    if encrypted_with not in {None, *(each for key in keyring().keys for each in (key.id, key.unbound_id))}:
         raise DatabaseUnusableError(
             f"nothing was restored: it is encrypted with key {encrypted_with}, which SYNC_ENCRYPTION_KEY does not have"
         )
@@ -306,10 +346,10 @@ def encrypt_again(engine: Engine) -> int:
     tables = dict(encrypted_tables())
     if {table.name for table in tables} != PERSONAL_TABLES:
         raise RuntimeError("the models of the personal tables are not all loaded")
-    with engine.connect().execution_options(writer=True) as connection, connection.begin():
+    with _reading_unbound(), engine.connect().execution_options(writer=True) as connection, connection.begin():
         count = sum(_encrypt_table_again(connection, table, columns) for table, columns in tables.items())
         _mark(connection, present)
-    _overwrite_free_space(engine)
+    overwrite_free_space(engine, PERSONAL_TABLES)
     return count
 
 
@@ -332,19 +372,28 @@ def _encrypt_table_again(connection: Connection, table: Table, columns: Sequence
     return count
 
 
-def _overwrite_free_space(engine: Engine) -> None:
-    """Rewrite the files: the old rows would otherwise stay readable in them until their place is used again."""
+def overwrite_free_space(engine: Engine, tables: Iterable[str]) -> None:
+    """Rewrite the files: the old rows would otherwise stay readable in them until their place is used again.
+
+    Raises:
+        DatabaseUnusableError: somebody reads the database at this moment.
+    """
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if engine.dialect.name == "postgresql":
-            for table, _ in encrypted_tables():
-                connection.execute(text(f'VACUUM FULL "{table.name}"'))
+            for table in tables:
+                connection.execute(text(f'VACUUM FULL "{table}"'))
             return
     raw = engine.raw_connection()
     try:
         raw.execute("VACUUM")
-        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((is_busy, *_),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         raw.close()
+    if is_busy:
+        raise DatabaseUnusableError(
+            "everything is done, but the old rows stay in the files, because another program reads the database: "
+            "end it, and say the same again"
+        )
 
 
 def _mark(connection: Connection, key_id: str | None) -> None:

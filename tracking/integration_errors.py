@@ -99,6 +99,14 @@ def record_errors(
     session.flush()
 
 
+def unresolved_errors(session: Session, operation: str) -> dict[RecordKey, IntegrationError]:
+    """What a step last said of each record that is in trouble, whatever a person decided about it since."""
+    found = select(IntegrationError).where(
+        IntegrationError.operation == operation, IntegrationError.status != ErrorStatus.RESOLVED
+    )
+    return {(each.entity_type, each.entity_external_id): each for each in session.exec(found)}
+
+
 def known_records(session: Session, operation: str) -> set[RecordKey]:
     """The records of a step whose errors are still pending, or ignored for good."""
     query = select(IntegrationError.entity_type, IntegrationError.entity_external_id).where(

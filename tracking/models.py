@@ -227,8 +227,10 @@ class IntegrationError(SQLModel, table=True):
     """The step id."""
     entity_type: str
     entity_external_id: str
-    error_message: str = Field(sa_type=EncryptedText)
-    error_details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(EncryptedJson, nullable=False))
+    error_message: str = Field(sa_type=EncryptedText("integration_error.error_message"))
+    error_details: dict[str, Any] = Field(
+        default_factory=dict, sa_column=Column(EncryptedJson("integration_error.error_details"), nullable=False)
+    )
     """The vendor's own record, without secrets."""
     status: str = ErrorStatus.PENDING
     sync_execution_id: int | None = Field(default=None, foreign_key=f"{SyncExecution.__tablename__}.id", index=True)

@@ -68,6 +68,18 @@ def encrypt() -> None:
     engine.dispose()
 
 
+def erase(client: str, reason: str | None, by: str | None) -> None:
+    """Erase the person behind a client; without a reason say what would be."""
+    from flows.cli.books import who_signs
+    from steps.closing import Signature
+    from steps.erasure import erase_client
+
+    found = erase_client(client, None if reason is None else Signature(who_signs(by), reason))
+    rows = [f"{count} row{'' if count == 1 else 's'} of {table}" for table, count in found.rows.items()]
+    done = "Nothing was changed: --reason TEXT erases." if reason is None else "Erased."
+    typer.echo(f"Client {found.client_id}: {', '.join(rows) or 'nothing of a person'}. {done}")
+
+
 def set_up_prefect(*, dry_run: bool, notify: str | None, notify_url: str | None) -> None:
     """Make or update what a Prefect server that lasts needs, and say what is new, changed and there already."""
     quiet_prefect()

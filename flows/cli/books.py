@@ -96,7 +96,7 @@ def close(month: date, reason: str, by: str | None) -> None:
     settings: SyncSettings = SyncSettings.load()
     candidate = Candidate(month, datetime.now(settings.zone).date(), settings)
     try:
-        closed = close_month(candidate, Signature(_who(by), reason))
+        closed = close_month(candidate, Signature(who_signs(by), reason))
     except ClosingRefusedError as refusal:
         error_line(f"{candidate.month:%Y-%m} cannot be closed:")
         for blocker in refusal.blockers:
@@ -113,7 +113,7 @@ def close(month: date, reason: str, by: str | None) -> None:
 def reopen(month: date, reason: str, by: str | None) -> None:
     """Open a closed month and those after it."""
     SyncSettings.load()  # the books are not touched while a setting is wrong
-    opened = reopen_month(month, Signature(_who(by), reason))
+    opened = reopen_month(month, Signature(who_signs(by), reason))
     Console(highlight=False).print(f"open again: {', '.join(f'{each:%Y-%m}' for each in opened)}")
     tell_months(MONTH_REOPENED, opened)
 
@@ -121,7 +121,7 @@ def reopen(month: date, reason: str, by: str | None) -> None:
 def adjust(asked: Adjustment, reason: str, by: str | None, *, preview: bool) -> None:
     """Post an amount by hand, or say what it would do."""
     settings: SyncSettings = SyncSettings.load()
-    done = post_adjustment(asked, Signature(_who(by), reason), datetime.now(settings.zone).date(), preview=preview)
+    done = post_adjustment(asked, Signature(who_signs(by), reason), datetime.now(settings.zone).date(), preview=preview)
     what = f"{done.amount} {done.currency} for contract {asked.contract_id} in {done.month:%Y-%m}"
     again = "; it is ACTIVE again" if done.reopened else ""
     typer.echo(f"{'would be posted' if preview else 'posted'}: {what}")
@@ -130,7 +130,7 @@ def adjust(asked: Adjustment, reason: str, by: str | None, *, preview: bool) -> 
 
 def dismiss(contract: int, reason: str, by: str | None) -> None:
     """End the notification of what was accrued before an enrollment."""
-    until = dismiss_enrollment(contract, Signature(_who(by), reason))
+    until = dismiss_enrollment(contract, Signature(who_signs(by), reason))
     typer.echo(f"dismissed: what was accrued whole for contract {contract} up to {until:%Y-%m} stays as it is")
 
 
@@ -141,7 +141,9 @@ def redo(month: date, signature: Redoing) -> ExitStatus:
     from steps.redo import AskedRedo, preview_redo, read_redone
 
     settings: SyncSettings = SyncSettings.load()
-    asked = AskedRedo.of(month, Signature(_who(signature.by), signature.reason), datetime.now(settings.zone).date())
+    asked = AskedRedo.of(
+        month, Signature(who_signs(signature.by), signature.reason), datetime.now(settings.zone).date()
+    )
     override = Override.of(signature.override, asked.by.who) if signature.override is not None else None
     if not signature.preview:
         asked.require_reason()
@@ -220,7 +222,7 @@ def load_balances(file: str, month: date, reason: str, by: str | None, *, previe
         raise UsageError(f"cannot read {file}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
     asked = BalanceFile(Path(file).name, text, month)
     try:
-        loaded = load_opening_balances(asked, Signature(_who(by), reason), settings, preview=preview)
+        loaded = load_opening_balances(asked, Signature(who_signs(by), reason), settings, preview=preview)
     except UnfitBalancesError as refusal:
         for fault in refusal.faults:
             error_line(f"- {fault}")
@@ -235,7 +237,7 @@ def load_balances(file: str, month: date, reason: str, by: str | None, *, previe
 
 def revert_balances(load_id: int, reason: str, by: str | None) -> None:
     """Take out again what a load brought."""
-    load = revert_opening_balances(load_id, Signature(_who(by), reason), SyncSettings.load())
+    load = revert_opening_balances(load_id, Signature(who_signs(by), reason), SyncSettings.load())
     typer.echo(f"reverted: load {load_id}, {load.contracts} contracts of {load.file_name}")
 
 
@@ -271,7 +273,7 @@ def set_services(file: str, reason: str, by: str | None, *, preview: bool, as_js
         asked = read_teaching(Path(file).read_text("utf-8"))
     except (OSError, UnicodeError) as error:
         raise UsageError(f"cannot read {file}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
-    changed = set_teaching(asked, Signature(_who(by), reason), preview=preview)
+    changed = set_teaching(asked, Signature(who_signs(by), reason), preview=preview)
     if as_json:
         print_json(plain_json(changed))
         return
@@ -298,8 +300,8 @@ def verify(expect: str | None, *, as_json: bool) -> None:
         typer.echo(line)
 
 
-def _who(by: str | None) -> str:
-    """Who signs.
+def who_signs(by: str | None) -> str:
+    """Who signs: as given, else the login name.
 
     Raises:
         UsageError: nobody does: the option is blank, or the machine knows no login name.

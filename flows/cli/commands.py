@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows.cli.app import ExitStatus, error_line, importing
-from flows.cli.book_commands import JsonValue, Month, Override, books_app
+from flows.cli.book_commands import JsonValue, Month, Override, Who, books_app
 from flows.parameters import IMPORT_ORDER, TypedOptions, parse_month, parse_report_range, parse_step
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
@@ -196,6 +196,9 @@ def show_errors(
     ignore: Annotated[bool, typer.Option("--ignore", help="Mark these ids as ignored: they stay so.")] = False,
     reason: Annotated[str, typer.Option(help="Why they are resolved or ignored; it is kept.", metavar="TEXT")] = "",
     export: Annotated[str | None, typer.Option(help="Write the errors to this CSV file.", metavar="FILE.csv")] = None,
+    csv_format: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="Of --export: csv, or csv-es for a Spanish Excel.")
+    ] = None,
     step: OnlyStep = None,
     status: Annotated[str, typer.Option(help="Only pending, resolved or ignored, or all.")] = "pending",
     limit: Limit = 100,
@@ -214,7 +217,7 @@ def show_errors(
     if ids:
         history.mark(list(ids), resolve=resolve, reason=reason)
     else:
-        history.show_errors(step_id, status, limit, export, as_json=as_json)
+        history.show_errors(step_id, status, limit, history.Export.of(export, csv_format), as_json=as_json)
 
 
 @errors_app.command("retry")
@@ -383,6 +386,23 @@ def restore_database(
     with importing():
         from flows.cli import admin
     admin.restore(file, replace=replace)
+
+
+@database_app.command("erase-client")
+def erase_client(
+    client: Annotated[str, typer.Argument(metavar="CLIENT", help="Email, or id of the client.")],
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Erase, and keep why; it must not name the person.")
+    ] = None,
+    by: Who = None,
+) -> None:
+    """Erase the person behind a client (GDPR): names, emails, ids, records. Documents, postings and closes stay.
+
+    Without a reason it only says what it would change.
+    """
+    with importing():
+        from flows.cli import admin
+    admin.erase(client, reason, by)
 
 
 @database_app.command("encrypt")

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from flows.parameters import Only, parse_moment, steps_from
 from steps.catalog import ACCRUALS
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
-from steps.reports.export import csv_text, errors_sheet
+from steps.reports.export import CsvFormat, csv_text, errors_sheet
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
 from tracking.history import HistoryFilter, executions_of_run, find_executions
@@ -52,7 +53,29 @@ def show_history(
         Console().print(_history_table(executions) if executions else "No execution fits.")
 
 
-def show_errors(step_id: str | None, status: str, limit: int, export: str | None, *, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A CSV file to write."""
+
+    file: Path
+    spanish: bool
+
+    @classmethod
+    def of(cls, file_name: str | None, csv_format: str | None) -> "Export | None":
+        """As it was asked for.
+
+        Raises:
+            UsageError: an unknown format, or one without a file.
+        """
+        if file_name is None:
+            if csv_format is not None:
+                raise UsageError("--format is for the file of --export: give that too")
+            return None
+        chosen = _one_of("format", csv_format or CsvFormat.CSV, [each.value for each in CsvFormat])
+        return cls(Path(file_name), chosen == CsvFormat.SPANISH)
+
+
+def show_errors(step_id: str | None, status: str, limit: int, export: Export | None, *, as_json: bool) -> None:
     """Show the errors that fit, newest first, or write all of them to a file.
 
     Raises:
@@ -88,13 +111,13 @@ def mark(ids: list[int], *, resolve: bool, reason: str) -> None:
         raise UsageError(f"no integration error has the id {', '.join(map(str, unknown))}")
 
 
-def _export(file_name: str, wanted: ErrorFilter) -> None:
+def _export(export: Export, wanted: ErrorFilter) -> None:
+    errors = find_errors(wanted)
     try:
-        errors = find_errors(wanted)
-        Path(file_name).write_bytes(csv_text(errors_sheet(errors)).encode())
+        export.file.write_bytes(csv_text(errors_sheet(errors), spanish=export.spanish).encode())
     except OSError as error:
-        raise UsageError(f"cannot write {file_name}: {error.strerror}") from None
-    Console().print(f"{len(errors)} errors written to {file_name}")
+        raise UsageError(f"cannot write {export.file}: {error.strerror}") from None
+    Console().print(f"{len(errors)} errors written to {export.file}")
 
 
 def error_json(error: IntegrationError) -> dict[str, Any]:

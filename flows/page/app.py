@@ -116,7 +116,7 @@ async def _show_runs(visit: Visit) -> None:
 
 VIEWS: dict[str, View] = {
     "home": View(show_home, ("home",)),
-    "months": View(show_months, ("months", "months/{month}")),
+    "months": View(show_months, ("months", "months/{month}", "setup")),
     "revenue": View(show_revenue, ("revenue", "revenue/{span}", "revenue/{span}/outside")),
     "contracts": View(show_contracts, ("contracts", "contracts/{contract}", "contracts/{contract}/{month}")),
     "todo": View(show_todo, ("todo",)),

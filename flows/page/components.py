@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
+from nicegui.elements.mixins.value_element import ValueElement
 
 from flows.page.texts import Texts
 from flows.parameters import AskedRange, parse_year
@@ -172,6 +173,55 @@ def signed_dialog(
             ui.button(visit.texts("cancel"), on_click=dialog.close).props("flat no-caps")
 
 
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Change(Generic[Answer]):
+    """Something that a person looks at before it is done; each is called with who signs, in a thread."""
+
+    name: str
+    """Of the button that does it."""
+    look: Callable[[Signature], Answer]
+    show: Callable[[Answer], None]
+    do: Callable[[Signature], str]
+    """Answers the address to go to."""
+
+
+@contextmanager
+def previewed_dialog(visit: "Visit", title: str, change: Change[Any]) -> Iterator[list[ValueElement[Any]]]:
+    """A dialog that shows what something would do before it offers to do it; in the block are its fields.
+
+    Fields that are appended to the list take the offer back when they change: what was looked at is what is done.
+    """
+    texts, fields = visit.texts, list[ValueElement[Any]]()
+    with dialog_of(title) as dialog:
+        yield fields
+        sign = signature_fields(visit)
+        outcome = Tag("div", role="status", aria_live="polite")
+
+        async def look() -> None:
+            if (by := sign()) and (found := await ask(texts, partial(change.look, by))) is not None:
+                outcome.clear()
+                with outcome:
+                    change.show(found)
+                button.set_visibility(True)
+
+        async def do_it() -> None:
+            if (by := sign()) and (address := await ask(texts, partial(change.do, by))):
+                dialog.close()
+                ui.navigate.to(address)
+
+        dialog.on_submit(look)
+        with Tag("div", classes="actions"):
+            ui.button(texts("adjust.preview")).props("outline no-caps type=submit")
+            button = strong_button(change.name, do_it)
+            ui.button(texts("cancel"), on_click=dialog.close).props("flat no-caps")
+        button.set_visibility(False)
+        for each in fields:
+            each.on_value_change(lambda: button.set_visibility(False))
+
+
 def _done(act: Callable[[Signature], object], by: Signature) -> bool:
     act(by)
     return True
@@ -311,9 +361,6 @@ def listing(texts: Texts, columns: Sequence[Column], rows: list[dict[str, Any]],
         ui.label(texts("listing.first", count=_MOST_ROWS)).classes("soft")
     table = ui.table(columns=shown, rows=rows[:_MOST_ROWS], row_key="id", pagination={"rowsPerPage": 0})
     table.props("flat dense virtual-scroll hide-bottom").classes("listing full-width").add_slot("body-cell", _CELL)
-
-
-Answer = TypeVar("Answer")
 
 
 def outside_totals(visit: Visit, report: RollForward) -> None:

@@ -240,6 +240,16 @@ WORK = {
         "What was accrued of it is taken back with the next accruals. Look at its documents in Holded.",
         "Lo devengado se retira con los próximos devengos. Mira sus documentos en Holded.",
     ),
+    "todo.no_service": ("An account is no service any more", "Una cuenta ya no es un servicio"),
+    "todo.no_service.do": (
+        "If that is right, import its months again and resolve it; if not, give it back its number in Holded.",
+        "Si es correcto, importa sus meses otra vez y resuélvelo; si no, devuélvele su número en Holded.",
+    ),
+    "todo.unreadable": ("A part of a record cannot be read", "Una parte de un registro no se puede leer"),
+    "todo.unreadable.do": (
+        "Its money counts. Correct the field in Holded, then try again.",
+        "Su dinero cuenta. Corrige el campo en Holded y reintenta.",
+    ),
     "todo.unknown_status": (
         "An enrollment has a status that is not known",
         "Una matrícula tiene un estado desconocido",
@@ -262,10 +272,13 @@ WORK = {
         "What was posted stays, the rest goes on with the whole enrollment. Resolve it when you have seen it.",
         "Lo registrado se queda y el resto sigue con la matrícula entera. Resuélvelo cuando lo hayas visto.",
     ),
-    "todo.student_email": ("A student has another client's e-mail", "Un estudiante tiene el correo de otro cliente"),
-    "todo.student_email.do": (
-        "Correct the e-mail in 4Geeks, then try again.",
-        "Corrige el correo en 4Geeks y reintenta.",
+    "todo.moved": (
+        "An accrued enrollment is another contract's now",
+        "Una matrícula devengada es ahora de otro contrato",
+    ),
+    "todo.moved.do": (
+        "What was posted stays: look whether it must be adjusted. Resolve it when you have seen it.",
+        "Lo registrado se queda: mira si hay que ajustarlo. Resuélvelo cuando lo hayas visto.",
     ),
     "todo.page_twice": ("Two Notion pages have one e-mail", "Dos páginas de Notion tienen el mismo correo"),
     "todo.page_twice.do": (

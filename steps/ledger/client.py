@@ -4,6 +4,7 @@ Which client a Holded contact, a CRM user or a Notion page is, and which clients
 one belongs to a client, by exact email (docs/vendors.md, Notion pages of clients).
 """
 
+import hmac
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint, delete, or_
+from sqlalchemy import JSON, Column, Index, UniqueConstraint, delete, or_
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from steps.errors import RecordRejectedError
@@ -21,6 +22,7 @@ from steps.ledger.contract import Invoice, ServiceContract
 from steps.ledger.months import MonthWindow
 from steps.ledger.upsert import Row, chunks, merge_rows, select_in, set_by_id
 from tracking.encryption import DeterministicText, EncryptedText
+from tracking.models import UtcDateTime, utc_now
 
 _PART = re.compile(r"[^@\s,;<>]+")
 _LONGEST_EMAIL = 254
@@ -41,8 +43,8 @@ class Client(SQLModel, table=True):
     __tablename__ = "client"
 
     id: int | None = Field(default=None, primary_key=True)
-    identifier: str = Field(unique=True, sa_type=DeterministicText)
-    name: str = Field(default="", sa_type=EncryptedText)
+    identifier: str = Field(unique=True, sa_type=DeterministicText("client.identifier"))
+    name: str = Field(default="", sa_type=EncryptedText("client.name"))
 
 
 class ClientExternalId(SQLModel, table=True):
@@ -61,6 +63,67 @@ class ClientExternalId(SQLModel, table=True):
     educational_status: str | None = None
     """Upper case, blanks as underscores."""
     educational_status_date: date | None = None
+
+
+class Erasure(SQLModel, table=True):
+    """One client whose person was erased: the trail, which names nobody. Never deleted."""
+
+    __tablename__ = "erasure"
+
+    id: int | None = Field(default=None, primary_key=True)
+    client_id: int = Field(foreign_key="client.id")
+    who: str
+    reason: str
+    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    changed: dict[str, int] = Field(sa_column=Column(JSON, nullable=False))
+    """How many rows of each table."""
+    secret: str = Field(sa_type=EncryptedText("erasure.secret"))
+    """What pseudonyms are made with; the same in each row."""
+
+
+ERASED_NAME = "(erased)"
+ERASED = "erased-"
+"""How pseudonyms begin."""
+
+
+@dataclass(frozen=True)
+class Erased:
+    """The clients whose person was erased, and the pseudonyms that took the place of their ids at the vendors."""
+
+    secret: str = ""
+    emails: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By system and pseudonym: what stands for the client's email."""
+
+    def pseudonym(self, kind: str, external_id: str) -> str:
+        """The same for the same id; without the secret nobody can try ids out."""
+        digest = hmac.new(self.secret.encode(), f"{kind}\0{external_id}".encode(), "sha256").hexdigest()
+        return f"{ERASED}{digest[:32]}"
+
+    def find(self, system: System, external_id: str | None) -> tuple[str, str] | None:
+        """The pseudonyms of an id and of its client's email; None: it is nobody's who was erased."""
+        if not self.emails or not external_id:
+            return None
+        name = self.pseudonym(system, external_id)
+        email = self.emails.get((system, name))
+        return (name, email) if email else None
+
+
+def erased_email(client_id: int) -> str:
+    """What stands for the email of a client who was erased; nobody can have it (RFC 2606)."""
+    return f"{ERASED}{client_id}@erased.invalid"
+
+
+def read_erased(session: Session) -> Erased:
+    """Everybody who was erased."""
+    first = session.exec(select(Erasure).order_by(col(Erasure.id)).limit(1)).first()
+    if first is None:
+        return Erased()
+    links = select(ClientExternalId.system, ClientExternalId.external_id, ClientExternalId.client_id).where(
+        col(ClientExternalId.external_id).startswith(ERASED)
+    )
+    return Erased(
+        first.secret, {(system, name): erased_email(client_id) for system, name, client_id in session.exec(links)}
+    )
 
 
 def normalize_email(value: str | None) -> str | None:

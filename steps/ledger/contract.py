@@ -109,7 +109,7 @@ class Invoice(SQLModel, table=True):
     """The vendor's own, raw: its meaning is disputed (docs/vendors.md, Holded)."""
     voided_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     """Since when the vendor no longer lists it; a void document counts nowhere."""
-    original_data: dict[str, Any] = Field(sa_column=Column(EncryptedJson, nullable=False))
+    original_data: dict[str, Any] = Field(sa_column=Column(EncryptedJson("invoice.original_data"), nullable=False))
 
 
 def clientless_documents(session: Session, contact_ids: Collection[str]) -> list[tuple[date, str]]:

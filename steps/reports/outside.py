@@ -19,7 +19,8 @@ from steps.ledger.movements import counted_amount
 from steps.ledger.upsert import select_in
 from steps.reports.waterfall import read_deferred
 from steps.settings import SyncSettings
-from tracking.models import ErrorStatus, IntegrationError
+from tracking.integration_errors import unresolved_errors
+from tracking.models import IntegrationError
 
 _CONTACT, _CONTACT_NAME = "contact", "contactName"
 """Of a document's own record: the id of the contact, and its name at that time (docs/vendors.md, Holded documents)."""
@@ -59,25 +60,17 @@ def outside_documents(session: Session, settings: SyncSettings, window: MonthWin
     query = query.where(col(Invoice.service_contract_id).is_(None), col(Invoice.voided_at).is_(None))
     if window is not None:
         query = query.where(col(Invoice.invoice_date) >= window.start, col(Invoice.invoice_date) < window.end)
-    said = _said(session)
+    errors = unresolved_errors(session, INVOICES.id)
     found = []
     for external_id, day, kind, number, record, client, currency, amount in session.execute(
         query.order_by(col(Invoice.invoice_date), col(Invoice.id))
     ):
         contact = str(record.get(_CONTACT) or "")
         name = client or str(record.get(_CONTACT_NAME) or "")
-        reason = said.get(external_id) or said.get(contact) or ""
+        error = errors.get((kind, external_id)) or errors.get(("contact", contact))
+        reason = error.error_message if error else ""
         found.append(OutsideDocument(external_id, day, kind, number, contact, name, currency, amount, reason))
     return found
-
-
-def _said(session: Session) -> Mapping[str, str]:
-    """What the import of invoices said of a document or a contact, whatever somebody decided about it since."""
-    said = select(col(IntegrationError.entity_external_id), col(IntegrationError.error_message))
-    of_invoices = said.where(
-        col(IntegrationError.operation) == INVOICES.id, col(IntegrationError.status) != ErrorStatus.RESOLVED
-    )
-    return {row[0]: row[1] for row in session.execute(of_invoices)}
 
 
 Amounts = Mapping[str, Decimal]

@@ -25,7 +25,8 @@ from steps.ledger.months import MonthWindow
 from steps.ledger.service import Service
 from steps.ledger.upsert import Row, merge_rows, select_in
 from steps.settings import SyncSettings
-from tracking.models import ErrorStatus, IntegrationError, utc_now
+from tracking.integration_errors import unresolved_errors
+from tracking.models import utc_now
 
 
 class DifferenceKind(StrEnum):
@@ -221,10 +222,7 @@ def _without_contract(session: Session, sides: _Sides) -> Iterator[DocumentDiffe
     rows = [row for row in sides.here.values() if sides.is_in_month(row) and row["service_contract_id"] is None]
     if not rows:
         return
-    errors = select(IntegrationError).where(
-        col(IntegrationError.operation) == INVOICES.id, col(IntegrationError.status) != ErrorStatus.RESOLVED
-    )
-    known = {(each.entity_type, each.entity_external_id): each.id for each in session.scalars(errors)}
+    errors = unresolved_errors(session, INVOICES.id)
     services = {
         each.external_id
         for each in session.scalars(select(Service))
@@ -233,9 +231,9 @@ def _without_contract(session: Session, sides: _Sides) -> Iterator[DocumentDiffe
     for row in rows:
         there = sides.there.get(row["external_id"], {"contact": None, "accounts": ()})
         keys = (row["kind"], row["external_id"]), ("contact", there["contact"])
-        number = next((known[key] for key in keys if key in known), None)
-        if number is not None:
-            why = f"integration error {number}"
+        error = next((errors[key] for key in keys if key in errors), None)
+        if error is not None:
+            why = f"integration error {error.id}"
         elif row["client_id"] is None:
             why = "no client"
         else:

@@ -162,6 +162,8 @@ def test_the_list_and_the_spreadsheet_say_how_often_and_since_when(capsys: pytes
     assert run_command(["errors", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["occurrences"] == 3
     assert run_command(["errors", "--export", "errors.csv"]) == 0
+    assert run_command(["errors", "--export", "es.csv", "--format", "csv-es"]) == 0
+    assert Path("es.csv").read_bytes().startswith(b"\xef\xbb\xbfid;integration_name;operation;")
     header, line = (text.split(",")[-3:] for text in Path("errors.csv").read_text(encoding="utf-8").splitlines())
     assert header == ["occurrences", "first_seen_at", "last_seen_at"]
     assert line == ["3", str(row["first_seen_at"]), str(row["last_seen_at"])]

@@ -14,7 +14,7 @@ from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from flows.prefect_server import PrefectUnavailableError, logs_delivered, prefect_api
+from flows.prefect_server import PrefectUnavailableError, logs_delivered, prefect_api, temporary_server
 from flows.prefect_setup import set_up_for_api
 from flows.worker import WORK_POOL
 
@@ -112,3 +112,15 @@ def test_only_a_server_that_no_other_machine_reaches_says_which_command_begins_a
             client.delete_work_pool(WORK_POOL)
 
     assert commands == [f"{sys.executable} -m prefect.engine", None]
+
+
+@pytest.mark.long
+def test_what_the_temporary_server_keeps_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+
+    with temporary_server():
+        kept = {path.name: path.stat().st_mode & 0o777 for path in home.glob("prefect.db*")}
+
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert kept == {"prefect.db": 0o600, "prefect.db-wal": 0o600, "prefect.db-shm": 0o600}

@@ -45,6 +45,8 @@ from tracking.database import dispose_engines
         (["errors", "--resolve", "--ignore", "1"], "exclude each other"),
         (["errors", "1"], "neither was given"),
         (["errors", "--resolve", "999"], "no integration error has the id 999"),
+        (["errors", "--format", "csv-es"], "--format is for the file of --export"),
+        (["errors", "--export", "e.csv", "--format", "xml"], "'xml'"),
         (["errors", "--export", "no/such/folder.csv"], "cannot write no/such/folder.csv"),
         (["sandbox", "--port", "70000"], "--port"),
     ],

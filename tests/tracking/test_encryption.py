@@ -89,8 +89,9 @@ def test_an_email_stays_unique(database: str, key: str) -> None:
 
 
 def test_a_name_never_looks_the_same_twice_and_an_email_always_does(key: str) -> None:
-    assert keyring().encrypt("Ana") != keyring().encrypt("Ana")
-    assert keyring().encrypt(ANA, deterministic=True) == keyring().encrypt(ANA, deterministic=True)
+    assert keyring().encrypt("Ana", "client.name") != keyring().encrypt("Ana", "client.name")
+    found = [keyring().encrypt(ANA, "client.identifier", deterministic=True) for _ in range(2)]
+    assert found[0] == found[1] != keyring().encrypt(ANA, "client.name", deterministic=True)
 
 
 def test_without_a_key_everything_is_plain(database: str) -> None:
@@ -156,11 +157,11 @@ def test_an_encrypted_database_without_its_key_is_refused(
 
 
 def test_a_text_that_was_tampered_with_is_refused(key: str) -> None:
-    encrypted = keyring().encrypt("100.00")
+    encrypted = keyring().encrypt("100.00", "client.name")
     changed = encrypted[:-4] + ("AAA=" if not encrypted.endswith("AAA=") else "BBB=")
 
     with pytest.raises(DatabaseUnusableError, match="changed behind its back"):
-        keyring().decrypt(changed)
+        keyring().decrypt(changed, "client.name")
 
 
 @pytest.mark.parametrize("wrong", ["short", ("wrong-key-" * 5)[:44], "a,b,c"])
@@ -187,8 +188,8 @@ LOOKS_ENCRYPTED = [
     "enc1:deadbeef:AAAA",
     "enc1:deadbeef",
     "enc1:deadbeef:ñ",
-    FOREIGN.encrypt("Ana", deterministic=True),
-    f"enc1::{FOREIGN.encrypt('Ana', deterministic=False)}",
+    FOREIGN.encrypt("Ana", "client.name", deterministic=True),
+    f"enc1::{FOREIGN.encrypt('Ana', 'client.name', deterministic=False)}",
 ]
 PERSONS = {f"{number}@example.org": name for number, name in enumerate(LOOKS_ENCRYPTED)}
 
@@ -267,7 +268,7 @@ def test_a_name_that_looks_encrypted_and_was_stored_by_an_earlier_version_is_a_n
 _BODIES = st.one_of(
     st.text(),
     st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()),
-    st.text().map(lambda plain: FOREIGN.encrypt(plain, deterministic=True)),
+    st.text().map(lambda plain: FOREIGN.encrypt(plain, "client.name", deterministic=True)),
 )
 _MARKED = st.builds(
     "{}{}:{}".format, st.sampled_from([MARK, "enc1", "enc1::"]), st.sampled_from(["", "deadbeef", FOREIGN.id]), _BODIES
@@ -281,15 +282,71 @@ def test_whatever_looks_encrypted_comes_back_as_it_went_in(texts: list[str], val
     dialect = sqlite.dialect()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYNC_ENCRYPTION_KEY", secret)
-        stored = [EncryptedText().process_bind_param(each, dialect) for each in texts]
-        assert [EncryptedText().process_result_value(each, dialect) for each in stored] == texts
-        deterministic = [DeterministicText().process_bind_param(each, dialect) for each in texts]
-        assert [DeterministicText().process_result_value(each, dialect) for each in deterministic] == texts
+        stored = [EncryptedText("client.name").process_bind_param(each, dialect) for each in texts]
+        assert [EncryptedText("client.name").process_result_value(each, dialect) for each in stored] == texts
+        deterministic = [DeterministicText("client.name").process_bind_param(each, dialect) for each in texts]
+        assert [DeterministicText("client.name").process_result_value(each, dialect) for each in deterministic] == texts
         assert [deterministic.index(each) for each in deterministic] == [texts.index(each) for each in texts]
-        kept = EncryptedJson().process_bind_param(value, dialect)
-        assert EncryptedJson().process_result_value(kept, dialect) == value
+        kept = EncryptedJson("client.name").process_bind_param(value, dialect)
+        assert EncryptedJson("client.name").process_result_value(kept, dialect) == value
 
 
 def test_a_text_of_another_key_is_refused_and_not_shown_as_it_is_stored() -> None:
     with pytest.raises(DatabaseUnusableError, match=f"encrypted with key {FOREIGN.id}"):
-        Keyring().decrypt(FOREIGN.encrypt("Ana", deterministic=False))
+        Keyring().decrypt(FOREIGN.encrypt("Ana", "client.name", deterministic=False), "client.name")
+
+
+def _unbound(plain: str, *, deterministic: bool = False) -> str:
+    """As earlier versions encrypted it."""
+    key, nonce = keyring().keys[0], os.urandom(12)
+    free = b"\1" + nonce + key._free.encrypt(nonce, plain.encode(), None)
+    encrypted = b"\0" + key._findable.encrypt(plain.encode(), None) if deterministic else free
+    return f"{MARK}{key.unbound_id}:{base64.urlsafe_b64encode(encrypted).decode()}"
+
+
+def _execute(statement: str, **values: str) -> None:
+    with get_engine().connect() as connection, connection.begin():
+        connection.execute(text(statement), values)
+
+
+@pytest.mark.parametrize("source", ["identifier", "name"])
+def test_a_text_that_was_put_into_another_column_is_refused(database: str, key: str, source: str) -> None:
+    _add_ana()
+    _execute(f"UPDATE integration_error SET error_message = (SELECT {source} FROM client)")
+
+    with (
+        pytest.raises(DatabaseUnusableError, match=r"integration_error\.error_message .* is of another column"),
+        read_session() as session,
+    ):
+        session.exec(select(IntegrationError)).one()
+
+
+def test_what_an_earlier_version_encrypted_is_bound_by_the_command_and_taken_nowhere_afterwards(
+    database: str, key: str
+) -> None:
+    _add_ana()
+    old = {"name": _unbound("Ana Muñoz"), "email": _unbound(ANA, deterministic=True), "words": _unbound("no email")}
+    record = _unbound('{"email": "x"}')
+    _execute("UPDATE client SET name = :name, identifier = :email", name=old["name"], email=old["email"])
+    _execute(
+        "UPDATE integration_error SET error_message = :words, error_details = :record",
+        words=old["words"],
+        record=f'"{record}"',
+    )
+    _execute("UPDATE sealing_key SET key_id = :id", id=keyring().keys[0].unbound_id)
+    dispose_engines()
+    with pytest.raises(DatabaseUnusableError, match="run `sync-actions db encrypt` once"):
+        get_engine()
+
+    assert _encrypt_again() == 2
+
+    with read_session() as session:
+        assert session.exec(select(Client.name).where(Client.identifier == ANA)).one() == "Ana Muñoz"
+        error = session.exec(select(IntegrationError)).one()
+        assert (error.error_message, error.error_details) == ("no email", {"email": "x"})
+    _execute("UPDATE client SET name = :name", name=old["words"])
+    with (
+        pytest.raises(DatabaseUnusableError, match="which SYNC_ENCRYPTION_KEY does not have"),
+        read_session() as session,
+    ):
+        session.exec(select(Client.name)).one()

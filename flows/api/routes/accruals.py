@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from flows.api.lists import TaggedRoute, csv_answer, file_answer
 from flows.api.problems import file_of, not_modified, problems
@@ -12,6 +13,8 @@ from flows.api.runs import AppSettings
 from flows.api.schemas import FirstOfMonth, KeptText
 from flows.parameters import AskedRange, months_of_year, parse_month, parse_month_date, resolve_range
 from flows.plan import Year
+from steps.context import StepContext
+from steps.invoices import reconcile
 from steps.ledger.months import MonthWindow
 from steps.reports.basis import read_basis
 from steps.reports.export import XLSX_TYPE, CsvFormat, as_json, csv_text, monthly_sheet
@@ -27,9 +30,14 @@ from tracking.models import utc_now
 
 router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=TaggedRoute)
 
-Month = Annotated[
-    str, Query(pattern=r"^\d{4}-\d{2}(-01)?$", examples=["2024-03"], description="YYYY-MM or YYYY-MM-01.")
-]
+_MONTH: dict[str, Any] = {
+    "pattern": r"^\d{4}-\d{2}(-01)?$",
+    "examples": ["2024-03"],
+    "description": "YYYY-MM or YYYY-MM-01.",
+}
+Month = Annotated[str, Query(**_MONTH)]
+MonthText = Annotated[str, Field(**_MONTH)]
+"""The same in a body."""
 
 
 def _wanted(
@@ -97,11 +105,28 @@ def show_waterfall(month: Month, settings: AppSettings) -> dict[str, Any]:
 
 @router.get("/reconciliation", responses={**problems(HTTPStatus.NOT_FOUND), **not_modified()})
 def show_reconciliation(month: Month, settings: AppSettings) -> dict[str, Any]:
-    """The last comparison of a month with the invoicing system, as `sync-actions report reconciliation` made it."""
+    """The last comparison of a month with the invoicing system, whoever made it."""
     with read_session() as session:
         found = last_reconciliation(session, parse_month(month))
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"{month} was never compared with the invoicing system")
+        return dict(as_json(found, read_basis(session, settings)))
+
+
+class ReconciliationRequest(BaseModel):
+    """The month to be compared."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [{"month": "2024-03"}]})
+
+    month: MonthText
+
+
+@router.post("/reconciliation", responses=problems(HTTPStatus.BAD_GATEWAY))
+def reconcile_month(asked: ReconciliationRequest, settings: AppSettings) -> dict[str, Any]:
+    """Compare a month's documents with the invoicing system now; nothing of the ledger changes, and it is kept."""
+    with StepContext(settings=settings) as context:
+        found = reconcile(context, MonthWindow.of(parse_month(asked.month)))
+    with read_session() as session:
         return dict(as_json(found, read_basis(session, settings)))
 
 

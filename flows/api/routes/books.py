@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 from starlette.concurrency import run_in_threadpool
 
-from flows.api.lists import LARGEST_ID, TaggedRoute
+from flows.api.lists import LARGEST_ID, RowId, TaggedRoute
 from flows.api.problems import not_modified, problems
-from flows.api.routes.accruals import Month
+from flows.api.routes.accruals import Month, MonthText
 from flows.api.runs import (
     AppRuns,
     AppSettings,
@@ -30,6 +30,12 @@ from steps.context import StepContext
 from steps.corrections import Adjustment, adjust, dismiss, parse_adjustment
 from steps.engine.gate import LONGEST_REASON, Override
 from steps.errors import SyncError, UsageError
+from steps.opening_balances import (
+    BalanceFile,
+    load_opening_balances,
+    loads_of_opening_balances,
+    revert_opening_balances,
+)
 from steps.redo import AskedRedo, Redone, preview_redo, read_redone
 from steps.reports.explain import explain
 from steps.reports.export import as_json
@@ -41,9 +47,6 @@ from tracking.models import utc_now
 router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=TaggedRoute)
 
 ContractId = Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)]
-MonthText = Annotated[
-    str, Field(pattern=r"^\d{4}-\d{2}(-01)?$", examples=["2024-03"], description="YYYY-MM or YYYY-MM-01.")
-]
 
 
 class Signed(BaseModel):
@@ -101,6 +104,48 @@ class DismissRequest(Signed):
     )
 
     contract_id: ContractId
+
+
+class BalancesRequest(Signed):
+    """A CSV of what was deferred of each contract when the ledger began."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "month": "2024-01",
+                    "csv": "email,service,amount,currency\nana@example.org,70500001,400.00,EUR\n",
+                    "reason": "taken over from the old books",
+                    "preview": True,
+                }
+            ]
+        }
+    )
+
+    month: MonthText
+    csv: str = Field(max_length=500_000, pattern=r"^[^\x00]*$", description="As `opening-balances load` takes it.")
+    file_name: KeptText = Field(default="request.csv", min_length=1, description="What the trail calls it.")
+    preview: bool = Field(default=False, description="Check every line, and take nothing.")
+
+
+@router.get("/opening-balances", responses={**problems(), **not_modified()})
+def show_loads() -> dict[str, Any]:
+    """Every load of opening balances there ever was, and what became of it."""
+    return {"loads": [each.model_dump(mode="json") for each in loads_of_opening_balances()]}
+
+
+@router.post("/opening-balances", responses=problems())
+def load_balances(asked: BalancesRequest, settings: AppSettings) -> dict[str, Any]:
+    """Take deferred revenue by contract, every line or none, or with `preview` say what would be taken."""
+    file = BalanceFile(asked.file_name, asked.csv, parse_month(asked.month))
+    done = load_opening_balances(file, asked.signature, settings, preview=asked.preview)
+    return dict(as_json(done)) | {"totals": as_json(done.totals)}
+
+
+@router.post("/opening-balances/{row_id}/revert", responses=problems())
+def revert_load(row_id: RowId, asked: Signed, settings: AppSettings) -> dict[str, Any]:
+    """Take out again what a load brought; the next month that is accrued takes back what was accrued of it."""
+    return revert_opening_balances(row_id, asked.signature, settings).model_dump(mode="json")
 
 
 @router.get("/worklist", responses={**problems(), **not_modified()})

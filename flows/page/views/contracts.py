@@ -13,19 +13,17 @@ from nicegui import ui
 
 from flows.page.components import (
     FIELD,
+    Change,
     Column,
     Tag,
     Visit,
-    ask,
     choice,
     dialog_button,
-    dialog_of,
     facts,
     listing,
     mark,
+    previewed_dialog,
     said,
-    signature_fields,
-    strong_button,
 )
 from flows.parameters import parse_month
 from steps.closing import Signature
@@ -343,43 +341,23 @@ def _ask_adjustment(visit: Visit, story: ContractStory) -> None:
     texts, number = visit.texts, story.line.name.id
     posted = sorted({entry.month for entry in story.entries if entry.month})
     months = {"": texts("adjust.none")} | {f"{month:%Y-%m}": texts.month(month) for month in posted}
-    with dialog_of(texts("adjust.title", id=number)) as dialog:
+
+    def act(by: Signature, *, preview: bool) -> Adjusted:
+        of_month = parse_month(corrects.value) if corrects.value else None
+        asked = Adjustment(number, parse_adjustment(str(amount.value or "").replace(",", ".")), of_month)
+        return adjust(asked, by, visit.now.date(), preview=preview)
+
+    def post(by: Signature) -> str:
+        return visit.address(f"contracts/{number}/{act(by, preview=False).month:%Y-%m}")
+
+    change: Change[Adjusted] = Change(texts("adjust.post"), partial(act, preview=True), partial(_adjusted, visit), post)
+    with previewed_dialog(visit, texts("adjust.title", id=number), change) as fields:
         ui.label(texts("adjust.why")).classes("soft")
         with Tag("div", classes="fields"):
             amount = ui.input(texts("adjust.amount")).props(f"{FIELD} autofocus inputmode=decimal")
             chosen = visit.given.get("month", "")
             corrects = choice(texts("adjust.corrects"), months, chosen if chosen in months else "")
-        sign = signature_fields(visit)
-        outcome = Tag("div", role="status", aria_live="polite")
-
-        async def act(*, preview: bool) -> Adjusted | None:
-            def do(by: Signature) -> Adjusted:
-                of_month = parse_month(corrects.value) if corrects.value else None
-                asked = Adjustment(number, parse_adjustment(str(amount.value or "").replace(",", ".")), of_month)
-                return adjust(asked, by, visit.now.date(), preview=preview)
-
-            return await ask(texts, partial(do, by)) if (by := sign()) else None
-
-        async def look() -> None:
-            if (found := await act(preview=True)) is not None:
-                outcome.clear()
-                with outcome:
-                    _adjusted(visit, found)
-                post.set_visibility(True)
-
-        async def do_it() -> None:
-            if (done := await act(preview=False)) is not None:
-                dialog.close()
-                ui.navigate.to(visit.address(f"contracts/{number}/{done.month:%Y-%m}"))
-
-        dialog.on_submit(look)
-        with Tag("div", classes="actions"):
-            ui.button(texts("adjust.preview")).props("outline no-caps type=submit")
-            post = strong_button(texts("adjust.post"), do_it)
-            ui.button(texts("cancel"), on_click=dialog.close).props("flat no-caps")
-        post.set_visibility(False)
-        for changed in (amount, corrects):  # what was looked at is what is posted
-            changed.on_value_change(lambda: post.set_visibility(False))
+        fields += [amount, corrects]
 
 
 def _adjusted(visit: Visit, done: Adjusted) -> None:

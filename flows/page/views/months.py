@@ -1,7 +1,6 @@
 """View Months: the checklist of a month to close, its closing and reopening, its proof, its reports."""
 
 import asyncio
-import re
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -11,21 +10,21 @@ from nicegui import ui
 
 from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.page.components import (
+    Change,
     Tag,
     Visit,
     ask,
     dialog_button,
-    dialog_of,
     facts,
     mark,
     on_desk,
     outside_totals,
+    previewed_dialog,
     said,
-    signature_fields,
     signed_dialog,
-    strong_button,
     year_links,
 )
+from flows.page.views.setup import show_setup
 from flows.parameters import months_of_year, parse_month
 from flows.runs import request_redo
 from steps.catalog import ACCRUALS
@@ -51,7 +50,10 @@ if TYPE_CHECKING:
 
 
 async def show_months(visit: Visit) -> None:
-    """The months of a year, or the one that the address names."""
+    """The months of a year, or the one that the address names; or what they are accrued by."""
+    if visit.path.startswith("setup"):
+        await show_setup(visit)
+        return
     if (text := visit.given.get("month")) is None:
         await _year(visit)
         return
@@ -108,6 +110,7 @@ async def _year(visit: Visit) -> None:
     with Tag("div", classes="actions"):
         Tag("h2", texts("months.title", year=year))
         ui.space()
+        visit.link(texts("setup"), "setup", classes="chip")
         year_links(visit, "months", year)
     with Tag("section", classes="panel"), Tag("ul", classes="rows"):
         for each in chain.months:
@@ -167,11 +170,6 @@ def _checklist(visit: Visit, month: date, found: _Month) -> None:
                 dialog_button(visit, texts("redo", month=name), "redo", partial(_ask_to_redo, visit, month))
 
 
-_MONTH, _CONTRACT, _ERROR, _EXECUTION = (
-    re.compile(pattern) for pattern in (r"\b(20\d\d-\d\d)\b", r"contract (\d+)", r"error (\d+)", r"execution (\d+)")
-)
-
-
 def _blocker(visit: Visit, month: date, blocker: Blocker) -> None:
     """What it is, and the way to where it is resolved."""
     with Tag("span", classes="detail small"):
@@ -183,23 +181,18 @@ def _blocker(visit: Visit, month: date, blocker: Blocker) -> None:
 
 
 def _place(blocker: Blocker, month: date) -> tuple[str, dict[str, Any]] | None:
-    """Where a blocker is resolved; its message names contract, error, execution or month."""
-
-    def named(pattern: re.Pattern[str]) -> str:
-        found = pattern.search(blocker.message)
-        return found[1] if found else ""
-
+    """Where a blocker is resolved."""
     match blocker.kind:
         case BlockerKind.EARLIER_OPEN | BlockerKind.ALREADY_CLOSED | BlockerKind.CHANGED:
-            return f"months/{named(_MONTH) or f'{month:%Y-%m}'}", {}
+            return f"months/{blocker.month or month:%Y-%m}", {}
         case BlockerKind.EXECUTION:
-            return f"runs/{named(_EXECUTION)}", {}
+            return f"runs/{blocker.execution_id}", {}
         case BlockerKind.NOT_ACCRUED | BlockerKind.POLICY:
             return "runs/new", {"step": ACCRUALS.id, "month": f"{month:%Y-%m}"}
         case BlockerKind.PENDING_ERRORS:
-            return "todo", {"error": named(_ERROR)}
-        case BlockerKind.CONTRACT_FAILURE | BlockerKind.CONTRACT_TOTALS if contract := named(_CONTRACT):
-            return f"contracts/{contract}/{month:%Y-%m}", {}
+            return "todo", {"error": blocker.error_id}
+        case BlockerKind.CONTRACT_FAILURE | BlockerKind.CONTRACT_TOTALS:
+            return f"contracts/{blocker.contract_id}/{month:%Y-%m}", {}
         case BlockerKind.ROLL_FORWARD:
             return f"revenue/{month:%Y-%m}", {}
     return None
@@ -349,30 +342,14 @@ def _ask_to_close(visit: Visit, month: date, report: RollForward) -> None:
 def _ask_to_redo(visit: Visit, month: date) -> None:
     """First what it would change, contract by contract; then the button that does it."""
     texts, title = visit.texts, visit.texts("redo", month=visit.texts.month(month, long=True))
-    with dialog_of(title) as dialog:
+
+    def start(by: Signature) -> str:
+        return visit.address(f"runs/{visit.runs.start(request_redo(month, by))}")
+
+    with previewed_dialog(
+        visit, title, Change(title, partial(_preview_redo, visit, month), partial(_redone, visit), start)
+    ):
         ui.label(texts("redo.why")).classes("soft")
-        sign = signature_fields(visit)
-        outcome = Tag("div", role="status", aria_live="polite")
-
-        async def look() -> None:
-            by = sign()
-            if by and (found := await ask(texts, partial(_preview_redo, visit, month, by))) is not None:
-                outcome.clear()
-                with outcome:
-                    _redone(visit, found)
-                do.set_visibility(True)
-
-        async def do_it() -> None:
-            by = sign()
-            if by and (run := await ask(texts, lambda: visit.runs.start(request_redo(month, by)))):
-                ui.navigate.to(visit.address(f"runs/{run}"))
-
-        dialog.on_submit(look)
-        with Tag("div", classes="actions"):
-            ui.button(texts("adjust.preview")).props("outline no-caps type=submit")
-            do = strong_button(title, do_it)
-            ui.button(texts("cancel"), on_click=dialog.close).props("flat no-caps")
-        do.set_visibility(False)
 
 
 def _preview_redo(visit: Visit, month: date, by: Signature) -> "Redone":

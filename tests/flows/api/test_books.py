@@ -6,6 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from steps.ledger.accrual import AccruedPeriod, Dismissal
+from steps.ledger.contract import Invoice
 from tests.steps.accruals.database_ledger import Stored, accrue, accrue_months, add_document, execute, snapshot, store
 from tests.steps.accruals.reports.books import Books
 from tests.steps.ledger_view import rows
@@ -111,3 +112,21 @@ def test_explain_verify_and_the_trail_of_closings(api: TestClient, accrued: None
     assert other["stands"] is False
     assert api.get("/api/accruals/verify?expect=no").status_code == 422
     assert api.get("/api/accruals/explain?contract_id=9&month=2024-01").status_code == 422
+
+
+def test_opening_balances_are_previewed_taken_listed_and_taken_out(api: TestClient, database: str) -> None:
+    Books().service()
+    csv = "email,service,amount,currency\nana@example.org,70500001,400.00,EUR\n"
+    asked = {"month": "2024-03", "csv": csv, "reason": "taken over", "by": "Eva"}
+
+    preview = _post(api, "opening-balances", asked | {"preview": True})
+
+    assert (preview["load_id"], preview["totals"], rows(Invoice)) == (None, {"EUR": "400.00"}, [])
+    assert _post(api, "opening-balances", asked) == preview | {"load_id": 1}
+    assert [str(row["net_amount"]) for row in rows(Invoice)] == ["400.00"]
+    wrong = asked | {"csv": csv.replace("ana@example.org", "x")}
+    assert "line 2: 'x' is no email address" in _post(api, "opening-balances", wrong, 422)["detail"]
+    reverted = _post(api, "opening-balances/1/revert", {"reason": "the wrong file", "by": "Max"})
+    assert (reverted["reverted_by"], reverted["revert_reason"]) == ("Max", "the wrong file")
+    assert api.get("/api/accruals/opening-balances").json()["loads"] == [reverted]
+    assert "load 7" in _post(api, "opening-balances/7/revert", {"reason": "x", "by": "Max"}, 422)["detail"]

@@ -31,10 +31,13 @@ def test_every_route_says_what_it_does_and_documents_its_problems(
     assert all(list(answer["content"]) == ["application/problem+json"] for answer in problems.values())
 
 
+BALANCES = "opening-balances", "opening-balances/{row_id}/revert"
+
+
 def test_each_steps_endpoint_is_a_route() -> None:
     posts = {path for path, method, _ in _operations() if method == "post"}
 
-    books = {f"/api/accruals/{name}" for name in ("redo", "adjust", "dismiss")}
+    books = {f"/api/accruals/{name}" for name in ("redo", "adjust", "dismiss", "reconciliation", *BALANCES)}
     assert posts == {"/api/sync/execute-step", *(step.endpoint for step in STEPS.values()), *books}
 
 

@@ -16,7 +16,12 @@ from steps.ledger.contract import DocumentKind, Invoice, ServiceContract
 from steps.ledger.months import MonthWindow
 from steps.ledger.service import Service, ServicePeriod
 from steps.reports.reconciliation import Listed, compare, keep
+from steps.sandbox.academy import MADRID_SCHOOL
+from steps.sandbox.faults import Fault
+from steps.sandbox.records import World
+from steps.sandbox.server import serve_sandbox
 from steps.settings import SyncSettings
+from tests.fast_vendors import FAST
 from tracking.database import write_session
 
 MARCH, APRIL = date(2024, 3, 1), date(2024, 4, 1)
@@ -193,6 +198,21 @@ def test_a_reconciliation_is_the_last_that_was_made(api: TestClient, accrued: No
     report = _answer(api, "/api/accruals/reconciliation?month=2024-03")
 
     assert (report["agrees"], [each["kind"] for each in report["differences"]]) == (False, ["gone there"])
+
+
+def test_a_reconciliation_is_made_now_and_kept(api: TestClient, accrued: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve_sandbox(World(year=2024, academies=[MADRID_SCHOOL])) as sandbox:
+        for name, value in {**sandbox.environment, **FAST}.items():
+            monkeypatch.setenv(name, value)
+        made = api.post("/api/accruals/reconciliation", json={"month": "2024-03"})
+        sandbox.faults.add(Fault("holded", "html-200", times=None))
+        broken = api.post("/api/accruals/reconciliation", json={"month": "2024-03"})
+
+    assert made.status_code == 200, made.text
+    assert [each["kind"] for each in made.json()["differences"]] == ["gone there"]
+    assert _answer(api, "/api/accruals/reconciliation?month=2024-03") == made.json()
+    assert broken.status_code == 502
+    assert api.post("/api/accruals/reconciliation", json={"month": "soon"}).status_code == 422
 
 
 def test_the_month_end_pack_is_a_workbook(api: TestClient, accrued: None) -> None:

@@ -4,7 +4,7 @@ import re
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.flows.page.server import PageServer
 from tests.flows.page.test_views import go
@@ -145,3 +145,44 @@ def test_a_decision_is_taken_back_with_name_and_reason_and_all_of_it_is_kept(
             go(visitor, busy_server, "todo")
             visitor.get_by_role("checkbox", name=re.compile("^Select error")).first.click()
             expect(visitor.get_by_role("status").filter(has_text="1 selected")).to_be_visible()
+
+
+BALANCES = b"email;service;amount;currency\nold.client@example.org;%s;1234,50;EUR\n"
+
+
+def test_weekdays_and_opening_balances_are_seen_before_they_are_taken(visitor: Page, busy_server: PageServer) -> None:
+    go(visitor, busy_server, "months")
+    visitor.get_by_role("link", name="Services and opening balances").click()
+    service = visitor.get_by_role("listitem").filter(has_text="class days not known").first
+    name = service.locator(".what").inner_text()
+    service.get_by_role("button").click()
+    dialog = visitor.get_by_role("dialog")
+    dialog.get_by_role("checkbox", name="Wednesday").click()
+    dialog.get_by_role("checkbox", name="Monday").click()
+    dialog.get_by_label("Your name").fill("Ana")
+    dialog.get_by_label("Reason").fill("the timetable")
+    dialog.get_by_role("button", name="See what it would do").click()
+    expect(dialog.get_by_text("class days not known → Monday, Wednesday")).to_be_visible()
+    dialog.get_by_role("button", name="Save").click()
+    changed = visitor.get_by_role("listitem").filter(has_text="Monday, Wednesday")
+    expect(changed).to_contain_text("the timetable")
+
+    go(visitor, busy_server, "setup", "es")
+    visitor.get_by_role("button", name="Cargar un archivo").click()
+    dialog = visitor.get_by_role("dialog")
+    file: FilePayload = {"name": "saldos.csv", "mimeType": "text/csv", "buffer": BALANCES % name.encode()}
+    dialog.locator("input[type=file]").set_input_files(file)
+    expect(dialog.get_by_text("saldos.csv")).to_be_visible()
+    dialog.get_by_label("Primer mes del libro").fill("2024-01")
+    dialog.get_by_label("Tu nombre").fill("Ana")
+    dialog.get_by_label("Motivo").fill("los libros de antes")
+    dialog.get_by_role("button", name="Ver qué haría").click()
+    expect(dialog.get_by_text("1 contratos, 1.234,50 EUR")).to_be_visible()
+    dialog.get_by_role("button", name="Cargar un archivo").click()
+    loaded = visitor.get_by_role("listitem").filter(has_text="1 contratos de saldos.csv")
+    loaded.get_by_role("button", name="Retirarlo de nuevo").click()
+    dialog = visitor.get_by_role("dialog")
+    dialog.get_by_label("Tu nombre").fill("Ana")
+    dialog.get_by_label("Motivo").fill("era una prueba")
+    dialog.get_by_role("button", name="Retirarlo de nuevo").click()
+    expect(loaded).to_contain_text("era una prueba")

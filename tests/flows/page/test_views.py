@@ -15,6 +15,7 @@ PATHS = (
     "home",
     "months?year=2024",
     "months/2024-03",
+    "setup",
     "revenue/2024",
     "revenue/2024-03",
     "revenue/2024/outside",
@@ -33,7 +34,7 @@ def go(page: Page, server: PageServer, path: str, language: str = "en") -> None:
     """To a view, by its address."""
     page.goto(f"{server.url}/page/{language}/{path}")
     page.get_by_role("heading", level=2).first.wait_for()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function("window.socket?.connected && window.did_handshake")
 
 
 def test_nothing_is_asked_of_another_host_and_no_script_is_refused(

@@ -4,8 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from steps.settings import AccrualMethod
 from tests.steps.accruals.database_ledger import Stored, store
 from tests.steps.accruals.recorded_imports import release_runs
+
+
+@pytest.fixture(params=list(AccrualMethod))
+def method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AccrualMethod:
+    """`SYNC_ACCRUAL_METHOD`: what it promises of the one holds of the other."""
+    monkeypatch.setenv("SYNC_ACCRUAL_METHOD", request.param.value)
+    chosen: AccrualMethod = request.param
+    return chosen
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from steps.closing import BlockerKind, Candidate, ClosingRefusedError, Signature, close_month, find_blockers
+from steps.closing import Blocker, BlockerKind, Candidate, ClosingRefusedError, Signature, close_month, find_blockers
 from steps.ledger.accrual import ContractAccrual
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.recorded_imports import executed
@@ -111,7 +111,16 @@ CASES = {
 def blockers(month: str = "2024-03", today: date = LATER) -> list[tuple[BlockerKind, str]]:
     with read_session() as session:
         found = find_blockers(session, Candidate(day(month), today, SETTINGS))
+    for each in found:
+        (subject,) = (f"{value:%Y-%m}" if isinstance(value, date) else str(value) for value in _subjects(each))
+        assert subject in each.message or each.kind is BlockerKind.ROLL_FORWARD
     return [(blocker.kind, blocker.message) for blocker in found]
+
+
+def _subjects(blocker: Blocker) -> list[object]:
+    """What it is about besides its message: one thing."""
+    about = (blocker.month, blocker.contract_id, blocker.error_id, blocker.execution_id)
+    return [each for each in about if each is not None]
 
 
 def test_a_month_with_nothing_in_the_way_closes(database: str) -> None:

@@ -1,16 +1,22 @@
 """A ledger that begins in mid-life takes deferred revenue by contract from a CSV (docs/opening-balances.md)."""
 
+from collections import defaultdict
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from flows.cli.app import run_command
 from steps.closing import Signature
+from steps.context import StepContext
+from steps.corrections import Adjustment, adjust
 from steps.errors import UsageError
+from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client
 from steps.ledger.contract import Invoice, OpeningBalances, ServiceContract
-from steps.ledger.months import MonthWindow
+from steps.ledger.months import MonthWindow, last_of_month, next_month
 from steps.opening_balances import (
     BalanceFile,
     LoadedBalances,
@@ -18,15 +24,18 @@ from steps.opening_balances import (
     load_opening_balances,
     revert_opening_balances,
 )
+from steps.redo import AskedRedo
 from steps.reports.roll_forward import roll_forwards
 from tests.steps.accruals.builders import day, period
 from tests.steps.accruals.database_ledger import (
+    LATER,
     YEARS,
     accrue,
     accrue_months,
     add_document,
     amounts,
     contract_statuses,
+    redo_in_a_run,
     snapshot,
     states,
 )
@@ -222,3 +231,85 @@ def test_the_balance_comes_out_whatever_the_enrollment_is(course: Books) -> None
         ("10.00", "0.00"),
         ("20.01", "0.00"),
     ]
+
+
+CLIENTS = 10
+LIFE = [f"2024-{month:02}" for month in range(3, 11)]
+
+
+def _taken_over(course: Books, chance: Random) -> dict[int, str]:
+    """Balances of random contracts of two services, in euros and dollars; their courses began before, or begin later.
+
+    Returns the currency of each contract.
+    """
+    course.service("Data", "70500002")
+    lines = [
+        f"p{number}@example.org,,7050000{chance.randint(1, 2)},{chance.randint(1, 200_000) / 100:.2f},"
+        f"{chance.choice(['EUR', 'EUR', 'USD'])}\n"
+        for number in range(1, CLIENTS + 1)
+    ]
+    loaded(HEADER + "".join(lines))
+    for number in range(1, CLIENTS + 1):
+        if chance.random() < 0.8:
+            start = day("2024-01-08") + timedelta(days=chance.randint(0, 120))
+            end, changed = (start + timedelta(days=chance.randint(*days)) for days in ((20, 200), (10, 150)))
+            status = chance.choice(["ACTIVE", "ACTIVE", "ACTIVE", "ENDED", "DROPPED", "POSTPONED"])
+            course.period(number, f"{start}", f"{end}", status, None if status == "ACTIVE" else f"{changed}")
+    return {row["id"]: row["contract_currency"] for row in rows(ServiceContract)}
+
+
+def _happen(month: str, currencies: dict[int, str], chance: Random) -> None:
+    """New invoices, credits of older ones, some larger than what is left, and adjustments."""
+    for number in chance.sample(sorted(currencies), 3):
+        when, cents = f"{month}-{chance.randint(1, 28):02}", chance.randint(1, 90_000)
+        amount = f"{chance.choice([1, -1, -1]) * cents / 100:.2f}"
+        add_document(number, when, amount, currency=currencies[number])
+    for number in chance.sample(sorted(states()), min(len(states()), 1)):
+        adjust(Adjustment(number, Decimal(chance.choice([-1234, 1, 999])).scaleb(-2), day(month)), EVA, LATER)
+
+
+def _require_every_cent(month: str, currencies: dict[int, str]) -> None:
+    """Promise 1, by contract and by currency: what is documented is accrued or deferred, each cent once."""
+    documented, accrued = defaultdict[int, Decimal](Decimal), defaultdict[int, Decimal](Decimal)
+    for row in rows(Invoice):
+        if row["voided_at"] is None and row["invoice_date"] <= last_of_month(day(month)):
+            assert row["currency"] == currencies[row["service_contract_id"]]
+            documented[row["service_contract_id"]] += row["net_amount"]
+    contracts = {row["id"]: row["contract_id"] for row in rows(ContractAccrual)}
+    for row in rows(AccruedPeriod):
+        assert row["currency"] == currencies[contracts[row["contract_accrual_id"]]]
+        accrued[contracts[row["contract_accrual_id"]]] += row["accrued_amount"]
+    for number, (total, posted, remaining, _) in states().items():
+        assert Decimal(total) == documented[number] == accrued[number] + Decimal(remaining)
+        assert Decimal(posted) == accrued[number]
+    with read_session() as session:
+        report = roll_forwards(session, MonthWindow(day("2024-03"), next_month(day(month))), SETTINGS)
+    assert report.ties_out
+    for currency in ("EUR", "USD"):
+        left = sum(documented[each] - accrued[each] for each, own in currencies.items() if own == currency)
+        assert report.months[-1].line(currency).closing == left
+
+
+def _adjustments() -> list[tuple[date, Decimal]]:
+    return [(row["accrual_date"], row["accrued_amount"]) for row in rows(AccruedPeriod) if row["rule"] == ADJUSTMENT]
+
+
+@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 40))])
+def test_promise_1_holds_with_balances_credits_adjustments_redo_and_two_currencies(course: Books, seed: int) -> None:
+    chance = Random(seed)
+    currencies = _taken_over(course, chance)
+    for number, month in enumerate(LIFE):
+        _happen(month, currencies, chance)
+        assert accrue(month)["failures"] == []
+        course.accrued(month)
+        _require_every_cent(month, currencies)
+        if number in (3, 6):
+            by_hand = _adjustments()
+            with StepContext() as context:
+                redo_in_a_run(context, AskedRedo.of(day(chance.choice(LIFE[: number + 1])), EVA, LATER))
+            _require_every_cent(month, currencies)
+            assert _adjustments() == by_hand
+    revert_opening_balances(1, EVA, SETTINGS)
+    accrue("2024-11")
+    course.accrued("2024-11")
+    _require_every_cent("2024-11", currencies)

@@ -50,6 +50,7 @@ def _start(code: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.usefixtures("method")
 def test_two_processes_at_once_post_once(database: str) -> None:
     store(*CONTRACTS)
     processes = [_start(ACCRUE), _start(ACCRUE)]

@@ -54,6 +54,7 @@ def _store_three() -> None:
     store(*(Stored(number, page=("ACTIVE", "2024-01-01")) for number in (1, 2, 3)))
 
 
+@pytest.mark.usefixtures("method")
 @pytest.mark.parametrize("spoiling", EITHER.values(), ids=EITHER.keys())
 def test_bad_data_is_the_failure_of_its_contract(spoiling: str, database: str) -> None:
     _store_three()
@@ -104,6 +105,7 @@ def test_a_service_that_cannot_be_used_fails_its_contracts(database: str) -> Non
     assert result["summary"]["failed_accruals"] == 2
 
 
+@pytest.mark.usefixtures("method")
 def test_a_failure_leaves_the_contract_as_it_is_and_is_resolved_when_it_passes(database: str) -> None:
     store(Stored(1), Stored(2))
     accrue_months("2024-01", "2024-02")

@@ -76,10 +76,14 @@ def lived(sandbox: SandboxServer, whole: World) -> set[Posting]:
     return postings()
 
 
-@pytest.mark.parametrize("academy", [build_world, entered_late])
+@pytest.mark.parametrize(
+    ("academy", "method"),
+    [(build_world, "prospective"), (entered_late, "prospective"), (entered_late, "catch-up")],
+)
 def test_promise_4_a_year_replayed_posts_what_a_year_lived_posts(
-    sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, academy: Callable[[], World]
+    sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, academy: Callable[[], World], method: str
 ) -> None:
+    monkeypatch.setenv("SYNC_ACCRUAL_METHOD", method)
     replay = replayed(sandbox, academy())
     monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{tmp_path / 'lived.db'}")
     live = lived(sandbox, academy())

@@ -26,7 +26,7 @@ from tracking.database import dispose_engines
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_is_suspicious")]
 
 MOST_OTHERS = 4
-EXAMPLES = 12
+EXAMPLES = 3
 NewDatabase = Callable[[], None]
 
 
@@ -125,7 +125,7 @@ def test_after_a_change_of_each_kind_a_rerun_equals_a_fresh_import(
     record_property("database", request.node.callspec.params["new_database"])
     record_property("sequences", EXAMPLES)
 
-    @settings(HERE, max_examples=EXAMPLES)
+    @settings(HERE, max_examples=EXAMPLES, phases=(Phase.generate,))
     @given(before=ANY, change=changes(st.just(kind)), after=ANY)
     def check(before: list[Change], change: Change, after: list[Change]) -> None:
         rerun_equals_fresh_import(sandbox, new_database, [*before, change, *after])

@@ -1,4 +1,7 @@
-"""A year is closed month by month while Holded and the CRM change: pack, verify and the reports agree to the cent."""
+"""A year is closed month by month while Holded and the CRM change: pack, verify, explain and reports agree to the cent.
+
+Another program redoes every posting from what `explain` says of it (`redone_by_hand.py`).
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +19,7 @@ from steps.closing import Candidate, Signature, close_month, verify
 from steps.context import StepContext
 from steps.corrections import Adjustment, adjust
 from steps.invoices import reconcile
+from steps.ledger.accrual import AccruedPeriod
 from steps.ledger.months import MonthWindow, next_month
 from steps.reports.groups import RollForwardBy, roll_forward_by
 from steps.reports.journal import DEFERRED_NAME, journal
@@ -26,9 +30,11 @@ from steps.reports.roll_forward import roll_forwards
 from steps.sandbox.records import World
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
+from steps.settings import SyncSettings
 from tests.fast_vendors import FAST
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
 from tests.steps.accruals.reports.test_pack import checks
+from tests.steps.accruals.test_redone_by_hand import explanations, redone
 from tests.steps.calls import (
     accrue_month,
     sync_crm_clients,
@@ -37,6 +43,7 @@ from tests.steps.calls import (
     sync_service_periods,
     sync_services,
 )
+from tests.steps.ledger_view import rows
 from tracking.database import read_session
 
 pytestmark = pytest.mark.long
@@ -52,6 +59,11 @@ def academy(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxS
         for name, value in {**server.environment, **FAST}.items():
             monkeypatch.setenv(name, value)
         yield server
+
+
+def settings() -> SyncSettings:
+    """Those of the reports, with the method that the test's months are accrued by."""
+    return SETTINGS.model_copy(update={"accrual_method": SyncSettings.load().accrual_method})
 
 
 def disturb(world: World, month: date) -> None:
@@ -91,8 +103,8 @@ def import_months(month: date) -> None:
 def require_agreement(session: Session, month: date) -> None:
     """The month's reports say the same, and each of them ties out."""
     window = MonthWindow.of(month)
-    rolled = roll_forwards(session, window, SETTINGS)
-    entries, monthly = journal(session, month, SETTINGS), monthly_accruals(session, window)
+    rolled = roll_forwards(session, window, settings())
+    entries, monthly = journal(session, month, settings()), monthly_accruals(session, window)
     assert rolled.months[0].ties_out
     assert entries.balanced
     for currency in rolled.currencies:
@@ -100,7 +112,7 @@ def require_agreement(session: Session, month: date) -> None:
         assert sum(monthly.totals.get(currency, {}).values()) == line.accrued + line.adjusted
         deferred = (each for each in entries.lines if each.account.name == DEFERRED_NAME and each.currency == currency)
         assert sum(each.credit - each.debit for each in deferred) == line.closing - line.opening
-    pack = load_workbook(BytesIO(pack_bytes(read_pack(session, month, SETTINGS))))
+    pack = load_workbook(BytesIO(pack_bytes(read_pack(session, month, settings()))))
     assert {row[5].strip() for row in checks(pack)} == {"ok"}
 
 
@@ -109,17 +121,18 @@ def told(session: Session, month: date) -> list[Any]:
     window = MonthWindow.of(month)
     monthly = monthly_accruals(session, window)
     rows = sorted((row.contract.id, row.period or "", row.contract.currency, row.total) for row in monthly.rows)
-    return [roll_forwards(session, window, SETTINGS).months, journal(session, month, SETTINGS), rows]
+    return [roll_forwards(session, window, settings()).months, journal(session, month, settings()), rows]
 
 
+@pytest.mark.usefixtures("method")
 def test_a_year_of_closings_on_a_world_that_changes(academy: SandboxServer) -> None:
     books, closed, hashes = Books(), {}, []
     for month in (each.start for each in YEAR.months()):
         disturb(academy.world, month)
         import_months(month)
-        assert accrue_month(MonthWindow.of(month), LATER)["failures"] == []
         if month.month == ADJUSTED_IN:
             adjust(Adjustment(5, ADJUSTMENT, next_month(month, -1)), Signature("Eva", "taught twice"), LATER)
+        assert accrue_month(MonthWindow.of(month), LATER)["failures"] == []
         books.accrued(f"{month:%Y-%m}")
         with StepContext() as context:
             differences = reconcile(context, MonthWindow.of(month)).differences
@@ -127,8 +140,8 @@ def test_a_year_of_closings_on_a_world_that_changes(academy: SandboxServer) -> N
         with read_session() as session:
             require_agreement(session, month)
             for by in RollForwardBy:
-                assert roll_forward_by(session, MonthWindow.of(month), by, SETTINGS).ties_out
-        hashes.append(close_month(Candidate(month, LATER, SETTINGS), Signature("Eva")).hash)
+                assert roll_forward_by(session, MonthWindow.of(month), by, settings()).ties_out
+        hashes.append(close_month(Candidate(month, LATER, settings()), Signature("Eva")).hash)
         with read_session() as session:
             assert verify(session).difference is None
             closed[month] = told(session, month)
@@ -137,11 +150,16 @@ def test_a_year_of_closings_on_a_world_that_changes(academy: SandboxServer) -> N
         for month, before in closed.items():
             require_agreement(session, month)
             assert told(session, month) == before
-        year = roll_forwards(session, YEAR, SETTINGS)
+        year = roll_forwards(session, YEAR, settings())
         assert year.ties_out
         assert year.tie_out.never_accrued == ()
         assert year.summary("EUR").late != 0
         assert year.summary("EUR").adjusted == ADJUSTMENT
         assert [close.hash for close in verify(session).closes] == hashes
         for by in RollForwardBy:
-            assert roll_forward_by(session, YEAR, by, SETTINGS).ties_out
+            assert roll_forward_by(session, YEAR, by, settings()).ties_out
+    explained = list(explanations())
+    assert redone(explained) == f"{len(explained)} explanations, 0 differences\n"
+    assert sum(Decimal(each["posted"]) for each in explained) == sum(
+        row["accrued_amount"] for row in rows(AccruedPeriod)
+    )
