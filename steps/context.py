@@ -146,7 +146,7 @@ class StepReport(Generic[Result]):
     _refused: set[RecordKey] = field(default_factory=set, init=False)
     _unreadable: set[RecordKey] = field(default_factory=set, init=False)
     _listed: int = field(default=0, init=False)
-    _whole: set[str] = field(default_factory=set, init=False)
+    _whole: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
 
     def reject(self, errors: Iterable[RecordRejectedError]) -> None:
         """Note records at hand that could not be applied. Two troubles of one are one error with both messages."""
@@ -175,12 +175,16 @@ class StepReport(Generic[Result]):
         """Note records that were looked at: one that is in no trouble now has a pending error of before resolved."""
         self._checked.update((entity_type, external_id) for external_id in external_ids)
 
-    def read_whole(self, entity_type: str) -> None:
+    def read_whole(self, entity_type: str, undecided: Collection[str] = ()) -> None:
         """Note that a list was read to its end: what was in trouble before and is not now has passed, listed or not.
 
         Of some records that are tried again, one without an id is left out: once repaired, it cannot be found again.
+
+        Args:
+            entity_type: Of the list.
+            undecided: Ids on the list that other windows have to say about.
         """
-        self._whole.add(entity_type)
+        self._whole[entity_type] = frozenset(undecided)
         self._checked |= {key for key in self.context.scope.keys or () if not key[1].startswith(STAND_IN)}
 
     def known_of_window(self, session: Session) -> set[RecordKey]:
@@ -220,7 +224,7 @@ class StepReport(Generic[Result]):
         if not self._whole or not self.context.scope.is_everything:
             return set()
         known = known_records(session, self.result.step.id)
-        return {key for key in known if key[0] in self._whole}
+        return {key for key in known if key[0] in self._whole and key[1] not in self._whole[key[0]]}
 
     def _errors_to_record(self, session: Session) -> list[FoundError]:
         """All; when just some records are tried again, theirs and new ones: the others' rows stay as they are."""

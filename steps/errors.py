@@ -4,7 +4,7 @@ SyncError
 ├─ UsageError                  what was asked for makes no sense          -> refuse before anything starts
 ├─ ConfigError                 a setting is missing or wrong              -> fail the step, name the variable
 ├─ VendorError                 says vendor, request and verdict
-│  ├─ VendorUnavailableError   timeout, connection, 408, 429, 5xx         -> the only one that is retried
+│  ├─ VendorUnavailableError   timeout, connection, 408, 425, 429, 5xx    -> the only one that is retried
 │  ├─ VendorDownError          a read that failed so before, in this run  -> fail at once, ask nothing
 │  ├─ VendorUnfinishedError    work was accepted and did not end in time  -> fail the window, ask no more
 │  ├─ VendorRejectedError      any other status                           -> fail the window
@@ -55,7 +55,7 @@ class VendorError(SyncError):
 
 
 class VendorUnavailableError(VendorError):
-    """Timeout, refused connection, 408, 429 or 5xx, after the retries."""
+    """Timeout, refused connection, 408, 425, 429 or a 5xx that may pass, after the retries."""
 
 
 class VendorDownError(VendorError):

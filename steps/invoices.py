@@ -4,6 +4,7 @@ The vendor is read first, then everything is applied in one short transaction. W
 a document belongs to and what a contract is worth are rules of the ledger (`ledger/`).
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -35,7 +36,7 @@ from steps.settings import SyncSettings
 from steps.sources import DocumentsRead, VendorReads
 from steps.task import step_task
 from steps.vendors.holded import Document, IncomeAccount
-from steps.vendors.parsing import Listing, unpack
+from steps.vendors.parsing import Listing
 from tracking.database import read_session, write_session
 from tracking.models import utc_now
 
@@ -215,11 +216,6 @@ def _one(entity_type: str, external_id: str, read: Callable[[str], Found | None]
         raise RecordRejectedError(entity_type, external_id, f"{entity_type} {external_id}: {error}") from error
 
 
-def contact_ids(documents: Iterable[Document]) -> set[str]:
-    """The contacts that documents name."""
-    return {document.contact_id for document in documents if document.contact_id}
-
-
 def apply_invoices(
     session: Session,
     window: MonthWindow,
@@ -238,12 +234,14 @@ def apply_invoices(
     gone = find_gone(session, window, upstream, accept_loss=settings.accept_loss, void_unasked=void_unasked)
     gone = gone.limited_to(scope.concerns)
     store_services(session, read.new_services)
-    clients = match_clients(session, contact_ids(documents), read.cards)
+    named = {document.contact_id for document in documents if document.contact_id}
+    clients = match_clients(session, named, read.cards)
     linkable = _linkable(session, documents, clients, settings)
     linking = link_documents(session, linkable)
     report.reject([*rejected, *read.rejected, *clients.problems, *linking.problems])
     merge, touched = _store_documents(session, linkable)
-    relinked = relink_credit_notes(session, _invoice_ids(documents))
+    invoices = [document.id for document in documents if document.kind is DocumentKind.INVOICE]
+    relinked = relink_credit_notes(session, invoices)
     report.reject([*relinked.problems, *_without_contact(documents)])
     report.report_gone(gone.problems)
     mark_void(session, gone, utc_now())
@@ -308,7 +306,7 @@ def _row(document: Document, client_id: int | None) -> Row:
         "currency": document.currency,
         "status": document.status,
         "voided_at": None,  # it is listed, so it counts (again)
-        "original_data": unpack(document.raw),
+        "original_data": json.loads(document.raw),
     }
 
 
@@ -319,17 +317,13 @@ def _store_documents(session: Session, linkable: Sequence[LinkableDocument]) -> 
     return merge, {row["service_contract_id"] for row in (*merge.before.values(), *rows)} - {None}
 
 
-def _invoice_ids(documents: Sequence[Document]) -> list[str]:
-    return [document.id for document in documents if document.kind is DocumentKind.INVOICE]
-
-
 def _without_contact(documents: Sequence[Document]) -> list[RecordRejectedError]:
     return [
         RecordRejectedError(
             document.kind.value,
             document.id,
             f"{document.kind.value} {document.id} names no contact: kept without client and contract",
-            unpack(document.raw),
+            json.loads(document.raw),
         )
         for document in documents
         if document.contact_id is None

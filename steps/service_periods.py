@@ -3,6 +3,7 @@
 The enrollment list alone has user, cohort and status (docs/vendors.md, 4Geeks facts); it is read once a run.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from steps.ledger.upsert import merge_rows, select_in
 from steps.results import ImportResult
 from steps.task import step_task
 from steps.vendors.fourgeeks import Enrollment
-from steps.vendors.parsing import Listing, unpack
+from steps.vendors.parsing import Listing
 from tracking.integration_errors import known_records
 from tracking.models import utc_now
 
@@ -97,6 +98,7 @@ def apply_enrollments(
     """
     settings = report.context.settings
     rules = PeriodRules(settings.prework_days_by_type, settings.ignored_cohorts)
+    mine: Collection[int] = meant.clients if report.context.scope.is_everything else clients.keys()
     owners = _owners_of_all(session, clients, listing.records)
     owned = [(client_id, each) for client_id, each in owners if client_id is not None and client_id in clients]
     contracts = load_contracts(session, clients)
@@ -118,7 +120,7 @@ def apply_enrollments(
         and contracts.periods[key]["enrollment_id"] not in by_enrollment
     ]
     if not settings.accept_loss:
-        known = [key for key in contracts.counted if contracts.client_of(key[0]) in (meant.clients or clients)]
+        known = [key for key in contracts.counted if contracts.client_of(key[0]) in mine]
         guard_against_mass_deletion(
             "fourgeeks", "GET /admissions/academy/cohort/user", known=known, gone=set(gone) & set(known)
         )
@@ -130,15 +132,21 @@ def apply_enrollments(
     matched = match_periods(_seats(courses), contracts, rules)
     rows, key = list(matched.rows.values()), ("contract_id", "external_id")
     merge = merge_rows(session, ServicePeriod, rows, key, contracts.periods)
-    report.result.processed, report.result.skipped = len(owned), len(owned) - len(courses)
+    problems = [*_without_kickoff(courses), *matched.problems]
+    others = {each.id for client_id, each in owned if client_id not in mine}
+    report.result.processed = sum(client_id in mine for client_id, _ in owned)
+    report.result.skipped = report.result.processed - sum(client_id in mine for client_id, _ in courses)
     report.result.created = len(merge.created)
     report.result.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
-    report.read_whole("enrollment")
-    report.checked("enrollment", (enrollment.id for _, enrollment in owned))
-    report.checked("service_period", map(period_name, [*contracts.counted, *reassigned.moved, *reassigned.void]))
+    report.read_whole("enrollment", undecided=others & {problem.external_id for problem in problems})
+    report.checked("enrollment", (each.id for _, each in owned if each.id not in others))
+    theirs = {key for key in gone if contracts.client_of(key[0]) not in mine}
+    looked_at = {*contracts.counted, *reassigned.moved, *reassigned.void} - theirs
+    report.checked("service_period", map(period_name, looked_at))
     report.reject_unreadable(listing)
-    report.reject([*_without_kickoff(courses), *matched.problems])
-    report.report_gone(_gone_error(reassigned.moved.get(key, key)) for key in gone if key not in reassigned.void)
+    report.reject(problem for problem in problems if problem.external_id not in others)
+    left = [key for key in gone if key not in reassigned.void and key not in theirs]
+    report.report_gone(_gone_error(reassigned.moved.get(key, key)) for key in left)
 
 
 def _owners(session: Session, listing: Listing[Enrollment], scope: Scope) -> dict[int, str]:
@@ -251,7 +259,7 @@ def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
             "enrollment",
             each.id,
             f"enrollment {each.id} ({each.cohort_slug}): its cohort has no kickoff",
-            each.raw and unpack(each.raw),
+            each.raw and json.loads(each.raw),
         )
         for _, each in owned
         if each.kickoff is None

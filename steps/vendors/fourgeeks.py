@@ -1,5 +1,6 @@
 """The 4Geeks CRM: login, students, enrollments (docs/vendors.md, 4Geeks)."""
 
+import json
 import threading
 import time
 from collections.abc import Generator
@@ -31,7 +32,6 @@ from steps.vendors.parsing import (
     record,
     reference,
     text,
-    unpack,
 )
 from tracking.redaction import register_secret
 
@@ -307,7 +307,7 @@ class FourgeeksConnector(Connector):
 
     def students(self) -> Listing[Student]:
         """Every student profile, invited and deleted ones included."""
-        return self._all_academies(_STUDENTS, Rows("student", parse_student, show=lambda each: unpack(each.raw)))
+        return self._all_academies(_STUDENTS, Rows("student", parse_student, show=lambda each: json.loads(each.raw)))
 
     def enrollments(self) -> Listing[Enrollment]:
         """Every enrollment with the role STUDENT, past ones included."""

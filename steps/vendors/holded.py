@@ -1,6 +1,7 @@
 """Holded: income accounts, contacts, invoices and credit notes (docs/vendors.md, Holded)."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -10,7 +11,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-import httpx
 from pydantic_core import to_jsonable_python
 
 from steps.errors import (
@@ -46,7 +46,6 @@ from steps.vendors.parsing import (
     reference,
     text,
     unix_day,
-    unpack,
 )
 
 DOC_TYPES = {DocumentKind.INVOICE: "invoice", DocumentKind.CREDIT_NOTE: "creditnote"}
@@ -139,7 +138,7 @@ def _partly_read(documents: Iterable[Document]) -> list[RecordRejectedError]:
     """To be told of documents that were taken without some fields."""
     partly = [(each, f"{each.kind.value} {each.id}: {each.unreadable}: taken without it") for each in documents]
     return [
-        RecordRepairedError(each.kind.value, each.id, message, unpack(each.raw))
+        RecordRepairedError(each.kind.value, each.id, message, json.loads(each.raw))
         for each, message in partly
         if each.unreadable
     ]
@@ -273,17 +272,6 @@ _ADVICE = {
 One = TypeVar("One")
 
 
-class _KeyAuth(httpx.Auth):
-    """Header `key`, not `Authorization`."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["key"] = self._key
-        yield request
-
-
 class HoldedConnector(Connector):
     """Reads income accounts, contacts and documents. Use it in a `with`, or close it."""
 
@@ -297,7 +285,7 @@ class HoldedConnector(Connector):
         base_url = address("HOLDED_BASE_URL", settings.base_url)
         self._zone = SyncSettings.load().zone
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules, explain=_explain)
-        super().__init__(VendorHttp(site, _KeyAuth(key)))
+        super().__init__(VendorHttp(site, headers={"key": key}))  # not `Authorization`
 
     def check(self) -> None:
         """Ask for one page, to see whether the vendor answers and takes the credential."""
@@ -329,13 +317,14 @@ class HoldedConnector(Connector):
         Both ends are sent, for with only one the answer is a silent empty list; local 00:00:00 of the first and
         23:59:59 of the last day are right whether the end is inclusive or not (docs/vendors.md, Holded time).
         """
+        last = window.end - timedelta(days=1)
         query: dict[str, str | int] = {
-            "starttmp": _timestamp(datetime.combine(window.start, time.min, self._zone)),
-            "endtmp": _timestamp(datetime.combine(window.end - timedelta(days=1), time(23, 59, 59), self._zone)),
+            "starttmp": int(datetime.combine(window.start, time.min, self._zone).timestamp()),
+            "endtmp": int(datetime.combine(last, time(23, 59, 59), self._zone).timestamp()),
             "sort": "created-asc",
             "limit": PAGE_SIZE,
         }
-        rows = Rows(kind.value, partial(parse_document, kind, self._zone), show=lambda document: unpack(document.raw))
+        rows = Rows(kind.value, partial(parse_document, kind, self._zone), show=lambda each: json.loads(each.raw))
         path = f"/documents/{DOC_TYPES[kind]}"
         for page in self._pages(path, query):
             new = rows.add(page)
@@ -411,10 +400,6 @@ def _require_whole(request: str, page: list[Any], rows: Rows[Document]) -> None:
     """
     if page and (len(page) >= PAGE_SIZE or len(page) < len(rows)):
         raise VendorPayloadError(VENDOR, request, f"a page repeats: the list is not whole ({len(rows)} rows were read)")
-
-
-def _timestamp(moment: datetime) -> int:
-    return int(moment.timestamp())
 
 
 def _explain(answer: Answer) -> VendorError | None:

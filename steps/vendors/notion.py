@@ -1,6 +1,6 @@
 """Notion: the pages of the students' database (docs/vendors.md, Notion)."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -8,8 +8,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
-
-import httpx
 
 from steps.errors import ConfigError, VendorError, VendorPayloadError, VendorRejectedError
 from steps.ledger.client import normalize_email
@@ -170,15 +168,6 @@ _OLDEST_FIRST = [{"timestamp": "created_time", "direction": "ascending"}]
 _TRASH = ("in_trash", "archived")
 
 
-class _BearerAuth(httpx.Auth):
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        yield request
-
-
 @dataclass
 class _Scan:
     """Where the reading of one query is."""
@@ -217,7 +206,7 @@ class NotionConnector(Connector):
         """Names that a page of the list has, filled or not."""
         base_url = address("NOTION_BASE_URL", settings.base_url)
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, TRANSIENT | {409}, rules, explain=explain)
-        super().__init__(VendorHttp(site, _BearerAuth(token)))
+        super().__init__(VendorHttp(site, headers={"Authorization": f"Bearer {token}"}))
 
     def check(self) -> None:
         """Ask for one page, to see whether the vendor answers, takes the credential and has the database."""

@@ -70,11 +70,6 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
-def is_repaired(text: str) -> bool:
-    """Whether characters of a text are lost, here or before it came here."""
-    return _REPLACEMENT in text
-
-
 def plain(value: Json) -> Json:
     """A vendor's record as JSON columns hold it: an exact number becomes an integer, or a float of the same digits.
 
@@ -90,13 +85,8 @@ def plain(value: Json) -> Json:
 
 
 def pack(row: dict[str, Any]) -> str:
-    """A vendor's record as one line of JSON, in a fifth of its memory; `unpack` gives what `plain` would."""
+    """A vendor's record as one line of JSON, in a fifth of its memory; `json.loads` gives what `plain` would."""
     return json.dumps(row, default=plain)
-
-
-def unpack(record: str) -> Json:
-    """A packed record again."""
-    return json.loads(record)
 
 
 def _decode(body: bytes) -> tuple[str, bool]:
@@ -166,7 +156,7 @@ def _repair(value: Json) -> tuple[Json, bool]:
     return value, False
 
 
-TRANSIENT = frozenset({408, 429, 500, 502, 503, 504, 529})
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 """Statuses that a later try may change, whatever the vendor."""
 _LONGEST_SNIPPET = 200
 _REASONS = ("info", "detail", "message", "error", "title", "non_field_errors", "error_details")
@@ -349,7 +339,7 @@ def reference(row: dict[str, Any], name: str = "id") -> str:
         FieldError: it is too long to be one, or characters of it are lost: it would be another one's.
     """
     value = code(row, name)
-    if len(value) > LONGEST_IDENTIFIER or is_repaired(value):
+    if len(value) > LONGEST_IDENTIFIER or _REPLACEMENT in value:
         raise FieldError(f"{name} {value[:20]!r}... is no id")
     return value
 
@@ -496,7 +486,15 @@ class Rows(Generic[Parsed]):
         before = len(self._by_key)
         for row in page:
             key = id_of(row) or f"{_WITHOUT_ID}{json.dumps(plain(row), sort_keys=True)}"
-            self._put(key, self._read(row), row)
+            stamp = str(row.get(self._stamp)) if self._stamp and isinstance(row, dict) else ""
+            try:
+                parsed = parse_row(self.entity_type, row, self._parse)
+            except RecordRejectedError as error:
+                copy: _Copy[Parsed] = _Copy(None, error, stamp)
+            else:
+                repaired = _repaired(self.entity_type, row) if isinstance(row, RepairedRecord) else None
+                copy = _Copy(parsed, repaired, stamp)
+            self._put(key, copy, row)
         return len(self._by_key) - before
 
     def take(self, other: "Rows[Parsed]") -> None:
@@ -517,14 +515,6 @@ class Rows(Generic[Parsed]):
         copies = self._by_key.values()
         records = [each.record for each in copies if each.record is not None]
         return Listing(records, [*self._conflicts, *(each.error for each in copies if each.error is not None)])
-
-    def _read(self, row: Json) -> "_Copy[Parsed]":
-        stamp = str(row.get(self._stamp)) if self._stamp and isinstance(row, dict) else ""
-        try:
-            parsed = parse_row(self.entity_type, row, self._parse)
-        except RecordRejectedError as error:
-            return _Copy(None, error, stamp)
-        return _Copy(parsed, _repaired(self.entity_type, row) if isinstance(row, RepairedRecord) else None, stamp)
 
     def _put(self, key: str, copy: "_Copy[Parsed]", row: Json = None) -> None:
         """Keep one of two copies of an id: it was edited while the list was read, or is used twice."""

@@ -1,6 +1,7 @@
 """Answers with what no database stores or no number holds: one record is in trouble, or they are refused in words."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -52,7 +53,14 @@ def bill(sandbox: SandboxServer, **raw: Any) -> None:
 
 def put(sandbox: SandboxServer, mark: bytes, odd: bytes, vendor: Vendor = "holded") -> None:
     """Send `odd` wherever the true answer has `mark`."""
-    sandbox.faults.add(Fault(vendor, "altered", times=None, alter=lambda content: content.replace(mark, odd)))
+    sandbox.faults.add(
+        Fault(
+            vendor,
+            "altered",
+            times=None,
+            alter=lambda answer: replace(answer, content=answer.content.replace(mark, odd)),
+        )
+    )
 
 
 @odd_text
@@ -171,7 +179,9 @@ def test_every_list_is_read_so(sandbox: SandboxServer, step: str, odd: bytes) ->
 def test_an_odd_reason_of_an_error_answer_is_shown_without_it(sandbox: SandboxServer, odd: bytes) -> None:
     bill(sandbox)
     body = b'{"status": 0, "info": "Mu#oz"}'.replace(b"Mu#oz", odd)
-    sandbox.faults.add(Fault("holded", "altered", "/documents/invoice", times=None, alter=lambda _: body))
+    sandbox.faults.add(
+        Fault("holded", "altered", "/documents/invoice", times=None, alter=lambda answer: replace(answer, content=body))
+    )
 
     with pytest.raises(VendorPayloadError, match="Mu\ufffd"):
         sync_invoices(MARCH)

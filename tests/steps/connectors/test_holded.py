@@ -1,5 +1,6 @@
 """Holded's lists: paging, loop guards, soft failures, single records (docs/vendors.md, Holded pages)."""
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from functools import partial
@@ -16,7 +17,7 @@ from steps.ledger.months import MonthWindow
 from steps.settings import HoldedSettings
 from steps.vendors.holded import HoldedConnector, parse_document
 from steps.vendors.http import HttpRules
-from steps.vendors.parsing import Rows, unpack
+from steps.vendors.parsing import Rows
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, Sent
 
 QUARTER = MonthWindow(date(2025, 1, 1), date(2025, 4, 1))
@@ -141,7 +142,7 @@ def test_no_row_is_held_after_its_page() -> None:
     del row
 
     assert held() is None
-    assert [unpack(document.raw)["products"] for document in rows.listing().records] == [[{"name": "Course"}]]
+    assert [json.loads(document.raw)["products"] for document in rows.listing().records] == [[{"name": "Course"}]]
 
 
 @pytest.mark.parametrize("answer", [{"status": 0, "info": "Something went wrong"}, None, "text", 5])
