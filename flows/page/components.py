@@ -425,8 +425,9 @@ def result_counts(texts: Texts, result: Mapping[str, Any]) -> Iterator[tuple[str
     for key, value in result.items():
         if key == "summary" and isinstance(value, Mapping):
             yield from result_counts(texts, value)
-        elif key == "amount_accrued" and (accrued := RecordedResult(result).amount_accrued) is not None:
-            yield _name(texts, key), texts.money(accrued)
+        elif key == "amount_accrued" and (accrued := RecordedResult(result).accrued) is not None:
+            amounts = (texts.amount(amount, currency).strip() for currency, amount in accrued.items())
+            yield _name(texts, key), ", ".join(amounts) or "-"
         elif isinstance(value, int) and not isinstance(value, bool):
             yield _name(texts, key), str(value)
 
