@@ -67,7 +67,7 @@ def models(
         untouched = what_is_left()
         for vendor in _VENDORS:
             dispose_engines()
-            before = shutil.copy(folder / "sync.db", folder / f"{vendor}.db")
+            before = Path(shutil.copy(folder / "sync.db", folder / f"{vendor}.db"))
             executions = run_import(STEPS[vendor])
             assert [each.name for each in executions if each.status != ExecutionStatus.COMPLETED] == []
             made[vendor] = Model(before, what_is_left(), results(executions))
