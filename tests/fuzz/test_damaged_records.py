@@ -161,8 +161,8 @@ def it_is_as_if_nothing_had_been(academy: Academy, healed: Ledger, merged: Colle
             key: each for key, each in before["contracts"].items() if each[1]
         }
         assert {key: each for key, each in now["documents"].items() if each[-1] is None} == before["documents"]
-        # An enrollment keeps the contract it once had, if two of one type fit.
-        periods, others = ({key[2]: each for key, each in of["periods"].items()} for of in (before, now))
+        # An enrollment keeps the contract it once had, if two of one type fit, and the day its status was seen.
+        periods, others = ({key[2]: each[:-1] for key, each in of["periods"].items()} for of in (before, now))
         assert {slug: others.get(slug) for slug in periods} == periods
         assert others.keys() - periods.keys() <= told
     extra = {key: each for key, each in healed.contracts.items() if key not in clean.contracts}
