@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -114,14 +115,18 @@ def _changes(executions: Sequence[SyncExecution]) -> Iterator[str]:
         entity, _, what = name.rpartition("_")
         if value and entity and what in _WRITTEN:
             written[entity][what] += value
-    accrued = [result.amount_accrued for result in results if result.amount_accrued]
+    months = [result.accrued for result in results if result.accrued]
+    accrued: dict[str, Decimal] = defaultdict(Decimal)
+    for currency, amount in (each for month in months for each in month.items()):
+        accrued[currency] += amount
     if written:
         yield f"| | {' | '.join(_WRITTEN.values())} |"
         yield "| --- | ---: | ---: | ---: |"
     for entity, counts in written.items():
         yield f"| {entity.replace('_', ' ')} | {' | '.join(str(counts[what]) for what in _WRITTEN)} |"
     if accrued:
-        yield f"\n{sum(accrued):,.2f} accrued in {len(accrued)} month{'' if len(accrued) == 1 else 's'}."
+        amounts = " and ".join(f"{amount:,.2f} {currency}".strip() for currency, amount in sorted(accrued.items()))
+        yield f"\n{amounts} accrued in {len(months)} month{'' if len(months) == 1 else 's'}."
     if not written and not accrued:
         yield "Nothing: all of it was there already."
 

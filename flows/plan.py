@@ -27,14 +27,22 @@ from flows.parameters import (
     resolve_accrual_range,
     resolve_range,
 )
-from steps.catalog import ACCRUALS, INVOICES, STEPS, Step
+from steps.catalog import ACCRUALS, INVOICES, STEPS, Step, builds_on
 from steps.engine.gate import LONGEST_REASON, began_before, changed_since
 from steps.errors import SyncError, UsageError
 from steps.ledger.contract import clientless_documents
 from steps.ledger.months import MonthWindow, first_of_month, next_month
 from steps.settings import SyncSettings
 from tracking.database import read_session
-from tracking.history import StepMonth, StepMonthHistory, SyncPlan, find_plan, save_plan, step_month_histories
+from tracking.history import (
+    StepMonth,
+    StepMonthHistory,
+    SyncPlan,
+    executions_of_run,
+    find_plan,
+    save_plan,
+    step_month_histories,
+)
 from tracking.integration_errors import MetError, RecordKey, find_met, pending_errors, span_of_runs
 from tracking.models import OPEN_STATUSES, ErrorStatus, ExecutionStatus, SyncExecution, execution_name
 from tracking.recorder import Overlap, PlannedExecution
@@ -193,6 +201,29 @@ def choose_step_runs(step_runs: Sequence[StepRun], only: Only | None, zone: Zone
     return [each.step_run for each in assess(step_runs, zone) if is_meant(each, only)]
 
 
+def left_of_run(flow_run_id: str, step_runs: Sequence[StepRun], zone: ZoneInfo) -> list[StepRun]:
+    """What a run that is started again has to do: all but what its earlier attempts completed.
+
+    What is out of date since, or builds on what is done now, is done again; and everything, if all was completed.
+
+    Args:
+        flow_run_id: Of the run, which keeps its id.
+        step_runs: Its plan, in order.
+        zone: In which it is judged whether a month was over.
+    """
+    of_run = executions_of_run(flow_run_id)
+    completed = {(each.step_name, each.window_start) for each in of_run if each.status == ExecutionStatus.COMPLETED}
+    if not completed:
+        return list(step_runs)
+    left: list[StepRun] = []
+    for each in assess(step_runs, zone):
+        stands = each.state is StepRunState.completed or each.step_run.records is not None
+        depends = any(builds_on(each.step_run.key, before.key) for before in left)
+        if each.step_run.key not in completed or not stands or depends:
+            left.append(each.step_run)
+    return left or list(step_runs)
+
+
 def make_plan(assessments: Sequence[Assessment], span: MonthWindow) -> int:
     """Keep the step runs and what is known of each. Returns the plan's id."""
     step_runs = [
@@ -250,14 +281,16 @@ class Retry:
     """Why other errors are not tried again, a line each."""
 
 
-def plan_retry(ids: Sequence[int], step: str | None = None) -> Retry:
+def plan_retry(ids: Sequence[int], step: str | None = None, *, started_again: bool = False) -> Retry:
     """What to do about these errors; no ids: about all pending ones, or those of one step.
+
+    A run that is started again leaves out errors that are not pending any more: its first attempt resolved them.
 
     Raises:
         UsageError: an error was named that is not there, or cannot be tried again.
     """
     operation = None if step is None else parse_step(step)
-    met = _named(ids, operation) if ids else pending_errors(operation)
+    met = _named(ids, operation, started_again=started_again) if ids else pending_errors(operation)
     left_out = [line for line in map(_why_not, met) if line]
     if left_out and (ids or operation == ACCRUALS.id):
         raise UsageError("; ".join(dict.fromkeys(left_out)))
@@ -270,10 +303,12 @@ def plan_retry(ids: Sequence[int], step: str | None = None) -> Retry:
     )
 
 
-def _named(ids: Sequence[int], operation: str | None) -> list[MetError]:
+def _named(ids: Sequence[int], operation: str | None, *, started_again: bool) -> list[MetError]:
     met = find_met(ids)
     if unknown := set(ids) - {each.error.id for each in met}:
         raise UsageError(f"no integration error has the id {', '.join(map(str, sorted(unknown)))}")
+    if started_again:
+        met = [each for each in met if each.error.status == ErrorStatus.PENDING]
     for each in met:
         if each.error.status != ErrorStatus.PENDING:
             raise UsageError(f"error {each.error.id} is {each.error.status}: only pending ones are tried again")

@@ -72,9 +72,7 @@ def _do(asked: AskedRedo, run: OngoingRun, step_runs: Sequence[StepRun], executi
     state: State[Any] = limited(quote(context), quote(asked), quote(ids), return_state=True)
     found: Any = state.result(raise_on_failure=False)
     for step_run, execution_id in zip(step_runs, execution_ids, strict=True):
-        if state.is_completed():
-            run.completed += 1
-        else:
+        if not state.is_completed():
             run.failures[step_run.name] = describe_failure(state)
             run.unrecorded[execution_id] = run.failures[step_run.name], type(found).__name__
         tell(step_run, execution_id, state, context.settings)

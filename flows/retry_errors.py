@@ -1,6 +1,6 @@
 """Flow: records that could not be applied are tried again, each through its own step, and nothing else."""
 
-from prefect import flow
+from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
 from flows.plan import plan_retry
@@ -19,5 +19,5 @@ def retry_errors(
         step: Only errors of this step.
         overlap: What to do about a step and month that another run is working on: wait for it, or be refused.
     """
-    retry = plan_retry(errors or [], step)
+    retry = plan_retry(errors or [], step, started_again=int(runtime.flow_run.run_count) > 1)
     return run_steps(retry.step_runs, retry.span, RunOptions(overlap))

@@ -25,7 +25,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flows.artifacts import ProgressBar, best_effort, leave_summary
 from flows.events import tell_step_run
-from flows.plan import StepRun, run_name
+from flows.plan import StepRun, left_of_run, run_name
 from flows.reconcile_executions import await_database, locked_run, log_settings, reconcile, this_run
 from steps import catalog
 from steps.accruals import process_accruals
@@ -46,7 +46,7 @@ from steps.task import StepTask, describe_failure
 from steps.vendors.http import Throttle
 from tracking.history import StepMonth, executions_of_run
 from tracking.locks import RunLock, wait_for_database
-from tracking.models import SyncExecution
+from tracking.models import ExecutionStatus, SyncExecution
 from tracking.recorder import (
     Overlap,
     end_executions_of_ended_run,
@@ -216,6 +216,9 @@ def run_steps(
     reconcile(besides=flow_run_id)
     watch, progress = CancellationWatch(flow_run_id), Progress(get_run_logger())
     with locked_run() as lock:
+        planned = len(step_runs)
+        if work is None:  # else they are done together
+            step_runs = left_of_run(flow_run_id, step_runs, settings.zone)
         execution_ids = plan_executions(flow_run_id, [step_run.planned for step_run in step_runs])
         try:
             with (
@@ -236,7 +239,7 @@ def run_steps(
         _record_unrecorded(run)
         executions = _through_an_outage(lambda: _ended(flow_run_id, _why_not_run(run.failures)))
     leave_summary(executions, group_by_reason(run.failures.items()), settings)
-    return _final_state(run, len(step_runs), executions)
+    return _final_state(run, planned, executions)
 
 
 def _ended(flow_run_id: str, reason: str) -> list[SyncExecution]:
@@ -272,7 +275,6 @@ class OngoingRun:
     limit: TimeLimit
     lock: RunLock
     context: StepContext
-    completed: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     """Step run -> why it failed."""
     unrecorded: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -304,8 +306,6 @@ def _run_each(run: OngoingRun, step_runs: Sequence[StepRun], execution_ids: Sequ
             run.unrecorded[waiting[number]] = failure, ""
             if run.options.stop_at_failure:
                 return
-        else:
-            run.completed += 1
         _record_unrecorded(run)
     bar.show(len(step_runs))
 
@@ -371,7 +371,7 @@ def _final_state(run: OngoingRun, planned: int, executions: Sequence[SyncExecuti
     which = f" (attempt {attempt})" if attempt > 1 else ""
     if not run.failures:
         return Completed(message=f"{planned} of {planned} executions completed{which}")
-    failed = planned - run.completed
+    failed = sum(execution.status != ExecutionStatus.COMPLETED for execution in executions)
     return Failed(message=f"{failed} of {planned} executions failed{which}: {_named(run.failures)}")
 
 

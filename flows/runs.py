@@ -113,7 +113,7 @@ class RunStatus:
 
     stage: Stage
     executions: Sequence[SyncExecution] = ()
-    """Of its newest attempt, in the order of its plan; none as long as it has not begun."""
+    """The newest of each step and month, as they were planned; none as long as it has not begun."""
     detail: str = ""
     """The name of the run that it waits for; of a run that ended without any execution, Prefect's final message."""
     attempt: int = 1

@@ -9,6 +9,7 @@ import uvicorn
 
 from flows.api.app import create_app
 from flows.api.security import require_safe_binding
+from flows.connections import Certificate, server_config
 from flows.page.app import mount_page
 from flows.runs import Runs
 from flows.worker import worker_name
@@ -16,11 +17,12 @@ from steps.errors import SyncError, UsageError
 from steps.settings import SyncSettings
 from tracking.database import get_engine
 
-_GRACE_SECONDS = 10
 _log = logging.getLogger("flows.api")
 
 
-def serve(host: str, port: int, log: Callable[[str], None], *, with_worker: bool = True) -> None:
+def serve(
+    host: str, port: int, log: Callable[[str], None], *, with_worker: bool = True, tls: Certificate | None = None
+) -> None:
     """Serve until the process is told to stop.
 
     A worker that was brought along ends with it, and so do its runs: what they had not committed is recorded as failed.
@@ -30,6 +32,7 @@ def serve(host: str, port: int, log: Callable[[str], None], *, with_worker: bool
         port: 0 takes a free one.
         log: Is told where it serves.
         with_worker: Bring a worker along; else others must do the runs, on a Prefect server that lasts.
+        tls: Speak HTTPS with it.
 
     Raises:
         UsageError: the address cannot be served, or not without a token; or nobody could do a run.
@@ -37,6 +40,8 @@ def serve(host: str, port: int, log: Callable[[str], None], *, with_worker: bool
     """
     settings: SyncSettings = SyncSettings.load()
     require_safe_binding(host, settings)
+    if tls is not None:
+        tls.require_usable()
     if not with_worker:
         _require_lasting_server()
     get_engine()  # a database that cannot be used is said now
@@ -46,18 +51,12 @@ def serve(host: str, port: int, log: Callable[[str], None], *, with_worker: bool
         _log_to_standard_error()
         app = create_app(settings, runs)
         mount_page(app)
-        config = uvicorn.Config(
-            app,
-            access_log=False,  # it would show whole addresses; ours shows routes
-            log_level="warning",
-            proxy_headers=False,  # whose address it is comes from the connection: a header could say anything
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
+        config = server_config(app, settings, tls)
         Thread(target=_warm_up, args=(runs,), name="warm-up", daemon=True).start()
         name = f"[{host}]" if ":" in host else host
-        who = "with SYNC_API_TOKEN" if settings.bearer_token else "this machine only: SYNC_API_TOKEN is not set"
-        log(f"serving http://{name}:{served} ({who}); end it with Ctrl-C")
+        is_guarded = app.state.access.is_guarded
+        who = "with a token" if is_guarded else "this machine only: SYNC_API_TOKEN is not set"
+        log(f"serving http{'s' if tls else ''}://{name}:{served} ({who}); end it with Ctrl-C")
         try:
             uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:

@@ -49,8 +49,8 @@ class MonthResult:
     notifications: list[Notification] = field(default_factory=list)
     counted: Counter[Counted] = field(default_factory=Counter)
     became: Counter[ContractStatus] = field(default_factory=Counter)
-    amount: Decimal = ZERO
-    """Accrued, exact."""
+    amounts: dict[str, Decimal] = field(default_factory=dict)
+    """Accrued, exact, of each currency in which anything was posted."""
     policy: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -58,10 +58,11 @@ class MonthResult:
         """How many contracts were counted so far."""
         return self.counted.total() + len(self.failures)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome, currency: str) -> None:
         """Count a contract that was decided."""
         self.counted[outcome.counted] += 1
-        self.amount += outcome.amount
+        if any(posting.amount for posting in outcome.postings):
+            self.amounts[currency] = self.amounts.get(currency, ZERO) + outcome.amount
         self.notifications.extend(outcome.notifications)
         if outcome.contract_status is not outcome.status_before:
             self.became[outcome.contract_status] += 1
@@ -135,7 +136,7 @@ class MonthRun:
             except ContractFailureError as failure:
                 self.result.failures.append(failure)
                 continue
-            self.result.add(outcome)
+            self.result.add(outcome, loaded.inputs.currency)
             self.failures.passed(outcome.contract_id)
             sessions = outcome.sessions
             kept = worked_out_from(loaded.inputs, sessions, self.rules, self.policy) if sessions else None
@@ -164,7 +165,9 @@ class AccrualsResult(BaseModel, StepResult):
     period_start_date: date
     summary: AccrualsSummary
     amount_accrued: Decimal
-    """In cents."""
+    """In cents, over all currencies: only whether it is zero says something where there are several."""
+    accrued_by_currency: dict[str, Decimal]
+    """In cents, of each currency in which anything was posted."""
     contracts_closed: int
     contracts_canceled: int
     notifications: list[Notification]
@@ -188,7 +191,8 @@ class AccrualsResult(BaseModel, StepResult):
                 failed_accruals=len(failures),
                 skipped_accruals=skipped,
             ),
-            amount_accrued=to_cents(month.amount),
+            amount_accrued=to_cents(sum(month.amounts.values(), ZERO)),
+            accrued_by_currency={currency: to_cents(month.amounts[currency]) for currency in sorted(month.amounts)},
             contracts_closed=month.became[ContractStatus.CLOSED],
             contracts_canceled=month.became[ContractStatus.CANCELED],
             notifications=sorted(month.notifications, key=lambda note: note.contract_id or 0),
@@ -203,8 +207,8 @@ class AccrualsResult(BaseModel, StepResult):
 
     @property
     def changed_something(self) -> bool:
-        """Whether later months should be accrued again."""
-        return self.amount_accrued != 0
+        """Whether later months should be accrued again: also if what was posted adds up to nothing."""
+        return bool(self.accrued_by_currency)
 
 
 @step_task(ACCRUALS)

@@ -4,6 +4,7 @@ The vendor is read first, then everything is applied in one short transaction. W
 a document belongs to and what a contract is worth are rules of the ledger (`ledger/`).
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -35,13 +36,15 @@ from steps.settings import SyncSettings
 from steps.sources import DocumentsRead, VendorReads
 from steps.task import step_task
 from steps.vendors.holded import Document, IncomeAccount
-from steps.vendors.parsing import Listing, unpack
+from steps.vendors.parsing import Listing
 from tracking.database import read_session, write_session
+from tracking.integration_errors import RecordKey
 from tracking.models import utc_now
+from tracking.redaction import redact_json
 
 
 class InvoicesResult(ImportResult):
-    """Processed are the documents of the window, unreadable ones included.
+    """Received are the documents of the window; a document is in trouble if its contact or an account of its lines is.
 
     Created and updated are rows written, credit notes of other windows that followed their invoice too. Skipped are
     documents without a service line: stored without contract, and counted as created when they are new.
@@ -215,11 +218,6 @@ def _one(entity_type: str, external_id: str, read: Callable[[str], Found | None]
         raise RecordRejectedError(entity_type, external_id, f"{entity_type} {external_id}: {error}") from error
 
 
-def contact_ids(documents: Iterable[Document]) -> set[str]:
-    """The contacts that documents name."""
-    return {document.contact_id for document in documents if document.contact_id}
-
-
 def apply_invoices(
     session: Session,
     window: MonthWindow,
@@ -238,14 +236,16 @@ def apply_invoices(
     gone = find_gone(session, window, upstream, accept_loss=settings.accept_loss, void_unasked=void_unasked)
     gone = gone.limited_to(scope.concerns)
     store_services(session, read.new_services)
-    clients = match_clients(session, contact_ids(documents), read.cards)
+    named = {document.contact_id for document in documents if document.contact_id}
+    clients = match_clients(session, named, read.cards)
     linkable = _linkable(session, documents, clients, settings)
     linking = link_documents(session, linkable)
-    report.reject([*rejected, *read.rejected, *clients.problems, *linking.problems])
     merge, touched = _store_documents(session, linkable)
-    relinked = relink_credit_notes(session, _invoice_ids(documents))
-    report.reject([*relinked.problems, *_without_contact(documents)])
-    report.report_gone(gone.problems)
+    invoices = [document.id for document in documents if document.kind is DocumentKind.INVOICE]
+    relinked = relink_credit_notes(session, invoices)
+    problems = [*linking.problems, *relinked.problems, *_without_contact(documents)]
+    report.reject(_with_records(session, [*rejected, *read.rejected, *clients.problems, *problems]))
+    report.report_gone(_with_records(session, gone.problems))
     mark_void(session, gone, utc_now())
     touched |= linking.contract_ids | relinked.contract_ids | gone.contract_ids
     emptied = recompute_contracts(
@@ -253,12 +253,16 @@ def apply_invoices(
     )
     report.report_gone(emptied)
     report.checked("service_contract", map(str, touched))
-    _count(report, linkable, merge, clients)
     report.checked("service", read.accounts)
+    report.checked("contact", clients.contacts)
+    for each in documents:
+        report.checked(each.kind.value, [each.id])
     _settle_others(session, read, report)
-    report.result.processed = read.documents.documents.count
-    report.result.updated += linking.moved + relinked.moved
-    report.result.invoices_voided = len(gone.newly)
+    result, unlinked = report.result, {each.row["external_id"] for each in linkable if each.is_unlinked}
+    report.count(read.documents.documents, _keys, lambda document: document.id in unlinked)
+    result.created, result.updated = len(merge.created), len(merge.updated) + linking.moved + relinked.moved
+    result.clients_created, result.clients_updated = clients.created, len(clients.updated)
+    result.invoices_voided = len(gone.newly)
 
 
 def _settle_others(session: Session, read: InvoicesRead, report: StepReport[InvoicesResult]) -> None:
@@ -308,7 +312,7 @@ def _row(document: Document, client_id: int | None) -> Row:
         "currency": document.currency,
         "status": document.status,
         "voided_at": None,  # it is listed, so it counts (again)
-        "original_data": unpack(document.raw),
+        "original_data": json.loads(document.raw),
     }
 
 
@@ -319,30 +323,31 @@ def _store_documents(session: Session, linkable: Sequence[LinkableDocument]) -> 
     return merge, {row["service_contract_id"] for row in (*merge.before.values(), *rows)} - {None}
 
 
-def _invoice_ids(documents: Sequence[Document]) -> list[str]:
-    return [document.id for document in documents if document.kind is DocumentKind.INVOICE]
-
-
 def _without_contact(documents: Sequence[Document]) -> list[RecordRejectedError]:
     return [
         RecordRejectedError(
             document.kind.value,
             document.id,
             f"{document.kind.value} {document.id} names no contact: kept without client and contract",
-            unpack(document.raw),
+            json.loads(document.raw),
         )
         for document in documents
         if document.contact_id is None
     ]
 
 
-def _count(
-    report: StepReport[InvoicesResult], linkable: Sequence[LinkableDocument], merge: Merge, clients: MatchedClients
-) -> None:
-    result = report.result
-    result.created, result.updated = len(merge.created), len(merge.updated)
-    result.skipped = sum(each.service_id is None and each.row["service_contract_id"] is None for each in linkable)
-    result.clients_created, result.clients_updated = clients.created, len(clients.updated)
-    for each in linkable:
-        report.checked(each.row["kind"], [each.row["external_id"]])
-    report.checked("contact", clients.contacts)
+def _with_records(session: Session, errors: Sequence[RecordRejectedError]) -> Sequence[RecordRejectedError]:
+    """The errors; those of documents that are not at hand get the vendor's record as the ledger has it."""
+    without = [error for error in errors if error.record is None and error.entity_type in set(DocumentKind)]
+    columns = Invoice.external_id, Invoice.original_data
+    rows = select_in(session, columns, Invoice.external_id, (error.external_id for error in without))
+    kept = {row["external_id"]: row["original_data"] for row in rows}
+    for error in without:
+        error.record = redact_json(kept.get(error.external_id))
+    return errors
+
+
+def _keys(document: Document) -> list[RecordKey]:
+    """Of the document and of what it names: with one of them in trouble it is not applied whole."""
+    named = [("contact", document.contact_id or ""), *(("service", account) for account in document.line_accounts)]
+    return [(document.kind.value, document.id), *named]

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from steps.catalog import Step
-from steps.ledger.money import parse_amount
+from steps.ledger.money import ZERO, parse_amount
 
 
 class StepResult(ABC):
@@ -36,7 +36,12 @@ class StepResult(ABC):
 
 
 class ImportResult(BaseModel, StepResult):
-    """Counts of an import step, filled while it applies its records; created and updated are rows that were written."""
+    """Counts of an import step, filled while it applies its records; created and updated are rows that were written.
+
+    Each record that the vendor sent for the step and window is one of three: processed (the ledger says what it says),
+    skipped (there is nothing to do about it) or among the errors (it, or what it cannot do without, is in trouble). So
+    processed + skipped + errors = received. Rows that are alike in everything are one record.
+    """
 
     step: ClassVar[Step]
     processed: int = 0
@@ -44,13 +49,15 @@ class ImportResult(BaseModel, StepResult):
     updated: int = 0
     skipped: int = 0
     errors: int = 0
+    other_errors: int = 0
+    """Integration errors of what was not received for the window: records that are gone, documents of other months."""
 
     def as_json(self) -> dict[str, Any]:
         """The four counts with the step's entity before them, then the step's own, then the errors."""
         counts = self.model_dump()
         entity = {f"{self.step.entity}_{name}": counts.pop(name) for name in _ENTITY_COUNTS}
-        errors = counts.pop("errors")
-        return {**entity, **counts, "errors": errors}
+        errors = {name: counts.pop(name) for name in ("errors", "other_errors")}
+        return {**entity, **counts, **errors}
 
     @property
     def changed_something(self) -> bool:
@@ -104,10 +111,9 @@ class RecordedResult(StepResult):
         """Whether any count says that something was written, or an amount was accrued."""
         if any(value for name, value in self.counts() if name.rpartition("_")[2] in _WRITTEN):
             return True
-        accrued = self.amount_accrued
-        if accrued is None:
+        if self.accrued is None:
             return self.summary is not None and self.summary.count("successful_accruals") > 0
-        return accrued != 0
+        return bool(self.accrued)
 
     @property
     def line(self) -> str:
@@ -139,7 +145,8 @@ class RecordedResult(StepResult):
             "notifications": len(self.notifications),
         }
         shown = [f"{value} {name}" for name, value in counts.items() if value or name == "contracts processed"]
-        return ", ".join(shown if self.amount_accrued is None else [f"{self.amount_accrued} accrued", *shown])
+        amounts = [f"{amount:.2f} {currency}".strip() for currency, amount in (self.accrued or {"": ZERO}).items()]
+        return ", ".join(shown if self.accrued is None else [f"{' and '.join(amounts)} accrued", *shown])
 
     @property
     def summary(self) -> "RecordedResult | None":
@@ -148,12 +155,15 @@ class RecordedResult(StepResult):
         return RecordedResult(summary) if isinstance(summary, Mapping) else None
 
     @property
-    def amount_accrued(self) -> Decimal | None:
-        """What the accruals accrued; None if the result does not say."""
+    def accrued(self) -> dict[str, Decimal] | None:
+        """What the accruals posted, by currency; without one where the result names none. None: it does not say."""
         try:
-            return parse_amount(self._answer["amount_accrued"])
+            if isinstance(amounts := self._answer.get("accrued_by_currency"), Mapping):
+                return {str(currency)[:_LONGEST_NAME]: parse_amount(amount) for currency, amount in amounts.items()}
+            amount = parse_amount(self._answer["amount_accrued"])
         except (KeyError, ValueError, ArithmeticError):
             return None
+        return {"": amount} if amount else {}
 
     @property
     def notifications(self) -> list[ResultNotification]:

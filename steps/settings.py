@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from ipaddress import ip_network
 from typing import Annotated, Any, Self
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -236,6 +237,13 @@ def _require_account(value: str) -> str:
     return value
 
 
+def _require_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(str(ip_network(item)) for item in value)
+    except ValueError:
+        raise ValueError("addresses or networks of proxies such as 10.0.0.2,172.16.0.0/12 are expected") from None
+
+
 class SyncSettings(_Settings):
     """What is the academy's own to say."""
 
@@ -248,6 +256,10 @@ class SyncSettings(_Settings):
     backend_timeout: float = Field(default=900.0, gt=0, le=86400)
     """Seconds that one call of the backend may take until its work is done and answered."""
     api_token: SecretStr | None = None
+    api_tokens: SecretStr | None = None
+    """Further ones that may do less: `NAME:ROLE:TOKEN` with commas (`flows/access.py`)."""
+    trusted_proxies: Annotated[CommaList, AfterValidator(_require_networks)] = ()
+    """Addresses and networks of proxies whose `X-Forwarded-For` is believed."""
     service_account_prefix: CommaList = ("7050",)
     service_name_prefixes: CommaList = ()
     accrual_basis: AccrualBasis = AccrualBasis.NET

@@ -109,6 +109,12 @@ def lent_database(postgres_url: str) -> LentDatabase:
     return LentDatabase(postgres_url, "template_sync", "lent")
 
 
+@pytest.fixture
+def sqlite_database(sqlite_template: Path, tmp_path: Path) -> None:
+    """An empty database in the file that `SYNC_DATABASE_URL` names, for what is the same on either kind."""
+    shutil.copy(sqlite_template, tmp_path / "sync.db")
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database, set as `SYNC_DATABASE_URL`; the test runs once on each kind."""

@@ -110,3 +110,9 @@ def test_no_file_is_longer_than_a_reader_can_hold(folder: str) -> None:
 
 def test_no_file_of_the_flows_shadows_the_standard_library() -> None:
     assert {path.stem for path in _sources("flows")} & sys.stdlib_module_names <= {"__init__"}
+
+
+def test_each_migration_has_a_number_of_its_own() -> None:
+    numbers = [path.stem.partition("_")[0] for path in _sources("tracking/migrations/versions") if path.stem[0] == "v"]
+
+    assert len(set(numbers)) == len(numbers), numbers

@@ -144,12 +144,16 @@ def latest_month() -> date | None:
 
 
 def executions_of_run(flow_run_id: str) -> list[SyncExecution]:
-    """The executions of one flow run's newest attempt, in the order of its plan."""
-    of_run = col(SyncExecution.flow_run_id) == flow_run_id
-    newest = select(func.max(SyncExecution.attempt)).where(of_run).scalar_subquery()
+    """The newest execution of each step and month of one flow run, over all its attempts, as they were planned."""
+    newest = (
+        select(func.max(col(SyncExecution.id)))
+        .where(SyncExecution.flow_run_id == flow_run_id)
+        .group_by(col(SyncExecution.step_name), col(SyncExecution.window_start))
+    )
     with read_session() as session:
-        query = select(SyncExecution).where(of_run, col(SyncExecution.attempt) == newest)
-        return list(session.exec(query.order_by(col(SyncExecution.id))))
+        return list(
+            session.exec(select(SyncExecution).where(col(SyncExecution.id).in_(newest)).order_by(col(SyncExecution.id)))
+        )
 
 
 @dataclass(frozen=True)

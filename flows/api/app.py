@@ -11,10 +11,13 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 
+from flows.access import Access
+from flows.api.answers import Answers
+from flows.api.limits import RequestLimits
 from flows.api.problems import add_problem_handlers, describe, problems
-from flows.api.routes import accruals, books, errors, executions, services, steps
+from flows.api.routes import accruals, audit, books, errors, executions, services, steps
 from flows.api.schemas import Health
-from flows.api.security import Answers, Guard, RequestLimits
+from flows.api.security import Guard, operation_of
 from flows.runs import Runs
 from steps.settings import SyncSettings
 from tracking.database import get_engine, schema_revision
@@ -26,6 +29,19 @@ without that variable the server answers this machine only, and wants no token."
 
 
 _health = APIRouter(tags=["health"])
+
+
+ROUTERS = (
+    steps.router,
+    executions.router,
+    errors.router,
+    steps.integrations,
+    accruals.router,
+    books.router,
+    services.router,
+    audit.router,
+    _health,
+)
 
 
 @_health.get("/api/health", responses=problems())
@@ -52,23 +68,16 @@ def create_app(settings: SyncSettings, runs: Runs | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
+        generate_unique_id_function=operation_of,
     )
+    access = app.state.access = Access(settings)
     app.state.settings, app.state.runs = settings, runs or Runs()
-    for router in (
-        steps.router,
-        executions.router,
-        errors.router,
-        steps.integrations,
-        accruals.router,
-        books.router,
-        services.router,
-        _health,
-    ):
+    for router in ROUTERS:
         app.include_router(router)
     add_problem_handlers(app)
     # The last one added is the first that sees a request.
     app.add_middleware(RequestLimits)
-    app.add_middleware(Guard, token=settings.bearer_token)
+    app.add_middleware(Guard, access=access)
     app.add_middleware(Answers)
     describe(app)
     return app

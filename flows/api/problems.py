@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
+from flows.access import ForbiddenError
 from flows.prefect_server import PrefectUnavailableError
 from flows.runs import KeyReusedError, NotSetUpError
 from steps.errors import BrokenImportError, ConfigError, PolicyChangedError, SyncError, UsageError, VendorError
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 STATUSES: Mapping[type[Exception], HTTPStatus] = {
     UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
     VendorError: HTTPStatus.BAD_GATEWAY,
     BrokenImportError: HTTPStatus.CONFLICT,
     PolicyChangedError: HTTPStatus.CONFLICT,
@@ -131,13 +133,15 @@ _PROBLEM_SCHEMA = {
 _REASONS = {
     HTTPStatus.BAD_REQUEST: "The body is no text that could be JSON.",
     HTTPStatus.UNAUTHORIZED: "No bearer token, or a wrong one.",
-    HTTPStatus.FORBIDDEN: "Another machine while there is no token, or a page of another site.",
+    HTTPStatus.FORBIDDEN: "A token whose role is less; another machine while there is no token; another site's page.",
     HTTPStatus.NOT_FOUND: "There is no such thing.",
+    HTTPStatus.REQUEST_TIMEOUT: "The body took longer than 20 seconds to arrive.",
     HTTPStatus.CONFLICT: "Another run is at work on it, or the import that it needs is broken.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than 1 MiB.",
     HTTPStatus.REQUEST_URI_TOO_LONG: "Path and query are longer than 8 KiB.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The headers are larger than 32 KiB.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "What was asked for makes no sense; `detail` says what is expected.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many wrong tokens came from this address: wait as `Retry-After` says.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "The step failed, or something nobody foresaw.",
     HTTPStatus.BAD_GATEWAY: "A vendor did not answer as it should; `detail` says which and how.",
     HTTPStatus.SERVICE_UNAVAILABLE: "No database, no Prefect or no worker: try again later.",
@@ -163,6 +167,37 @@ def file_of(description: str, media_type: str = "text/csv") -> Responses:
     return {200: {"description": description, "content": {media_type: {"schema": schema}}}}
 
 
+_HEADERS = {
+    "ETag": "A hash of the answer; sent as `If-None-Match`, nothing new is a 304.",
+    "Link": "The next page (RFC 8288), if there is one.",
+    "Content-Disposition": "The file's name.",
+    "Location": "Where to look what becomes of it.",
+    "Preference-Applied": "`respond-async`.",
+    "Retry-After": "Seconds to wait.",
+    "WWW-Authenticate": "`Bearer`.",
+}
+_HEADERS_OF_STATUS = {
+    "202": ("Location", "Preference-Applied"),
+    "304": ("ETag",),
+    "401": ("WWW-Authenticate",),
+    "429": ("Retry-After",),
+    "503": ("Retry-After",),
+}
+
+
+def _describe_headers(operation: dict[str, Any]) -> None:
+    answers = operation["responses"]
+    for status, answer in answers.items():
+        names = list(_HEADERS_OF_STATUS.get(status, ()))
+        if status == "200":
+            is_list = any(each["name"] == "cursor" for each in operation.get("parameters", ()))
+            is_file = "application/json" not in answer.get("content", {})
+            marks = {"ETag": "304" in answers, "Link": is_list, "Content-Disposition": is_file}
+            names = [name for name, is_sent in marks.items() if is_sent]
+        if names:
+            answer["headers"] = {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}
+
+
 def describe(app: FastAPI) -> None:
     """Add to the generated document what routes cannot say themselves."""
     generate = app.openapi
@@ -175,6 +210,9 @@ def describe(app: FastAPI) -> None:
             document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
             document["security"] = [{"token": []}]
             document["paths"]["/api/health"]["get"]["security"] = []
+            for item in document["paths"].values():
+                for operation in item.values():
+                    _describe_headers(operation)
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -134,13 +134,15 @@ def reconcile_now() -> None:
         typer.echo(str(reconcile()))
 
 
-def serve_api(host: str, port: int, *, with_worker: bool, sandbox: bool) -> None:
+def serve_api(host: str, port: int, *, with_worker: bool, sandbox: bool, tls: tuple[str, str] | None) -> None:
     """Serve the HTTP API and the page until the process is told to stop."""
     quiet_prefect()
     with ExitStack() as stack:
         if sandbox:
             stack.enter_context(sandboxed())
             os.environ["PREFECT_API_URL"] = ""  # on a lasting server its worker would take real runs to the sandbox
+        from flows.connections import Certificate
         from flows.server import serve  # it imports Prefect, which takes seconds
 
-        serve(host, port, typer.echo, with_worker=with_worker)
+        certificate = Certificate(*map(Path, tls)) if tls else None
+        serve(host, port, typer.echo, with_worker=with_worker, tls=certificate)

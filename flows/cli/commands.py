@@ -174,6 +174,21 @@ def show_history(
     history.show_history(step_id, status, since, until, limit, as_json=as_json)
 
 
+@app.command("audit")
+def show_audit(
+    since: Annotated[str | None, typer.Option(help="Done at or after this date or time (ISO 8601).")] = None,
+    until: Annotated[str | None, typer.Option(help="Done before this date or time (ISO 8601).")] = None,
+    who: Annotated[str | None, typer.Option(help="Only by the token of this name.", metavar="NAME")] = None,
+    limit: Limit = 100,
+    export: Annotated[str | None, typer.Option(help="Write the acts to this CSV file.", metavar="FILE.csv")] = None,
+    as_json: JsonArray = False,
+) -> None:
+    """Show who did what through the API and the page, from where, and which wrong tokens came; newest first."""
+    with importing():
+        from flows.cli import audit
+    audit.show_audit(since, until, who, limit, export, as_json=as_json)
+
+
 class _ListUnlessNamed(TyperGroup):
     """A group whose arguments are the list's, unless they begin with the name of another command or ask for help."""
 
@@ -327,12 +342,21 @@ def serve_api(
         bool,
         typer.Option("--no-worker", help="Bring no worker along: others on the server of PREFECT_API_URL do the runs."),
     ] = False,
+    tls_certificate: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Serve HTTPS with this certificate and its chain (PEM).")
+    ] = None,
+    tls_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The certificate's key, without a passphrase (PEM).")
+    ] = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Serve the HTTP API and the page: run steps, see what happened, work the errors, take reports along."""
+    if (tls_certificate is None) != (tls_key is None):
+        raise UsageError("--tls-certificate and --tls-key go together: give both, or leave TLS to a proxy")
     with importing():
         from flows.cli import admin
-    admin.serve_api(host, port, with_worker=not no_worker, sandbox=sandbox)
+    tls = (tls_certificate, tls_key) if tls_certificate and tls_key else None
+    admin.serve_api(host, port, with_worker=not no_worker, sandbox=sandbox, tls=tls)
 
 
 @app.command("reconcile")

@@ -93,12 +93,14 @@ def accrual_table(executions: Sequence[SyncExecution]) -> Group:
 
 def _accrual_cells(execution: SyncExecution) -> Iterator[str | Text]:
     result = RecordedResult(execution.result)
-    summary, accrued = result.summary, result.amount_accrued
+    summary, accrued = result.summary, result.accrued
     if summary is None or not summary.as_json():
         yield status_text(execution.status)
         return
     yield str(summary.count("total_contracts_processed"))
-    yield "-" if accrued is None else f"{accrued:,.2f}"
+    yield (
+        "-" if accrued is None else "\n".join(f"{each:,.2f} {name}".strip() for name, each in accrued.items()) or "0.00"
+    )
     for name in ("skipped_accruals", "failed_accruals"):
         yield str(summary.count(name))
     for name in ("contracts_closed", "contracts_canceled"):

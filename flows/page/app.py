@@ -18,11 +18,13 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
+from flows.access import Access
 from flows.page.auth import SessionGuard, Sessions, login_routes, set_cookie
 from flows.page.components import Tag, Visit, facts, said, strong_button
 from flows.page.script import SCRIPT
 from flows.page.style import COLOURS, STYLE
 from flows.page.texts import Language, Texts, preferred_language
+from flows.page.views.audit import show_audit
 from flows.page.views.contracts import show_contracts
 from flows.page.views.home import show_home
 from flows.page.views.launch import show_launch
@@ -38,6 +40,7 @@ from steps.ledger.months import MonthWindow
 from steps.reports.export import (
     XLSX_TYPE,
     Sheet,
+    audit_sheet,
     csv_text,
     errors_sheet,
     journal_sheet,
@@ -50,6 +53,7 @@ from steps.reports.monthly import monthly_accruals
 from steps.reports.pack import pack_bytes, read_pack
 from steps.reports.roll_forward import roll_forwards
 from steps.settings import SyncSettings, vendors_are_invented
+from tracking.audit import AuditFilter, audit_trail
 from tracking.database import read_session
 from tracking.integration_errors import ErrorFilter, find_errors
 
@@ -111,7 +115,10 @@ class View:
 
 
 async def _show_runs(visit: Visit) -> None:
-    await (show_launch(visit) if visit.given.get("run") == "new" else show_runs(visit))
+    if visit.given.get("show") == "audit":
+        await show_audit(visit)
+    else:
+        await (show_launch(visit) if visit.given.get("run") == "new" else show_runs(visit))
 
 
 VIEWS: dict[str, View] = {
@@ -148,7 +155,8 @@ async def show_view(visit: Visit) -> None:
         for theme in ("dark", "light"):  # the style shows the one that the page is not in
             address = f"{visit.root}/theme/{theme}?{urlencode({'back': visit.address(visit.path)})}"
             Tag("a", texts(f"theme.{theme}"), classes=f"quiet to-{theme}", href=address, data_keeps="true")
-        if visit.guarded:
+        if visit.caller.has_logged_in:
+            Tag("span", f"{visit.caller.name} ({texts(f'role.{visit.caller.role}')})", classes="quiet")
             with ui.element("form").props(f'method="post" action="{visit.root}/logout"'):
                 ui.button(texts("logout"), color=None).props("flat dense no-caps type=submit").classes("quiet")
     content = Tag("div", classes="content")  # Quasar's page around it is the `main` already
@@ -207,6 +215,10 @@ def download_routes() -> APIRouter:
         found = find_errors(ErrorFilter(**wanted.model_dump(), limit=None))
         return _file(csv_text(errors_sheet(found)).encode(), _CSV, "errors.csv")
 
+    @router.get("/audit.csv")
+    def audit() -> Response:
+        return _file(csv_text(audit_sheet(audit_trail(AuditFilter(limit=None)))).encode(), _CSV, "audit.csv")
+
     @router.get("/month-end.xlsx")
     def pack(month: MonthText) -> Response:
         with read_session() as session:
@@ -246,10 +258,10 @@ def mount_page(app: FastAPI) -> None:
     """
     settings: SyncSettings = app.state.settings
     runs: Runs = app.state.runs
-    sessions = None
-    if token := settings.bearer_token:
-        sessions = Sessions()
-        nicegui.app.include_router(login_routes(token, sessions))
+    access: Access = app.state.access
+    sessions = Sessions() if access.is_guarded else None
+    if sessions is not None:
+        nicegui.app.include_router(login_routes(access, sessions))
     nicegui.app.include_router(download_routes())
     _add_preferences()
     for language in Language:
@@ -285,7 +297,7 @@ def _add_view(key: str, path: str, language: Language, settings: SyncSettings, r
             settings,
             runs,
             request.cookies.get(_THEME, ""),
-            guarded=settings.bearer_token is not None,
+            request.state.caller,
             root=root,
             path=f"{here}?{query}" if query else here,
             given={**request.query_params, **request.path_params},
@@ -305,7 +317,7 @@ def _add_preferences() -> None:
     def choose_theme(request: Request, theme: Literal["dark", "light"], back: str = "") -> Response:
         safe = back if _OWN_ADDRESS.fullmatch(back) else f"/{Language.EN}/{_ENTRANCE}"
         answer = RedirectResponse(f"{ROOT}{safe}", 303)
-        set_cookie(answer, request, (_THEME, theme), _YEAR_SECONDS)
+        set_cookie(answer, request, (_THEME, theme), _YEAR_SECONDS, ROOT)
         return answer
 
 

@@ -1,8 +1,7 @@
 """Who may see the page: login, sessions, and the guard of every address."""
 
-import hmac
 import secrets
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -13,21 +12,35 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flows.access import (
+    WINDOW_SECONDS,
+    Access,
+    Caller,
+    GuessingError,
+    WrongTokenError,
+    address_of,
+    is_over_tls,
+    owner_of_this_machine,
+)
 from flows.page.style import LOGIN_STYLE
 from flows.page.texts import TEXTS, preferred_language
+from tracking.audit import Door
 
 SESSION_SECONDS = 12 * 60 * 60
+IDLE_SECONDS = 30 * 60
+"""Without anything that a person did: a visit, a click, a key. What a page does by itself does not count."""
 MOST_SESSIONS = 1000
-WINDOW_SECONDS = 60
-MOST_FAILURES = 5
-"""Of one address within the window."""
-MOST_FAILURES_OF_ALL = 50
-"""Of all addresses together within the window: one person may have many."""
+
+
+@dataclass
+class _Session:
+    caller: Caller
+    ends: float
+    last_act: float
 
 
 @dataclass
@@ -35,53 +48,49 @@ class Sessions:
     """Open sessions by the hash of their id, so that nothing in memory opens the page."""
 
     now: Callable[[], float] = monotonic
-    _ends: OrderedDict[str, float] = field(default_factory=OrderedDict, init=False)
+    _open: OrderedDict[str, _Session] = field(default_factory=OrderedDict, init=False)
 
-    def open(self) -> str:
+    def open(self, caller: Caller) -> str:
         """A new session. Returns its id, which is known to nobody else."""
-        session_id = secrets.token_urlsafe(32)
-        self._ends[_hash(session_id)] = self.now() + SESSION_SECONDS
-        while len(self._ends) > MOST_SESSIONS:
-            self._ends.popitem(last=False)
+        session_id, now = secrets.token_urlsafe(32), self.now()
+        self._open[_hash(session_id)] = _Session(caller, now + SESSION_SECONDS, now)
+        while len(self._open) > MOST_SESSIONS:
+            self._open.popitem(last=False)
         return session_id
 
-    def is_open(self, session_id: str) -> bool:
-        """Whether somebody logged in with it, and not too long ago."""
-        return self._ends.get(_hash(session_id), 0.0) > self.now()
+    def find(self, session_id: str, *, is_act: bool) -> Caller | None:
+        """Who logged in with it, not too long ago, and did something lately; None: nobody.
+
+        Args:
+            session_id: What a browser says.
+            is_act: This is something that a person does, and the session goes on.
+        """
+        session, now = self._open.get(_hash(session_id)), self.now()
+        if session is None or now >= min(session.ends, session.last_act + IDLE_SECONDS):
+            return None
+        if is_act:
+            session.last_act = now
+        return session.caller
 
     def close(self, session_id: str) -> None:
         """Log out; what is connected with it ends too."""
-        self._ends.pop(_hash(session_id), None)
-
-
-@dataclass
-class LoginLimit:
-    """Counts wrong tokens, by address and of all together."""
-
-    now: Callable[[], float] = monotonic
-    _failures: deque[tuple[float, str]] = field(default_factory=deque, init=False)
-
-    def allows(self, address: str) -> bool:
-        """Whether this address may try; what is older than the window is forgotten."""
-        while self._failures and self._failures[0][0] <= self.now() - WINDOW_SECONDS:
-            self._failures.popleft()
-        own = sum(1 for _, each in self._failures if each == address)
-        return own < MOST_FAILURES and len(self._failures) < MOST_FAILURES_OF_ALL
-
-    def failed(self, address: str) -> None:
-        """One wrong token more."""
-        self._failures.append((self.now(), address))
+        self._open.pop(_hash(session_id), None)
 
 
 def _hash(session_id: str) -> str:
     return sha256(session_id.encode()).hexdigest()
 
 
-COOKIE = "sync_session"
+COOKIE, TLS_COOKIE = "sync_session", "__Host-sync_session"
+"""Over TLS browsers take the second from this very host only, never from a neighbour's name or in clear. Its path must
+be `/`: the API gets it too, and reads no cookie."""
 LOGIN = "/login"
 _REFUSED = 1008
 """Policy violation (RFC 6455, 7.4.1)."""
 _CLOSE: Message = {"type": "websocket.close", "code": _REFUSED, "reason": "log in first"}
+_ACT = '42["event"'
+"""How a message of NiceGUI's websocket begins that a click or a key makes (Socket.IO: 4 message, 2 event); answers to
+pings, acknowledgements and the like are others."""
 
 
 class SessionGuard:
@@ -91,24 +100,29 @@ class SessionGuard:
         self._app, self._sessions = app, sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """ASGI; `state.caller` is who asks."""
         if scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
-        elif scope["type"] == "http" and not self._may_see(scope):
-            await RedirectResponse(f"{scope['root_path']}{LOGIN}", 303)(scope, receive, send)
+            await self._websocket(HTTPConnection(scope), receive, send)
+        elif scope["type"] == "http":
+            asked = HTTPConnection(scope)
+            path = scope["path"].removeprefix(scope["root_path"])
+            asked.state.caller = self._caller(asked, is_act=True)
+            if asked.state.caller is None and path != LOGIN:
+                await RedirectResponse(f"{scope['root_path']}{LOGIN}", 303)(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _may_see(self, scope: Scope) -> bool:
-        return scope["path"].removeprefix(scope["root_path"]) == LOGIN or self._has_session(scope)
+    def _caller(self, asked: HTTPConnection, *, is_act: bool) -> Caller | None:
+        if self._sessions is None:
+            return owner_of_this_machine(Door.PAGE, address_of(asked))
+        return self._sessions.find(session_id_of(asked), is_act=is_act)
 
-    def _has_session(self, scope: Scope) -> bool:
-        return self._sessions is None or self._sessions.is_open(session_id_of(HTTPConnection(scope)))
-
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        same_site = urlsplit(headers.get("origin", "")).netloc.lower() == headers.get("host", "").lower()
-        if not (same_site and self._has_session(scope)):
+    async def _websocket(self, asked: HTTPConnection, receive: Receive, send: Send) -> None:
+        origin = urlsplit(asked.headers.get("origin", "")).netloc.lower()
+        same_site = origin == asked.headers.get("host", "").lower()
+        if not (same_site and self._caller(asked, is_act=False)):
             await send(_CLOSE)
             return
         over = False
@@ -117,7 +131,7 @@ class SessionGuard:
             """A session that has ended takes its open pages along."""
             nonlocal over
             message = await receive()
-            if self._has_session(scope):
+            if self._caller(asked, is_act=(message.get("text") or "").startswith(_ACT)):
                 return message
             if not over:
                 over = True
@@ -128,12 +142,12 @@ class SessionGuard:
             if not over:
                 await send(message)
 
-        await self._app(scope, receive_while_logged_in, send_until_over)
+        await self._app(asked.scope, receive_while_logged_in, send_until_over)
 
 
 def session_id_of(connection: HTTPConnection) -> str:
     """The session that a browser says it has; an empty text if it says none."""
-    return connection.cookies.get(COOKIE, "")
+    return connection.cookies.get(_cookie(connection)[0], "")
 
 
 _HEADERS = {
@@ -152,45 +166,50 @@ _PAGE = """<!doctype html>
 """
 
 
-def login_routes(token: str, sessions: Sessions) -> APIRouter:
-    """Login form, login with the API's token, and logout, for the app that the page is on."""
-    router, limit = APIRouter(include_in_schema=False), LoginLimit()
+def login_routes(access: Access, sessions: Sessions) -> APIRouter:
+    """Login form, login with one of the API's tokens, and logout, for the app that the page is on."""
+    router = APIRouter(include_in_schema=False)
 
     @router.get(LOGIN)
     def show_form(request: Request) -> Response:
         return _form(request)
 
     @router.post(LOGIN)
-    async def log_in(request: Request, given: Annotated[str, Form(alias="token")] = "") -> Response:
-        address = request.client.host if request.client else ""
-        if not limit.allows(address):
+    def log_in(request: Request, given: Annotated[str, Form(alias="token")] = "") -> Response:
+        address = address_of(request)
+        try:
+            caller = access.admit(given, Door.PAGE, address)
+        except GuessingError:
             return _form(request, "login.slow", HTTPStatus.TOO_MANY_REQUESTS)
-        if not hmac.compare_digest(given.strip().encode(), token.encode()):
-            limit.failed(address)
+        except WrongTokenError:
+            access.keep_refusal(Door.PAGE, address)
             return _form(request, "login.wrong", HTTPStatus.UNAUTHORIZED)
         answer = RedirectResponse(f"{_root(request)}/", HTTPStatus.SEE_OTHER)
-        set_cookie(answer, request, (COOKIE, sessions.open()), SESSION_SECONDS)
+        name, path = _cookie(request)
+        set_cookie(answer, request, (name, sessions.open(caller)), SESSION_SECONDS, path)
         return answer
 
     @router.post("/logout")
     def log_out(request: Request) -> Response:
         sessions.close(session_id_of(request))
         answer = RedirectResponse(f"{_root(request)}{LOGIN}", HTTPStatus.SEE_OTHER)
-        answer.delete_cookie(COOKIE, path=_root(request))
+        name, path = _cookie(request)
+        answer.delete_cookie(name, path, secure=is_over_tls(request))
         return answer
 
     return router
 
 
-def set_cookie(answer: Response, request: Request, cookie: tuple[str, str], seconds: int) -> None:
-    """Give a browser a cookie (name, value) for the page alone, which no script reads and no other site sends.
+def _cookie(request: HTTPConnection) -> tuple[str, str]:
+    """Name and path of a session's cookie."""
+    return (TLS_COOKIE, "/") if is_over_tls(request) else (COOKIE, _root(request))
 
-    Whether it came over HTTPS a proxy says; who lies about it harms only his own cookies.
-    """
+
+def set_cookie(answer: Response, request: Request, cookie: tuple[str, str], seconds: int, path: str) -> None:
+    """Give a browser a cookie (name, value) which no script reads and no other site sends."""
     name, value = cookie
-    secure = "https" in {request.url.scheme, request.headers.get("x-forwarded-proto", "")}
     answer.set_cookie(
-        name, value, max_age=seconds, path=_root(request), secure=secure, httponly=True, samesite="strict"
+        name, value, max_age=seconds, path=path, secure=is_over_tls(request), httponly=True, samesite="strict"
     )
 
 
@@ -209,5 +228,5 @@ def _form(request: Request, trouble: str = "", status: HTTPStatus = HTTPStatus.O
     return HTMLResponse(page, status, _HEADERS | slow)
 
 
-def _root(request: Request) -> str:
+def _root(request: HTTPConnection) -> str:
     return str(request.scope["root_path"])

@@ -16,11 +16,12 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 from nicegui.elements.mixins.value_element import ValueElement
 
+from flows.access import Caller, Role
 from flows.page.texts import Texts
 from flows.parameters import AskedRange, parse_year
 from flows.plan import Assessment, StepRunState
 from flows.run_steps import group_by_reason
-from flows.runs import Runs
+from flows.runs import RunRequest, Runs
 from steps.closing import Signature
 from steps.errors import SyncError
 from steps.reports.roll_forward import RollForward
@@ -136,16 +137,19 @@ def dialog_of(title: str) -> Iterator[Dialog]:
         yield dialog
 
 
-def dialog_button(visit: "Visit", text: str, key: str, show: Callable[[], object]) -> ui.button:
-    """A button that opens a dialog. The address names it while it is open: a reload or another language opens it."""
+def dialog_button(visit: "Visit", text: str, key: str, show: Callable[[], object], role: Role = Role.READ) -> ui.button:
+    """A button that opens a dialog, for those whose role allows what it does.
+
+    The address names it while it is open: a reload or another language opens it.
+    """
 
     def open_it() -> None:
         remember({"dialog": key})
         show()
 
-    if visit.given.get("dialog") == key:
+    if visit.given.get("dialog") == key and visit.caller.role >= role:
         ui.timer(0.0, show, once=True)
-    return ui.button(text, on_click=open_it).props("outline no-caps")
+    return visit.allow(role, ui.button(text, on_click=open_it).props("outline no-caps"))
 
 
 def load_again() -> None:
@@ -257,14 +261,26 @@ class Visit:
     runs: Runs
     theme: str
     """`dark` or `light` if somebody chose; else empty, and the browser's preference counts."""
-    guarded: bool
-    """Whether people log in, and may log out."""
+    caller: Caller
+    """Who looks, and what the role allows."""
     root: str = ""
     """What stands before every address, such as `/page`."""
     path: str = ""
     """The address below the language, with its query."""
     given: Mapping[str, str] = field(default_factory=dict)
     """The parameters of path and query by name."""
+
+    def start(self, request: RunRequest, role: Role = Role.OPERATE) -> str:
+        """Start a run, as an act that stays in the trail. Returns its id."""
+        with self.caller.performing(role, "run", f"{request.deployment} {request.parameters}"):
+            return self.runs.start(request)
+
+    def allow(self, role: Role, button: ui.button) -> ui.button:
+        """Let nobody press a button whose role does not allow it, and say why."""
+        if self.caller.role < role:
+            button.disable()
+            button.props["title"] = self.texts("role.needed", role=self.texts(f"role.{role}"))
+        return button
 
     @property
     def now(self) -> datetime:
@@ -409,8 +425,9 @@ def result_counts(texts: Texts, result: Mapping[str, Any]) -> Iterator[tuple[str
     for key, value in result.items():
         if key == "summary" and isinstance(value, Mapping):
             yield from result_counts(texts, value)
-        elif key == "amount_accrued" and (accrued := RecordedResult(result).amount_accrued) is not None:
-            yield _name(texts, key), texts.money(accrued)
+        elif key == "amount_accrued" and (accrued := RecordedResult(result).accrued) is not None:
+            amounts = (texts.amount(amount, currency).strip() for currency, amount in accrued.items())
+            yield _name(texts, key), ", ".join(amounts) or "-"
         elif isinstance(value, int) and not isinstance(value, bool):
             yield _name(texts, key), str(value)
 

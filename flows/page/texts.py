@@ -30,13 +30,20 @@ _TEXTS = {
     "login.token": ("Access token", "Clave de acceso"),
     "login.enter": ("Enter", "Entrar"),
     "login.hint": (
-        "The token is the one that the administrator set as SYNC_API_TOKEN.",
-        "La clave es la que el administrador puso en SYNC_API_TOKEN.",
+        "The token is the one that the administrator gave you.",
+        "La clave es la que te dio el administrador.",
     ),
     "login.wrong": ("This token is not the right one.", "Esta clave no es la correcta."),
     "login.slow": (
         "Too many wrong tokens: wait a minute and try again.",
         "Demasiadas claves erróneas: espera un minuto y prueba otra vez.",
+    ),
+    "role.read": ("reads", "lee"),
+    "role.operate": ("operates", "opera"),
+    "role.close": ("closes", "cierra"),
+    "role.needed": (
+        "Your token does not allow this: it needs one that {role}.",
+        "Tu clave no lo permite: hace falta una que {role}.",
     ),
     "step.services": (catalog.SERVICES.name, "Sincronizar servicios"),
     "step.services.what": (catalog.SERVICES.description, "Importa los servicios de Holded"),
@@ -243,6 +250,9 @@ _TEXTS = {
     "result.failed_accruals": ("failed", "fallidos"),
     "result.skipped_accruals": ("skipped", "omitidos"),
     "result.errors": ("errors", "errores"),
+    "result.other_errors": ("other errors", "otros errores"),
+    "result.clients_looked_for": ("clients looked for", "clientes buscados"),
+    "result.clients_not_found": ("clients not found", "clientes no encontrados"),
     "result.amount_accrued": ("amount accrued", "importe devengado"),
     "seconds": ("{seconds} s", "{seconds} s"),
 }

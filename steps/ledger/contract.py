@@ -134,6 +134,7 @@ _DOCUMENT = (
     Invoice.currency,
     Invoice.total_amount,
     Invoice.net_amount,
+    Invoice.voided_at,
 )
 _CONTRACT = (
     ServiceContract.id,
@@ -157,19 +158,23 @@ def recompute_contracts(
 ) -> list[RecordRejectedError]:
     """Bring contracts up to date after their documents changed.
 
-    `contract_date` is the date of the first document that is not void; a contract that has none left keeps its date and
-    has an amount of 0. Sums are made here, in Decimals: SQLite would add binary floats. The status is the accruals' and
-    is not touched, except for a contract that has no document left, or that has one again.
+    `contract_date` is the date of the first document that is not void; where none is left, that of the first void one,
+    in whichever order they became void. The amount of such a contract is 0. Sums are made here, in Decimals: SQLite
+    would add binary floats. The status is the accruals' and is not touched, except for a contract that has no document
+    left, or that has one again.
 
     Returns:
         A problem for each contract that has no document left.
     """
     wanted = sorted(set(contract_ids))
     documents: dict[int, list[Row]] = defaultdict(list)
-    for row in select_in(session, _DOCUMENT, Invoice.service_contract_id, wanted, col(Invoice.voided_at).is_(None)):
-        documents[row["service_contract_id"]].append(row)
+    void: dict[int, list[Row]] = defaultdict(list)
+    for row in select_in(session, _DOCUMENT, Invoice.service_contract_id, wanted):
+        (documents if row["voided_at"] is None else void)[row["service_contract_id"]].append(row)
     contracts = sorted(select_in(session, _CONTRACT, ServiceContract.id, wanted), key=lambda row: row["id"])
-    rows = [contract | _totals(documents[contract["id"]], amount_counted) for contract in contracts]
+    rows = [
+        contract | _totals(documents[contract["id"]], void[contract["id"]], amount_counted) for contract in contracts
+    ]
     merge_rows(session, ServiceContract, rows, ("id",), {(contract["id"],): contract for contract in contracts})
     emptied = [contract for contract in contracts if not documents[contract["id"]]]
     _reopen_contracts(session, (contract["id"] for contract in contracts if documents[contract["id"]]))
@@ -230,16 +235,16 @@ def _without_documents(contract: Row, accrued: Decimal) -> RecordRejectedError:
     message = f"contract {contract['id']} has no document any more: it is canceled and keeps no enrollment"
     if accrued:
         message += f"; the next month that is accrued takes back the {accrued} {contract['contract_currency']} accrued"
-    details = {name: contract[name] for name in ("client_id", "service_id", "contract_currency")}
-    return RecordRejectedError(
-        "service_contract", str(contract["id"]), message, {**details, "accrued_amount": str(accrued)}
-    )
+    ours = {name: contract[name] for name in ("client_id", "service_id", "contract_currency")}
+    return RecordRejectedError("service_contract", str(contract["id"]), message, **ours, accrued_amount=str(accrued))
 
 
-def _totals(documents: list[Row], amount_counted: AmountCounted) -> Row:
+def _totals(documents: list[Row], void: list[Row], amount_counted: AmountCounted) -> Row:
     amount = sum((amount_counted(row) for row in documents), ZERO)
     if not documents:
-        return {"contract_amount": amount}
+        return {"contract_amount": amount} | (
+            {"contract_date": min(row["invoice_date"] for row in void)} if void else {}
+        )
     first = min(documents, key=lambda row: (row["invoice_date"], row["external_id"]))
     return {
         "contract_amount": amount,
@@ -280,7 +285,7 @@ class Place:
             row["external_id"],
             f"{row['kind']} {row['external_id']} is in {row['currency']}, its contract {self.contract_id} in"
             f" {self.currency}: kept without contract",
-            {"currency": row["currency"], "contract_id": self.contract_id},
+            row.get("original_data"),
         )
 
 
@@ -372,6 +377,11 @@ class LinkableDocument:
         """The contract it belongs to by its own lines."""
         client_id = self.row["client_id"]
         return None if client_id is None or self.service_id is None else (client_id, self.service_id)
+
+    @property
+    def is_unlinked(self) -> bool:
+        """Whether it names no service and follows no invoice into a contract; to be asked when it was linked."""
+        return self.service_id is None and self.row["service_contract_id"] is None
 
     @property
     def source(self) -> str | None:

@@ -21,6 +21,7 @@ from steps.reports.reconciliation import Reconciliation
 from steps.reports.roll_forward import MOVED, RollForward, RollForwardChain, RollForwardLine
 from steps.reports.waterfall import Waterfall, WaterfallRow, WaterfallTotal
 from steps.reports.worklist import Worklist
+from tracking.audit import AuditEvent
 from tracking.models import IntegrationError
 
 if TYPE_CHECKING:
@@ -177,6 +178,14 @@ OPEN_ERROR = (
 def errors_sheet(errors: Iterable[IntegrationError], columns: tuple[str, ...] = _ERROR) -> Sheet:
     """A row per integration error, in the order given; times are UTC."""
     return Sheet("Errors", columns, tuple(tuple(getattr(error, name) for name in columns) for error in errors))
+
+
+_ACT = ("id", "at", "door", "who", "role", "address", "action", "asked", "outcome")
+
+
+def audit_sheet(events: Iterable[AuditEvent]) -> Sheet:
+    """A row per act, in the order given; times are UTC."""
+    return Sheet("Audit", _ACT, tuple(tuple(getattr(event, name) for name in _ACT) for event in events))
 
 
 def _contract(name: ContractName) -> tuple[Any, ...]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-Vendor = Literal["holded", "fourgeeks", "notion"]
+Vendor = Literal["holded", "fourgeeks", "notion", "backend"]
+"""The backend is none, and is asked, and fails, as they do."""
 Json = dict[str, Any]
 
 JSON_TYPE = "application/json"

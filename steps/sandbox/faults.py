@@ -1,7 +1,7 @@
 """Fault injection: which answers go wrong, how, and how often."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Literal
@@ -10,11 +10,13 @@ from steps.sandbox import holded, notion
 from steps.sandbox.exchange import WEB_APP_PAGE, Answer, Call, Json, Vendor, html_answer, json_answer
 
 FaultKind = Literal[
-    "400", "401", "402", "403", "404", "409", "410", "429", "500", "503", "504", "529",
-    "429-no-retry-after", "502-html", "html-200", "not-json", "soft-failure", "truncated", "drop-connection",
-    "repeat-page", "empty", "slow", "expired-cursor", "incomplete", "altered",
+    "400", "401", "402", "403", "404", "405", "408", "409", "410", "413", "422", "423", "425", "429", "451",
+    "500", "501", "502", "503", "504", "507", "508", "520", "521", "522", "523", "524", "529",
+    "429-no-retry-after", "502-html", "html-200", "not-json", "soft-failure", "truncated", "drop-connection", "reset",
+    "repeat-page", "empty", "slow", "drip", "expired-cursor", "incomplete", "altered",
 ]  # fmt: skip
-"""A number is an error in the vendor's own form. `soft-failure` is an object where a list was expected, 200."""
+"""A number is an error in the vendor's own form. `soft-failure` is an object where a list was expected, 200. `reset`
+cuts the connection in mid-answer; `drip` sends the true answer byte by byte."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class Fault:
     retry_after: int = 1
     """Seconds, for 429 and 529."""
     seconds: float = 0.2
-    """How long `slow` takes."""
-    alter: Callable[[bytes], bytes] = bytes
-    """For `altered`: makes the bytes that are sent of those of the true answer."""
+    """How long `slow` takes, and `drip` for each byte."""
+    alter: Callable[[Answer], Answer] = lambda answer: answer
+    """For `altered`: makes what is sent of the true answer."""
 
 
 @dataclass
@@ -82,7 +84,7 @@ NOTION_CODES = {
     504: "gateway_timeout",
     529: "service_overload",
 }
-PAGING = {"holded": ("page",), "fourgeeks": ("offset",), "notion": ()}
+PAGING: Mapping[Vendor, tuple[str, ...]] = {"holded": ("page",), "fourgeeks": ("offset",)}
 EMPTY_PAGE: Json = {"count": 0, "first": None, "next": None, "previous": None, "last": None, "results": []}
 BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"
 EXPIRED = "The start_cursor provided is invalid: it has expired."
@@ -103,7 +105,7 @@ def rate_limited(vendor: Vendor, retry_after: int | None) -> Answer:
 
 def repeated(call: Call) -> Call:
     """The request as if it asked for the first page: what comes is a page that was already given."""
-    query = {name: value for name, value in call.query.items() if name not in PAGING[call.vendor]}
+    query = {name: value for name, value in call.query.items() if name not in PAGING.get(call.vendor, ())}
     if call.vendor == "notion" and isinstance(call.body, dict):
         body = {name: value for name, value in call.body.items() if name != "start_cursor"}
         return replace(call, content=json_answer(body).content)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import signal
 import sys
 from collections import deque
@@ -10,8 +11,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
-from socket import SHUT_RDWR, socket
+from socket import SHUT_RDWR, SO_LINGER, SOL_SOCKET, socket
 from socketserver import ThreadingTCPServer
+from struct import pack
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
@@ -29,8 +31,10 @@ PREFIXES: dict[Vendor, str] = {
     "holded": "/holded/api/invoicing/v1",
     "fourgeeks": "/fourgeeks/v1",
     "notion": "/notion/v1",
+    "backend": "/backend",
 }
 COMPRESSED_FROM = 10_000
+_BROKEN = ("drop-connection", "truncated", "reset", "drip")
 DROPPED = 0
 """Status in the log of a request that got no answer."""
 
@@ -59,6 +63,8 @@ class SandboxServer:
     base_url: str
     modes: Modes = field(default_factory=Modes)
     faults: Faults = field(default_factory=Faults)
+    backend: Callable[[Call], Answer] = lambda _: html_answer(404, "There is no backend")
+    """What `/backend` answers, where a test has a backend that does the work (`SYNC_BACKEND_URL`)."""
     requests: list[LoggedRequest] = field(default_factory=list)
     """Every request that was answered or dropped, oldest first."""
     tokens: Tokens = field(default_factory=Tokens)
@@ -93,7 +99,7 @@ class SandboxServer:
             body = call.body
             if isinstance(body, dict):
                 body = {name: value for name, value in body.items() if name != "password"}
-            status = DROPPED if fault is not None and fault.kind == "drop-connection" else answer.status
+            status = DROPPED if fault is not None and fault.kind in ("drop-connection", "reset") else answer.status
             at = datetime.now(UTC)
             self.requests.append(LoggedRequest(call.vendor, call.method, call.path, call.query, status, at, body))
         return answer
@@ -107,7 +113,7 @@ class SandboxServer:
             return failed
         answer = self._true_answer(repeated(call) if fault.kind == "repeat-page" else call)
         if fault.kind == "altered":
-            return replace(answer, content=fault.alter(answer.content))
+            return fault.alter(answer)
         if fault.kind == "incomplete":
             status = {"type": "incomplete", "incomplete_reason": "query_result_limit_reached"}
             cut = json.loads(answer.content) | {"has_more": False, "next_cursor": None, "request_status": status}
@@ -119,6 +125,8 @@ class SandboxServer:
             return holded.answer(call, self.world, self.modes)
         if call.vendor == "notion":
             return notion.answer(call, self.world, self.modes)
+        if call.vendor == "backend":
+            return self.backend(call)
         place = (call.path, repr(sorted(call.query.items())))
         fresh = place not in self._cached or call.query.get("cache") == "false"
         self._cached.add(place)
@@ -190,13 +198,10 @@ class _Connection(BaseHTTPRequestHandler):
         if fault is not None and kind == "slow":
             self.server.closing.wait(fault.seconds)
         answer = sandbox.answer(call, fault)
-        if kind == "drop-connection":
-            self.close_connection = True
-        elif kind == "truncated":
-            self._send(answer, answer.content[: len(answer.content) // 2])
-            self.close_connection = True
-        else:
+        if fault is None or kind not in _BROKEN:
             self._send(_compressed(call, answer))
+        else:
+            self._break(answer, fault)
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
 
@@ -221,6 +226,23 @@ class _Connection(BaseHTTPRequestHandler):
                     repeated=repeated_values,
                 )
         return None
+
+    def _break(self, answer: Answer, fault: Fault) -> None:
+        """Send a part of the answer, or all of it too slowly, and close the connection."""
+        self.close_connection = True
+        if fault.kind == "drop-connection":
+            return
+        dripping = fault.kind == "drip"
+        self._send(answer, b"" if dripping else answer.content[: len(answer.content) // 2])
+        self.wfile.flush()
+        if fault.kind == "reset":  # whatever the client still expects, and without a farewell
+            self.connection.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+            os.close(self.connection.detach())
+        for byte in answer.content if dripping else b"":
+            if self.server.closing.wait(fault.seconds):
+                break
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
 
     def _send(self, answer: Answer, part: bytes | None = None) -> None:
         """Send the answer; with `part` only this of its body, whose whole length is announced."""

@@ -1,6 +1,7 @@
 """Holded: income accounts, contacts, invoices and credit notes (docs/vendors.md, Holded)."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -9,9 +10,6 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
-
-import httpx
-from pydantic_core import to_jsonable_python
 
 from steps.errors import (
     RecordRejectedError,
@@ -46,7 +44,6 @@ from steps.vendors.parsing import (
     reference,
     text,
     unix_day,
-    unpack,
 )
 
 DOC_TYPES = {DocumentKind.INVOICE: "invoice", DocumentKind.CREDIT_NOTE: "creditnote"}
@@ -139,14 +136,10 @@ def _partly_read(documents: Iterable[Document]) -> list[RecordRejectedError]:
     """To be told of documents that were taken without some fields."""
     partly = [(each, f"{each.kind.value} {each.id}: {each.unreadable}: taken without it") for each in documents]
     return [
-        RecordRepairedError(each.kind.value, each.id, message, unpack(each.raw))
+        RecordRepairedError(each.kind.value, each.id, message, json.loads(each.raw))
         for each, message in partly
         if each.unreadable
     ]
-
-
-def _shown_contact(card: ContactCard) -> Json:
-    return card.record or to_jsonable_python(card)
 
 
 def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> Document:
@@ -175,10 +168,21 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
     )
 
 
+def _parse_listed(kind: DocumentKind, zone: ZoneInfo, span: MonthWindow, row: dict[str, Any]) -> Document:
+    document = parse_document(kind, zone, row)
+    if not _is_near(document.day, span):
+        raise FieldError(f"date {document.day} is none of those that were asked for ({span})")
+    return document
+
+
+def _is_near(day: date, span: MonthWindow) -> bool:
+    return span.start - timedelta(days=1) <= day <= span.end
+
+
 def _currency(row: dict[str, Any]) -> str:
     currency = text(row, "currency").upper() or "EUR"
     if len(currency) != _CURRENCY_LENGTH or not (currency.isascii() and currency.isalpha()):
-        raise ValueError(f"currency {currency!r} is no currency code")
+        raise FieldError(f"currency {row['currency']!r} is no currency code")
     return currency
 
 
@@ -205,8 +209,12 @@ class DocumentPages:
     """By id: the day of whose window a document counts, where that is not its own."""
 
     @classmethod
-    def of_rows(cls, rows: Rows[Document], zone: ZoneInfo) -> "DocumentPages":
-        """The documents of a list's rows."""
+    def of_rows(cls, rows: Rows[Document], zone: ZoneInfo, span: MonthWindow) -> "DocumentPages":
+        """The documents of a list's rows, which was asked for by the days of `span`.
+
+        A date outside of it is one that cannot be: no window would have the document, and nobody be told. A day more is
+        left to a vendor whose midnights are another zone's.
+        """
         listing = rows.listing()
         listing.rejected.extend(_partly_read(listing.records))
         days: dict[RecordRejectedError, date] = {}
@@ -214,6 +222,8 @@ class DocumentPages:
             row = error.record if isinstance(error.record, dict) else {}
             with suppress(FieldError):
                 days[error] = unix_day(row.get("kept", row), "date", zone)
+                if not _is_near(days[error], span):
+                    del days[error]
         return cls(listing, rows.ids(), days)
 
     def supplemented(self, earlier: "DocumentPages") -> "DocumentPages":
@@ -273,17 +283,6 @@ _ADVICE = {
 One = TypeVar("One")
 
 
-class _KeyAuth(httpx.Auth):
-    """Header `key`, not `Authorization`."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["key"] = self._key
-        yield request
-
-
 class HoldedConnector(Connector):
     """Reads income accounts, contacts and documents. Use it in a `with`, or close it."""
 
@@ -297,7 +296,7 @@ class HoldedConnector(Connector):
         base_url = address("HOLDED_BASE_URL", settings.base_url)
         self._zone = SyncSettings.load().zone
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, rules=rules, explain=_explain)
-        super().__init__(VendorHttp(site, _KeyAuth(key)))
+        super().__init__(VendorHttp(site, headers={"key": key}))  # not `Authorization`
 
     def check(self) -> None:
         """Ask for one page, to see whether the vendor answers and takes the credential."""
@@ -313,7 +312,7 @@ class HoldedConnector(Connector):
 
     def contacts(self) -> Listing[ContactCard]:
         """Every contact that is not deleted."""
-        return self._unpaged("/contacts", "contacts", Rows("contact", parse_contact, show=_shown_contact))
+        return self._unpaged("/contacts", "contacts", Rows("contact", parse_contact, show=lambda card: card.as_read))
 
     def contact(self, contact_id: str) -> ContactCard | None:
         """One contact, also one that is missing from the list; None when unknown (404, and 400 as some report)."""
@@ -329,13 +328,15 @@ class HoldedConnector(Connector):
         Both ends are sent, for with only one the answer is a silent empty list; local 00:00:00 of the first and
         23:59:59 of the last day are right whether the end is inclusive or not (docs/vendors.md, Holded time).
         """
+        last = window.end - timedelta(days=1)
         query: dict[str, str | int] = {
-            "starttmp": _timestamp(datetime.combine(window.start, time.min, self._zone)),
-            "endtmp": _timestamp(datetime.combine(window.end - timedelta(days=1), time(23, 59, 59), self._zone)),
+            "starttmp": int(datetime.combine(window.start, time.min, self._zone).timestamp()),
+            "endtmp": int(datetime.combine(last, time(23, 59, 59), self._zone).timestamp()),
             "sort": "created-asc",
             "limit": PAGE_SIZE,
         }
-        rows = Rows(kind.value, partial(parse_document, kind, self._zone), show=lambda document: unpack(document.raw))
+        parse = partial(_parse_listed, kind, self._zone, window)
+        rows = Rows(kind.value, parse, show=lambda document: json.loads(document.raw))
         path = f"/documents/{DOC_TYPES[kind]}"
         for page in self._pages(path, query):
             new = rows.add(page)
@@ -343,7 +344,7 @@ class HoldedConnector(Connector):
             if not new:
                 _require_whole(f"GET {path}", page, rows)
                 break
-        return DocumentPages.of_rows(rows, self._zone)
+        return DocumentPages.of_rows(rows, self._zone, window)
 
     def document(self, kind: DocumentKind, document_id: str) -> Document | None:
         """One document that a list lacks; None when the vendor has none with this id (404, 400)."""
@@ -387,6 +388,9 @@ class HoldedConnector(Connector):
                 return None
             raise
         if id_of(answer) != external_id.strip():
+            if isinstance(answer, dict) and not answer.get("info"):
+                message = f"{entity_type} {external_id}: {request} answers with another record"
+                raise RecordRejectedError(entity_type, external_id, message, plain(answer) or {"record": {}})
             raise _soft_failure(request, answer, "another record than asked for")
         return parse_row(entity_type, answer, parse)
 
@@ -411,10 +415,6 @@ def _require_whole(request: str, page: list[Any], rows: Rows[Document]) -> None:
     """
     if page and (len(page) >= PAGE_SIZE or len(page) < len(rows)):
         raise VendorPayloadError(VENDOR, request, f"a page repeats: the list is not whole ({len(rows)} rows were read)")
-
-
-def _timestamp(moment: datetime) -> int:
-    return int(moment.timestamp())
 
 
 def _explain(answer: Answer) -> VendorError | None:

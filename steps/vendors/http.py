@@ -335,6 +335,9 @@ class VendorHttp:
                 "202: accepted, and not done; only an answer that comes when the work is done says what came of it"
             )
             raise VendorUnfinishedError(answer.vendor, answer.request, verdict, status=answer.status)
+        if answer.status == httpx.codes.PARTIAL_CONTENT:
+            verdict = "206: a part of the answer, though all of it was asked for"
+            raise VendorPayloadError(answer.vendor, answer.request, verdict, status=answer.status)
         if httpx.codes.is_success(answer.status):
             return answer.json(self._site.parse_float)
         failure = self._site.explain(answer) or _error_of(answer, self._site.advice, self._site.transient)

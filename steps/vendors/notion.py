@@ -1,6 +1,6 @@
 """Notion: the pages of the students' database (docs/vendors.md, Notion)."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import httpx
+from pydantic_core import to_jsonable_python
 
 from steps.errors import ConfigError, VendorError, VendorPayloadError, VendorRejectedError
 from steps.ledger.client import normalize_email
@@ -48,6 +48,10 @@ class StudentPage:
     certified_at: date | None
     last_edited_time: datetime
     """Rounded down to the minute by Notion."""
+
+    def as_read(self) -> Json:
+        """What was read of the vendor's record, for people to look at: whole ones would fill the memory."""
+        return to_jsonable_python(self)
 
 
 def parse_student_page(names: NotionSettings, zone: ZoneInfo, row: dict[str, Any]) -> StudentPage:
@@ -168,15 +172,7 @@ _SHARE = "share the database with the integration, and check NOTION_DATABASE_ID"
 _ADVICE = {401: "check NOTION_TOKEN", 403: "the integration lacks a capability: see NOTION_TOKEN", 404: _SHARE}
 _OLDEST_FIRST = [{"timestamp": "created_time", "direction": "ascending"}]
 _TRASH = ("in_trash", "archived")
-
-
-class _BearerAuth(httpx.Auth):
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        yield request
+_NO_PAGES = ("database", "data_source")
 
 
 @dataclass
@@ -217,7 +213,7 @@ class NotionConnector(Connector):
         """Names that a page of the list has, filled or not."""
         base_url = address("NOTION_BASE_URL", settings.base_url)
         site = Site(VENDOR, base_url, settings.rate, _ADVICE, TRANSIENT | {409}, rules, explain=explain)
-        super().__init__(VendorHttp(site, _BearerAuth(token)))
+        super().__init__(VendorHttp(site, headers={"Authorization": f"Bearer {token}"}))
 
     def check(self) -> None:
         """Ask for one page, to see whether the vendor answers, takes the credential and has the database."""
@@ -304,7 +300,7 @@ def _is_living_page(row: Json) -> bool:
     """A query may also list data sources; trashed pages are left out by Notion, and here in any case."""
     if not isinstance(row, dict):
         return True  # is rejected when it is parsed
-    return row.get("object", "page") == "page" and not any(row.get(flag) is True for flag in _TRASH)
+    return row.get("object") not in _NO_PAGES and not any(row.get(flag) is True for flag in _TRASH)
 
 
 def _property_names(row: Json) -> Iterable[str]:

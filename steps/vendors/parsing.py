@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from functools import partial
 from math import isfinite
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic_core import to_jsonable_python
@@ -48,10 +48,11 @@ def parse_json(body: bytes, parse_float: Callable[[str], Json] = Decimal) -> Jso
     """The value of a body. Whatever is wrong with one text or number in it stays with the record that holds it.
 
     Bytes that are no UTF-8, NUL and lone surrogates are replaced, and the objects that hold them are `RepairedRecord`.
-    A number that is too large to be one stays the text it was written as: a field that needs a number refuses that.
+    A number that is too large to be one stays the text it was written as, and so do NaN and Infinity, which are none: a
+    field that needs a number refuses that.
 
     Raises:
-        UnusableJsonError: it holds NaN or Infinity, or nests too deep.
+        UnusableJsonError: it nests too deep.
         ValueError: it is no JSON.
     """
     text, damaged = _decode(body)
@@ -70,11 +71,6 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
-def is_repaired(text: str) -> bool:
-    """Whether characters of a text are lost, here or before it came here."""
-    return _REPLACEMENT in text
-
-
 def plain(value: Json) -> Json:
     """A vendor's record as JSON columns hold it: an exact number becomes an integer, or a float of the same digits.
 
@@ -90,13 +86,8 @@ def plain(value: Json) -> Json:
 
 
 def pack(row: dict[str, Any]) -> str:
-    """A vendor's record as one line of JSON, in a fifth of its memory; `unpack` gives what `plain` would."""
+    """A vendor's record as one line of JSON, in a fifth of its memory; `json.loads` gives what `plain` would."""
     return json.dumps(row, default=plain)
-
-
-def unpack(record: str) -> Json:
-    """A packed record again."""
-    return json.loads(record)
 
 
 def _decode(body: bytes) -> tuple[str, bool]:
@@ -116,7 +107,7 @@ def finite_float(text: str) -> Json:
 
 def _loads(text: str, parse_float: Callable[[str], Json]) -> Json:
     """A line break inside a text harms nobody. Numbers are looked at one by one only where one is too large."""
-    read = partial(json.loads, text, strict=False, parse_constant=_refuse_constant)
+    read = partial(json.loads, text, strict=False, parse_constant=str)
     try:
         return read(parse_float=parse_float)
     except json.JSONDecodeError:
@@ -130,10 +121,6 @@ def _or_text(parse: Callable[[str], Json], text: str) -> Json:
         return parse(text)
     except (ValueError, InvalidOperation):
         return text
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise UnusableJsonError(f"{name} is no JSON number")
 
 
 def _is_too_deep(value: Json) -> bool:
@@ -166,7 +153,7 @@ def _repair(value: Json) -> tuple[Json, bool]:
     return value, False
 
 
-TRANSIENT = frozenset({408, 429, 500, 502, 503, 504, 529})
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 """Statuses that a later try may change, whatever the vendor."""
 _LONGEST_SNIPPET = 200
 _REASONS = ("info", "detail", "message", "error", "title", "non_field_errors", "error_details")
@@ -349,7 +336,7 @@ def reference(row: dict[str, Any], name: str = "id") -> str:
         FieldError: it is too long to be one, or characters of it are lost: it would be another one's.
     """
     value = code(row, name)
-    if len(value) > LONGEST_IDENTIFIER or is_repaired(value):
+    if len(value) > LONGEST_IDENTIFIER or _REPLACEMENT in value:
         raise FieldError(f"{name} {value[:20]!r}... is no id")
     return value
 
@@ -399,6 +386,10 @@ def amount(row: dict[str, Any], name: str, *, optional: bool = False) -> Decimal
         raise FieldError(f"{name}: {error}") from error
 
 
+_SECONDS = re.compile(r"(-?[0-9]{1,10})(?:\.0+)?")
+"""Up to the year 2286, and whole ones: rounded, the last one of a day may be the next day's."""
+
+
 def unix_day(row: dict[str, Any], name: str, zone: ZoneInfo) -> date:
     """The day of a local midnight given in Unix seconds (docs/vendors.md, Holded time).
 
@@ -406,10 +397,10 @@ def unix_day(row: dict[str, Any], name: str, zone: ZoneInfo) -> date:
         FieldError: no whole number of seconds, or a year that cannot be.
     """
     value = row.get(name)
-    try:
-        day = datetime.fromtimestamp(int(parse_amount(value)), zone).date()
-    except (ValueError, ArithmeticError, OSError):
-        raise FieldError(f"{name} {value!r} is no time in Unix seconds") from None
+    seconds = _SECONDS.fullmatch(str(value).strip())
+    if seconds is None:
+        raise FieldError(f"{name} {value!r} is no time in Unix seconds")
+    day = datetime.fromtimestamp(int(seconds[1]), zone).date()
     return _credible(name, day)
 
 
@@ -496,7 +487,15 @@ class Rows(Generic[Parsed]):
         before = len(self._by_key)
         for row in page:
             key = id_of(row) or f"{_WITHOUT_ID}{json.dumps(plain(row), sort_keys=True)}"
-            self._put(key, self._read(row), row)
+            stamp = str(row.get(self._stamp)) if self._stamp and isinstance(row, dict) else ""
+            try:
+                parsed = parse_row(self.entity_type, row, self._parse)
+            except RecordRejectedError as error:
+                copy: _Copy[Parsed] = _Copy(None, error, stamp)
+            else:
+                repaired = _repaired(self.entity_type, row) if isinstance(row, RepairedRecord) else None
+                copy = _Copy(parsed, repaired, stamp)
+            self._put(key, copy, row)
         return len(self._by_key) - before
 
     def take(self, other: "Rows[Parsed]") -> None:
@@ -517,14 +516,6 @@ class Rows(Generic[Parsed]):
         copies = self._by_key.values()
         records = [each.record for each in copies if each.record is not None]
         return Listing(records, [*self._conflicts, *(each.error for each in copies if each.error is not None)])
-
-    def _read(self, row: Json) -> "_Copy[Parsed]":
-        stamp = str(row.get(self._stamp)) if self._stamp and isinstance(row, dict) else ""
-        try:
-            parsed = parse_row(self.entity_type, row, self._parse)
-        except RecordRejectedError as error:
-            return _Copy(None, error, stamp)
-        return _Copy(parsed, _repaired(self.entity_type, row) if isinstance(row, RepairedRecord) else None, stamp)
 
     def _put(self, key: str, copy: "_Copy[Parsed]", row: Json = None) -> None:
         """Keep one of two copies of an id: it was edited while the list was read, or is used twice."""
@@ -570,7 +561,7 @@ def parse_row(entity_type: str, row: Json, parse: Callable[[dict[str, Any]], Par
         return parse(record(row))
     except ValueError as error:
         message = f"{entity_type} {external_id or 'without id'}: {error}"
-        raise RecordRejectedError(entity_type, external_id, message, plain(row)) from error
+        raise RecordRejectedError(entity_type, external_id, message, plain(row) or {"record": plain(row)}) from error
 
 
 def _repaired(entity_type: str, row: Json) -> RecordRepairedError:

@@ -14,11 +14,12 @@ from flows.plan import (
     StepRunState,
     assess,
     choose_step_runs,
+    left_of_run,
     make_plan,
     step_runs_of,
     step_runs_of_plan,
 )
-from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, SERVICES
+from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICES
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
 from steps.settings import SyncSettings
@@ -168,3 +169,46 @@ def test_a_plan_is_refused_when_something_ran_since(database: str) -> None:
 def test_an_unknown_plan_is_refused(database: str) -> None:
     with pytest.raises(UsageError, match="there is no plan 7"):
         step_runs_of_plan(7, MADRID)
+
+
+def test_a_run_that_is_started_again_leaves_out_what_it_completed() -> None:
+    plan = [StepRun(SERVICES), StepRun(INVOICES, MARCH), StepRun(INVOICES, APRIL), StepRun(CRM_CLIENTS, MARCH)]
+    assert left_of_run("run", plan, MADRID) == plan
+
+    _executed(plan[0])
+    _executed(plan[1])
+    _executed(plan[2], status="failed")
+
+    assert left_of_run("run", plan, MADRID) == plan[2:]
+    assert left_of_run("another run", plan, MADRID) == plan
+
+
+def test_what_builds_on_what_is_done_again_is_done_again_too() -> None:
+    plan = [
+        StepRun(INVOICES, MARCH),
+        StepRun(INVOICES, APRIL),
+        StepRun(CRM_CLIENTS, MARCH),
+        StepRun(CRM_CLIENTS, APRIL),
+    ]
+    _executed(plan[0], status="failed")
+    for done in plan[1:]:
+        _executed(done)
+
+    assert left_of_run("run", plan, MADRID) == [plan[0], plan[2]]
+
+
+def test_what_is_out_of_date_since_the_run_did_it_is_done_again() -> None:
+    plan = [StepRun(INVOICES, MARCH), StepRun(CRM_CLIENTS, MARCH), StepRun(NOTION_EXTERNAL_ID)]
+    _executed(plan[0])
+    _executed(plan[1])
+    _executed(plan[0], {"invoices_created": 1}, at=LATER + timedelta(hours=1))
+
+    assert left_of_run("run", plan, MADRID) == plan[1:]
+
+
+def test_a_run_that_completed_everything_does_everything_again() -> None:
+    plan = [StepRun(SERVICES), StepRun(INVOICES, MARCH)]
+    for done in plan:
+        _executed(done)
+
+    assert left_of_run("run", plan, MADRID) == plan

@@ -75,6 +75,8 @@ ODD_RESULTS: list[Any] = [
     {"summary": {}, "notifications": ["odd", 5, {"type": 7}], "amount_accrued": "many"},
     {"invoices_processed": "4", "clients_created": "none", "errors": ["one"]},
     {"processed": 5, "success": True, "n" * 5000: 10**400},
+    {"summary": {}, "accrued_by_currency": {"EUR": [], "": "1e9"}},
+    {"summary": {}, "accrued_by_currency": 5, "amount_accrued": "1.50"},
     {"summary": {}, "override": "yes"},
     {"summary": {}, "override": {"overridden": 5, "by": None}},
     ["a", "list"],

@@ -90,13 +90,13 @@ def test_the_summary_says_what_changed_what_needs_a_person_and_what_is_next() ->
 
 def test_the_summary_of_accruals_says_what_was_accrued_and_whom_to_look_at() -> None:
     notes = [{"type": "dropped", "contract_id": number, "message": "no period"} for number in range(12)]
-    march = {"amount_accrued": "1234.50", "notifications": notes}
-    april = {"amount_accrued": "0.50", "notifications": notes[:1]}
+    march = {"accrued_by_currency": {"EUR": "1234.50", "USD": "7.00"}, "notifications": notes}
+    april = {"accrued_by_currency": {"EUR": "0.50"}, "notifications": notes[:1]}
     months = [_execution("accruals", date(2024, 3, 1), march), _execution("accruals", date(2024, 4, 1), april)]
 
     text = summary({}, months, [], [], None)
 
-    assert "1,235.00 accrued in 2 months." in text
+    assert "1,235.00 EUR and 7.00 USD accrued in 2 months." in text
     assert text.count("contract 0: no period") == 1
     assert "- accruals 2024-04, contract 0: no period" in text
     assert text.count("- accruals 2024-03, contract ") == 9

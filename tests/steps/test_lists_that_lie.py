@@ -9,7 +9,7 @@ import pytest
 
 from steps.errors import SuspiciousEmptyError, VendorPayloadError
 from steps.ledger.contract import Invoice
-from steps.sandbox.exchange import Call
+from steps.sandbox.exchange import Answer, Call
 from steps.sandbox.faults import Fault, FaultKind
 from steps.sandbox.records import Document
 from steps.sandbox.server import SandboxServer
@@ -145,9 +145,9 @@ def test_a_document_deleted_between_two_pages_does_not_void_its_neighbour(sandbo
 def deletes(sandbox: SandboxServer, document: Document) -> Fault:
     """The document is on the first page, and is deleted before the second is asked for: the next one moves up."""
 
-    def delete(content: bytes) -> bytes:
+    def delete(answer: Answer) -> Answer:
         sandbox.world.invoices.remove(document)
-        return content
+        return answer
 
     return Fault("holded", "altered", "/documents/invoice", when=is_page("1"), alter=delete)
 

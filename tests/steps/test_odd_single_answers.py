@@ -36,7 +36,7 @@ def bob_invoice(number: int, day: date = date(2024, 3, 6)) -> Document:
 
 
 def answered(body: bytes) -> Callable[[str], Fault]:
-    return lambda path: Fault("holded", "altered", path, times=None, alter=lambda _: body)
+    return lambda path: Fault("holded", "altered", path, times=None, alter=lambda answer: replace(answer, content=body))
 
 
 def faulty(kind: FaultKind) -> Callable[[str], Fault]:

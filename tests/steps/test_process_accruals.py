@@ -53,6 +53,7 @@ def test_the_result_is_what_people_script_against(database: str) -> None:
             "skipped_accruals": 1,
         },
         "amount_accrued": "1357.14",
+        "accrued_by_currency": {"EUR": "1357.14"},
         "contracts_closed": 1,
         "contracts_canceled": 1,
         "notifications": [

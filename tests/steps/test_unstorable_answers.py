@@ -1,6 +1,7 @@
 """Answers with what no database stores or no number holds: one record is in trouble, or they are refused in words."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -34,6 +35,8 @@ NUMBERS = {
     "-1e400": b"-1e400",
     "an exponent beyond Decimal": b"1e999999999999999999",
     "5000 digits": b"9" * 5000,
+    "NaN": b"NaN",
+    "-Infinity": b"-Infinity",
 }
 odd_text = pytest.mark.parametrize("odd", TEXTS.values(), ids=TEXTS)
 odd_number = pytest.mark.parametrize("odd", NUMBERS.values(), ids=NUMBERS)
@@ -52,7 +55,14 @@ def bill(sandbox: SandboxServer, **raw: Any) -> None:
 
 def put(sandbox: SandboxServer, mark: bytes, odd: bytes, vendor: Vendor = "holded") -> None:
     """Send `odd` wherever the true answer has `mark`."""
-    sandbox.faults.add(Fault(vendor, "altered", times=None, alter=lambda content: content.replace(mark, odd)))
+    sandbox.faults.add(
+        Fault(
+            vendor,
+            "altered",
+            times=None,
+            alter=lambda answer: replace(answer, content=answer.content.replace(mark, odd)),
+        )
+    )
 
 
 @odd_text
@@ -62,7 +72,7 @@ def test_an_odd_name_on_a_document_is_told_and_its_money_counts(sandbox: Sandbox
 
     result = sync_invoices(MARCH)
 
-    assert (result["invoices_processed"], result["invoices_created"], result["errors"]) == (2, 2, 1)
+    assert (result["invoices_processed"], result["invoices_created"], result["errors"]) == (1, 2, 1)
     assert LedgerView().errors() == {("invoice", "d1")}
     assert LedgerView().contracts()[ANA_FS][1] == Decimal("200.00")
     assert "characters that cannot be stored" in rows(IntegrationError)[0]["error_message"]
@@ -93,7 +103,7 @@ def test_a_total_that_no_number_holds_costs_its_document(sandbox: SandboxServer,
 
     result = sync_invoices(MARCH)
 
-    assert (result["invoices_processed"], result["invoices_created"], result["errors"]) == (2, 1, 1)
+    assert (result["invoices_processed"], result["invoices_created"], result["errors"]) == (1, 1, 1)
     (error,) = rows(IntegrationError)
     assert (error["entity_type"], error["entity_external_id"]) == ("invoice", "d1")
     assert "is not an amount" in error["error_message"]
@@ -123,12 +133,10 @@ def test_an_id_that_cannot_be_one_costs_its_document(sandbox: SandboxServer, nam
 @pytest.mark.parametrize(
     ("odd", "reason"),
     [
-        (b"NaN", "NaN is no JSON number"),
-        (b"-Infinity", "-Infinity is no JSON number"),
         (b"[" * 100_000 + b"]" * 100_000, "it nests deeper than 100 levels"),
         (b'{"a":' * 300 + b"1" + b"}" * 300, "it nests deeper than 100 levels"),
     ],
-    ids=["NaN", "Infinity", "100,000 levels", "300 levels"],
+    ids=["100,000 levels", "300 levels"],
 )
 def test_an_answer_that_cannot_be_read_is_refused_once_and_in_words(
     sandbox: SandboxServer, odd: bytes, reason: str
@@ -171,7 +179,9 @@ def test_every_list_is_read_so(sandbox: SandboxServer, step: str, odd: bytes) ->
 def test_an_odd_reason_of_an_error_answer_is_shown_without_it(sandbox: SandboxServer, odd: bytes) -> None:
     bill(sandbox)
     body = b'{"status": 0, "info": "Mu#oz"}'.replace(b"Mu#oz", odd)
-    sandbox.faults.add(Fault("holded", "altered", "/documents/invoice", times=None, alter=lambda _: body))
+    sandbox.faults.add(
+        Fault("holded", "altered", "/documents/invoice", times=None, alter=lambda answer: replace(answer, content=body))
+    )
 
     with pytest.raises(VendorPayloadError, match="Mu\ufffd"):
         sync_invoices(MARCH)

@@ -11,6 +11,7 @@ from flows.api.lists import TaggedRoute, csv_answer, file_answer
 from flows.api.problems import file_of, not_modified, problems
 from flows.api.runs import AppSettings
 from flows.api.schemas import FirstOfMonth, KeptText
+from flows.api.security import OPERATE, READ
 from flows.parameters import AskedRange, months_of_year, parse_month, parse_month_date, resolve_range
 from flows.plan import Year
 from steps.context import StepContext
@@ -28,7 +29,7 @@ from steps.reports.waterfall import waterfall
 from tracking.database import read_session
 from tracking.models import utc_now
 
-router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=TaggedRoute)
+router = APIRouter(prefix="/api/accruals", tags=["accruals"], dependencies=[READ], route_class=TaggedRoute)
 
 _MONTH: dict[str, Any] = {
     "pattern": r"^\d{4}-\d{2}(-01)?$",
@@ -121,7 +122,7 @@ class ReconciliationRequest(BaseModel):
     month: MonthText
 
 
-@router.post("/reconciliation", responses=problems(HTTPStatus.BAD_GATEWAY))
+@router.post("/reconciliation", dependencies=[OPERATE], responses=problems(HTTPStatus.BAD_GATEWAY))
 def reconcile_month(asked: ReconciliationRequest, settings: AppSettings) -> dict[str, Any]:
     """Compare a month's documents with the invoicing system now; nothing of the ledger changes, and it is kept."""
     with StepContext(settings=settings) as context:

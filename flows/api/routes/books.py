@@ -22,6 +22,7 @@ from flows.api.runs import (
     wants_no_answer,
 )
 from flows.api.schemas import Accepted, KeptText, OverrideText
+from flows.api.security import CLOSE, READ
 from flows.parameters import parse_month
 from flows.runs import Stage, request_redo
 from steps.catalog import ACCRUALS
@@ -44,7 +45,7 @@ from steps.settings import SyncSettings
 from tracking.database import read_session
 from tracking.models import utc_now
 
-router = APIRouter(prefix="/api/accruals", tags=["accruals"], route_class=TaggedRoute)
+router = APIRouter(prefix="/api/accruals", tags=["accruals"], dependencies=[READ], route_class=TaggedRoute)
 
 ContractId = Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)]
 
@@ -134,7 +135,7 @@ def show_loads() -> dict[str, Any]:
     return {"loads": [each.model_dump(mode="json") for each in loads_of_opening_balances()]}
 
 
-@router.post("/opening-balances", responses=problems())
+@router.post("/opening-balances", dependencies=[CLOSE], responses=problems())
 def load_balances(asked: BalancesRequest, settings: AppSettings) -> dict[str, Any]:
     """Take deferred revenue by contract, every line or none, or with `preview` say what would be taken."""
     file = BalanceFile(asked.file_name, asked.csv, parse_month(asked.month))
@@ -142,7 +143,7 @@ def load_balances(asked: BalancesRequest, settings: AppSettings) -> dict[str, An
     return dict(as_json(done)) | {"totals": as_json(done.totals)}
 
 
-@router.post("/opening-balances/{row_id}/revert", responses=problems())
+@router.post("/opening-balances/{row_id}/revert", dependencies=[CLOSE], responses=problems())
 def revert_load(row_id: RowId, asked: Signed, settings: AppSettings) -> dict[str, Any]:
     """Take out again what a load brought; the next month that is accrued takes back what was accrued of it."""
     return revert_opening_balances(row_id, asked.signature, settings).model_dump(mode="json")
@@ -170,6 +171,7 @@ def show_explanation(
 
 @router.post(
     "/redo",
+    dependencies=[CLOSE],
     responses={
         202: {
             "model": Accepted,
@@ -210,7 +212,7 @@ def _preview(wanted: AskedRedo, settings: SyncSettings, override: Override | Non
         return preview_redo(context.of_execution(None, override=override), wanted)
 
 
-@router.post("/adjust", responses=problems())
+@router.post("/adjust", dependencies=[CLOSE], responses=problems())
 def post_adjustment(asked: AdjustRequest, settings: AppSettings) -> dict[str, Any]:
     """Post an amount by hand in the first open month, or with `preview` say what it would do."""
     corrects = None if asked.corrects is None else parse_month(asked.corrects)
@@ -218,7 +220,7 @@ def post_adjustment(asked: AdjustRequest, settings: AppSettings) -> dict[str, An
     return dict(as_json(adjust(adjustment, asked.signature, _today(settings), preview=asked.preview)))
 
 
-@router.post("/dismiss", responses=problems())
+@router.post("/dismiss", dependencies=[CLOSE], responses=problems())
 def dismiss_notification(asked: DismissRequest) -> dict[str, Any]:
     """Let what was accrued before an enrollment stand; what is accrued so after `until` is told again."""
     return {"contract_id": asked.contract_id, "until": dismiss(asked.contract_id, asked.signature).isoformat()}

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema
 from flows.api.lists import LARGEST_ID, RowId, TaggedRoute, csv_answer, link_to_next, next_cursor, read_cursor
 from flows.api.problems import file_of, not_modified, problems
 from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, KeptText, Marked, StepId
+from flows.api.security import OPERATE, READ
 from flows.parameters import parse_step
 from steps.catalog import STEPS
 from steps.reports.export import CsvFormat, csv_text, errors_sheet
@@ -16,7 +17,7 @@ from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
 from tracking.integration_errors import ErrorFilter, find_error, find_errors, mark_errors
 from tracking.models import ErrorStatus
 
-router = APIRouter(prefix="/api/integrations/errors", tags=["errors"], route_class=TaggedRoute)
+router = APIRouter(prefix="/api/integrations/errors", tags=["errors"], dependencies=[READ], route_class=TaggedRoute)
 
 _NAME = r"^[a-z0-9_-]{1,64}$"
 IntegrationName = Annotated[
@@ -102,7 +103,7 @@ def export_csv(query: Annotated[SheetQuery, Query()]) -> Response:
     return csv_answer(text, "integration-errors.csv")
 
 
-@router.patch("/bulk-update", responses=problems())
+@router.patch("/bulk-update", dependencies=[OPERATE], responses=problems())
 def mark_many(asked: BulkMark) -> Marked:
     """Resolve or ignore many errors; ids that no error has are named, the others are marked."""
     unknown = mark_errors(asked.ids, asked.status, by=asked.by, reason=asked.reason)
@@ -113,7 +114,7 @@ def mark_many(asked: BulkMark) -> Marked:
     )
 
 
-@router.patch("/{error_id}", responses=problems(HTTPStatus.NOT_FOUND))
+@router.patch("/{error_id}", dependencies=[OPERATE], responses=problems(HTTPStatus.NOT_FOUND))
 def mark_one(error_id: RowId, asked: Mark) -> IntegrationErrorAnswer:
     """Resolve or ignore one error."""
     unknown = mark_errors([error_id], asked.status, by=asked.by, reason=asked.reason)

@@ -10,6 +10,7 @@ from flows.api.lists import RowId, TaggedRoute, link_to_next, next_cursor, read_
 from flows.api.problems import not_modified, problems
 from flows.api.runs import AppSettings
 from flows.api.schemas import ExecutionAnswer, ExecutionDetail, ExecutionPage, IntegrationErrorAnswer, StepId
+from flows.api.security import READ
 from flows.parameters import parse_moment, parse_step
 from steps.settings import SyncSettings
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, HistoryFilter, find_execution, find_executions
@@ -17,9 +18,9 @@ from tracking.integration_errors import ErrorFilter, find_errors
 from tracking.models import ExecutionStatus
 from tracking.recorder import end_dead_executions
 
-router = APIRouter(prefix="/api/sync/executions", tags=["executions"], route_class=TaggedRoute)
+router = APIRouter(prefix="/api/sync/executions", tags=["executions"], dependencies=[READ], route_class=TaggedRoute)
 
-_MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?$"
+MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?$"
 Moment = Annotated[str, WithJsonSchema({"type": "string", "examples": ["2024-03-01", "2024-03-01T09:30:00Z"]})]
 
 
@@ -31,8 +32,8 @@ class ExecutionQuery(BaseModel):
     step_name: StepId | None = None
     status: ExecutionStatus | None = None
     flow_run_id: str | None = Field(default=None, pattern=r"^[0-9A-Za-z-]{1,64}$", description="Of one run in Prefect.")
-    started_after: Moment | None = Field(default=None, pattern=_MOMENT, description="Without an offset: SYNC_TIMEZONE.")
-    started_before: Moment | None = Field(default=None, pattern=_MOMENT)
+    started_after: Moment | None = Field(default=None, pattern=MOMENT, description="Without an offset: SYNC_TIMEZONE.")
+    started_before: Moment | None = Field(default=None, pattern=MOMENT)
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     cursor: str | None = Field(default=None, pattern=r"^[\w-]{1,200}$", description="`next_cursor` of the page before.")
 

@@ -8,13 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from flows.api.lists import RowId, TaggedRoute
 from flows.api.problems import not_modified, problems
 from flows.api.schemas import KeptText
+from flows.api.security import CLOSE, READ
 from steps.closing import Signature
 from steps.errors import UsageError
 from steps.reports.export import as_json
 from steps.teaching import FIELDS, AskedTeaching, list_services, set_teaching
 from tracking.database import read_session
 
-router = APIRouter(prefix="/api/services", tags=["services"], route_class=TaggedRoute)
+router = APIRouter(prefix="/api/services", tags=["services"], dependencies=[READ], route_class=TaggedRoute)
 
 
 class TeachingRequest(BaseModel):
@@ -42,7 +43,7 @@ def show_services() -> list[dict[str, Any]]:
         return list_services(session)
 
 
-@router.patch("/{row_id}", responses=problems())
+@router.patch("/{row_id}", dependencies=[CLOSE], responses=problems())
 def change_service(row_id: RowId, asked: TeachingRequest) -> dict[str, Any]:
     """Set sessions or class weekdays: what later months are accrued by. `changed`: before and after, if it differs."""
     if not asked.by.strip():

@@ -35,6 +35,7 @@ from flows.api.schemas import (
     StepRequest,
     outcome_of,
 )
+from flows.api.security import OPERATE, READ
 from flows.parameters import IMPORT_ORDER, AskedRange, parse_month, parse_month_date, resolve_override, resolve_range
 from flows.runs import Runs, Stage, request_step
 from steps.catalog import ACCRUALS, STEPS, Step
@@ -43,7 +44,7 @@ from steps.ledger.months import MonthWindow
 from steps.settings import SyncSettings
 from tracking.models import utc_now
 
-router = APIRouter(prefix="/api/sync", tags=["steps"], route_class=TaggedRoute)
+router = APIRouter(prefix="/api/sync", tags=["steps"], dependencies=[READ], route_class=TaggedRoute)
 API_CALLER = "api"
 """Who overrides, when a request does not say."""
 
@@ -62,6 +63,7 @@ def execution_order() -> list[str]:
 
 @router.post(
     "/execute-step",
+    dependencies=[OPERATE],
     response_model=StepOutcome,
     response_model_exclude_defaults=True,
     responses={
@@ -94,7 +96,7 @@ async def execute_step(
     return outcome_of(status.executions)
 
 
-integrations = APIRouter(tags=["integrations"])
+integrations = APIRouter(tags=["integrations"], dependencies=[OPERATE])
 
 
 class _Months(BaseModel):

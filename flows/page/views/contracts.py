@@ -11,6 +11,7 @@ from typing import Any
 
 from nicegui import ui
 
+from flows.access import Role
 from flows.page.components import (
     FIELD,
     Change,
@@ -123,7 +124,8 @@ def _heading(visit: Visit, story: ContractStory) -> None:
             ui.button(texts("contract.print"), on_click=lambda: ui.run_javascript("window.print()")).props(
                 "outline no-caps"
             ).classes("no-print")
-            dialog_button(visit, texts("adjust"), "adjust", partial(_ask_adjustment, visit, story)).classes("no-print")
+            button = dialog_button(visit, texts("adjust"), "adjust", partial(_ask_adjustment, visit, story), Role.CLOSE)
+            button.classes("no-print")
         status, since = story.notion_status or ("", None)
         facts(
             [
@@ -345,7 +347,9 @@ def _ask_adjustment(visit: Visit, story: ContractStory) -> None:
     def act(by: Signature, *, preview: bool) -> Adjusted:
         of_month = parse_month(corrects.value) if corrects.value else None
         asked = Adjustment(number, parse_adjustment(str(amount.value or "").replace(",", ".")), of_month)
-        return adjust(asked, by, visit.now.date(), preview=preview)
+        about = f"{asked} {by}{' preview' if preview else ''}"
+        with visit.caller.performing(Role.CLOSE, "adjust", about):
+            return adjust(asked, by, visit.now.date(), preview=preview)
 
     def post(by: Signature) -> str:
         return visit.address(f"contracts/{number}/{act(by, preview=False).month:%Y-%m}")

@@ -3,9 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from nicegui import ui
 
+from flows.access import Role
 from flows.page.components import (
     FIELD,
     SIGNS,
@@ -71,7 +73,7 @@ class _Launch:
             overriding.bind_visibility_from(self._what, "value", value=ACCRUALS.id)
             self._summary = announcer().classes("soft")
             with Tag("div", classes="actions"):
-                self._button = strong_button(texts("run.execute"), self._execute)
+                self._button = self._visit.allow(Role.OPERATE, strong_button(texts("run.execute"), self._execute))
         with Tag("section", classes="panel"):
             Tag("h3", texts("run.plan"))
             self._plan = Tag("div")
@@ -127,7 +129,7 @@ class _Launch:
         by_month = any(self._visit.settings.calls_by_month(step) for step in self._steps())
         key = "run.once" if not by_month else "run.will.one" if first == last else "run.will"
         self._summary.set_text(texts(key, count=len(chosen), first=first, last=last))
-        self._button.set_enabled(bool(chosen))
+        self._button.set_enabled(bool(chosen) and self._visit.caller.role >= Role.OPERATE)
         with self._plan:
             _plan(self._visit, chosen)
 
@@ -139,7 +141,7 @@ class _Launch:
             notify_failure(visit.texts("closing.no_name"))
         elif request := await ask(visit.texts, lambda: self._request(reason, who)):
             self._button.disable()
-            if run := await ask(visit.texts, lambda: visit.runs.start(request)):
+            if run := await ask(visit.texts, partial(visit.start, request)):
                 ui.navigate.to(visit.address(f"runs/{run}"))
             self._button.enable()
 

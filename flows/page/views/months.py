@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
+from flows.access import Role
 from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.page.components import (
     Change,
@@ -165,9 +166,10 @@ def _checklist(visit: Visit, month: date, found: _Month) -> None:
         with Tag("div", classes="actions"):
             if not found.blockers:
                 close = partial(_ask_to_close, visit, month, found.report)
-                dialog_button(visit, texts("closing.close", month=name), "close", close)
+                dialog_button(visit, texts("closing.close", month=name), "close", close, Role.CLOSE)
             if any(line.accrued for line in found.report.lines):
-                dialog_button(visit, texts("redo", month=name), "redo", partial(_ask_to_redo, visit, month))
+                redo = partial(_ask_to_redo, visit, month)
+                dialog_button(visit, texts("redo", month=name), "redo", redo, Role.CLOSE)
 
 
 def _blocker(visit: Visit, month: date, blocker: Blocker) -> None:
@@ -217,7 +219,8 @@ def _closed(visit: Visit, month: date, found: _Month) -> None:
         ui.label(texts("closing.hash.why")).classes("soft small")
         outside_totals(visit, found.report)
         name = texts("closing.reopen", month=texts.month(month, long=True))
-        dialog_button(visit, name, "reopen", partial(_ask_to_reopen, visit, month)).classes("self-start no-print")
+        button = dialog_button(visit, name, "reopen", partial(_ask_to_reopen, visit, month), Role.CLOSE)
+        button.classes("self-start no-print")
 
 
 def _figures(visit: Visit, month: date, report: RollForward) -> None:
@@ -254,7 +257,8 @@ def _reconciliation(visit: Visit, month: date, found: Reconciliation | None) -> 
         with Tag("div", classes="actions"):
             Tag("h3", texts("reconciled"))
             ui.space()
-            ui.button(texts("reconciled.now"), on_click=partial(_reconcile, visit, month)).props("outline no-caps")
+            button = ui.button(texts("reconciled.now"), on_click=partial(_reconcile, visit, month))
+            visit.allow(Role.OPERATE, button.props("outline no-caps"))
         if found is None:
             ui.label(texts("reconciled.never")).classes("soft")
             return
@@ -282,7 +286,11 @@ async def _reconcile(visit: Visit, month: date) -> None:
         from steps.context import StepContext  # with Prefect, which takes seconds
         from steps.invoices import reconcile
 
-        with StepContext(settings=visit.settings) as context:
+        about = f"{month:%Y-%m}"
+        with (
+            visit.caller.performing(Role.OPERATE, "reconcile", about),
+            StepContext(settings=visit.settings) as context,
+        ):
             reconcile(context, MonthWindow.of(month))
         return True
 
@@ -327,7 +335,8 @@ def _ask_to_close(visit: Visit, month: date, report: RollForward) -> None:
     candidate = Candidate(month, visit.now.date(), visit.settings)
 
     def close(by: Signature) -> None:
-        close_month(candidate, by)
+        with visit.caller.performing(Role.CLOSE, "close", f"{month:%Y-%m} {by}"):
+            close_month(candidate, by)
         tell_months(MONTH_CLOSED, [month])
 
     with signed_dialog(visit, texts("closing.close", month=texts.month(month, long=True)), "closing.reason", close):
@@ -344,7 +353,7 @@ def _ask_to_redo(visit: Visit, month: date) -> None:
     texts, title = visit.texts, visit.texts("redo", month=visit.texts.month(month, long=True))
 
     def start(by: Signature) -> str:
-        return visit.address(f"runs/{visit.runs.start(request_redo(month, by))}")
+        return visit.address(f"runs/{visit.start(request_redo(month, by), Role.CLOSE)}")
 
     with previewed_dialog(
         visit, title, Change(title, partial(_preview_redo, visit, month), partial(_redone, visit), start)
@@ -384,7 +393,9 @@ def _ask_to_reopen(visit: Visit, month: date) -> None:
     texts = visit.texts
 
     def reopen(by: Signature) -> None:
-        tell_months(MONTH_REOPENED, reopen_month(month, by))
+        with visit.caller.performing(Role.CLOSE, "reopen", f"{month:%Y-%m} {by}"):
+            reopened = reopen_month(month, by)
+        tell_months(MONTH_REOPENED, reopened)
 
     with signed_dialog(visit, texts("closing.reopen", month=texts.month(month, long=True)), "reason", reopen):
         ui.label(texts("closing.later")).classes("soft")

@@ -8,6 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
+from flows.access import Role
 from flows.page.components import (
     Tag,
     Visit,
@@ -62,6 +63,7 @@ async def _history(visit: Visit) -> None:
     with Tag("div", classes="actions"):
         Tag("h2", texts("view.runs"))
         ui.space()
+        visit.link(texts("audit"), "runs", show="audit")
         visit.link(texts("run.new"), "runs/new", classes="button")
     with Tag("section", classes="panel"):
         with Tag("div", classes="fields"):
@@ -196,7 +198,8 @@ class _Run:
                     Tag("a", texts("execution.prefect"), href=address, target="_blank", rel="noopener")
                 visit.link(texts("run.back"), "todo" if visit.given.get("back") == "todo" else "home")
                 self._again = Tag("div")
-                self._cancel = ui.button(texts("run.cancel"), on_click=self._stop).props("outline no-caps")
+                cancel = ui.button(texts("run.cancel"), on_click=self._stop).props("outline no-caps")
+                self._cancel = visit.allow(Role.OPERATE, cancel)
         self._outdated = Tag("div", classes="full-width")
         with Tag("section", classes="panel"):
             self._rows = Tag("div")
@@ -211,7 +214,11 @@ class _Run:
             return None
 
     async def _stop(self) -> None:
-        await ask(self._visit.texts, lambda: self._visit.runs.cancel(self._id))
+        def cancel() -> None:
+            with self._visit.caller.performing(Role.OPERATE, "cancel", self._id):
+                self._visit.runs.cancel(self._id)
+
+        await ask(self._visit.texts, cancel)
 
     async def _look(self) -> None:
         try:

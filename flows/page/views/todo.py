@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 
+from flows.access import Role
 from flows.page.components import (
     Column,
     Tag,
@@ -174,10 +175,10 @@ class _Todo:
             if self.status == ErrorStatus.PENDING:
                 with ui.button(texts("errors.retry"), color=None, on_click=self._retry) as button:
                     ui.tooltip(texts("errors.retry.why"))
-                button.props("unelevated no-caps").classes("strong")
+                self.visit.allow(Role.OPERATE, button.props("unelevated no-caps").classes("strong"))
             for status, key in decisions.items():
                 if status != self.status:
-                    dialog_button(self.visit, texts(key), key, partial(self._decide, status, key))
+                    dialog_button(self.visit, texts(key), key, partial(self._decide, status, key), Role.OPERATE)
             self.count = announcer().classes("soft")
         self._show_count()
 
@@ -263,7 +264,7 @@ class _Todo:
         if not ids:
             notify_failure(visit.texts("errors.nothing"))
         elif await ask(visit.texts, lambda: plan_retry(ids)) and (
-            run := await ask(visit.texts, lambda: visit.runs.start(request_retry(ids)))
+            run := await ask(visit.texts, partial(visit.start, request_retry(ids)))
         ):
             ui.navigate.to(visit.address(f"runs/{run}", back="todo"))
 
@@ -273,7 +274,7 @@ class _Todo:
             remember({"dialog": ""})
             notify_failure(texts("errors.nothing"))
             return
-        with signed_dialog(self.visit, texts(key), "reason", _decision(ids, status)):
+        with signed_dialog(self.visit, texts(key), "reason", _decision(self.visit, ids, status)):
             money = self._money() or texts("todo.no_money")
             Tag("p", texts("todo.about", count=len(ids), money=money))
             ui.label(texts("todo.kept")).classes("soft")
@@ -295,10 +296,13 @@ class _Todo:
                         Tag("span", reason, classes="soft")
                         if status != ErrorStatus.PENDING:
                             undo = partial(self._undo, ids)
-                            ui.button(texts("todo.undo"), on_click=undo).props("flat dense no-caps")
+                            button = ui.button(texts("todo.undo"), on_click=undo).props("flat dense no-caps")
+                            self.visit.allow(Role.OPERATE, button)
 
     def _undo(self, ids: Sequence[int]) -> None:
-        with signed_dialog(self.visit, self.visit.texts("todo.undo"), "reason", _decision(ids, ErrorStatus.PENDING)):
+        with signed_dialog(
+            self.visit, self.visit.texts("todo.undo"), "reason", _decision(self.visit, ids, ErrorStatus.PENDING)
+        ):
             Tag("p", self.visit.texts("todo.undo.about", count=len(ids)))
 
 
@@ -347,11 +351,13 @@ def _work_row(visit: Visit, month: date, item: WorkItem) -> dict[str, Any]:
     }
 
 
-def _decision(ids: Sequence[int], status: ErrorStatus) -> Callable[[Signature], object]:
+def _decision(visit: Visit, ids: Sequence[int], status: ErrorStatus) -> Callable[[Signature], object]:
     def decide(by: Signature) -> None:
         if not by.reason:
             raise UsageError("a decision needs a reason: it is kept")
-        mark_errors(ids, status, by=by.who, reason=by.reason)
+        about = f"{status} {', '.join(map(str, ids))}: {by}"
+        with visit.caller.performing(Role.OPERATE, "decide errors", about):
+            mark_errors(ids, status, by=by.who, reason=by.reason)
 
     return decide
 

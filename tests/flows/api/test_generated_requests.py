@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
 from pydantic import SecretStr
 from schemathesis.config import SchemathesisConfig
 
@@ -21,7 +22,10 @@ _AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 _CONFIG = SchemathesisConfig.from_dict(
     {
         # An end after its start, a day that the calendar has: a schema cannot say that, so 422 is no broken promise.
-        "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", "404", "422"]}}
+        "checks": {
+            "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", "404", "422"]},
+            "ignored_auth": {"enabled": False},  # it guesses tokens, and who guesses has to wait: test_security.py
+        }
     }
 )
 _APP = create_app(SyncSettings(api_token=SecretStr(TOKEN)), RecordedRuns())
@@ -41,3 +45,25 @@ def some_rows(database: str) -> None:
 )
 def test_no_request_gets_an_answer_that_is_not_documented(case: schemathesis.Case[Any], some_rows: None) -> None:
     case.call_and_validate(headers=_AUTHORIZED)
+
+
+SEQUENCES, STEPS_OF_ONE = 30, 8
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("chance", [1, 2])
+def test_no_sequence_of_requests_gets_an_answer_that_is_not_documented(chance: int, some_rows: None) -> None:
+    """Requests that use what earlier ones answered, such as ids and cursors; twice, by different chance."""
+
+    class Sequence(schema.as_state_machine()):  # type: ignore[misc]
+        def get_call_kwargs(self, _case: schemathesis.Case[Any]) -> dict[str, Any]:
+            return {"headers": _AUTHORIZED}
+
+    wanted = settings(
+        max_examples=SEQUENCES,
+        stateful_step_count=STEPS_OF_ONE,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(seed(chance)(Sequence), settings=wanted)

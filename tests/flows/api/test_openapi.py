@@ -1,5 +1,6 @@
 """What the OpenAPI document must say; `test_generated_requests.py` holds the app to it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -29,6 +30,31 @@ def test_every_route_says_what_it_does_and_documents_its_problems(
     problems = {status: answer for status, answer in operation["responses"].items() if int(status) >= 400}
     assert {"401", "403", "422", "500", "503"} <= set(problems)
     assert all(list(answer["content"]) == ["application/problem+json"] for answer in problems.values())
+
+
+def test_every_operation_has_an_id_of_its_own_and_every_body_an_example() -> None:
+    ids = [operation["operationId"] for _, _, operation in _operations()]
+    assert len(set(ids)) == len(ids)
+    assert "accruals-show_journal" in ids
+    schemas = _document()["components"]["schemas"]
+    bodies = [operation["requestBody"]["content"] for _, _, operation in _operations() if "requestBody" in operation]
+    named = {match for body in bodies for match in re.findall(r"schemas/(\w+)", str(body))}
+    assert {name for name in named if "examples" not in schemas[name]} <= {"Nothing"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "names"),
+    [
+        ("/api/sync/executions", "200", {"ETag", "Link"}),
+        ("/api/sync/executions", "304", {"ETag"}),
+        ("/api/accruals/export/csv", "200", {"ETag", "Content-Disposition"}),
+        ("/api/accruals/pack", "200", {"Content-Disposition"}),
+        ("/api/audit", "401", {"WWW-Authenticate"}),
+        ("/api/audit", "429", {"Retry-After"}),
+    ],
+)
+def test_what_headers_an_answer_has_is_documented(path: str, status: str, names: set[str]) -> None:
+    assert set(_document()["paths"][path]["get"]["responses"][status]["headers"]) == names
 
 
 BALANCES = "opening-balances", "opening-balances/{row_id}/revert"

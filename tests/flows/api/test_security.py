@@ -7,19 +7,21 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
+from flows.access import MOST_WRONG
 from flows.api.app import create_app
 from flows.api.security import is_loopback, require_safe_binding
 from steps.errors import UsageError
 from steps.settings import SyncSettings
 from tests.flows.api.conftest import local_client
 from tests.flows.api.recorded_runs import RecordedRuns
+from tracking.audit import audit_trail
 
 TOKEN = "a-token-for-tests-of-32-letters-"
 GUARDED = "/api/sync/execution-order"
 
 
 @pytest.fixture
-def guarded() -> FastAPI:
+def guarded(sqlite_database: None) -> FastAPI:
     return create_app(SyncSettings(api_token=SecretStr(TOKEN)), RecordedRuns())
 
 
@@ -52,6 +54,32 @@ def test_anything_else_is_401_whatever_is_asked(stranger: TestClient, header: st
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.headers["content-type"] == "application/problem+json"
     assert TOKEN not in answer.text
+
+
+def test_who_guesses_has_to_wait_and_others_are_let_in(guarded: FastAPI) -> None:
+    guesser, other = (TestClient(guarded, client=(address, 40000)) for address in ("192.0.2.7", "192.0.2.8"))
+    right, wrong = ({"Authorization": f"Bearer {token}"} for token in (TOKEN, TOKEN[::-1]))
+
+    assert [guesser.get(GUARDED, headers=wrong).status_code for _ in range(MOST_WRONG + 1)] == [401] * MOST_WRONG + [
+        429
+    ]
+    refused = guesser.get(GUARDED, headers=right)
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+    assert other.get(GUARDED, headers=right).status_code == 200
+    assert {(event.door, event.address, event.action) for event in audit_trail()} == {("api", "192.0.2.7", "log in")}
+
+
+def test_who_sends_no_token_does_not_guess(stranger: TestClient) -> None:
+    answers = [stranger.get(GUARDED).status_code for _ in range(MOST_WRONG + 1)]
+
+    assert answers == [401] * (MOST_WRONG + 1)
+
+
+def test_over_https_browsers_are_told_to_come_by_nothing_else(stranger: TestClient) -> None:
+    assert "strict-transport-security" not in stranger.get("/api/health").headers
+    told = stranger.get("/api/health", headers={"X-Forwarded-Proto": "https"}).headers["strict-transport-security"]
+    assert told == "max-age=31536000"
 
 
 def test_health_needs_no_token(stranger: TestClient) -> None:
@@ -146,6 +174,16 @@ def test_the_access_log_shows_routes_and_nothing_that_was_sent(
 
     told = [line.rpartition(" 404 ")[0] for line in _lines(caplog)]
     assert told == ["GET /api/sync/executions/{execution_id}", "GET (no route)"]
+
+
+def test_the_access_log_says_from_where_and_by_whose_token(
+    stranger: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "flows.api"):
+        stranger.get(GUARDED)
+        stranger.get(GUARDED, headers={"Authorization": f"Bearer {TOKEN}"})
+
+    assert [line.partition(" ms ")[2] for line in _lines(caplog)] == ["192.0.2.7 -", "192.0.2.7 SYNC_API_TOKEN"]
 
 
 def test_the_access_log_leaves_out_the_pages_scripts_and_websocket_only(

@@ -31,10 +31,10 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browse
     context.close()
 
 
-def log_in(page: Page, server: PageServer) -> Page:
+def log_in(page: Page, server: PageServer, token: str = TOKEN) -> Page:
     """As a person does."""
     page.goto(server.url)
-    page.locator("#token").fill(TOKEN)
+    page.locator("#token").fill(token)
     page.get_by_role("button").click()
     page.get_by_role("heading", level=2).wait_for()
     return page

@@ -5,10 +5,15 @@ from contextlib import suppress
 
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from flows.page.auth import COOKIE, MOST_FAILURES, SessionGuard, Sessions, login_routes
+from flows.access import MOST_WRONG, Access
+from flows.page.auth import COOKIE, IDLE_SECONDS, TLS_COOKIE, SessionGuard, Sessions, login_routes
+from steps.settings import SyncSettings
+from tests.flows.page.test_sessions import Clock
+from tracking.audit import audit_trail
 
 TOKEN = "an-invented-token"
 HERE = "http://testserver"
@@ -16,7 +21,7 @@ HERE = "http://testserver"
 
 def _app(sessions: Sessions | None) -> FastAPI:
     inner, outer = FastAPI(), FastAPI()
-    inner.include_router(login_routes(TOKEN, sessions or Sessions()))
+    inner.include_router(login_routes(Access(SyncSettings(api_token=SecretStr(TOKEN))), sessions or Sessions()))
 
     @inner.get("/en/run")
     def view() -> str:
@@ -35,9 +40,15 @@ def _app(sessions: Sessions | None) -> FastAPI:
 
 
 @pytest.fixture
-def sessions() -> Sessions:
+def clock() -> Clock:
+    """At zero."""
+    return Clock()
+
+
+@pytest.fixture
+def sessions(clock: Clock, sqlite_database: None) -> Sessions:
     """Nobody has logged in."""
-    return Sessions()
+    return Sessions(clock)
 
 
 @pytest.fixture
@@ -68,10 +79,19 @@ def test_the_cookie_is_for_the_page_alone_and_no_script_reads_it(client: TestCli
     assert "secure" not in flags
 
 
-def test_over_https_the_cookie_never_goes_in_clear(client: TestClient) -> None:
-    answer = client.post("/page/login", data={"token": TOKEN}, headers={"X-Forwarded-Proto": "https"})
+def test_over_https_the_cookie_is_of_this_host_alone_and_never_goes_in_clear(client: TestClient) -> None:
+    over_tls = {"X-Forwarded-Proto": "https"}
+    answer = client.post("/page/login", data={"token": TOKEN}, headers=over_tls)
 
-    assert "secure" in answer.headers["set-cookie"].lower()
+    name, _, rest = answer.headers["set-cookie"].partition("=")
+    value, *flags = (part.strip().lower() for part in rest.split(";"))
+    assert name == TLS_COOKIE == "__Host-sync_session"
+    assert {"secure", "path=/", "httponly", "samesite=strict"} <= set(flags)
+    assert not any(flag.startswith("domain") for flag in flags)
+    client.cookies.clear()
+    for cookie, status in ((TLS_COOKIE, 200), (COOKIE, 303)):
+        told = {"Cookie": f"{cookie}={rest.partition(';')[0]}"}
+        assert client.get("/page/en/run", headers=over_tls | told).status_code == status, value
 
 
 @pytest.mark.parametrize("wrong", ["", "x", TOKEN + "x", TOKEN[:-1], "ñandú"])
@@ -89,12 +109,25 @@ def test_a_form_that_is_no_form_is_refused(client: TestClient) -> None:
 
 
 def test_guessing_becomes_slow_even_for_the_right_token(client: TestClient) -> None:
-    for _ in range(MOST_FAILURES):
+    for _ in range(MOST_WRONG):
         client.post("/page/login", data={"token": "guess"})
 
     answer = client.post("/page/login", data={"token": TOKEN})
 
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
+
+
+def test_a_wrong_token_is_in_the_log_and_the_trail_with_its_address(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.post("/page/login", data={"token": "guess"})
+
+    assert [record.getMessage() for record in caplog.records if record.name == "flows.api.access"] == [
+        "a wrong token from testclient"
+    ]
+    (event,) = audit_trail()
+    assert (event.door, event.action, event.address) == ("page", "log in", "testclient")
+    assert event.outcome == "refused: a wrong token"
 
 
 def test_the_login_page_runs_no_script_and_loads_nothing(client: TestClient) -> None:
@@ -117,7 +150,7 @@ def test_logging_out_ends_the_session_for_every_copy_of_the_cookie(client: TestC
 
     client.post("/page/logout")
 
-    assert not sessions.is_open(stolen)
+    assert sessions.find(stolen, is_act=True) is None
 
 
 @pytest.mark.parametrize("origin", [None, "http://elsewhere.example", "null", "http://testserver.example"])
@@ -145,6 +178,25 @@ def test_an_open_websocket_ends_with_its_session(client: TestClient, sessions: S
 
         with pytest.raises(WebSocketDisconnect):
             websocket.receive_text()
+
+
+def test_what_a_page_does_by_itself_keeps_no_session_open_and_what_a_person_does_keeps_it(
+    client: TestClient, clock: Clock
+) -> None:
+    """The words are those of NiceGUI's client: it answers pings and acknowledges; a click is an event."""
+    client.post("/page/login", data={"token": TOKEN})
+    with client.websocket_connect("/page/socket", headers={"Origin": HERE}) as websocket:
+        for moment, message in ((1000, '42["event",{"id":"c1"}]'), (2000, "3"), (2500, '42["ack",{"client_id":"c1"}]')):
+            clock.moment = moment
+            websocket.send_text(message)
+            assert websocket.receive_text() == message
+
+        clock.moment = 1000 + IDLE_SECONDS
+        websocket.send_text("3")
+
+        with pytest.raises(WebSocketDisconnect):
+            websocket.receive_text()
+    assert client.get("/page/en/run").status_code == 303
 
 
 def test_without_a_token_nobody_has_to_log_in() -> None:

@@ -1,18 +1,14 @@
-"""Sessions end, are bounded and revocable; guessing tokens becomes slow."""
+"""Sessions end, by their age and when nobody does anything; they are bounded and revocable."""
 
 from dataclasses import dataclass
 
 import pytest
 
-from flows.page.auth import (
-    MOST_FAILURES,
-    MOST_FAILURES_OF_ALL,
-    MOST_SESSIONS,
-    SESSION_SECONDS,
-    WINDOW_SECONDS,
-    LoginLimit,
-    Sessions,
-)
+from flows.access import Caller, Role
+from flows.page.auth import IDLE_SECONDS, MOST_SESSIONS, SESSION_SECONDS, Sessions
+from tracking.audit import Door
+
+ANA = Caller("ana", Role.READ, Door.PAGE, "192.0.2.7")
 
 
 @dataclass
@@ -32,52 +28,43 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_a_session_is_open_until_its_time_is_over(clock: Clock) -> None:
+def test_a_session_is_open_until_its_time_is_over_whatever_is_done(clock: Clock) -> None:
     sessions = Sessions(clock)
-    session_id = sessions.open()
+    session_id = sessions.open(ANA)
 
-    clock.moment = SESSION_SECONDS - 1
-    assert sessions.is_open(session_id)
+    for moment in range(0, SESSION_SECONDS, IDLE_SECONDS // 2):
+        clock.moment = moment
+        assert sessions.find(session_id, is_act=True) == ANA
     clock.moment = SESSION_SECONDS
-    assert not sessions.is_open(session_id)
+    assert sessions.find(session_id, is_act=True) is None
+
+
+def test_a_session_in_which_nobody_does_anything_ends(clock: Clock) -> None:
+    sessions = Sessions(clock)
+    session_id = sessions.open(ANA)
+
+    clock.moment = IDLE_SECONDS - 1
+    assert sessions.find(session_id, is_act=False) == ANA
+    clock.moment = IDLE_SECONDS
+    assert sessions.find(session_id, is_act=True) is None
 
 
 def test_a_session_that_was_closed_opens_nothing(clock: Clock) -> None:
     sessions = Sessions(clock)
-    kept, left = sessions.open(), sessions.open()
+    kept, left = sessions.open(ANA), sessions.open(ANA)
 
     sessions.close(left)
 
-    assert (sessions.is_open(kept), sessions.is_open(left)) == (True, False)
+    assert [sessions.find(each, is_act=True) for each in (kept, left)] == [ANA, None]
 
 
 @pytest.mark.parametrize("guess", ["", "x", "é" * 40])
 def test_an_id_that_nobody_was_given_opens_nothing(guess: str, clock: Clock) -> None:
-    assert not Sessions(clock).is_open(guess)
+    assert Sessions(clock).find(guess, is_act=True) is None
 
 
 def test_the_oldest_session_goes_when_there_are_too_many(clock: Clock) -> None:
     sessions = Sessions(clock)
-    ids = [sessions.open() for _ in range(MOST_SESSIONS + 1)]
+    ids = [sessions.open(ANA) for _ in range(MOST_SESSIONS + 1)]
 
-    assert [sessions.is_open(each) for each in (ids[0], ids[1], ids[-1])] == [False, True, True]
-
-
-def test_an_address_that_guesses_has_to_wait_and_others_have_not(clock: Clock) -> None:
-    limit = LoginLimit(clock)
-    for _ in range(MOST_FAILURES):
-        assert limit.allows("10.0.0.1")
-        limit.failed("10.0.0.1")
-
-    assert not limit.allows("10.0.0.1")
-    assert limit.allows("10.0.0.2")
-    clock.moment = WINDOW_SECONDS
-    assert limit.allows("10.0.0.1")
-
-
-def test_many_addresses_get_no_further_than_the_limit_of_all(clock: Clock) -> None:
-    limit = LoginLimit(clock)
-    for number in range(MOST_FAILURES_OF_ALL):
-        limit.failed(f"10.0.0.{number}")
-
-    assert not limit.allows("10.0.1.1")
+    assert [sessions.find(each, is_act=True) for each in (ids[0], ids[1], ids[-1])] == [None, ANA, ANA]

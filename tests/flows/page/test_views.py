@@ -26,6 +26,7 @@ PATHS = (
     "runs",
     "runs/new?step=accruals&month=2024-03",
     "runs/1",
+    "runs?show=audit",
 )
 """Addresses of every view."""
 

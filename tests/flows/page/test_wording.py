@@ -52,8 +52,8 @@ def test_a_step_without_months_is_told_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (ENGLISH, "contracts processed 12, accrued 10, amount accrued 1,234.50, contracts closed 1"),
-        (SPANISH, "contratos procesados 12, devengados 10, importe devengado 1.234,50, contratos cerrados 1"),
+        (ENGLISH, "contracts processed 12, accrued 10, amount accrued 1,234.50 EUR, contracts closed 1"),
+        (SPANISH, "contratos procesados 12, devengados 10, importe devengado 1.234,50 EUR, contratos cerrados 1"),
     ],
 )
 def test_a_month_of_accruals_is_summed_up_without_what_is_zero(texts: Texts, said: str) -> None:
@@ -62,6 +62,7 @@ def test_a_month_of_accruals_is_summed_up_without_what_is_zero(texts: Texts, sai
         "period_start_date": "2024-03-01",
         "summary": summary,
         "amount_accrued": "1234.50",
+        "accrued_by_currency": {"EUR": "1234.50"},
         "contracts_closed": 1,
         "contracts_canceled": 0,
         "notifications": [],
@@ -71,7 +72,7 @@ def test_a_month_of_accruals_is_summed_up_without_what_is_zero(texts: Texts, sai
 
 
 def test_a_step_that_changed_nothing_had_nothing_to_do() -> None:
-    result = {"amount_accrued": "0.00", "invoices_created": 0}
+    result = {"amount_accrued": "0.00", "accrued_by_currency": {}, "invoices_created": 0}
 
     assert outcome_text(SPANISH, _completed("accruals", result)) == "Nada que hacer"
 

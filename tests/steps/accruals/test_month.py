@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def result_of(*contracts: ContractInputs, rules: AccrualRules = RULES) -> dict[s
     result = MonthResult(MARCH)
     for inputs in contracts:
         try:
-            result.add(decide(inputs, MARCH, rules, closed=False))
+            result.add(decide(inputs, MARCH, rules, closed=False), inputs.currency)
         except ContractFailureError as failure:
             result.failures.append(failure)
     return AccrualsResult.of(result).as_json()
@@ -66,6 +67,7 @@ def test_the_result_says_what_happened_in_figures() -> None:
             "skipped_accruals": 2,
         },
         "amount_accrued": "900.25",
+        "accrued_by_currency": {"EUR": "900.25"},
         "contracts_closed": 1,
         "contracts_canceled": 2,
         "notifications": [
@@ -88,3 +90,19 @@ def test_the_result_says_what_happened_in_figures() -> None:
 
 def test_a_month_without_contracts_has_accrued_nothing() -> None:
     assert result_of()["amount_accrued"] == "0.00"
+
+
+def test_what_is_accrued_is_told_by_currency_and_counts_as_a_change_even_if_it_adds_up_to_nothing() -> None:
+    result = MonthResult(MARCH)
+    for number, currency, amount in [(1, "EUR", "10.00"), (2, "USD", "7.00"), (3, "USD", "-7.00")]:
+        ended = (period("2024-01-08", "2024-03-20", "ENDED"),)
+        inputs = contract(document("2024-02-01", amount, currency), number=number, periods=ended)
+        inputs = replace(inputs, currency=currency)
+        result.add(decide(inputs, MARCH, RULES, closed=False), currency)
+
+    told = AccrualsResult.of(result)
+
+    assert told.as_json()["accrued_by_currency"] == {"EUR": "10.00", "USD": "0.00"}
+    assert told.line.startswith("10.00 EUR and 0.00 USD accrued, 3 contracts processed")
+    assert AccrualsResult.of(MonthResult(MARCH)).changed_something is False
+    assert told.model_copy(update={"amount_accrued": Decimal(0)}).changed_something is True

@@ -1,5 +1,6 @@
 """Holded's lists: paging, loop guards, soft failures, single records (docs/vendors.md, Holded pages)."""
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from functools import partial
@@ -10,13 +11,20 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import SecretStr
 
-from steps.errors import ConfigError, VendorAuthError, VendorError, VendorPayloadError, VendorRejectedError
+from steps.errors import (
+    ConfigError,
+    RecordRejectedError,
+    VendorAuthError,
+    VendorError,
+    VendorPayloadError,
+    VendorRejectedError,
+)
 from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.settings import HoldedSettings
 from steps.vendors.holded import HoldedConnector, parse_document
 from steps.vendors.http import HttpRules
-from steps.vendors.parsing import Rows, unpack
+from steps.vendors.parsing import Rows
 from tests.steps.connectors.scripted_vendor import Reply, ScriptedVendor, Sent
 
 QUARTER = MonthWindow(date(2025, 1, 1), date(2025, 4, 1))
@@ -141,7 +149,7 @@ def test_no_row_is_held_after_its_page() -> None:
     del row
 
     assert held() is None
-    assert [unpack(document.raw)["products"] for document in rows.listing().records] == [[{"name": "Course"}]]
+    assert [json.loads(document.raw)["products"] for document in rows.listing().records] == [[{"name": "Course"}]]
 
 
 @pytest.mark.parametrize("answer", [{"status": 0, "info": "Something went wrong"}, None, "text", 5])
@@ -190,8 +198,9 @@ def test_a_single_record_with_a_strange_id_stays_inside_its_path(
 def test_another_record_than_asked_for_is_an_error(vendor: ScriptedVendor, holded: HoldedConnector) -> None:
     vendor.answers({"id": "b", "name": "Somebody else"})
 
-    with pytest.raises(VendorPayloadError, match="another record"):
+    with pytest.raises(RecordRejectedError, match="another record") as caught:
         holded.contact("a")
+    assert caught.value.record == {"id": "b", "name": "Somebody else"}
 
 
 def test_a_deleted_income_account_still_answers_by_id(vendor: ScriptedVendor, holded: HoldedConnector) -> None:
