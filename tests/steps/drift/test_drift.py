@@ -23,7 +23,7 @@ from tests.steps.drift.changes import KINDS, Kind, Vendors, academy, settle
 from tests.steps.drift.ledgers import accrue_and_read, counted, counted_in_ledger, import_range
 from tracking.database import dispose_engines
 
-pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.usefixtures("nothing_is_suspicious")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_is_suspicious")]
 
 MOST_OTHERS = 4
 EXAMPLES = 3
@@ -112,6 +112,7 @@ def test_after_many_changes_a_rerun_equals_a_fresh_import(sandbox: SandboxServer
     check()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("new_database", ["sqlite", "postgresql"], indirect=True)
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_after_a_change_of_each_kind_a_rerun_equals_a_fresh_import(
