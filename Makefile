@@ -13,7 +13,7 @@ DEMO := SYNC_DATABASE_URL=sqlite:///.demo/sync.db PREFECT_HOME=$(CURDIR)/.demo/p
 TOOLS := .venv-tools
 SUPPLY := uv==0.13.9 pip-audit==2.10.1 cyclonedx-bom==7.5.0
 
-.PHONY: help setup demo lint types test test-fast test-long test-pythons coverage kill-matrix fault-matrix drift soak \
+.PHONY: help setup demo lint types test test-fast test-long test-pythons coverage kill-matrix fault-matrix drift fuzz soak \
   soak-short bench lock sbom audit clean
 
 help: ## Say what there is
@@ -67,6 +67,10 @@ coverage: $(READY) ## Which lines and branches the tests without servers and bro
 kill-matrix: $(READY) ## Kill runs in every way at every point, see that nothing is lost (long), and update docs/measurements.md
 	@$(BIN)/python -m pytest -n 2 -m "" tests/kill_matrix --junitxml=.kill-matrix.xml || failed=1; \
 	$(BIN)/python -m tests.kill_matrix.table .kill-matrix.xml --write && exit $$failed
+
+fuzz: $(READY) ## Import more than 10,000 damaged records (long), and update docs/measurements.md
+	@$(BIN)/python -m pytest -n 2 -m long tests/fuzz --junitxml=.fuzz.xml || failed=1; \
+	$(BIN)/python -m tests.fuzz.figures .fuzz.xml --write && exit $$failed
 
 fault-matrix: $(READY) ## Let each vendor endpoint go wrong in every way, see that the next run mends it (long), and update docs/measurements.md
 	@$(BIN)/python -m pytest -n 2 -m "" tests/faults --junitxml=.fault-matrix.xml || failed=1; \

@@ -146,7 +146,38 @@ class StepReport(Generic[Result]):
     _refused: set[RecordKey] = field(default_factory=set, init=False)
     _unreadable: set[RecordKey] = field(default_factory=set, init=False)
     _listed: int = field(default=0, init=False)
+    _at_hand: int = field(default=0, init=False)
+    _received: set[RecordKey] = field(default_factory=set, init=False)
     _whole: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
+
+    def count(
+        self,
+        listing: Listing[Record],
+        keys: Callable[[Record], Collection[RecordKey]],
+        is_skipped: Callable[[Record], bool],
+        at_hand: int | None = None,
+    ) -> None:
+        """Count each record received once: in trouble, else skipped, else processed. To be called when all is noted.
+
+        Args:
+            listing: What was received.
+            keys: The record's own, and those of what it cannot do without, such as a document's contact.
+            is_skipped: Whether there is nothing to do about it.
+            at_hand: How many of them the window is about; all, if not said.
+        """
+        self._at_hand = listing.count if at_hand is None else at_hand
+        self._received.update(error.key for error in listing.rejected)
+        processed = skipped = 0
+        for record in listing.records:
+            own = keys(record)
+            if not self._errors.keys().isdisjoint(own):
+                self._received.update(own)
+            elif is_skipped(record):
+                skipped += 1
+            else:
+                processed += 1
+        self.result.processed, self.result.skipped = processed, skipped
+        self.result.errors = listing.count - processed - skipped
 
     def reject(self, errors: Iterable[RecordRejectedError]) -> None:
         """Note records at hand that could not be applied. Two troubles of one are one error with both messages."""
@@ -166,7 +197,7 @@ class StepReport(Generic[Result]):
         for error in errors:
             known = self._errors.get(error.key)
             message = str(error) if known is None else f"{known.message}; {error}"
-            details = _details(error) if known is None else known.details
+            details = error.details if known is None else known.details or error.details
             self._errors[error.key] = FoundError(*error.key, message, details)
             noted.add(error.key)
         return noted
@@ -195,7 +226,8 @@ class StepReport(Generic[Result]):
     def record(self, session: Session) -> None:
         """Write errors and result down, in the transaction of the records they belong to."""
         self.record_errors(session, (self._checked | self._of_whole_lists(session)) - self._errors.keys())
-        self.result.errors = sum(self.context.scope.concerns(*key) for key in self._errors)
+        others = self._errors.keys() - self._received
+        self.result.other_errors = sum(self.context.scope.concerns(*key) for key in others)
         record_result(session, self.context.execution_id, self.result.as_json())
 
     def refuse_if_over_budget(self) -> None:
@@ -206,7 +238,7 @@ class StepReport(Generic[Result]):
         """
         if not self.context.scope.is_everything:
             return
-        for errors, of in ((self._refused, self.result.processed), (self._unreadable, self._listed)):
+        for errors, of in ((self._refused, self._at_hand), (self._unreadable, self._listed)):
             self.context.settings.error_budget.require(len(errors), of)
 
     def record_errors(self, session: Session, passed: Collection[RecordKey] = ()) -> None:
@@ -232,11 +264,6 @@ class StepReport(Generic[Result]):
             return list(self._errors.values())
         known = known_records(session, self.result.step.id)
         return [each for key, each in self._errors.items() if self.context.scope.concerns(*key) or key not in known]
-
-
-def _details(error: RecordRejectedError) -> dict[str, Any]:
-    record = error.record
-    return record if isinstance(record, dict) else {} if record is None else {"record": record}
 
 
 @contextmanager

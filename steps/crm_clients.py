@@ -23,12 +23,16 @@ from steps.vendors.parsing import Listing
 
 
 class CrmClientsResult(ImportResult):
-    """Processed are the clients looked for, created the links that are new.
+    """Received are the students of the list, created are the links that are new.
 
-    Skipped are the clients for whom the CRM has no student with a user (invited people have none yet).
+    Skipped are the students who are none of the clients looked for, and those without a user (invited people have none
+    yet).
     """
 
     step: ClassVar[Step] = CRM_CLIENTS
+    clients_looked_for: int = 0
+    clients_not_found: int = 0
+    """The CRM has no student with a user for them."""
 
 
 @step_task(CRM_CLIENTS)
@@ -81,9 +85,15 @@ def apply_students(
         if client_id is not None and users.links.get(user_id) != client_id
     ]
     merge = merge_rows(session, ClientExternalId, rows, ("system", "external_id"))
-    report.result.processed = len(clients)
     report.result.created, report.result.updated = len(merge.created), len(merge.updated)
-    linked = {users.client_of(user_id, student.email) for user_id, student in students.items()}
-    report.result.skipped = len(clients.keys() - linked)
+    linked = {each: users.client_of(each, student.email) for each, student in students.items()}
+    report.result.clients_looked_for = len(clients)
+    report.result.clients_not_found = len(clients.keys() - set(linked.values()))
     report.read_whole("student")
     report.reject_unreadable(listing)
+    report.count(
+        listing,
+        lambda student: [("student", student.profile_id)],
+        lambda student: linked.get(student.user_id or "") not in clients,
+        at_hand=len(clients),
+    )

@@ -98,20 +98,28 @@ STAND_IN = "without-id-"
 class RecordRejectedError(SyncError):
     """One record cannot be applied; it becomes an `integration_error` and the step goes on.
 
-    The message is one of many in a list; the whole record is in `record`.
+    The message is one line of many in a list; the whole record is in `record`.
     """
 
     longest_message = 600
 
-    def __init__(self, entity_type: str, external_id: str, message: str, record: Any = None) -> None:
+    def __init__(self, entity_type: str, external_id: str, message: str, record: Any = None, **ours: int | str) -> None:
+        """Args: `record` is the vendor's; `ours` is what the ledger knows besides, such as `client_id`."""
         self.entity_type, self.external_id = entity_type, external_id
-        self.record = redact_json(record)
-        super().__init__(message)
+        self.record, self._ours = redact_json(record), ours
+        super().__init__(" ".join(message.split()))  # a name may have lines
 
     @property
     def key(self) -> tuple[str, str]:
         """Entity type and id; a record without an id has a stand-in that is the same each time it is met."""
         return self.entity_type, self.external_id or self._stand_in()
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What people need to look at: the vendor's record, under `record` if it is no object or we know more."""
+        if isinstance(self.record, dict) and not self._ours:
+            return self.record
+        return self._ours if self.record is None else {"record": self.record, **self._ours}
 
     def _stand_in(self) -> str:
         content = json.dumps(self.record, sort_keys=True, default=str)

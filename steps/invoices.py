@@ -38,11 +38,13 @@ from steps.task import step_task
 from steps.vendors.holded import Document, IncomeAccount
 from steps.vendors.parsing import Listing
 from tracking.database import read_session, write_session
+from tracking.integration_errors import RecordKey
 from tracking.models import utc_now
+from tracking.redaction import redact_json
 
 
 class InvoicesResult(ImportResult):
-    """Processed are the documents of the window, unreadable ones included.
+    """Received are the documents of the window; a document is in trouble if its contact or an account of its lines is.
 
     Created and updated are rows written, credit notes of other windows that followed their invoice too. Skipped are
     documents without a service line: stored without contract, and counted as created when they are new.
@@ -238,12 +240,12 @@ def apply_invoices(
     clients = match_clients(session, named, read.cards)
     linkable = _linkable(session, documents, clients, settings)
     linking = link_documents(session, linkable)
-    report.reject([*rejected, *read.rejected, *clients.problems, *linking.problems])
     merge, touched = _store_documents(session, linkable)
     invoices = [document.id for document in documents if document.kind is DocumentKind.INVOICE]
     relinked = relink_credit_notes(session, invoices)
-    report.reject([*relinked.problems, *_without_contact(documents)])
-    report.report_gone(gone.problems)
+    problems = [*linking.problems, *relinked.problems, *_without_contact(documents)]
+    report.reject(_with_records(session, [*rejected, *read.rejected, *clients.problems, *problems]))
+    report.report_gone(_with_records(session, gone.problems))
     mark_void(session, gone, utc_now())
     touched |= linking.contract_ids | relinked.contract_ids | gone.contract_ids
     emptied = recompute_contracts(
@@ -251,12 +253,16 @@ def apply_invoices(
     )
     report.report_gone(emptied)
     report.checked("service_contract", map(str, touched))
-    _count(report, linkable, merge, clients)
     report.checked("service", read.accounts)
+    report.checked("contact", clients.contacts)
+    for each in documents:
+        report.checked(each.kind.value, [each.id])
     _settle_others(session, read, report)
-    report.result.processed = read.documents.documents.count
-    report.result.updated += linking.moved + relinked.moved
-    report.result.invoices_voided = len(gone.newly)
+    result, unlinked = report.result, {each.row["external_id"] for each in linkable if each.is_unlinked}
+    report.count(read.documents.documents, _keys, lambda document: document.id in unlinked)
+    result.created, result.updated = len(merge.created), len(merge.updated) + linking.moved + relinked.moved
+    result.clients_created, result.clients_updated = clients.created, len(clients.updated)
+    result.invoices_voided = len(gone.newly)
 
 
 def _settle_others(session: Session, read: InvoicesRead, report: StepReport[InvoicesResult]) -> None:
@@ -330,13 +336,18 @@ def _without_contact(documents: Sequence[Document]) -> list[RecordRejectedError]
     ]
 
 
-def _count(
-    report: StepReport[InvoicesResult], linkable: Sequence[LinkableDocument], merge: Merge, clients: MatchedClients
-) -> None:
-    result = report.result
-    result.created, result.updated = len(merge.created), len(merge.updated)
-    result.skipped = sum(each.service_id is None and each.row["service_contract_id"] is None for each in linkable)
-    result.clients_created, result.clients_updated = clients.created, len(clients.updated)
-    for each in linkable:
-        report.checked(each.row["kind"], [each.row["external_id"]])
-    report.checked("contact", clients.contacts)
+def _with_records(session: Session, errors: Sequence[RecordRejectedError]) -> Sequence[RecordRejectedError]:
+    """The errors; those of documents that are not at hand get the vendor's record as the ledger has it."""
+    without = [error for error in errors if error.record is None and error.entity_type in set(DocumentKind)]
+    columns = Invoice.external_id, Invoice.original_data
+    rows = select_in(session, columns, Invoice.external_id, (error.external_id for error in without))
+    kept = {row["external_id"]: row["original_data"] for row in rows}
+    for error in without:
+        error.record = redact_json(kept.get(error.external_id))
+    return errors
+
+
+def _keys(document: Document) -> list[RecordKey]:
+    """Of the document and of what it names: with one of them in trouble it is not applied whole."""
+    named = [("contact", document.contact_id or ""), *(("service", account) for account in document.line_accounts)]
+    return [(document.kind.value, document.id), *named]

@@ -4,8 +4,8 @@ The whole database is read (one request per hundred pages): that also solves let
 email, which a filter by email would not (docs/vendors.md, Notion pages).
 """
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from sqlmodel import Session
 
@@ -21,7 +21,7 @@ from steps.vendors.parsing import Listing
 
 
 class NotionExternalIdsResult(ImportResult):
-    """Processed are the pages read, skipped those without an email and those that are nobody's."""
+    """Received are the pages outside the trash; skipped are those without an email and those that are nobody's."""
 
     step: ClassVar[Step] = NOTION_EXTERNAL_ID
 
@@ -43,21 +43,21 @@ def apply_pages(session: Session, listing: Listing[StudentPage], report: StepRep
         SuspiciousEmptyError: the database lost most of the pages that are linked.
     """
     context, links = report.context, notion_links(session)
-    listed = {page.id for page in listing.records} | {error.external_id for error in listing.rejected}
+    listed: dict[str, Callable[[], Any]] = {error.external_id: dict for error in listing.rejected}  # it has its own
+    listed |= {page.id: page.as_read for page in listing.records}
     if not context.settings.accept_loss:
-        gone = links.keys() - listed
+        gone = links.keys() - listed.keys()
         guard_against_mass_deletion("notion", "query of the database", known=links.keys(), gone=gone)
     matched = match_pages(session, [card for page in listing.records if (card := _card(page)) is not None])
     chosen = _meant(matched.chosen, listing, links, context.scope)
     report.result.created, report.result.updated = store_pages(session, chosen, links)
-    at_hand = context.scope.narrow(listing, lambda page: context.scope.concerns("page", page.id))
-    report.result.processed = at_hand.count
-    used = {page.id for page in matched.chosen.values()} | {error.external_id for error in matched.doubles}
-    report.result.skipped = sum(page.id not in used for page in at_hand.records)
     report.read_whole("page")
     report.checked("page", listed)
     report.reject([*listing.rejected, *matched.doubles])
     report.report_gone(lost_pages(links, matched.chosen, listed))
+    at_hand = context.scope.narrow(listing, lambda page: context.scope.concerns("page", page.id))
+    used = {page.id for page in matched.chosen.values()}
+    report.count(at_hand, lambda page: [("page", page.id)], lambda page: page.id not in used)
 
 
 def _meant(
@@ -75,4 +75,4 @@ def _card(page: StudentPage) -> PageCard | None:
         return None
     status = normalize_educational_status(page.educational_status)
     when = educational_status_date(status, dropped_on=page.drop_date, certified_on=page.certified_at)
-    return PageCard(page.id, page.email, page.last_edited_time, status, when)
+    return PageCard(page.id, page.email, page.last_edited_time, status, when, page.as_read)

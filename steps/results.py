@@ -36,7 +36,12 @@ class StepResult(ABC):
 
 
 class ImportResult(BaseModel, StepResult):
-    """Counts of an import step, filled while it applies its records; created and updated are rows that were written."""
+    """Counts of an import step, filled while it applies its records; created and updated are rows that were written.
+
+    Each record that the vendor sent for the step and window is one of three: processed (the ledger says what it says),
+    skipped (there is nothing to do about it) or among the errors (it, or what it cannot do without, is in trouble). So
+    processed + skipped + errors = received. Rows that are alike in everything are one record.
+    """
 
     step: ClassVar[Step]
     processed: int = 0
@@ -44,13 +49,15 @@ class ImportResult(BaseModel, StepResult):
     updated: int = 0
     skipped: int = 0
     errors: int = 0
+    other_errors: int = 0
+    """Integration errors of what was not received for the window: records that are gone, documents of other months."""
 
     def as_json(self) -> dict[str, Any]:
         """The four counts with the step's entity before them, then the step's own, then the errors."""
         counts = self.model_dump()
         entity = {f"{self.step.entity}_{name}": counts.pop(name) for name in _ENTITY_COUNTS}
-        errors = counts.pop("errors")
-        return {**entity, **counts, "errors": errors}
+        errors = {name: counts.pop(name) for name in ("errors", "other_errors")}
+        return {**entity, **counts, **errors}
 
     @property
     def changed_something(self) -> bool:

@@ -3,7 +3,6 @@
 The enrollment list alone has user, cohort and status (docs/vendors.md, 4Geeks facts); it is read once a run.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,10 +42,10 @@ from tracking.models import utc_now
 
 
 class ServicePeriodsResult(ImportResult):
-    """Processed are the enrollments of the window's clients.
+    """Received are the enrollments of the list.
 
-    So are those that were in trouble, whoever's they are by now. Skipped are those that are no course of their own:
-    without slug or end date, in an ignored or a micro cohort.
+    Skipped are those of none of the window's clients, and those that are no course of their own: without slug or end
+    date, in an ignored or a micro cohort.
     """
 
     step: ClassVar[Step] = SERVICE_PERIODS
@@ -134,8 +133,6 @@ def apply_enrollments(
     merge = merge_rows(session, ServicePeriod, rows, key, contracts.periods)
     problems = [*_without_kickoff(courses), *matched.problems]
     others = {each.id for client_id, each in owned if client_id not in mine}
-    report.result.processed = sum(client_id in mine for client_id, _ in owned)
-    report.result.skipped = report.result.processed - sum(client_id in mine for client_id, _ in courses)
     report.result.created = len(merge.created)
     report.result.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
     report.read_whole("enrollment", undecided=others & {problem.external_id for problem in problems})
@@ -147,6 +144,12 @@ def apply_enrollments(
     report.reject(problem for problem in problems if problem.external_id not in others)
     left = [key for key in gone if key not in reassigned.void and key not in theirs]
     report.report_gone(_gone_error(reassigned.moved.get(key, key)) for key in left)
+    scope = report.context.scope
+    applied = {enrollment.id for client_id, enrollment in courses if client_id in mine}
+    if not scope.is_everything:
+        listing = Listing([enrollment for _, enrollment in owned], scope.rejected(listing.rejected))
+    at_hand = sum(client_id in mine for client_id, _ in owned)
+    report.count(listing, lambda each: [("enrollment", each.id)], lambda each: each.id not in applied, at_hand)
 
 
 def _owners(session: Session, listing: Listing[Enrollment], scope: Scope) -> dict[int, str]:
@@ -212,6 +215,7 @@ def _seats(owned: Iterable[Owned]) -> list[Seat]:
             educational_status=each.educational_status,
             created_on=each.created_on,
             updated_on=each.updated_on,
+            as_read=each.as_read,
         )
         for client_id, each in owned
         if each.cohort_slug and each.kickoff and each.ending
@@ -248,9 +252,7 @@ def _courses_of_these_only(owned: Iterable[Owned], ids: Collection[str]) -> set[
 
 def _gone_error(key: PeriodKey) -> RecordRejectedError:
     message = f"the enrollment of contract {key[0]} in {key[1]} is gone from 4Geeks: its period is kept as it was"
-    return RecordRejectedError(
-        "service_period", period_name(key), message, {"contract_id": key[0], "cohort_slug": key[1]}
-    )
+    return RecordRejectedError("service_period", period_name(key), message, contract_id=key[0], cohort_slug=key[1])
 
 
 def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
@@ -259,7 +261,7 @@ def _without_kickoff(owned: Iterable[Owned]) -> list[RecordRejectedError]:
             "enrollment",
             each.id,
             f"enrollment {each.id} ({each.cohort_slug}): its cohort has no kickoff",
-            each.raw and json.loads(each.raw),
+            each.as_read(),
         )
         for _, each in owned
         if each.kickoff is None

@@ -8,6 +8,7 @@ hangs on it, and documents find no contract by it.
 from collections.abc import Iterable
 from typing import ClassVar
 
+from pydantic_core import to_jsonable_python
 from sqlmodel import Session, select
 
 from steps.catalog import SERVICES, Step
@@ -23,7 +24,7 @@ from steps.vendors.parsing import Listing
 
 
 class ServicesResult(ImportResult):
-    """Processed are the income accounts read, skipped those that are no service."""
+    """Received are the income accounts of the list; skipped are those that are no service."""
 
     step: ClassVar[Step] = SERVICES
 
@@ -73,13 +74,12 @@ def apply_accounts(session: Session, listing: Listing[IncomeAccount], report: St
     fitting = [account for account in listing.records if settings.is_service(account.account_number, account.name)]
     leaving = [account for account in listing.records if account.id in known and account not in fitting]
     merge = store_services(session, [*fitting, *leaving])
-    report.result.processed = listing.count
     report.result.created, report.result.updated = len(merge.created), len(merge.updated)
-    report.result.skipped = len(listing.records) - len(fitting)
     report.read_whole("service")
     report.checked("service", (account.id for account in listing.records))
     report.reject(listing.rejected)
     report.report_gone(map(_no_service_any_more, leaving))
+    report.count(listing, lambda account: [("service", account.id)], lambda account: account not in fitting)
 
 
 def _no_service_any_more(account: IncomeAccount) -> RecordRejectedError:
@@ -88,6 +88,4 @@ def _no_service_any_more(account: IncomeAccount) -> RecordRejectedError:
         " SYNC_SERVICE_ACCOUNT_PREFIX and SYNC_SERVICE_NAME_PREFIXES any more: it is no service, and its documents lose"
         " their contract when their months are imported"
     )
-    return RecordRejectedError(
-        "service", account.id, message, {"account": account.account_number, "name": account.name}
-    )
+    return RecordRejectedError("service", account.id, message, to_jsonable_python(account))

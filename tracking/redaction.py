@@ -33,7 +33,8 @@ def register_secret(value: str) -> None:
     """Hide this value from now on: settings register theirs when they are read, a login the token it was given."""
     global _secrets  # noqa: PLW0603 - what a process must not show is known to all of it
     if len(value) >= _SHORTEST_SECRET and value not in _secrets:
-        _secrets = tuple(sorted((*_secrets, value), key=len, reverse=True))
+        forms = {value, value.lower(), value.upper()}  # what is read of a record may be in other letters
+        _secrets = tuple(sorted({*_secrets, *forms}, key=len, reverse=True))
 
 
 def redact(text: str) -> str:

@@ -103,7 +103,7 @@ class ExecutionAnswer(BaseModel):
 
 
 class IntegrationErrorAnswer(BaseModel):
-    """One record that a step could not apply, and why. `error_details` is the vendor's own record."""
+    """One record that could not be applied, and why. `error_details` is the vendor's record, or has it in `record`."""
 
     model_config = ConfigDict(from_attributes=True)
 

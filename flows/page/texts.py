@@ -250,6 +250,9 @@ _TEXTS = {
     "result.failed_accruals": ("failed", "fallidos"),
     "result.skipped_accruals": ("skipped", "omitidos"),
     "result.errors": ("errors", "errores"),
+    "result.other_errors": ("other errors", "otros errores"),
+    "result.clients_looked_for": ("clients looked for", "clientes buscados"),
+    "result.clients_not_found": ("clients not found", "clientes no encontrados"),
     "result.amount_accrued": ("amount accrued", "importe devengado"),
     "seconds": ("{seconds} s", "{seconds} s"),
 }

@@ -7,7 +7,7 @@ one belongs to a client, by exact email (docs/vendors.md, Notion pages of client
 import hmac
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -148,9 +148,14 @@ class ContactCard:
     """Whether the vendor still lists it. What was asked for by id once is not asked for again, so only listed contacts
     have a lasting say in what a client is called: else its name would depend on which window ran last."""
     record: Any = None
-    """Of one without an email or name, for people to look at; the others' would fill the memory of a run."""
+    """Of one without an email or name, as it came; the others' would fill the memory of a run."""
     unreadable: str = ""
     """What is wrong with its name, if that cannot be read."""
+
+    @property
+    def as_read(self) -> Any:
+        """The vendor's record, for people to look at; of one with email and name what was read of it."""
+        return self.record or {"id": self.id, "name": self.name, "email": self.email}
 
 
 @dataclass(frozen=True)
@@ -244,6 +249,7 @@ def _taken(client: ClientDetails) -> RecordRejectedError:
         contact.id if contact else client.identifier,
         f"contact changed its email to {client.wanted_email}, which another client has: client {client.id} keeps"
         f" {client.identifier}",
+        contact.as_read if contact else None,
     )
 
 
@@ -371,7 +377,7 @@ def _no_email(card: ContactCard) -> RecordRejectedError:
         "contact",
         card.id,
         f"contact {card.id}{who} has no usable email: its documents are kept without client and contract",
-        card.record,
+        card.as_read,
     )
 
 
@@ -472,6 +478,8 @@ class PageCard:
     status: str | None
     """Normalized."""
     status_date: date | None
+    as_read: Callable[[], Any]
+    """The vendor's record, as far as it was read."""
 
 
 @dataclass
@@ -528,8 +536,16 @@ def store_pages(session: Session, chosen: Mapping[int, PageCard], links: Mapping
     return created, len(written) - created
 
 
-def lost_pages(links: Mapping[str, int], chosen: Iterable[int], listed: set[str]) -> list[RecordRejectedError]:
-    """Linked pages whose client has no page now: the link is kept, with the status it had."""
+def lost_pages(
+    links: Mapping[str, int], chosen: Iterable[int], listed: Mapping[str, Callable[[], Any]]
+) -> list[RecordRejectedError]:
+    """Linked pages whose client has no page now: the link is kept, with the status it had.
+
+    Args:
+        links: page id -> client id.
+        chosen: the clients that have a page.
+        listed: gives the vendor's record, by id.
+    """
     with_page = set(chosen)
     return [
         RecordRejectedError(
@@ -538,7 +554,8 @@ def lost_pages(links: Mapping[str, int], chosen: Iterable[int], listed: set[str]
             f"page {page_id} of client {client_id} "
             + ("no longer has the client's email" if page_id in listed else "is gone from Notion")
             + ": the link is kept",
-            {"client_id": client_id},
+            listed[page_id]() if page_id in listed else None,
+            client_id=client_id,
         )
         for page_id, client_id in links.items()
         if client_id not in with_page
@@ -560,5 +577,5 @@ def _double_page(page: PageCard, better: PageCard) -> RecordRejectedError:
         "page",
         page.id,
         f"page {page.id} has the same email as page {better.id}, which was edited last",
-        {"email": page.email, "chosen": better.id},
+        page.as_read(),
     )

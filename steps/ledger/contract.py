@@ -235,10 +235,8 @@ def _without_documents(contract: Row, accrued: Decimal) -> RecordRejectedError:
     message = f"contract {contract['id']} has no document any more: it is canceled and keeps no enrollment"
     if accrued:
         message += f"; the next month that is accrued takes back the {accrued} {contract['contract_currency']} accrued"
-    details = {name: contract[name] for name in ("client_id", "service_id", "contract_currency")}
-    return RecordRejectedError(
-        "service_contract", str(contract["id"]), message, {**details, "accrued_amount": str(accrued)}
-    )
+    ours = {name: contract[name] for name in ("client_id", "service_id", "contract_currency")}
+    return RecordRejectedError("service_contract", str(contract["id"]), message, **ours, accrued_amount=str(accrued))
 
 
 def _totals(documents: list[Row], void: list[Row], amount_counted: AmountCounted) -> Row:
@@ -287,7 +285,7 @@ class Place:
             row["external_id"],
             f"{row['kind']} {row['external_id']} is in {row['currency']}, its contract {self.contract_id} in"
             f" {self.currency}: kept without contract",
-            {"currency": row["currency"], "contract_id": self.contract_id},
+            row.get("original_data"),
         )
 
 
@@ -379,6 +377,11 @@ class LinkableDocument:
         """The contract it belongs to by its own lines."""
         client_id = self.row["client_id"]
         return None if client_id is None or self.service_id is None else (client_id, self.service_id)
+
+    @property
+    def is_unlinked(self) -> bool:
+        """Whether it names no service and follows no invoice into a contract; to be asked when it was linked."""
+        return self.service_id is None and self.row["service_contract_id"] is None
 
     @property
     def source(self) -> str | None:

@@ -1,7 +1,7 @@
 """Which contract an enrollment belongs to, also after an invoice moved to another service."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -76,6 +76,8 @@ class Seat:
     educational_status: str | None
     created_on: date | None
     updated_on: date | None
+    as_read: Callable[[], Any]
+    """The vendor's record, as far as it was read."""
 
     @property
     def label(self) -> str:
@@ -181,7 +183,11 @@ def match_periods(seats: Iterable[Seat], contracts: Contracts, rules: PeriodRule
         if key in matched.rows:
             matched.problems.append(
                 RecordRejectedError(
-                    "enrollment", seat.enrollment_id, f"{seat.label}: the client is in this cohort twice"
+                    "enrollment",
+                    seat.enrollment_id,
+                    f"{seat.label}: the client is in this cohort twice",
+                    seat.as_read(),
+                    client_id=seat.client_id,
                 )
             )
             continue
@@ -235,7 +241,8 @@ def _no_contract(seat: Seat, *, has_any: bool) -> RecordRejectedError:
         "enrollment",
         seat.enrollment_id,
         f"{seat.label}: {trouble} (cohort type {kind})",
-        {"client_id": seat.client_id, "cohort_slug": seat.slug, "service_type": kind.value},
+        seat.as_read(),
+        client_id=seat.client_id,
     )
 
 
@@ -244,7 +251,8 @@ def _unknown_status(seat: Seat) -> RecordRejectedError:
         "enrollment",
         seat.enrollment_id,
         f"{seat.label}: educational status {seat.educational_status or 'missing'} is not known, taken as ACTIVE",
-        {"client_id": seat.client_id, "cohort_slug": seat.slug, "educational_status": seat.educational_status},
+        seat.as_read(),
+        client_id=seat.client_id,
     )
 
 
@@ -348,5 +356,7 @@ def _accrued_on_void(key: PeriodKey, why: str, amount: Decimal) -> RecordRejecte
         "service_period",
         period_name(key),
         f"{key[1]} of contract {key[0]} {why}: it counts no more; the {amount} accrued on it stay{rest}",
-        {"contract_id": key[0], "cohort_slug": key[1], "accrued_amount": str(amount)},
+        contract_id=key[0],
+        cohort_slug=key[1],
+        accrued_amount=str(amount),
     )

@@ -77,7 +77,6 @@ class GoneDocuments:
                 row["external_id"],
                 f"{row['invoice_number'] or row['external_id']} of {row['invoice_date']} is gone from Holded:"
                 " kept, and counted no more",
-                {"invoice_number": row["invoice_number"], "invoice_date": row["invoice_date"].isoformat()},
             )
             for row in self.all
         ]

@@ -1,6 +1,7 @@
 """Money is a `Decimal` in cents; rounding is half up; a float never comes near it."""
 
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+import re
+from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -8,6 +9,8 @@ CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
 LARGEST = Decimal("999999999999.99")
 _LONGEST_SHOWN = 100
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+"""As JSON and people write it: `Decimal` would take `1_000`, digits of other scripts and `NaN` besides."""
 
 
 def to_cents(exact: Fraction | Decimal) -> Decimal:
@@ -26,11 +29,11 @@ def parse_amount(value: Any) -> Decimal:
         ValueError: not a finite decimal number, or more than `NUMERIC(14,2)` holds. `"1.234,56"` is refused:
             guessing which mark is the decimal one could be wrong by a factor of a thousand.
     """
-    try:
-        amount = Decimal(str(value).strip())  # a bool, a list or None becomes a text that is no number
-    except InvalidOperation:
-        raise ValueError(f"{_shown(value)} is not an amount; a number such as 1234.56 is expected") from None
-    if not amount.is_finite() or not -LARGEST <= amount <= LARGEST:
+    text = str(value).strip()  # a bool, a list or None becomes a text that is no number
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{_shown(value)} is not an amount; a number such as 1234.56 is expected")
+    amount = Decimal(text)
+    if not -LARGEST <= amount <= LARGEST:
         raise ValueError(f"{_shown(value)} is not an amount between -{LARGEST} and {LARGEST}")
     return to_cents(amount)
 

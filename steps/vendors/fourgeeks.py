@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import httpx
+from pydantic_core import to_jsonable_python
 
 from steps.errors import VendorAuthError, VendorError, VendorNotFoundError, VendorPayloadError, VendorUnavailableError
 from steps.ledger.client import normalize_email
+from steps.ledger.service import period_status
 from steps.settings import FourgeeksSettings, SyncSettings, required
 from steps.vendors.http import USUAL, Ask, Connector, HttpRules, Site, VendorHttp, VendorTimeoutError, address
 from steps.vendors.parsing import (
@@ -71,11 +73,15 @@ class Enrollment:
     updated_on: date | None
     """Moves on any save of the row: no date of the status."""
     raw: str | None
-    """Packed, of one whose cohort has no kickoff, for people to look at; the others' would fill the memory."""
+    """Packed, of one that is in trouble already; the others' would fill the memory."""
     micro_cohort_ids: frozenset[str] = frozenset()
     """The cohorts that are parts of this one; the CRM enrolls a student of this one in each of them too."""
     has_macro_cohort: bool = False
     """The CRM made this row because of an enrollment in a macro cohort."""
+
+    def as_read(self) -> Json:
+        """The vendor's record, for people to look at: whole, or what was read of it."""
+        return json.loads(self.raw) if self.raw else to_jsonable_python(replace(self, raw=None), exclude_none=True)
 
 
 def parse_student(row: dict[str, Any]) -> Student:
@@ -99,7 +105,7 @@ def parse_enrollment(zone: ZoneInfo, row: dict[str, Any]) -> Enrollment:
     user, cohort = child(row, "user"), child(row, "cohort")
     if not user or not cohort:
         raise FieldError("user or cohort is missing")
-    kickoff = day(cohort, "kickoff_date", zone)
+    kickoff, status = day(cohort, "kickoff_date", zone), text(row, "educational_status").upper() or None
     return Enrollment(
         id=identifier(row),
         user_id=reference(user) or None,
@@ -109,10 +115,10 @@ def parse_enrollment(zone: ZoneInfo, row: dict[str, Any]) -> Enrollment:
         cohort_name=text(cohort, "name"),
         kickoff=kickoff,
         ending=day(cohort, "ending_date", zone),
-        educational_status=text(row, "educational_status").upper() or None,
+        educational_status=status,
         created_on=day(row, "created_at", zone),
         updated_on=day(row, "updated_at", zone),
-        raw=None if kickoff else pack(row),
+        raw=pack(row) if kickoff is None or period_status(status) is None else None,
         micro_cohort_ids=_ids_of(cohort, "micro_cohorts"),
         has_macro_cohort=not is_empty(row.get("source_macro_cohort")),
     )

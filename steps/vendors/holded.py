@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from pydantic_core import to_jsonable_python
-
 from steps.errors import (
     RecordRejectedError,
     RecordRepairedError,
@@ -144,10 +142,6 @@ def _partly_read(documents: Iterable[Document]) -> list[RecordRejectedError]:
     ]
 
 
-def _shown_contact(card: ContactCard) -> Json:
-    return card.record or to_jsonable_python(card)
-
-
 def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> Document:
     """One row of a document list: it carries the full document with its lines.
 
@@ -174,10 +168,21 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
     )
 
 
+def _parse_listed(kind: DocumentKind, zone: ZoneInfo, span: MonthWindow, row: dict[str, Any]) -> Document:
+    document = parse_document(kind, zone, row)
+    if not _is_near(document.day, span):
+        raise FieldError(f"date {document.day} is none of those that were asked for ({span})")
+    return document
+
+
+def _is_near(day: date, span: MonthWindow) -> bool:
+    return span.start - timedelta(days=1) <= day <= span.end
+
+
 def _currency(row: dict[str, Any]) -> str:
     currency = text(row, "currency").upper() or "EUR"
     if len(currency) != _CURRENCY_LENGTH or not (currency.isascii() and currency.isalpha()):
-        raise ValueError(f"currency {currency!r} is no currency code")
+        raise FieldError(f"currency {row['currency']!r} is no currency code")
     return currency
 
 
@@ -204,8 +209,12 @@ class DocumentPages:
     """By id: the day of whose window a document counts, where that is not its own."""
 
     @classmethod
-    def of_rows(cls, rows: Rows[Document], zone: ZoneInfo) -> "DocumentPages":
-        """The documents of a list's rows."""
+    def of_rows(cls, rows: Rows[Document], zone: ZoneInfo, span: MonthWindow) -> "DocumentPages":
+        """The documents of a list's rows, which was asked for by the days of `span`.
+
+        A date outside of it is one that cannot be: no window would have the document, and nobody be told. A day more is
+        left to a vendor whose midnights are another zone's.
+        """
         listing = rows.listing()
         listing.rejected.extend(_partly_read(listing.records))
         days: dict[RecordRejectedError, date] = {}
@@ -213,6 +222,8 @@ class DocumentPages:
             row = error.record if isinstance(error.record, dict) else {}
             with suppress(FieldError):
                 days[error] = unix_day(row.get("kept", row), "date", zone)
+                if not _is_near(days[error], span):
+                    del days[error]
         return cls(listing, rows.ids(), days)
 
     def supplemented(self, earlier: "DocumentPages") -> "DocumentPages":
@@ -301,7 +312,7 @@ class HoldedConnector(Connector):
 
     def contacts(self) -> Listing[ContactCard]:
         """Every contact that is not deleted."""
-        return self._unpaged("/contacts", "contacts", Rows("contact", parse_contact, show=_shown_contact))
+        return self._unpaged("/contacts", "contacts", Rows("contact", parse_contact, show=lambda card: card.as_read))
 
     def contact(self, contact_id: str) -> ContactCard | None:
         """One contact, also one that is missing from the list; None when unknown (404, and 400 as some report)."""
@@ -324,7 +335,8 @@ class HoldedConnector(Connector):
             "sort": "created-asc",
             "limit": PAGE_SIZE,
         }
-        rows = Rows(kind.value, partial(parse_document, kind, self._zone), show=lambda each: json.loads(each.raw))
+        parse = partial(_parse_listed, kind, self._zone, window)
+        rows = Rows(kind.value, parse, show=lambda document: json.loads(document.raw))
         path = f"/documents/{DOC_TYPES[kind]}"
         for page in self._pages(path, query):
             new = rows.add(page)
@@ -332,7 +344,7 @@ class HoldedConnector(Connector):
             if not new:
                 _require_whole(f"GET {path}", page, rows)
                 break
-        return DocumentPages.of_rows(rows, self._zone)
+        return DocumentPages.of_rows(rows, self._zone, window)
 
     def document(self, kind: DocumentKind, document_id: str) -> Document | None:
         """One document that a list lacks; None when the vendor has none with this id (404, 400)."""
@@ -376,6 +388,9 @@ class HoldedConnector(Connector):
                 return None
             raise
         if id_of(answer) != external_id.strip():
+            if isinstance(answer, dict) and not answer.get("info"):
+                message = f"{entity_type} {external_id}: {request} answers with another record"
+                raise RecordRejectedError(entity_type, external_id, message, plain(answer) or {"record": {}})
             raise _soft_failure(request, answer, "another record than asked for")
         return parse_row(entity_type, answer, parse)
 

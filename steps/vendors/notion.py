@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from pydantic_core import to_jsonable_python
+
 from steps.errors import ConfigError, VendorError, VendorPayloadError, VendorRejectedError
 from steps.ledger.client import normalize_email
 from steps.settings import NotionSettings, SyncSettings, required
@@ -46,6 +48,10 @@ class StudentPage:
     certified_at: date | None
     last_edited_time: datetime
     """Rounded down to the minute by Notion."""
+
+    def as_read(self) -> Json:
+        """What was read of the vendor's record, for people to look at: whole ones would fill the memory."""
+        return to_jsonable_python(self)
 
 
 def parse_student_page(names: NotionSettings, zone: ZoneInfo, row: dict[str, Any]) -> StudentPage:
@@ -166,6 +172,7 @@ _SHARE = "share the database with the integration, and check NOTION_DATABASE_ID"
 _ADVICE = {401: "check NOTION_TOKEN", 403: "the integration lacks a capability: see NOTION_TOKEN", 404: _SHARE}
 _OLDEST_FIRST = [{"timestamp": "created_time", "direction": "ascending"}]
 _TRASH = ("in_trash", "archived")
+_NO_PAGES = ("database", "data_source")
 
 
 @dataclass
@@ -293,7 +300,7 @@ def _is_living_page(row: Json) -> bool:
     """A query may also list data sources; trashed pages are left out by Notion, and here in any case."""
     if not isinstance(row, dict):
         return True  # is rejected when it is parsed
-    return row.get("object", "page") == "page" and not any(row.get(flag) is True for flag in _TRASH)
+    return row.get("object") not in _NO_PAGES and not any(row.get(flag) is True for flag in _TRASH)
 
 
 def _property_names(row: Json) -> Iterable[str]:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from functools import partial
 from math import isfinite
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic_core import to_jsonable_python
@@ -48,10 +48,11 @@ def parse_json(body: bytes, parse_float: Callable[[str], Json] = Decimal) -> Jso
     """The value of a body. Whatever is wrong with one text or number in it stays with the record that holds it.
 
     Bytes that are no UTF-8, NUL and lone surrogates are replaced, and the objects that hold them are `RepairedRecord`.
-    A number that is too large to be one stays the text it was written as: a field that needs a number refuses that.
+    A number that is too large to be one stays the text it was written as, and so do NaN and Infinity, which are none: a
+    field that needs a number refuses that.
 
     Raises:
-        UnusableJsonError: it holds NaN or Infinity, or nests too deep.
+        UnusableJsonError: it nests too deep.
         ValueError: it is no JSON.
     """
     text, damaged = _decode(body)
@@ -106,7 +107,7 @@ def finite_float(text: str) -> Json:
 
 def _loads(text: str, parse_float: Callable[[str], Json]) -> Json:
     """A line break inside a text harms nobody. Numbers are looked at one by one only where one is too large."""
-    read = partial(json.loads, text, strict=False, parse_constant=_refuse_constant)
+    read = partial(json.loads, text, strict=False, parse_constant=str)
     try:
         return read(parse_float=parse_float)
     except json.JSONDecodeError:
@@ -120,10 +121,6 @@ def _or_text(parse: Callable[[str], Json], text: str) -> Json:
         return parse(text)
     except (ValueError, InvalidOperation):
         return text
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise UnusableJsonError(f"{name} is no JSON number")
 
 
 def _is_too_deep(value: Json) -> bool:
@@ -389,6 +386,10 @@ def amount(row: dict[str, Any], name: str, *, optional: bool = False) -> Decimal
         raise FieldError(f"{name}: {error}") from error
 
 
+_SECONDS = re.compile(r"(-?[0-9]{1,10})(?:\.0+)?")
+"""Up to the year 2286, and whole ones: rounded, the last one of a day may be the next day's."""
+
+
 def unix_day(row: dict[str, Any], name: str, zone: ZoneInfo) -> date:
     """The day of a local midnight given in Unix seconds (docs/vendors.md, Holded time).
 
@@ -396,10 +397,10 @@ def unix_day(row: dict[str, Any], name: str, zone: ZoneInfo) -> date:
         FieldError: no whole number of seconds, or a year that cannot be.
     """
     value = row.get(name)
-    try:
-        day = datetime.fromtimestamp(int(parse_amount(value)), zone).date()
-    except (ValueError, ArithmeticError, OSError):
-        raise FieldError(f"{name} {value!r} is no time in Unix seconds") from None
+    seconds = _SECONDS.fullmatch(str(value).strip())
+    if seconds is None:
+        raise FieldError(f"{name} {value!r} is no time in Unix seconds")
+    day = datetime.fromtimestamp(int(seconds[1]), zone).date()
     return _credible(name, day)
 
 
@@ -560,7 +561,7 @@ def parse_row(entity_type: str, row: Json, parse: Callable[[dict[str, Any]], Par
         return parse(record(row))
     except ValueError as error:
         message = f"{entity_type} {external_id or 'without id'}: {error}"
-        raise RecordRejectedError(entity_type, external_id, message, plain(row)) from error
+        raise RecordRejectedError(entity_type, external_id, message, plain(row) or {"record": plain(row)}) from error
 
 
 def _repaired(entity_type: str, row: Json) -> RecordRepairedError:

@@ -24,7 +24,7 @@ def test_two_troubles_of_one_record_are_one_error_with_both_messages() -> None:
 
     (row,) = write(report)
 
-    assert report.result.errors == 1
+    assert report.result.other_errors == 1
     assert (row["error_message"], row["error_details"]) == ("no name; no email", {"id": "c1"})
 
 

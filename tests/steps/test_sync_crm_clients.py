@@ -45,8 +45,11 @@ def test_a_student_is_linked_by_email_whatever_its_letters(sandbox: SandboxServe
         "students_processed": 1,
         "students_created": 1,
         "students_updated": 0,
-        "students_skipped": 0,
+        "students_skipped": 1,
+        "clients_looked_for": 1,
+        "clients_not_found": 0,
         "errors": 0,
+        "other_errors": 0,
     }
     assert links() == {"9001": "ana@example.org"}
 
@@ -104,7 +107,7 @@ def test_a_user_who_has_another_clients_email_by_now_is_that_one(sandbox: Sandbo
 
 
 def test_a_running_contract_brings_its_client_into_later_windows_only(sandbox: SandboxServer) -> None:
-    assert [sync_crm_clients(month(number))["students_processed"] for number in (2, 3, 4)] == [0, 1, 1]
+    assert [sync_crm_clients(month(number))["clients_looked_for"] for number in (2, 3, 4)] == [0, 1, 1]
 
 
 @pytest.mark.parametrize(("status", "looked_for"), [("COMPLETED", 0), ("ACTIVE", 1), ("PAUSED", 1)])
@@ -113,14 +116,14 @@ def test_a_contract_that_is_accrued_to_its_end_brings_nobody(status: str, looked
     with write_session() as session:
         session.add(ContractAccrual(contract_id=contract["id"], accrual_status=AccrualStatus(status)))
 
-    assert sync_crm_clients(month(4))["students_processed"] == looked_for
-    assert sync_crm_clients(month(3))["students_processed"] == 1
+    assert sync_crm_clients(month(4))["clients_looked_for"] == looked_for
+    assert sync_crm_clients(month(3))["clients_looked_for"] == 1
 
 
 def test_a_client_without_contract_is_looked_for_in_the_month_of_its_document(sandbox: SandboxServer) -> None:
     add_client(sandbox, "bob", date(2024, 5, 5), account=None)
 
-    assert [sync_crm_clients(month(number))["students_processed"] for number in (4, 5, 6)] == [1, 2, 1]
+    assert [sync_crm_clients(month(number))["clients_looked_for"] for number in (4, 5, 6)] == [1, 2, 1]
 
 
 def test_a_void_document_brings_nobody(sandbox: SandboxServer) -> None:
@@ -128,7 +131,7 @@ def test_a_void_document_brings_nobody(sandbox: SandboxServer) -> None:
     del sandbox.world.invoices[1]
     sync_invoices(month(5))
 
-    assert sync_crm_clients(month(5))["students_processed"] == 1
+    assert sync_crm_clients(month(5))["clients_looked_for"] == 1
 
 
 def test_a_loss_of_most_linked_students_is_refused(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,11 @@ from sqlmodel import select
 
 from steps.errors import SuspiciousEmptyError
 from steps.ledger.contract import ServiceContract
+from steps.ledger.months import MonthWindow
 from steps.sandbox.records import Line
 from steps.sandbox.server import SandboxServer
-from tests.steps.calls import sync_invoices, sync_services
-from tests.steps.ledger_view import LedgerView, whole_ledger
+from tests.steps.calls import one_run, sync_invoices, sync_services
+from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, RENT, contact, credit_note, invoice, month
 from tracking.database import read_session, write_session
 from tracking.models import IntegrationError
@@ -56,6 +57,7 @@ def test_a_document_makes_its_client_its_contract_and_itself(sandbox: SandboxSer
         "clients_updated": 0,
         "invoices_voided": 0,
         "errors": 0,
+        "other_errors": 0,
     }
     assert contracts() == {ANA_FS: (date(2024, 3, 5), "1000.00")}
 
@@ -154,7 +156,7 @@ def test_a_second_run_writes_nothing(sandbox: SandboxServer) -> None:
     second = sync_invoices(month(3))
 
     assert whole_ledger() == before
-    assert {name: count for name, count in second.items() if count} == {"invoices_processed": 3, "errors": 1}
+    assert {name: count for name, count in second.items() if count} == {"invoices_processed": 2, "errors": 1}
     assert first["errors"] == 1
 
 
@@ -175,7 +177,7 @@ def test_the_currency_is_that_of_the_first_document_in_whatever_order_months_com
     assert LedgerView().contracts()[ANA_FS][2] == "USD"
     result = sync_invoices(month(2))
 
-    assert (result["invoices_created"], result["invoices_updated"], result["errors"]) == (1, 1, 1)
+    assert (result["invoices_created"], result["invoices_updated"], result["other_errors"]) == (1, 1, 1)
     assert LedgerView().contracts()[ANA_FS][:3] == (date(2024, 2, 6), Decimal("100.00"), "EUR")
     assert contract_of("d1") is None
     assert sync_invoices(month(3))["errors"] == 1
@@ -250,3 +252,25 @@ def test_a_total_of_120000_letters_costs_its_document_and_not_the_month(sandbox:
         messages = session.exec(select(IntegrationError.error_message)).all()
     assert all(len(message) < 1_000 for message in messages)
     assert any(message.endswith("a number such as 1234.56 is expected") for message in messages)
+
+
+def test_a_document_dated_outside_of_what_was_asked_for_is_told_once(sandbox: SandboxServer) -> None:
+    sandbox.world.invoices.append(invoice(1, date(2024, 3, 5), raw={"date": 1900000000}))
+
+    with one_run(MonthWindow(date(2024, 2, 1), date(2024, 5, 1))):
+        results = [sync_invoices(month(number)) for number in (2, 3, 4)]
+
+    assert [result["errors"] for result in results] == [1, 0, 0]
+    (error,) = rows(IntegrationError)
+    assert (
+        error["error_message"] == "invoice d1: date 2030-03-17 is none of those that were asked for (2024-02..2024-04)"
+    )
+
+
+def test_a_name_of_several_lines_makes_no_message_of_several(sandbox: SandboxServer) -> None:
+    sandbox.world.contacts.append(replace(contact("bob", email=""), name="Bob\nthe builder"))
+    sandbox.world.invoices.append(invoice(1, date(2024, 3, 5), contact_id="c-bob"))
+
+    sync_invoices(month(3))
+
+    assert rows(IntegrationError)[0]["error_message"].startswith("contact c-bob (Bob the builder) has no usable email")

@@ -11,6 +11,7 @@ from tests.steps.calls import one_run, sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month
 from tests.steps.year_import import YEAR
+from tracking.models import IntegrationError
 
 ANA_FS = ("ana@example.org", FULL_STACK.id)
 
@@ -33,8 +34,9 @@ def test_a_document_that_is_gone_is_kept_marked_void_reported_and_counts_no_more
 
     result = sync_invoices(month(3))
 
-    assert (result["invoices_voided"], result["invoices_updated"], result["errors"]) == (1, 0, 1)
+    assert (result["invoices_voided"], result["invoices_updated"], result["other_errors"]) == (1, 0, 1)
     assert void_documents() == {"d1"}
+    assert rows(IntegrationError)[0]["error_details"] == rows(Invoice)[0]["original_data"]
     assert LedgerView().errors() == {("invoice", "d1")}
     assert LedgerView().contracts()[ANA_FS][:2] == (date(2024, 3, 9), Decimal("40.00"))
 
@@ -46,7 +48,7 @@ def test_while_it_stays_gone_the_same_error_is_met_and_nothing_is_written(sandbo
 
     result = sync_invoices(month(3))
 
-    assert (result["invoices_voided"], result["errors"]) == (0, 1)
+    assert (result["invoices_voided"], result["other_errors"]) == (0, 1)
     assert whole_ledger() == before
 
 

@@ -8,8 +8,9 @@ from steps.errors import SuspiciousEmptyError
 from steps.sandbox.records import PageDate
 from steps.sandbox.server import SandboxServer
 from tests.steps.calls import sync_invoices, sync_notion_external_ids, sync_services
-from tests.steps.ledger_view import LedgerView, whole_ledger
+from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, contact, invoice, month, page, page_id
+from tracking.models import IntegrationError
 
 ANA, BOB = "ana@example.org", "bob@example.org"
 MARCH, MAY = PageDate(date(2024, 3, 1)), PageDate(date(2024, 5, 1))
@@ -40,6 +41,7 @@ def test_a_page_is_linked_with_its_status_and_date(sandbox: SandboxServer) -> No
         "pages_updated": 0,
         "pages_skipped": 0,
         "errors": 0,
+        "other_errors": 0,
     }
     assert LedgerView().pages() == {ANA: (page_id(1), "EARLY_DROPPED", date(2024, 3, 1))}
 
@@ -75,7 +77,7 @@ def test_pages_of_nobody_and_without_email_are_skipped(sandbox: SandboxServer) -
 
     result = sync_notion_external_ids()
 
-    assert (result["pages_processed"], result["pages_skipped"], result["errors"]) == (3, 2, 0)
+    assert (result["pages_processed"], result["pages_skipped"], result["errors"]) == (1, 2, 0)
 
 
 def test_a_second_run_writes_nothing(sandbox: SandboxServer) -> None:
@@ -97,6 +99,7 @@ def test_of_several_pages_the_one_edited_last_then_the_smallest_id_is_taken(sand
 
     assert (chosen(), result["errors"]) == ({ANA: page_id(2)}, 2)
     assert LedgerView().errors() == {("page", page_id(1)), ("page", page_id(3))}
+    assert [row["error_details"]["email"] for row in rows(IntegrationError)] == [ANA, ANA]
 
 
 def test_another_page_takes_the_place_of_the_one_that_was_linked(sandbox: SandboxServer) -> None:
@@ -127,7 +130,7 @@ def test_a_page_that_is_gone_keeps_its_link_and_is_reported_until_it_is_back(san
     linked = LedgerView().pages()
 
     gone = sandbox.world.pages.pop()
-    assert sync_notion_external_ids()["errors"] == 1
+    assert sync_notion_external_ids()["other_errors"] == 1
     assert (LedgerView().pages(), LedgerView().errors()) == (linked, {("page", page_id(1))})
 
     sandbox.world.pages.append(gone)
@@ -158,4 +161,4 @@ def test_a_loss_of_most_pages_is_refused(sandbox: SandboxServer, monkeypatch: py
         sync_notion_external_ids()
 
     monkeypatch.setenv("SYNC_ACCEPT_LOSS", "true")
-    assert sync_notion_external_ids()["errors"] == 6
+    assert sync_notion_external_ids()["other_errors"] == 6

@@ -71,7 +71,7 @@ class Books:
             raise VendorUnavailableError("holded", "GET /documents/invoice", "503", status=503)
         rows = Rows(kind.value, partial(parse_document, kind, MADRID))
         rows.add(self.invoices if kind is DocumentKind.INVOICE else [])
-        return DocumentPages.of_rows(rows, MADRID)
+        return DocumentPages.of_rows(rows, MADRID, window)
 
 
 @dataclass

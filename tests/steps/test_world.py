@@ -57,7 +57,7 @@ def test_larger_academies_of_other_seeds_come_out_as_well(seed: int, sandbox: Sa
 def test_spoiled_records_become_errors_and_nothing_is_lost(database: str, sandbox: SandboxServer) -> None:
     sandbox.world = build_world(spoiled=True)
 
-    totals = import_year()
+    import_year()
 
     expected = Expected(sandbox.world, 2024)
     assert_ledger_is(expected)
@@ -66,7 +66,6 @@ def test_spoiled_records_become_errors_and_nothing_is_lost(database: str, sandbo
     unreadable = [each for each in in_year if set(each.raw) - {"contact"}]
     twice = len(in_year) - len(unreadable) - len(stored)
     assert twice == 1
-    assert totals["invoices_processed"] == len(in_year) == len(stored) + len(unreadable) + twice
     reported = LedgerView().errors()
     assert {each.id for each in unreadable if each.raw.get("id") != ""} <= {external_id for _, external_id in reported}
     assert expected.errors() - {("contact", each.contact_id) for each in in_year if each.raw} <= reported

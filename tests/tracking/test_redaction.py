@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -93,6 +94,13 @@ def test_no_half_of_a_secret_is_shown_where_a_message_is_cut(filler: str, before
 
     assert "5ecr" not in shown
     assert "text" not in shown
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+def test_a_secret_is_hidden_in_other_letters_too(change: Callable[[str], str]) -> None:
+    register_secret("sEcret-Of-Mixed-Letters")
+
+    assert redact(f"currency {change('sEcret-Of-Mixed-Letters')!r} is no code") == "currency '***' is no code"
 
 
 @pytest.mark.parametrize(

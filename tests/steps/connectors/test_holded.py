@@ -11,7 +11,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import SecretStr
 
-from steps.errors import ConfigError, VendorAuthError, VendorError, VendorPayloadError, VendorRejectedError
+from steps.errors import (
+    ConfigError,
+    RecordRejectedError,
+    VendorAuthError,
+    VendorError,
+    VendorPayloadError,
+    VendorRejectedError,
+)
 from steps.ledger.contract import DocumentKind
 from steps.ledger.months import MonthWindow
 from steps.settings import HoldedSettings
@@ -191,8 +198,9 @@ def test_a_single_record_with_a_strange_id_stays_inside_its_path(
 def test_another_record_than_asked_for_is_an_error(vendor: ScriptedVendor, holded: HoldedConnector) -> None:
     vendor.answers({"id": "b", "name": "Somebody else"})
 
-    with pytest.raises(VendorPayloadError, match="another record"):
+    with pytest.raises(RecordRejectedError, match="another record") as caught:
         holded.contact("a")
+    assert caught.value.record == {"id": "b", "name": "Somebody else"}
 
 
 def test_a_deleted_income_account_still_answers_by_id(vendor: ScriptedVendor, holded: HoldedConnector) -> None:

@@ -40,7 +40,8 @@ def test_a_date_is_the_local_day(seconds: object, day: date) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, 0, -1, "", "2025-01-15", True, 1736895600000, 4133980800, 900000000, [], 10**30, "NaN"]
+    "value",
+    [None, 0, -1, "", "2025-01-15", True, 1736895600000, 4133980800, 900000000, [], 10**30, "NaN", 1735685999.999],
 )
 def test_a_date_that_cannot_be_is_refused_by_name(value: object) -> None:
     with pytest.raises(ValueError, match="date"):
@@ -60,7 +61,9 @@ def test_a_total_is_a_number_or_a_numeric_text(total: object, expected: str) -> 
     assert invoice(total=total, tax=0).total_amount == Decimal(expected)
 
 
-@pytest.mark.parametrize("total", [None, "", "1.234,56", True, [], {}, "12 EUR", "Infinity", 10**15])
+@pytest.mark.parametrize(
+    "total", [None, "", "1.234,56", True, [], {}, "12 EUR", "Infinity", "1_000", "\u0661\u0662", 10**15]
+)
 def test_a_total_that_is_no_amount_is_refused_by_name(total: object) -> None:
     with pytest.raises(ValueError, match="total"):
         invoice(total=total)
