@@ -18,6 +18,7 @@ from tracking.models import SyncExecution
 _NOT_THE_LEDGER = {
     SyncExecution.__tablename__,
     SyncPlan.__tablename__,
+    "audit_event",
     "sealing_key",
     "alembic_version",
 }

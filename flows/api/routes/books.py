@@ -53,7 +53,11 @@ ContractId = Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)]
 class Signed(BaseModel):
     """Who asks, and why: both stay in the books."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"reason": "the file was of another year", "by": "Ana"}]},
+    )
 
     reason: KeptText = Field(default="", description="Needed, but for a preview.")
     by: KeptText = Field(default="api", min_length=1)
