@@ -184,7 +184,9 @@ def _reading_unbound() -> Iterator[None]:
         _reads_unbound.reset(token)
 
 
+# SQLAlchemy calls a column's type with the value alone, so that this cannot be a parameter.
 _reads_unbound = ContextVar("reads_unbound", default=False)
+"""Whether texts of before they were bound to table and column are read: only while `db encrypt` rewrites them."""
 
 
 def forget_keys() -> None:
