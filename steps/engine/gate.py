@@ -82,6 +82,7 @@ def changed_since(
 ) -> SyncExecution | None:
     """An execution that a step and month builds on, and that changed something after `done` began; None if none did.
 
+    Not one of the same attempt of the same run, which did them in their order: a redo does all its months at once.
     Records that were tried again by themselves count as a change, whatever their month.
     """
     if done.started_at is None:
@@ -92,6 +93,9 @@ def changed_since(
                 source is not None
                 and source.completed_at
                 and source.completed_at > done.started_at
+                and (
+                    done.flow_run_id is None or (source.flow_run_id, source.attempt) != (done.flow_run_id, done.attempt)
+                )
                 and builds_on(key, (step_name, of_month))
                 and RecordedResult(source.result).changed_something
             ):

@@ -212,3 +212,15 @@ def test_a_run_that_completed_everything_does_everything_again() -> None:
         _executed(done)
 
     assert left_of_run("run", plan, MADRID) == plan
+
+
+def test_the_months_of_a_redo_do_not_outdate_each_other() -> None:
+    """They are done at once, so that an earlier month completes after a later one began."""
+    months = [StepRun(ACCRUALS, MARCH), StepRun(ACCRUALS, APRIL)]
+    ids = plan_executions("redo", [each.planned for each in months])
+    values = {"started_at": LATER, "completed_at": LATER + timedelta(minutes=1), "status": "completed"}
+    with tracking_session() as session:
+        changed = {"details": {"result": {"summary": {}, "accrued_by_currency": {"EUR": "5.00"}}}}
+        session.execute(update(SyncExecution).where(col(SyncExecution.id).in_(ids)).values(**values, **changed))
+
+    assert _state(months[1]) == (StepRunState.completed, "")

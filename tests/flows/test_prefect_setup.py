@@ -136,7 +136,7 @@ def test_no_deployment_lets_its_worker_take_runs_along_when_it_is_killed(
     assert {each.work_pool_name for each in found} == {"sync"}
     assert [each.job_variables for each in found] == [{"stream_output": False}] * len(found)
     strategies = [each.concurrency_options.collision_strategy for each in found if each.concurrency_options]
-    assert strategies == [ConcurrencyLimitStrategy.ENQUEUE] * 6 + [ConcurrencyLimitStrategy.CANCEL_NEW]
+    assert strategies == [ConcurrencyLimitStrategy.ENQUEUE] * 7 + [ConcurrencyLimitStrategy.CANCEL_NEW]
 
 
 def test_without_a_lasting_server_there_is_nothing_to_set_up(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ LONG = "a" * 1_000
 LONGEST_SECONDS = 60
 _STEP_OF_300000_LETTERS = """
 import sys
+from pathlib import Path
 sys.path[:] = [path for path in sys.path if path]
 from flows.api.app import create_app
 from steps.settings import SyncSettings
@@ -31,10 +33,10 @@ for body in ({"step_name": "a" * 300_000}, {"step_name": "services", "a" * 300_0
 
 
 @pytest.mark.slow
-def test_a_step_name_of_300000_letters_is_refused_at_once() -> None:
+def test_a_step_name_of_300000_letters_is_refused_at_once(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _STEP_OF_300000_LETTERS],
-        env={"PYTHONPATH": ":".join(sys.path)},
+        env={"PYTHONPATH": ":".join(sys.path), "SYNC_DATABASE_URL": f"sqlite:///{tmp_path / 'sync.db'}"},
         capture_output=True,
         text=True,
         timeout=LONGEST_SECONDS,
