@@ -191,7 +191,7 @@ class _Connection(BaseHTTPRequestHandler):
         """Answer a request of any method."""
         sandbox, call = self.server.sandbox, self._call()
         if call is None:
-            self._send(html_answer(404, "No such vendor"))
+            self._send(html_answer(404, "<!doctype html><html><body><h1>No such vendor</h1></body></html>"))
             return
         fault = sandbox.faults.take(call)
         kind = fault.kind if fault is not None else None

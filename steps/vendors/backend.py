@@ -39,6 +39,8 @@ _RETRY_SECONDS = 60.0
 """After that, no answer says that the call did not begin."""
 _LARGEST_ANSWER = 8 * 1024 * 1024
 _DEEPEST_ANSWER = 50
+_NO_NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
+"""As the parser leaves them: a vendor's list loses one record by them, and this answer is refused as a whole."""
 _FAILED = frozenset({"failed", "error"})
 _FIRST_ERROR_STATUS = 400
 _DEVENGO_PATHS = {NOTION_EXTERNAL_ID.id: "/api/integrations/notion/sync-page-ids-from-clients"}
@@ -143,9 +145,8 @@ def call_backend(
         raise VendorRejectedError(VENDOR, str(request), verdict, status=200)
     try:
         kept: dict[str, Json] = _without_emails(answer)
-    except RecursionError:
-        verdict = f"the answer nests deeper than {_DEEPEST_ANSWER} levels"
-        raise VendorPayloadError(VENDOR, str(request), verdict, status=200) from None
+    except _UnkeepableError as error:
+        raise VendorPayloadError(VENDOR, str(request), f"the answer {error}", status=200) from None
     return kept
 
 
@@ -173,10 +174,16 @@ def _without_verdict(answer: dict[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in answer.items() if name not in {"success", "status"}}
 
 
+class _UnkeepableError(ValueError):
+    """The history of runs cannot hold the answer; the message says what is wrong with it."""
+
+
 def _without_emails(value: Json, depth: int = 0) -> Json:
     if depth > _DEEPEST_ANSWER:
-        raise RecursionError
+        raise _UnkeepableError(f"nests deeper than {_DEEPEST_ANSWER} levels")
     if isinstance(value, str):
+        if value in _NO_NUMBERS:
+            raise _UnkeepableError(f"holds {value} where a number was expected")
         return redact_emails(value)
     if isinstance(value, dict):
         return {redact_emails(key): _without_emails(item, depth + 1) for key, item in value.items()}

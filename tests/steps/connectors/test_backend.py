@@ -224,8 +224,8 @@ def test_emails_of_an_answer_are_not_kept(vendor: ScriptedVendor, settings: Sync
 
 @pytest.mark.parametrize(
     "text",
-    ['{"a": ' * 60 + "1" + "}" * 60, '{"a": NaN}', '{"a": ' * 90_000],
-    ids=["deep", "NaN", "deeper"],
+    ['{"a": ' * 60 + "1" + "}" * 60, '{"a": NaN}', '{"a": [{"b": -Infinity}]}', '{"a": ' * 90_000],
+    ids=["deep", "NaN", "infinity inside", "deeper"],
 )
 def test_an_answer_that_no_history_can_hold_is_refused(
     vendor: ScriptedVendor, settings: SyncSettings, impatient: HttpRules, text: str

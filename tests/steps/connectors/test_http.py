@@ -108,12 +108,14 @@ def test_a_compressed_answer_is_read(vendor: ScriptedVendor, impatient: HttpRule
     assert vendor.sent[0].headers["accept-encoding"] == "gzip, deflate"
 
 
-def test_numbers_are_exact_and_infinity_is_refused(vendor: ScriptedVendor, impatient: HttpRules) -> None:
-    vendor.answers(Reply(text="[0.1, 12345678901.23]"), Reply(text="[NaN]"))
+def test_numbers_are_exact_and_what_is_no_number_stays_the_text_it_was(
+    vendor: ScriptedVendor, impatient: HttpRules
+) -> None:
+    """A field that needs a number refuses the text, and with it one record and not the whole list."""
+    vendor.answers(Reply(text="[0.1, 12345678901.23]"), Reply(text="[NaN, Infinity, -Infinity, 1]"))
 
     assert ask(vendor, impatient) == [Decimal("0.1"), Decimal("12345678901.23")]
-    with pytest.raises(VendorPayloadError):
-        ask(vendor, impatient)
+    assert ask(vendor, impatient) == ["NaN", "Infinity", "-Infinity", 1]
 
 
 def test_text_that_no_database_stores_is_replaced(vendor: ScriptedVendor, impatient: HttpRules) -> None:
