@@ -21,7 +21,7 @@ from steps.errors import UsageError
 from steps.ledger.accrual import last_closed_month
 from steps.ledger.client import Client, normalize_email
 from steps.ledger.contract import OPENING_BALANCE, Invoice, OpeningBalances, ServiceContract, recompute_contracts
-from steps.ledger.money import ZERO, parse_amount
+from steps.ledger.money import ZERO, parse_amount, shown
 from steps.ledger.service import Service
 from steps.ledger.upsert import Row, merge_rows, select_in, write_many
 from steps.settings import SyncSettings
@@ -36,6 +36,8 @@ _CONTRACT = (
     ServiceContract.service_id,
     ServiceContract.contract_currency,
 )
+_LONGEST_HEADER = 200
+"""Characters of a header that a message shows."""
 _MOST_FAULTS = 20
 """Lines that a refusal names; of more it says how many."""
 
@@ -126,7 +128,8 @@ def _records(file: BalanceFile) -> Iterator[tuple[int, dict[str, str]]]:
     missing = [name for name in COLUMNS if name not in names and name not in _OPTIONAL]
     unknown = [name for name in names if name not in COLUMNS]
     if missing or unknown or len(set(names)) < len(names):
-        raise UsageError(f"{file.name} begins with {', '.join(names) or 'nothing'}: expected are {', '.join(COLUMNS)}")
+        given = ", ".join(names)[:_LONGEST_HEADER] or "nothing"
+        raise UsageError(f"{file.name} begins with {given}: expected are {', '.join(COLUMNS)}")
     for row in rows:
         if any(cell.strip() for cell in row):
             yield rows.line_num, dict(zip(names, (cell.strip() for cell in row), strict=False))
@@ -181,11 +184,13 @@ class _Reader:
     def _balance(self, line: int, record: Mapping[str, str]) -> OpeningBalance:
         email = normalize_email(record.get("email"))
         if email is None:
-            raise ValueError(f"{record.get('email', '')!r} is no email address")
+            raise ValueError(f"{shown(record.get('email', ''))} is no email address")
         service = self._service(record.get("service", ""))
         amount, currency = _amount(record.get("amount", "")), record.get("currency", "").upper()
         if not re.fullmatch(r"[A-Z]{3}", currency):
-            raise ValueError(f"{record.get('currency', '')!r} is no currency: three letters such as EUR are expected")
+            raise ValueError(
+                f"{shown(record.get('currency', ''))} is no currency: three letters such as EUR are expected"
+            )
         first = self._seen.setdefault((email, service["id"]), line)
         if first != line:
             raise ValueError(f"{email} and {service['name']} stand in line {first} already")
@@ -199,7 +204,7 @@ class _Reader:
         found = self.services.get(text.lower(), [])
         if len(found) != 1:
             many = f"{len(found)} services are called" if found else "no service is called"
-            raise ValueError(f"{many} {text!r}: its Holded id, account number or exact name is expected")
+            raise ValueError(f"{many} {shown(text)}: its Holded id, account number or exact name is expected")
         return found[0]
 
     def _require_room(self, contract: Row, currency: str) -> None:
@@ -217,7 +222,7 @@ def _amount(text: str) -> Decimal:
     plain = text.replace(",", ".") if text.count(",") == 1 and "." not in text else text
     amount = parse_amount(plain)
     if amount != Decimal(plain) or amount <= ZERO:
-        raise ValueError(f"{text!r} is not an amount above 0 in whole cents, such as 1234.56")
+        raise ValueError(f"{shown(text)} is not an amount above 0 in whole cents, such as 1234.56")
     return amount
 
 

@@ -31,13 +31,14 @@ def parse_amount(value: Any) -> Decimal:
     """
     text = str(value).strip()  # a bool, a list or None becomes a text that is no number
     if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{_shown(value)} is not an amount; a number such as 1234.56 is expected")
+        raise ValueError(f"{shown(value)} is not an amount; a number such as 1234.56 is expected")
     amount = Decimal(text)
     if not -LARGEST <= amount <= LARGEST:
-        raise ValueError(f"{_shown(value)} is not an amount between -{LARGEST} and {LARGEST}")
+        raise ValueError(f"{shown(value)} is not an amount between -{LARGEST} and {LARGEST}")
     return to_cents(amount)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as a message shows it: not too long."""
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -129,7 +129,13 @@ class BalancesRequest(Signed):
 
     month: MonthText
     csv: str = Field(max_length=500_000, pattern=r"^[^\x00]*$", description="As `opening-balances load` takes it.")
-    file_name: KeptText = Field(default="request.csv", min_length=1, description="What the trail calls it.")
+    file_name: str = Field(
+        default="request.csv",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00]*$",
+        description="What the trail calls it.",
+    )
     preview: bool = Field(default=False, description="Check every line, and take nothing.")
 
 

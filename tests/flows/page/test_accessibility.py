@@ -19,7 +19,7 @@ _LOOKS: list[tuple[ViewportSize, Literal["light", "dark"]]] = [
 ]
 _GRAVE = {"serious", "critical"}
 _AXE = Axe()
-_CONTROLS = 'a[href], button, input, [tabindex="0"]'
+_CONTROLS = 'a[href], button, input, summary, [tabindex="0"]'
 _NAMING = """
     const name = it => `${it.tagName} ${it.id || it.closest("[id]").id} ${it.textContent}`;
     const seen = it => it.checkVisibility() && it.tabIndex >= 0;
