@@ -88,9 +88,14 @@ def _ours(_: Request, error: Exception) -> Response:
     return problem(status, str(error), TRY_AGAIN if status is HTTPStatus.SERVICE_UNAVAILABLE else None)
 
 
-def _http(_: Request, error: HTTPException) -> Response:
+def _http(request: Request, error: HTTPException) -> Response:
     detail = "there is nothing here" if error.detail == HTTPStatus.NOT_FOUND.phrase else str(error.detail)
-    return problem(error.status_code, detail, error.headers)
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the router names those of the path's first route alone
+        path = getattr(request.scope.get("route"), "path", "")
+        if documented := request.app.openapi()["paths"].get(path):
+            headers = {"Allow": ", ".join(map(str.upper, documented))}
+    return problem(error.status_code, detail, headers)
 
 
 def _invalid(_: Request, error: RequestValidationError) -> Response:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from schemathesis.config import SchemathesisConfig
 
 from flows.api.app import create_app
+from steps.sandbox.server import SandboxServer
 from steps.settings import SyncSettings
 from tests.flows.api.recorded_runs import RecordedRuns
 from tests.flows.api.rows import add_errors, add_executions
@@ -33,7 +34,7 @@ schema = schemathesis.openapi.from_asgi("/api/openapi.json", _APP, config=_CONFI
 
 
 @pytest.fixture
-def some_rows(database: str) -> None:
+def some_rows(database: str, academy: SandboxServer) -> None:
     """Something to find, to page through and to decide on; made once for all requests to one route."""
     add_executions(3)
     add_errors(3)

@@ -14,7 +14,6 @@ import httpx
 from tests.secret_watch import WATCH
 
 TOKEN = "an-invented-token-of-the-tests"
-READERS_TOKEN = "an-invented-token-of-one-who-reads"
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ def serve_page(folder: Path, variables: Mapping[str, str]) -> Iterator[PageServe
     """
     database = variables.get("SYNC_DATABASE_URL", f"sqlite:///{folder / 'sync.db'}")
     log = folder / "server.log"
-    WATCH.learn({"SYNC_API_TOKEN": TOKEN, "READERS_TOKEN": READERS_TOKEN, **variables})
-    own = {"SYNC_API_TOKEN": TOKEN, "SYNC_API_TOKENS": f"reader:read:{READERS_TOKEN}"}
+    WATCH.learn({"SYNC_API_TOKEN": TOKEN, **variables})
+    own = {"SYNC_API_TOKEN": TOKEN}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     with log.open("w") as written:
         process = subprocess.Popen(
