@@ -22,7 +22,8 @@ def worked_out_from(inputs: ContractInputs, sessions: MonthSessions, rules: Accr
         rules: whose holidays are kept where they take a class.
         policy: what is set of `SyncSettings.policy`, as JSON.
     """
-    documents = ",".join([f'["{each.day.isoformat()}","{each.amount!s}"]' for each in inputs.documents])
+    # By day, whichever was imported first: a run again keeps what a fresh import does.
+    documents = ",".join(sorted([f'["{each.day.isoformat()}","{each.amount!s}"]' for each in inputs.documents]))
     periods = ",".join(
         [
             f'[{_text(each.external_id)},"{each.start.isoformat()}","{each.end.isoformat()}","{each.status}",'

@@ -102,7 +102,7 @@ def rerun_equals_fresh_import(sandbox: SandboxServer, new_database: NewDatabase,
 HERE = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
-@pytest.mark.long  # some sequences still differ: docs/measurements.md, until the table is whole
+@pytest.mark.long  # one sequence still differs (docs/measurements.md, What changes at the vendors)
 @pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 def test_after_many_changes_a_rerun_equals_a_fresh_import(sandbox: SandboxServer, new_database: NewDatabase) -> None:
     @settings(HERE, max_examples=3, phases=(Phase.generate,), derandomize=True)  # `make drift` draws anew each time
