@@ -118,7 +118,7 @@ class Access:
             ConfigError: `SYNC_API_TOKENS` is not as expected; no token is shown.
         """
         self._now = now
-        self._known = {_hash(token): named for token, named in _tokens(settings).items()}
+        self._known = {hash_of(token): named for token, named in _tokens(settings).items()}
         self._wrong: deque[tuple[float, str]] = deque()
         self._wrong_of: Counter[str] = Counter()
 
@@ -141,7 +141,7 @@ class Access:
         most = MOST_WRONG if len(self._wrong) < MOST_WRONG_OF_ALL else 1
         if self._wrong_of[source] >= most:
             raise GuessingError(f"too many wrong tokens: wait {WINDOW_SECONDS} seconds")
-        known = self._known.get(_hash(token.strip()))
+        known = self._known.get(hash_of(token.strip()))
         if known is None:
             self._wrong.append((now, source))
             self._wrong_of[source] += 1
@@ -175,9 +175,9 @@ def _tokens(settings: SyncSettings) -> dict[str, tuple[str, Role]]:
     return found
 
 
-def _hash(token: str) -> bytes:
-    """Looked up by its hash, so that the time it takes says nothing of the tokens."""
-    return sha256(token.encode()).digest()
+def hash_of(secret: str) -> bytes:
+    """What a token or a session is looked up by, so that the time it takes says nothing of those there are."""
+    return sha256(secret.encode()).digest()
 
 
 def _source(address: str) -> str:

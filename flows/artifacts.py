@@ -21,7 +21,7 @@ from prefect.logging import get_run_logger
 from steps.catalog import ACCRUALS
 from steps.ledger.months import MonthWindow
 from steps.reports.roll_forward import RollForwardChain, draw_roll_forward, roll_forwards
-from steps.results import RecordedResult
+from steps.results import RecordedResult, amounts_in_words
 from steps.settings import SyncSettings
 from tracking.database import read_session
 from tracking.history import ErrorCount, pending_errors_by_kind
@@ -125,7 +125,7 @@ def _changes(executions: Sequence[SyncExecution]) -> Iterator[str]:
     for entity, counts in written.items():
         yield f"| {entity.replace('_', ' ')} | {' | '.join(str(counts[what]) for what in _WRITTEN)} |"
     if accrued:
-        amounts = " and ".join(f"{amount:,.2f} {currency}".strip() for currency, amount in sorted(accrued.items()))
+        amounts = " and ".join(amounts_in_words(dict(sorted(accrued.items())), ","))
         yield f"\n{amounts} accrued in {len(months)} month{'' if len(months) == 1 else 's'}."
     if not written and not accrued:
         yield "Nothing: all of it was there already."

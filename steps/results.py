@@ -145,8 +145,8 @@ class RecordedResult(StepResult):
             "notifications": len(self.notifications),
         }
         shown = [f"{value} {name}" for name, value in counts.items() if value or name == "contracts processed"]
-        amounts = [f"{amount:.2f} {currency}".strip() for currency, amount in (self.accrued or {"": ZERO}).items()]
-        return ", ".join(shown if self.accrued is None else [f"{' and '.join(amounts)} accrued", *shown])
+        amounts = " and ".join(amounts_in_words(self.accrued or {"": ZERO}))
+        return ", ".join(shown if self.accrued is None else [f"{amounts} accrued", *shown])
 
     @property
     def summary(self) -> "RecordedResult | None":
@@ -195,6 +195,11 @@ class RecordedResult(StepResult):
         for name, value in self._answer.items():
             if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_COUNT:
                 yield str(name), value
+
+
+def amounts_in_words(amounts: Mapping[str, Decimal], thousands: str = "") -> list[str]:
+    """`1234.50 EUR`, each of its currency; with a mark between thousands if one is given."""
+    return [f"{amount:{thousands}.2f} {currency}".strip() for currency, amount in amounts.items()]
 
 
 def _notification(note: Any) -> ResultNotification:

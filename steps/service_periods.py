@@ -19,10 +19,10 @@ from steps.ledger.contract import ServiceContract
 from steps.ledger.enrollment_matching import (
     Contracts,
     Course,
+    EnrollmentCard,
     ListedCourses,
     PeriodKey,
     PeriodRules,
-    Seat,
     load_contracts,
     match_periods,
     period_name,
@@ -128,7 +128,7 @@ def apply_enrollments(
         contracts = load_contracts(session, clients)
     owned = _meant(owned, contracts, meant)
     courses = [each for each in owned if each[1].id not in no_courses]
-    matched = match_periods(_seats(courses), contracts, rules)
+    matched = match_periods(_cards(courses), contracts, rules)
     rows, key = list(matched.rows.values()), ("contract_id", "external_id")
     merge = merge_rows(session, ServicePeriod, rows, key, contracts.periods)
     problems = [*_without_kickoff(courses), *matched.problems]
@@ -165,10 +165,10 @@ def _owners(session: Session, listing: Listing[Enrollment], scope: Scope) -> dic
 def _meant(owned: list[Owned], contracts: Contracts, meant: Meant) -> list[Owned]:
     """The clients' enrollments and the scope's, and whatever is of the same client and cohort: together one period."""
     scope = meant.scope
-    seats = {(client_id, each.cohort_slug) for client_id, each in owned if scope.concerns("enrollment", each.id)}
+    courses = {(client_id, each.cohort_slug) for client_id, each in owned if scope.concerns("enrollment", each.id)}
     periods = [key for key in contracts.periods if scope.concerns("service_period", period_name(key))]
-    seats |= set(map(contracts.course_of, periods))
-    return [each for each in owned if each[0] in meant.clients or (each[0], each[1].cohort_slug) in seats]
+    courses |= set(map(contracts.course_of, periods))
+    return [each for each in owned if each[0] in meant.clients or (each[0], each[1].cohort_slug) in courses]
 
 
 def _owners_of_all(
@@ -203,9 +203,9 @@ def _is_no_course(enrollment: Enrollment, rules: PeriodRules) -> bool:
     return not enrollment.cohort_slug or enrollment.ending is None or rules.ignores(enrollment.cohort_slug)
 
 
-def _seats(owned: Iterable[Owned]) -> list[Seat]:
+def _cards(owned: Iterable[Owned]) -> list[EnrollmentCard]:
     return [
-        Seat(
+        EnrollmentCard(
             enrollment_id=each.id,
             client_id=client_id,
             slug=each.cohort_slug,

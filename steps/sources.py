@@ -411,7 +411,8 @@ class VendorReads:
             mask_error(error, self._once("erased", self.erased))
             raise
         breaker.succeeded()
-        masked: Read = without_erased(value, self._once("erased", self.erased))
+        erased = self._once("erased", self.erased)
+        masked: Read = without_erased(value, erased) if erased.emails else value
         return masked
 
     def _read_now_or_ahead(

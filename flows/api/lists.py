@@ -5,11 +5,11 @@ A client that polls gets 304 and no body while nothing changed (`If-None-Match`,
 
 import base64
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Path, Request, Response
 from fastapi.routing import APIRoute
@@ -49,11 +49,27 @@ def read_cursor(cursor: str, *, by_start: bool) -> Place:
     return place
 
 
-def link_to_next(request: Request, response: Response, cursor: str | None) -> None:
-    """Say where the next page is, if there is one: the same question with its cursor."""
-    if cursor is not None:
-        address = request.url.include_query_params(cursor=cursor)
-        response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
+Row = TypeVar("Row")
+
+
+def cut_page(
+    request: Request, response: Response, found: Sequence[Row], limit: int, place_of: Callable[[Row], Place]
+) -> tuple[Sequence[Row], str | None]:
+    """A page, and the cursor of the next one, whose address the answer links to; None: there is none.
+
+    Args:
+        request: Asks for the list.
+        response: The answer, which gets the link.
+        found: The rows of the page, and one more if there are more.
+        limit: How many rows a page has.
+        place_of: Where the list goes on after a row.
+    """
+    if len(found) <= limit:
+        return found, None
+    cursor = next_cursor(place_of(found[limit - 1]))
+    address = request.url.include_query_params(cursor=cursor)
+    response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
+    return found[:limit], cursor
 
 
 def csv_answer(text: str, file_name: str) -> Response:

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from flows.api.problems import status_of_name
 from flows.api.schemas import Accepted, outcome_of, status_of_executions
 from flows.prefect_server import PrefectUnavailableError
-from flows.runs import Runs, RunStatus, Stage
+from flows.runs import RunRequest, Runs, RunStatus, Stage
 from steps.catalog import Step
 from steps.settings import SyncSettings
 from tracking.models import ExecutionStatus
@@ -23,7 +23,7 @@ _LONGEST_SILENCE_SECONDS = 60.0
 _LONGEST_ANSWER_SECONDS = 10.0
 """Who does not want to wait is answered then, whether the run has begun or not."""
 
-IdempotencyKeyHeader = Annotated[
+_IdempotencyKey = Annotated[
     str | None,
     Header(
         pattern=r"^[\x21-\x7e]{1,255}$",
@@ -31,12 +31,7 @@ IdempotencyKeyHeader = Annotated[
     ),
 ]
 
-PreferHeader = Annotated[str, Header(max_length=255, description="`respond-async`: do not wait for the end.")]
-
-
-def wants_no_answer(prefer: str) -> bool:
-    """Whether a `Prefer` header says that the end is not waited for."""
-    return "respond-async" in {each.strip().lower() for each in prefer.split(",")}
+_Prefer = Annotated[str, Header(max_length=255, description="`respond-async`: do not wait for the end.")]
 
 
 async def _settings(request: Request) -> SyncSettings:
@@ -78,7 +73,7 @@ async def end_of_run(runs: Runs, flow_run_id: str) -> RunStatus:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def accepted(runs: Runs, flow_run_id: str, step: Step) -> Response:
+async def _accepted(runs: Runs, flow_run_id: str, step: Step) -> Response:
     """202 and where to look, as soon as the run has begun or it is known what it waits for.
 
     Raises:
@@ -101,6 +96,31 @@ async def accepted(runs: Runs, flow_run_id: str, step: Step) -> Response:
     )
     headers = {"Location": location, "Preference-Applied": "respond-async"}
     return JSONResponse(body.model_dump(mode="json"), HTTPStatus.ACCEPTED, headers)
+
+
+class _Starter:
+    """Starts runs as a client's headers ask for."""
+
+    def __init__(self, runs: AppRuns, prefer: _Prefer = "", idempotency_key: _IdempotencyKey = None) -> None:
+        self._runs, self._key = runs, idempotency_key
+        self._waits = "respond-async" not in {each.strip().lower() for each in prefer.split(",")}
+
+    async def run(self, request: RunRequest, step: Step) -> RunStatus | Response:
+        """How the run ended; 202 if that is not waited for, or no worker takes it for a long time.
+
+        Raises:
+            HTTPException: 500, it ended before it began.
+            RunGoneError, PrefectUnavailableError: what became of it cannot be known.
+        """
+        flow_run_id = await run_in_threadpool(self._runs.start, request, self._key)
+        if self._waits:
+            status = await end_of_run(self._runs, flow_run_id)
+            if status.stage is Stage.ended:
+                return status
+        return await _accepted(self._runs, flow_run_id, step)
+
+
+AppStarter = Annotated[_Starter, Depends()]
 
 
 def require_completed(status: RunStatus) -> None:

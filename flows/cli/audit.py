@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.output import print_json
+from flows.cli.output import print_json, write_file
 from flows.parameters import parse_moment
-from steps.errors import UsageError
 from steps.reports.export import audit_sheet, csv_text
 from steps.settings import SyncSettings
 from tracking.audit import AuditEvent, AuditFilter, audit_trail
@@ -32,10 +31,7 @@ def show_audit(
     )
     events = audit_trail(wanted)
     if export:
-        try:
-            Path(export).write_bytes(csv_text(audit_sheet(events)).encode())
-        except OSError as error:
-            raise UsageError(f"cannot write {export}: {error.strerror}") from None
+        write_file(Path(export), csv_text(audit_sheet(events)).encode())
         Console().print(f"{len(events)} acts written to {export}")
     elif as_json:
         print_json([event.model_dump(mode="json") for event in events])

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from flows.cli.app import ExitStatus, error_line
-from flows.cli.output import execution_json, print_json, show_outcome, state_grids, status_text
+from flows.cli.output import execution_json, print_json, show_outcome, state_grids, status_text, write_file
 from flows.cli.run import login_name
 from flows.parameters import Only, parse_moment, steps_from
 from steps.catalog import ACCRUALS
@@ -113,10 +113,7 @@ def mark(ids: list[int], *, resolve: bool, reason: str) -> None:
 
 def _export(export: Export, wanted: ErrorFilter) -> None:
     errors = find_errors(wanted)
-    try:
-        export.file.write_bytes(csv_text(errors_sheet(errors), spanish=export.spanish).encode())
-    except OSError as error:
-        raise UsageError(f"cannot write {export.file}: {error.strerror}") from None
+    write_file(export.file, csv_text(errors_sheet(errors), spanish=export.spanish).encode())
     Console().print(f"{len(errors)} errors written to {export.file}")
 
 

@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -12,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from steps.catalog import ACCRUALS
-from steps.results import RecordedResult
+from steps.errors import UsageError
+from steps.results import RecordedResult, amounts_in_words
 from tracking.history import executions_of_run, pending_errors_by_kind
 from tracking.models import ExecutionStatus, SyncExecution
 
@@ -98,9 +100,7 @@ def _accrual_cells(execution: SyncExecution) -> Iterator[str | Text]:
         yield status_text(execution.status)
         return
     yield str(summary.count("total_contracts_processed"))
-    yield (
-        "-" if accrued is None else "\n".join(f"{each:,.2f} {name}".strip() for name, each in accrued.items()) or "0.00"
-    )
+    yield ("-" if accrued is None else "\n".join(amounts_in_words(accrued, ",")) or "0.00")
     for name in ("skipped_accruals", "failed_accruals"):
         yield str(summary.count(name))
     for name in ("contracts_closed", "contracts_canceled"):
@@ -226,3 +226,15 @@ def execution_json(execution: SyncExecution) -> dict[str, Any]:
         "error_message": execution.error_message,
         "result": execution.result,
     }
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that somebody asked for.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None

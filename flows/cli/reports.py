@@ -19,7 +19,7 @@ from rich.text import Text
 from sqlmodel import Session
 
 from flows.cli.app import ExitStatus
-from flows.cli.output import print_json
+from flows.cli.output import print_json, write_file
 from flows.parameters import AskedRange, resolve_range
 from steps.errors import UsageError
 from steps.ledger.accrual import ADJUSTMENT
@@ -462,10 +462,7 @@ def _write_charts(output: Path, report: RollForwardChain, notes: Sequence[str]) 
 
 
 def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    write_file(path, content)
     Console(highlight=False, soft_wrap=True).print(f"written: {path}", markup=False)
 
 

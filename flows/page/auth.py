@@ -4,7 +4,6 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
 from html import escape
 from http import HTTPStatus
 from time import monotonic
@@ -23,6 +22,7 @@ from flows.access import (
     GuessingError,
     WrongTokenError,
     address_of,
+    hash_of,
     is_over_tls,
     owner_of_this_machine,
 )
@@ -48,12 +48,12 @@ class Sessions:
     """Open sessions by the hash of their id, so that nothing in memory opens the page."""
 
     now: Callable[[], float] = monotonic
-    _open: OrderedDict[str, _Session] = field(default_factory=OrderedDict, init=False)
+    _open: OrderedDict[bytes, _Session] = field(default_factory=OrderedDict, init=False)
 
     def open(self, caller: Caller) -> str:
         """A new session. Returns its id, which is known to nobody else."""
         session_id, now = secrets.token_urlsafe(32), self.now()
-        self._open[_hash(session_id)] = _Session(caller, now + SESSION_SECONDS, now)
+        self._open[hash_of(session_id)] = _Session(caller, now + SESSION_SECONDS, now)
         while len(self._open) > MOST_SESSIONS:
             self._open.popitem(last=False)
         return session_id
@@ -65,7 +65,7 @@ class Sessions:
             session_id: What a browser says.
             is_act: This is something that a person does, and the session goes on.
         """
-        session, now = self._open.get(_hash(session_id)), self.now()
+        session, now = self._open.get(hash_of(session_id)), self.now()
         if session is None or now >= min(session.ends, session.last_act + IDLE_SECONDS):
             return None
         if is_act:
@@ -74,11 +74,7 @@ class Sessions:
 
     def close(self, session_id: str) -> None:
         """Log out; what is connected with it ends too."""
-        self._open.pop(_hash(session_id), None)
-
-
-def _hash(session_id: str) -> str:
-    return sha256(session_id.encode()).hexdigest()
+        self._open.pop(hash_of(session_id), None)
 
 
 COOKIE, TLS_COOKIE = "sync_session", "__Host-sync_session"

@@ -64,7 +64,7 @@ class PeriodRules:
 
 
 @dataclass(frozen=True)
-class Seat:
+class EnrollmentCard:
     """A client's enrollment that is complete enough to become a period."""
 
     enrollment_id: str
@@ -119,16 +119,16 @@ class Contracts:
         """The periods that are not void."""
         return [key for key, row in self.periods.items() if row["voided_at"] is None]
 
-    def contract_of(self, seat: Seat) -> int | None:
-        """The contract that a seat has or, if it has none yet, fits best; None if it fits none."""
-        contracts = self.by_client.get(seat.client_id, [])
-        own = [each for each in contracts if each["has_documents"] and (each["id"], seat.slug) in self.periods]
+    def contract_of(self, card: EnrollmentCard) -> int | None:
+        """The contract that a card has or, if it has none yet, fits best; None if it fits none."""
+        contracts = self.by_client.get(card.client_id, [])
+        own = [each for each in contracts if each["has_documents"] and (each["id"], card.slug) in self.periods]
         if own:
             first = min(
-                own, key=lambda each: (self.periods[each["id"], seat.slug]["voided_at"] is not None, each["id"])
+                own, key=lambda each: (self.periods[each["id"], card.slug]["voided_at"] is not None, each["id"])
             )
             return int(first["id"])
-        return self.best_of((seat.client_id, seat.slug), seat.kickoff)
+        return self.best_of((card.client_id, card.slug), card.kickoff)
 
     def best_of(self, course: Course, kickoff: date) -> int | None:
         """The contract that an enrollment fits best, whichever it has; None if it fits none.
@@ -170,57 +170,57 @@ def load_contracts(session: Session, client_ids: Iterable[int]) -> Contracts:
     return Contracts(by_client, {(row["contract_id"], row["external_id"]): row for row in periods})
 
 
-def match_periods(seats: Iterable[Seat], contracts: Contracts, rules: PeriodRules) -> MatchedPeriods:
-    """The period of each seat. Two seats of one period (a person with two users): the one updated last counts."""
+def match_periods(cards: Iterable[EnrollmentCard], contracts: Contracts, rules: PeriodRules) -> MatchedPeriods:
+    """The period of each card. Two cards of one period (a person with two users): the one updated last counts."""
     matched = MatchedPeriods()
-    in_order = sorted(seats, key=lambda seat: int(seat.enrollment_id) if seat.enrollment_id.isdigit() else 0)
-    for seat in sorted(in_order, key=lambda seat: seat.updated_on or date.min, reverse=True):
-        contract_id = contracts.contract_of(seat)
+    in_order = sorted(cards, key=lambda card: int(card.enrollment_id) if card.enrollment_id.isdigit() else 0)
+    for card in sorted(in_order, key=lambda card: card.updated_on or date.min, reverse=True):
+        contract_id = contracts.contract_of(card)
         if contract_id is None:
-            matched.problems.append(_no_contract(seat, has_any=contracts.has_any(seat.client_id)))
+            matched.problems.append(_no_contract(card, has_any=contracts.has_any(card.client_id)))
             continue
-        key = contract_id, seat.slug
+        key = contract_id, card.slug
         if key in matched.rows:
             matched.problems.append(
                 RecordRejectedError(
                     "enrollment",
-                    seat.enrollment_id,
-                    f"{seat.label}: the client is in this cohort twice",
-                    seat.as_read(),
-                    client_id=seat.client_id,
+                    card.enrollment_id,
+                    f"{card.label}: the client is in this cohort twice",
+                    card.as_read(),
+                    client_id=card.client_id,
                 )
             )
             continue
-        if period_status(seat.educational_status) is None:
-            matched.problems.append(_unknown_status(seat))
-        matched.rows[key] = _row(seat, contract_id, contracts.periods.get(key), rules)
+        if period_status(card.educational_status) is None:
+            matched.problems.append(_unknown_status(card))
+        matched.rows[key] = _row(card, contract_id, contracts.periods.get(key), rules)
     return matched
 
 
-def _row(seat: Seat, contract_id: int, stored: Row | None, rules: PeriodRules) -> Row:
-    status = period_status(seat.educational_status) or PeriodStatus.ACTIVE
-    prework = rules.prework_days.get(service_type_of_slug(seat.slug), 0)
+def _row(card: EnrollmentCard, contract_id: int, stored: Row | None, rules: PeriodRules) -> Row:
+    status = period_status(card.educational_status) or PeriodStatus.ACTIVE
+    prework = rules.prework_days.get(service_type_of_slug(card.slug), 0)
     return {
         "contract_id": contract_id,
-        "external_id": seat.slug,
-        "name": seat.cohort_name,
-        "start_date": seat.kickoff - timedelta(days=prework),
-        "end_date": seat.ending,
+        "external_id": card.slug,
+        "name": card.cohort_name,
+        "start_date": card.kickoff - timedelta(days=prework),
+        "end_date": card.ending,
         "status": status.value,
-        "status_change_date": _status_change_date(seat, status, stored),
-        "enrollment_id": seat.enrollment_id,
-        "created_on": _created_on(seat, stored),
+        "status_change_date": _status_change_date(card, status, stored),
+        "enrollment_id": card.enrollment_id,
+        "created_on": _created_on(card, stored),
         "voided_at": None,  # it is listed and fits, so it counts (again)
     }
 
 
-def _created_on(seat: Seat, stored: Row | None) -> date | None:
+def _created_on(card: EnrollmentCard, stored: Row | None) -> date | None:
     """The first day of all: an enrollment that is taken out of its cohort and put back is a new row of the CRM."""
-    days = seat.created_on, stored["created_on"] if stored else None
+    days = card.created_on, stored["created_on"] if stored else None
     return min((day for day in days if day is not None), default=None)
 
 
-def _status_change_date(seat: Seat, status: PeriodStatus, stored: Row | None) -> date | None:
+def _status_change_date(card: EnrollmentCard, status: PeriodStatus, stored: Row | None) -> date | None:
     """The day of the last update when the present status was first seen; later saves do not move it.
 
     The CRM keeps no date of its own (docs/vendors.md, 4Geeks facts). An enrollment that is over and `ENDED` when it is
@@ -229,30 +229,30 @@ def _status_change_date(seat: Seat, status: PeriodStatus, stored: Row | None) ->
     if stored is not None and stored["status"] == status:
         known: date | None = stored["status_change_date"]
         return known
-    if stored is None and status is PeriodStatus.ENDED and seat.updated_on is not None:
-        return min(seat.updated_on, seat.ending)
-    return seat.updated_on
+    if stored is None and status is PeriodStatus.ENDED and card.updated_on is not None:
+        return min(card.updated_on, card.ending)
+    return card.updated_on
 
 
-def _no_contract(seat: Seat, *, has_any: bool) -> RecordRejectedError:
-    kind = service_type_of_slug(seat.slug)
-    trouble = f"fits no contract of client {seat.client_id}" if has_any else f"client {seat.client_id} has no contract"
+def _no_contract(card: EnrollmentCard, *, has_any: bool) -> RecordRejectedError:
+    kind = service_type_of_slug(card.slug)
+    trouble = f"fits no contract of client {card.client_id}" if has_any else f"client {card.client_id} has no contract"
     return RecordRejectedError(
         "enrollment",
-        seat.enrollment_id,
-        f"{seat.label}: {trouble} (cohort type {kind})",
-        seat.as_read(),
-        client_id=seat.client_id,
+        card.enrollment_id,
+        f"{card.label}: {trouble} (cohort type {kind})",
+        card.as_read(),
+        client_id=card.client_id,
     )
 
 
-def _unknown_status(seat: Seat) -> RecordRejectedError:
+def _unknown_status(card: EnrollmentCard) -> RecordRejectedError:
     return RecordRejectedError(
         "enrollment",
-        seat.enrollment_id,
-        f"{seat.label}: educational status {seat.educational_status or 'missing'} is not known, taken as ACTIVE",
-        seat.as_read(),
-        client_id=seat.client_id,
+        card.enrollment_id,
+        f"{card.label}: educational status {card.educational_status or 'missing'} is not known, taken as ACTIVE",
+        card.as_read(),
+        client_id=card.client_id,
     )
 
 

@@ -27,13 +27,18 @@ MOST_ALIKE = RetryPolicy().attempts * 2
 """Requests for each step that needs the answer: all attempts of a read, and all of its task's retry."""
 
 
-MENDED = ("credit notes: rows without id", "invoice by id, deleted: 500", "contacts: 206, half of it", "pages: 522")
+REGRESSIONS = (
+    "credit notes: rows without id",
+    "invoice by id, deleted: 500",
+    "contacts: 206, half of it",
+    "pages: 522",
+)
 """Cells that once did not survive: they are always tried."""
 
 
 def _sample() -> Iterator[str]:
     """Every third kind of fault but those that take seconds, each at another endpoint."""
-    yield from (each.replace(" ", "_") for each in MENDED)
+    yield from (each.replace(" ", "_") for each in REGRESSIONS)
     for number, wrong in enumerate([each for each in EVERY if not each.hangs][::3]):
         fitting = [cell for cell in CELLS if cell.wrong is wrong]
         yield fitting[number % len(fitting)].id

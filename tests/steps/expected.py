@@ -154,7 +154,7 @@ class Expected:
             str(user.id): email for user in users if user and (email := address(user.email)) and email in self.clients()
         }
 
-    def seats(self) -> Iterator[tuple[Enrollment, str]]:
+    def courses(self) -> Iterator[tuple[Enrollment, str]]:
         """Enrollments of clients that are courses of their own."""
         for each in self.world.enrollments:
             email = address(each.user.email) or ""
@@ -170,11 +170,11 @@ class Expected:
         """User and micro cohort, of each enrollment in a macro cohort."""
         return {(each.user.id, part.id) for each in self.world.enrollments for part in each.cohort.micro_cohorts}
 
-    def contract_of(self, seat: Enrollment, email: str) -> ContractKey | None:
+    def contract_of(self, enrollment: Enrollment, email: str) -> ContractKey | None:
         """Of the same kind, the nearest to the kickoff."""
-        kind = kind_of(f"-{seat.cohort.slug}-", SLUGS + CYBER)
+        kind = kind_of(f"-{enrollment.cohort.slug}-", SLUGS + CYBER)
         fitting = [key for key in self.contracts if key[0] == email and self.services()[key[1]][3] == kind]
-        kickoff = local_day(seat.cohort.kickoff_at)
+        kickoff = local_day(enrollment.cohort.kickoff_at)
         return min(
             fitting, key=lambda key: (abs(self.contracts[key][0] - kickoff), self.contracts[key][0]), default=None
         )
@@ -182,13 +182,13 @@ class Expected:
     def periods(self) -> dict[tuple[str, str, str], tuple[Any, ...]]:
         """As `LedgerView.periods`."""
         found = {}
-        for seat, email in self.seats():
-            if (key := self.contract_of(seat, email)) and seat.cohort.slug and seat.cohort.ending_at:
-                status = STATUS.get(seat.educational_status or "", "ACTIVE")
-                end, changed = local_day(seat.cohort.ending_at), local_day(seat.updated_at)
+        for enrollment, email in self.courses():
+            if (key := self.contract_of(enrollment, email)) and enrollment.cohort.slug and enrollment.cohort.ending_at:
+                status = STATUS.get(enrollment.educational_status or "", "ACTIVE")
+                end, changed = local_day(enrollment.cohort.ending_at), local_day(enrollment.updated_at)
                 changed = min(changed, end) if status == "ENDED" else changed
-                start = local_day(seat.cohort.kickoff_at)
-                found[(*key, seat.cohort.slug)] = (seat.cohort.name, start, end, status, changed)
+                start = local_day(enrollment.cohort.kickoff_at)
+                found[(*key, enrollment.cohort.slug)] = (enrollment.cohort.name, start, end, status, changed)
         return found
 
     @cached_property
@@ -223,9 +223,9 @@ class Expected:
             for each in self.documents
             if self.own_contract(each) and not self.placed[each.id]
         }
-        for seat, email in self.seats():
-            if not self.contract_of(seat, email) or seat.educational_status not in STATUS:
-                trouble.add(("enrollment", str(seat.id)))
+        for enrollment, email in self.courses():
+            if not self.contract_of(enrollment, email) or enrollment.educational_status not in STATUS:
+                trouble.add(("enrollment", str(enrollment.id)))
         for pages in self.pages_by_email.values():
             trouble |= {("page", each.id) for each in pages if each.id != self.page(pages)[0]}
         return trouble

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.api.lists import TaggedRoute, csv_answer, link_to_next, next_cursor, read_cursor
+from flows.api.lists import TaggedRoute, csv_answer, cut_page, read_cursor
 from flows.api.problems import file_of, not_modified, problems
 from flows.api.routes.executions import MOMENT, Moment
 from flows.api.runs import AppSettings
@@ -86,9 +86,7 @@ def list_acts(
     """Who did what, newest first; there is a next page as long as `next_cursor` is not null."""
     older_than = None if query.cursor is None else read_cursor(query.cursor, by_start=False).id
     found = audit_trail(query.resolve(settings, query.limit + 1, older_than))
-    page, more = found[: query.limit], len(found) > query.limit
-    cursor = next_cursor(Place(page[-1].id or 0)) if more else None
-    link_to_next(request, response, cursor)
+    page, cursor = cut_page(request, response, found, query.limit, lambda each: Place(each.id or 0))
     return ActPage(acts=[Act.model_validate(each) for each in page], next_cursor=cursor)
 
 

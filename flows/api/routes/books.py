@@ -12,19 +12,14 @@ from flows.api.lists import LARGEST_ID, RowId, TaggedRoute
 from flows.api.problems import not_modified, problems
 from flows.api.routes.accruals import Month, MonthText
 from flows.api.runs import (
-    AppRuns,
     AppSettings,
-    IdempotencyKeyHeader,
-    PreferHeader,
-    accepted,
-    end_of_run,
+    AppStarter,
     require_completed,
-    wants_no_answer,
 )
 from flows.api.schemas import Accepted, KeptText, OverrideText
 from flows.api.security import CLOSE, READ
 from flows.parameters import parse_month
-from flows.runs import Stage, request_redo
+from flows.runs import RunStatus, request_redo
 from steps.catalog import ACCRUALS
 from steps.closing import Signature, closing_trail, find_close, verification_json, verify
 from steps.context import StepContext
@@ -193,9 +188,7 @@ def show_explanation(
 async def do_again(
     asked: RedoRequest,
     settings: AppSettings,
-    runs: AppRuns,
-    prefer: PreferHeader = "",
-    idempotency_key: IdempotencyKeyHeader = None,
+    starter: AppStarter,
 ) -> Any:
     """Process an open month and every later one again, or with `preview` say what that would change.
 
@@ -209,12 +202,11 @@ async def do_again(
         return as_json(await run_in_threadpool(_preview, wanted, settings, override))
     wanted.require_reason()
     request = request_redo(wanted.months[0], wanted.by, asked.override)
-    flow_run_id = await run_in_threadpool(runs.start, request, idempotency_key)
-    status = None if wants_no_answer(prefer) else await end_of_run(runs, flow_run_id)
-    if status is None or status.stage is not Stage.ended:
-        return await accepted(runs, flow_run_id, ACCRUALS)
-    require_completed(status)
-    return as_json(await run_in_threadpool(read_redone, status.executions))
+    answer = await starter.run(request, ACCRUALS)
+    if not isinstance(answer, RunStatus):
+        return answer
+    require_completed(answer)
+    return as_json(await run_in_threadpool(read_redone, answer.executions))
 
 
 def _preview(wanted: AskedRedo, settings: SyncSettings, override: Override | None) -> Redone:

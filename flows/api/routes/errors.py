@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema
 
-from flows.api.lists import LARGEST_ID, RowId, TaggedRoute, csv_answer, link_to_next, next_cursor, read_cursor
+from flows.api.lists import LARGEST_ID, RowId, TaggedRoute, csv_answer, cut_page, read_cursor
 from flows.api.problems import file_of, not_modified, problems
 from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, KeptText, Marked, StepId
 from flows.api.security import OPERATE, READ
@@ -86,9 +86,7 @@ def list_errors(request: Request, response: Response, query: Annotated[ErrorQuer
     """Integration errors, newest first; there is a next page as long as `next_cursor` is not null."""
     older_than = None if query.cursor is None else read_cursor(query.cursor, by_start=False).id
     found = find_errors(query.resolve(older_than=older_than, limit=query.limit + 1))
-    page, more = found[: query.limit], len(found) > query.limit
-    cursor = next_cursor(Place(page[-1].id or 0)) if more else None
-    link_to_next(request, response, cursor)
+    page, cursor = cut_page(request, response, found, query.limit, lambda each: Place(each.id or 0))
     return ErrorPage(errors=[IntegrationErrorAnswer.model_validate(each) for each in page], next_cursor=cursor)
 
 

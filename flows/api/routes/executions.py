@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from flows.api.lists import RowId, TaggedRoute, link_to_next, next_cursor, read_cursor
+from flows.api.lists import RowId, TaggedRoute, cut_page, read_cursor
 from flows.api.problems import not_modified, problems
 from flows.api.runs import AppSettings
 from flows.api.schemas import ExecutionAnswer, ExecutionDetail, ExecutionPage, IntegrationErrorAnswer, StepId
@@ -67,9 +67,7 @@ def list_executions(
     wanted = query.resolve(settings)
     end_dead_executions()
     found = find_executions(wanted)
-    page, more = found[: query.limit], len(found) > query.limit
-    cursor = next_cursor(wanted.place_of(page[-1])) if more else None
-    link_to_next(request, response, cursor)
+    page, cursor = cut_page(request, response, found, query.limit, wanted.place_of)
     return ExecutionPage(executions=[ExecutionAnswer.of(each) for each in page], next_cursor=cursor)
 
 

@@ -18,12 +18,9 @@ from flows.api.problems import TRY_AGAIN, not_modified, problems
 from flows.api.runs import (
     AppRuns,
     AppSettings,
-    IdempotencyKeyHeader,
-    PreferHeader,
-    accepted,
+    AppStarter,
     end_of_run,
     require_completed,
-    wants_no_answer,
 )
 from flows.api.schemas import (
     Accepted,
@@ -37,7 +34,7 @@ from flows.api.schemas import (
 )
 from flows.api.security import OPERATE, READ
 from flows.parameters import IMPORT_ORDER, AskedRange, parse_month, parse_month_date, resolve_override, resolve_range
-from flows.runs import Runs, Stage, request_step
+from flows.runs import Runs, RunStatus, Stage, request_step
 from steps.catalog import ACCRUALS, STEPS, Step
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
@@ -77,9 +74,7 @@ def execution_order() -> list[str]:
 async def execute_step(
     asked: StepRequest,
     settings: AppSettings,
-    runs: AppRuns,
-    prefer: PreferHeader = "",
-    idempotency_key: IdempotencyKeyHeader = None,
+    starter: AppStarter,
 ) -> Any:
     """Run one step over its months through Prefect, and answer when it is done, or at once if asked so.
 
@@ -89,11 +84,8 @@ async def execute_step(
     """
     step, span = asked.resolve(settings)
     override = resolve_override(step.id, asked.override, asked.by or API_CALLER)
-    flow_run_id = await run_in_threadpool(runs.start, request_step(step, span, override), idempotency_key)
-    status = None if wants_no_answer(prefer) else await end_of_run(runs, flow_run_id)
-    if status is None or status.stage is not Stage.ended:
-        return await accepted(runs, flow_run_id, step)
-    return outcome_of(status.executions)
+    answer = await starter.run(request_step(step, span, override), step)
+    return outcome_of(answer.executions) if isinstance(answer, RunStatus) else answer
 
 
 integrations = APIRouter(tags=["integrations"], dependencies=[OPERATE])

@@ -105,18 +105,18 @@ def test_every_student_and_enrollment_of_the_academy_is_read(
     sandbox: SandboxServer, fourgeeks: FourgeeksConnector
 ) -> None:
     students = {str(s.id) for s in sandbox.world.students if s.academy_id == 6 and s.role == "student"}
-    seats = {str(e.id): e for e in sandbox.world.enrollments if e.cohort.academy_id == 6 and e.role == "STUDENT"}
+    listed = {str(e.id): e for e in sandbox.world.enrollments if e.cohort.academy_id == 6 and e.role == "STUDENT"}
 
     read, enrollments = fourgeeks.students(), fourgeeks.enrollments()
 
     assert {student.profile_id for student in read.records} == students
     assert {(e.id, e.kickoff, e.ending, e.updated_on, e.educational_status) for e in enrollments.records} == {
         (key, *map(_day, (e.cohort.kickoff_at, e.cohort.ending_at, e.updated_at)), e.educational_status)
-        for key, e in seats.items()
+        for key, e in listed.items()
     }
     assert read.rejected == enrollments.rejected == []
     assert requests(sandbox, "/auth/academy/student") == math.ceil(len(students) / 200)
-    assert requests(sandbox, "/admissions") == math.ceil(len(seats) / 200)
+    assert requests(sandbox, "/admissions") == math.ceil(len(listed) / 200)
 
 
 @pytest.mark.parametrize("several_sources", [False, True])

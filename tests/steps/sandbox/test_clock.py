@@ -31,6 +31,6 @@ def test_a_course_that_starts_on_new_years_day_starts_on_new_years_eve_in_utc() 
 
 
 def test_some_statuses_change_at_an_hour_that_utc_puts_on_the_day_before() -> None:
-    changes = [seat.status_changed_at for seat in build_world().enrollments if seat.status_changed_at]
+    changes = [each.status_changed_at for each in build_world().enrollments if each.status_changed_at]
 
     assert any(local_day(at) != at.date() for at in changes)

@@ -8,7 +8,7 @@ import pytest
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import build_world
 
-SEATS = "/admissions/academy/cohort/user"
+ENROLLMENTS = "/admissions/academy/cohort/user"
 STUDENTS = "/auth/academy/student"
 MEMBERS = "/auth/academy/member"
 
@@ -22,7 +22,7 @@ def everything(client: httpx.Client, path: str, **query: str) -> list[dict[str, 
 def test_without_limit_and_offset_a_bare_list_is_cut_to_20_rows(
     sandbox: SandboxServer, fourgeeks: httpx.Client
 ) -> None:
-    assert len(fourgeeks.get(SEATS).json()) == 20
+    assert len(fourgeeks.get(ENROLLMENTS).json()) == 20
     assert len(sandbox.world.enrollments) > 20
 
 
@@ -39,11 +39,11 @@ def test_without_limit_and_offset_a_bare_list_is_cut_to_20_rows(
 def test_the_wrapper_appears_when_paging_is_asked_for(
     fourgeeks: httpx.Client, parameters: dict[str, str], wrapped: bool
 ) -> None:
-    assert isinstance(fourgeeks.get(SEATS, params=parameters).json(), dict) is wrapped
+    assert isinstance(fourgeeks.get(ENROLLMENTS, params=parameters).json(), dict) is wrapped
 
 
 def test_the_wrappers_links_lead_through_the_list(fourgeeks: httpx.Client) -> None:
-    first = fourgeeks.get(SEATS, params={"limit": "30", "offset": "0", "sort": "id"}).json()
+    first = fourgeeks.get(ENROLLMENTS, params={"limit": "30", "offset": "0", "sort": "id"}).json()
     ids, page = [row["id"] for row in first["results"]], first
     assert (first["first"], first["previous"]) == (None, None)
     assert f"offset={first['count'] - 30}" in first["last"]
@@ -58,20 +58,20 @@ def test_the_wrappers_links_lead_through_the_list(fourgeeks: httpx.Client) -> No
 
 @pytest.mark.parametrize(("limit", "rows"), [("0", 20), ("many", 20), ("100000", 100_000)])
 def test_limits_have_no_maximum_and_nonsense_is_20(fourgeeks: httpx.Client, limit: str, rows: int) -> None:
-    answer = fourgeeks.get(SEATS, params={"limit": limit, "offset": "-3"}).json()
+    answer = fourgeeks.get(ENROLLMENTS, params={"limit": limit, "offset": "-3"}).json()
 
     assert len(answer["results"]) == min(rows, answer["count"])
 
 
 def test_past_the_end_there_are_no_rows_and_the_count_is_still_right(fourgeeks: httpx.Client) -> None:
-    answer = fourgeeks.get(SEATS, params={"limit": "10", "offset": "9999"}).json()
+    answer = fourgeeks.get(ENROLLMENTS, params={"limit": "10", "offset": "9999"}).json()
 
     assert (answer["results"], answer["count"] > 20) == ([], True)
 
 
 def test_only_fresh_answers_carry_the_count_in_their_headers(fourgeeks: httpx.Client) -> None:
-    first, cached = (fourgeeks.get(SEATS, params={"limit": "10"}) for _ in range(2))
-    uncached = fourgeeks.get(SEATS, params={"limit": "10", "cache": "false"})
+    first, cached = (fourgeeks.get(ENROLLMENTS, params={"limit": "10"}) for _ in range(2))
+    uncached = fourgeeks.get(ENROLLMENTS, params={"limit": "10", "cache": "false"})
 
     assert "X-Total-Count" in first.headers
     assert "X-Total-Count" not in cached.headers
@@ -81,10 +81,10 @@ def test_only_fresh_answers_carry_the_count_in_their_headers(fourgeeks: httpx.Cl
 def test_slow_mode_ends_in_503_html_until_the_limit_is_small(sandbox: SandboxServer, fourgeeks: httpx.Client) -> None:
     sandbox.modes.fourgeeks_slow_above = 50
 
-    slow = fourgeeks.get(SEATS, params={"limit": "100"})
+    slow = fourgeeks.get(ENROLLMENTS, params={"limit": "100"})
 
     assert (slow.status_code, slow.headers["content-type"].split(";")[0]) == (503, "text/html")
-    assert fourgeeks.get(SEATS, params={"limit": "50"}).status_code == 200
+    assert fourgeeks.get(ENROLLMENTS, params={"limit": "50"}).status_code == 200
 
 
 def test_deleted_people_are_in_the_student_list_and_not_among_the_members(fourgeeks: httpx.Client) -> None:
@@ -123,41 +123,46 @@ def test_invited_people_have_no_user_but_an_address(fourgeeks: httpx.Client) -> 
 
 def test_a_profile_is_null_here_and_left_out_there(fourgeeks: httpx.Client) -> None:
     assert any(row["user"] and row["user"]["profile"] is None for row in everything(fourgeeks, STUDENTS))
-    seats = everything(fourgeeks, SEATS)
-    assert any("profile" not in row["user"] for row in seats)
-    assert all(row["user"].get("profile", ...) is not None for row in seats)
+    enrollments = everything(fourgeeks, ENROLLMENTS)
+    assert any("profile" not in row["user"] for row in enrollments)
+    assert all(row["user"].get("profile", ...) is not None for row in enrollments)
 
 
 def test_enrolments_are_narrowed_by_users_roles_cohorts_and_status(
     sandbox: SandboxServer, fourgeeks: httpx.Client
 ) -> None:
-    seat = sandbox.world.enrollments[0]
+    enrollment = sandbox.world.enrollments[0]
 
-    assert {row["user"]["id"] for row in everything(fourgeeks, SEATS, users=f"{seat.user.id},9002")} == {9001, 9002}
-    assert {row["role"] for row in everything(fourgeeks, SEATS, roles="student")} == {"STUDENT"}
-    slugs = {row["cohort"]["slug"] for row in everything(fourgeeks, SEATS, cohorts=str(seat.cohort.slug))}
-    assert slugs == {seat.cohort.slug}
-    statuses = {row["educational_status"] for row in everything(fourgeeks, SEATS, educational_status="active,dropped")}
+    assert {row["user"]["id"] for row in everything(fourgeeks, ENROLLMENTS, users=f"{enrollment.user.id},9002")} == {
+        9001,
+        9002,
+    }
+    assert {row["role"] for row in everything(fourgeeks, ENROLLMENTS, roles="student")} == {"STUDENT"}
+    slugs = {row["cohort"]["slug"] for row in everything(fourgeeks, ENROLLMENTS, cohorts=str(enrollment.cohort.slug))}
+    assert slugs == {enrollment.cohort.slug}
+    statuses = {
+        row["educational_status"] for row in everything(fourgeeks, ENROLLMENTS, educational_status="active,dropped")
+    }
     assert statuses == {"ACTIVE", "DROPPED"}
-    assert fourgeeks.get(SEATS, params={"users": "lucia"}).status_code == 400
+    assert fourgeeks.get(ENROLLMENTS, params={"users": "lucia"}).status_code == 400
 
 
 def test_the_list_under_a_cohort_ignores_the_cohort(fourgeeks: httpx.Client) -> None:
     trap = fourgeeks.get("/admissions/academy/cohort/880/user", params={"limit": "1"}).json()
 
-    assert trap["count"] == len(everything(fourgeeks, SEATS))
+    assert trap["count"] == len(everything(fourgeeks, ENROLLMENTS))
 
 
 def test_timestamps_have_microseconds_only_when_there_are_any(fourgeeks: httpx.Client) -> None:
-    lengths = {len(row["updated_at"]) for row in everything(fourgeeks, SEATS)}
+    lengths = {len(row["updated_at"]) for row in everything(fourgeeks, ENROLLMENTS)}
 
     assert lengths == {len("2025-02-20T12:00:00Z"), len("2025-03-02T18:25:00.004512Z")}
 
 
 def test_each_academy_sees_its_own_people_and_one_of_them_is_in_both(fourgeeks: httpx.Client) -> None:
-    here = everything(fourgeeks, SEATS)
+    here = everything(fourgeeks, ENROLLMENTS)
     fourgeeks.headers["Academy"] = "7"
-    there = everything(fourgeeks, SEATS)
+    there = everything(fourgeeks, ENROLLMENTS)
 
     assert len(there) == 1
     assert there[0]["id"] not in {row["id"] for row in here}
@@ -178,8 +183,8 @@ def test_large_bodies_are_compressed_for_those_who_can_read_them(
     sandbox: SandboxServer, fourgeeks: httpx.Client
 ) -> None:
     sandbox.world = build_world(clients=100)
-    packed = fourgeeks.get(SEATS, params={"limit": "100"})
-    plain = fourgeeks.get(SEATS, params={"limit": "100"}, headers={"Accept-Encoding": "identity"})
+    packed = fourgeeks.get(ENROLLMENTS, params={"limit": "100"})
+    plain = fourgeeks.get(ENROLLMENTS, params={"limit": "100"}, headers={"Accept-Encoding": "identity"})
 
     assert packed.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in plain.headers

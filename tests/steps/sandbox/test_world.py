@@ -47,7 +47,7 @@ def test_every_id_is_used_once() -> None:
 
 def test_sixty_clients_show_every_special_scenario() -> None:
     assert len(SPECIAL) <= 60
-    statuses = {seat.educational_status for seat in WORLD.enrollments}
+    statuses = {enrollment.educational_status for enrollment in WORLD.enrollments}
     assert statuses >= {None, "ACTIVE", "POSTPONED", "DROPPED", "SUSPENDED", "GRADUATED", "NOT_COMPLETING", "ON_HOLD"}
     assert {document.currency for document in WORLD.invoices} == {"eur", "usd"}
     assert {date(2024, 1, 1), date(2024, 12, 31), date(2023, 12, 31)} <= {d.date for d in WORLD.invoices}
@@ -85,24 +85,27 @@ def test_nothing_of_the_future_is_known(day: date) -> None:
     assert all(document.date <= day for document in seen.invoices + seen.credit_notes)
     assert all(payment.paid_on <= day for document in seen.invoices for payment in document.payments)
     assert all(contact.created_on <= day for contact in seen.contacts)
-    for seat in seen.enrollments:
-        assert seat.created_on <= day
-        assert seat.status_changed_on is None or seat.status_changed_on <= day
+    for enrollment in seen.enrollments:
+        assert enrollment.created_on <= day
+        assert enrollment.status_changed_on is None or enrollment.status_changed_on <= day
     for page in seen.pages:
         dates = [value.start for value in (page.drop_date, page.certified_at) if value]
         assert all(start <= day for start in dates)
 
 
 def test_a_status_is_active_the_day_before_it_changed_and_itself_on_the_day() -> None:
-    for seat in WORLD.enrollments:
-        if seat.status_changed_on is None or seat.status_changed_on == seat.created_on:
+    for enrollment in WORLD.enrollments:
+        if enrollment.status_changed_on is None or enrollment.status_changed_on == enrollment.created_on:
             continue
-        before = seat.as_of(seat.status_changed_on - timedelta(days=1))
-        on_the_day = seat.as_of(seat.status_changed_on)
+        before = enrollment.as_of(enrollment.status_changed_on - timedelta(days=1))
+        on_the_day = enrollment.as_of(enrollment.status_changed_on)
         assert before is not None
         assert on_the_day is not None
-        assert (before.educational_status, before.updated_at) == ("ACTIVE", seat.created_at)
-        assert (on_the_day.educational_status, on_the_day.updated_at) == (seat.educational_status, seat.updated_at)
+        assert (before.educational_status, before.updated_at) == ("ACTIVE", enrollment.created_at)
+        assert (on_the_day.educational_status, on_the_day.updated_at) == (
+            enrollment.educational_status,
+            enrollment.updated_at,
+        )
 
 
 def test_enrollments_and_pages_are_known_from_the_first_document_on() -> None:
