@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.accruals import AccrualsResult, MonthResult
-from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs
+from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs, DocumentInputs
 from steps.engine.decision_table import decide
+from steps.engine.worked_out import worked_out_from
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
 
@@ -106,3 +107,16 @@ def test_what_is_accrued_is_told_by_currency_and_counts_as_a_change_even_if_it_a
     assert told.line.startswith("10.00 EUR and 0.00 USD accrued, 3 contracts processed")
     assert AccrualsResult.of(MonthResult(MARCH)).changed_something is False
     assert told.model_copy(update={"amount_accrued": Decimal(0)}).changed_something is True
+
+
+def test_what_a_posting_was_worked_out_from_is_the_same_whichever_document_was_imported_first() -> None:
+    early, late = document("2024-01-10", "300.00"), document("2024-02-01", "-20.00")
+
+    def kept(*documents: DocumentInputs) -> str:
+        inputs = contract(*documents, periods=(period("2024-01-08", "2024-06-30"),))
+        sessions = decide(inputs, MARCH, RULES, closed=False).sessions
+        assert sessions is not None
+        return worked_out_from(inputs, sessions, RULES, "{}")
+
+    assert kept(early, late) == kept(late, early)
+    assert json.loads(kept(late, early))["documents"] == [["2024-01-10", "300.00"], ["2024-02-01", "-20.00"]]
