@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from flows.parameters import IMPORT_ORDER
 from steps.sandbox.exchange import Answer, Call, Vendor, json_answer
@@ -15,7 +16,8 @@ from steps.vendors import backend, fourgeeks
 from tests.fast_vendors import FAST
 from tests.faults.academy import changed, known, modes
 from tests.faults.run import STEPS, Left, results, run_import, what_is_left
-from tracking.database import dispose_engines
+from tests.secret_watch import WATCH
+from tracking.database import _engines, configured_database_url, dispose_engines, make_engine, parse_database_url
 from tracking.models import ExecutionStatus
 
 _VENDORS: tuple[Vendor, ...] = ("holded", "fourgeeks", "notion")
@@ -107,15 +109,43 @@ def academy(
     return served
 
 
+@dataclass(frozen=True)
+class KeptDatabase:
+    """A SQLite file for the cells of one process, and its engine, which keeps the statements that it has compiled."""
+
+    file: Path
+    engine: Engine
+
+    def begin(self, before: Path) -> None:
+        """Let it be a copy, and what `SYNC_DATABASE_URL` names use it."""
+        self.engine.dispose()
+        for leftover in self.file.parent.glob(f"{self.file.name}-*"):
+            leftover.unlink()
+        shutil.copy(before, self.file)
+        _engines[configured_database_url()] = self.engine
+
+
+@pytest.fixture(scope="session")
+def kept_database(tmp_path_factory: pytest.TempPathFactory) -> KeptDatabase:
+    """Compiling statements anew for each cell took a third of its time."""
+    file = tmp_path_factory.mktemp("kept") / "sync.db"
+    return KeptDatabase(file, make_engine(parse_database_url(f"sqlite:///{file}")))
+
+
 @pytest.fixture
 def begin(
-    academy: SandboxServer, models: dict[Vendor, Model], database: str, tmp_path: Path
-) -> Callable[[Vendor], Model]:
+    academy: SandboxServer,
+    models: dict[Vendor, Model],
+    database: str,
+    kept_database: KeptDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Begin]:
     """Brings the database to where the run of a vendor's steps begins."""
 
     def bring(vendor: Vendor) -> Model:
         if database.startswith("sqlite"):
-            shutil.copy(models[vendor].before, tmp_path / "sync.db")
+            monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{kept_database.file}")
+            kept_database.begin(models[vendor].before)
         else:
             import_the_known(academy)
             for earlier in _VENDORS[: _VENDORS.index(vendor)] if vendor in _VENDORS else ():
@@ -123,4 +153,5 @@ def begin(
         fourgeeks._tokens.clear()
         return models[vendor]
 
-    return bring
+    yield bring
+    WATCH.look_at_files(kept_database.file.parent)
