@@ -416,15 +416,17 @@ class Linking:
         self.contract_ids.update(each for each in touched if each is not None)
 
 
-def link_documents(session: Session, documents: Sequence[LinkableDocument]) -> Linking:
+def link_documents(session: Session, documents: Sequence[LinkableDocument], gone: Collection[str] = ()) -> Linking:
     """Fill in `service_contract_id` of each row, making the contracts that are missing.
 
     Args:
         session: an open write session; the documents themselves are not written.
         documents: the window's, in any order.
+        gone: ids that the vendor no longer has. A note that was made from one of these, or from a void invoice, goes by
+            its own lines, as where the invoice was never seen.
     """
     linking = Linking()
-    sources = _sources(session, documents)
+    sources = {source: place for source, place in _sources(session, documents).items() if source not in gone}
     own = [document for document in documents if document.source not in sources]
     naming: dict[Pair, list[Row]] = defaultdict(list)
     for document in own:
@@ -467,5 +469,6 @@ def _sources(session: Session, documents: Sequence[LinkableDocument]) -> _Source
         if document.row["kind"] == DocumentKind.INVOICE and document.row["external_id"] in wanted
     }
     elsewhere = wanted - at_hand.keys()
-    stored = select_in(session, _LINK, Invoice.external_id, elsewhere, Invoice.kind == DocumentKind.INVOICE)
+    counts = Invoice.kind == DocumentKind.INVOICE, col(Invoice.voided_at).is_(None)
+    stored = select_in(session, _LINK, Invoice.external_id, elsewhere, *counts)
     return at_hand | {row["external_id"]: _place(row) for row in stored}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
 
 from flows.parameters import IMPORT_ORDER
 from steps.sandbox.exchange import Answer, Call, Vendor, json_answer
@@ -16,8 +15,9 @@ from steps.vendors import backend, fourgeeks
 from tests.fast_vendors import FAST
 from tests.faults.academy import changed, known, modes
 from tests.faults.run import STEPS, Left, results, run_import, what_is_left
+from tests.kept_database import KeptDatabase
 from tests.secret_watch import WATCH
-from tracking.database import _engines, configured_database_url, dispose_engines, make_engine, parse_database_url
+from tracking.database import dispose_engines
 from tracking.models import ExecutionStatus
 
 _VENDORS: tuple[Vendor, ...] = ("holded", "fourgeeks", "notion")
@@ -109,29 +109,6 @@ def academy(
     return served
 
 
-@dataclass(frozen=True)
-class KeptDatabase:
-    """A SQLite file for the cells of one process, and its engine, which keeps the statements that it has compiled."""
-
-    file: Path
-    engine: Engine
-
-    def begin(self, before: Path) -> None:
-        """Let it be a copy, and what `SYNC_DATABASE_URL` names use it."""
-        self.engine.dispose()
-        for leftover in self.file.parent.glob(f"{self.file.name}-*"):
-            leftover.unlink()
-        shutil.copy(before, self.file)
-        _engines[configured_database_url()] = self.engine
-
-
-@pytest.fixture(scope="session")
-def kept_database(tmp_path_factory: pytest.TempPathFactory) -> KeptDatabase:
-    """Compiling statements anew for each cell took a third of its time."""
-    file = tmp_path_factory.mktemp("kept") / "sync.db"
-    return KeptDatabase(file, make_engine(parse_database_url(f"sqlite:///{file}")))
-
-
 @pytest.fixture
 def begin(
     academy: SandboxServer,
@@ -144,7 +121,7 @@ def begin(
 
     def bring(vendor: Vendor) -> Model:
         if database.startswith("sqlite"):
-            monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{kept_database.file}")
+            monkeypatch.setenv("SYNC_DATABASE_URL", kept_database.url)
             kept_database.begin(models[vendor].before)
         else:
             import_the_known(academy)
