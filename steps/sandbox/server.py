@@ -17,7 +17,7 @@ from struct import pack
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from steps.sandbox import fourgeeks, holded, notion
 from steps.sandbox.academy import MADRID_SCHOOL
@@ -70,7 +70,6 @@ class SandboxServer:
     tokens: Tokens = field(default_factory=Tokens)
     """The CRM's login."""
     _recent: dict[Vendor, deque[float]] = field(default_factory=dict)
-    _cached: set[tuple[str, str]] = field(default_factory=set)
     _answering: Lock = field(default_factory=Lock)
 
     def expire_tokens(self) -> None:
@@ -127,10 +126,7 @@ class SandboxServer:
             return notion.answer(call, self.world, self.modes)
         if call.vendor == "backend":
             return self.backend(call)
-        place = (call.path, repr(sorted(call.query.items())))
-        fresh = place not in self._cached or call.query.get("cache") == "false"
-        self._cached.add(place)
-        return fourgeeks.answer(call, self.world, self.modes, self.tokens, fresh=fresh)
+        return fourgeeks.answer(call, self.world, self.modes, self.tokens)
 
     def _is_over_its_rate(self, vendor: Vendor) -> bool:
         """Whether a request more than the vendor's rate was made within a second."""
@@ -212,18 +208,16 @@ class _Connection(BaseHTTPRequestHandler):
         """The request as the vendor sees it; `None` if the address is no vendor's."""
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path, _, query = self.path.partition("?")
-        repeated_values = parse_qs(query, keep_blank_values=True)
         for vendor, prefix in PREFIXES.items():
             if path.startswith(f"{prefix}/"):
                 return Call(
                     vendor=vendor,
                     method=self.command,
                     path=path.removeprefix(prefix),
-                    query={name: values[-1] for name, values in repeated_values.items()},
+                    query=dict(parse_qsl(query, keep_blank_values=True)),
                     headers={name.lower(): value for name, value in self.headers.items()},
                     content=content,
                     base_url=f"http://{self.headers.get('Host', '')}{prefix}",
-                    repeated=repeated_values,
                 )
         return None
 
