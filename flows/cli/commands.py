@@ -185,8 +185,8 @@ def show_audit(
 ) -> None:
     """Show who did what through the API and the page, from where, and which wrong tokens came; newest first."""
     with importing():
-        from flows.cli import audit
-    audit.show_audit(since, until, who, limit, export, as_json=as_json)
+        from flows.cli import history
+    history.show_audit(since, until, who, limit, export, as_json=as_json)
 
 
 class _ListUnlessNamed(TyperGroup):

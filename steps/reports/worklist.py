@@ -161,11 +161,7 @@ def _of_contract(
 ) -> Iterator[_Waiting]:
     """A contract that can be processed; if it cannot, that is raised before anything is told.
 
-    Args:
-        inputs: as seen from the month after `month`.
-        by_currency: what is deferred of it.
-        month: the last that was accrued.
-        rules: the settings.
+    `inputs` are as seen from the month after `month`, the last that was accrued; by currency: what is deferred.
     """
     expected = sum(project(inputs, month, rules).expected.values(), ZERO)
     known = _known(inputs, month)

@@ -259,11 +259,7 @@ def _compressed(call: Call, answer: Answer) -> Answer:
 
 @contextmanager
 def serve_sandbox(world: World, *, port: int = 0) -> Iterator[SandboxServer]:
-    """Serve the academy on loopback, where its public credentials belong, until the block ends.
-
-    Args:
-        world: the academy; `SandboxServer.world` may be set to another between requests.
-        port: 0 takes any free one.
+    """Serve the academy on loopback, where its public credentials belong, until the block ends. Port 0: a free one.
 
     Raises:
         OSError: the port is taken.
@@ -279,11 +275,7 @@ def serve_sandbox(world: World, *, port: int = 0) -> Iterator[SandboxServer]:
 
 
 def serve_until_interrupted(say: Callable[[str], object], *, port: int) -> None:
-    """Serve an academy of the usual size until Ctrl-C or a termination signal.
-
-    Args:
-        say: gets the lines that point a shell at the server, once it accepts connections.
-        port: 0 takes any free one.
+    """Serve an academy of the usual size until Ctrl-C or a termination signal, and say what points a shell at it.
 
     Raises:
         OSError: the port is taken.
