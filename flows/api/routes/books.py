@@ -21,10 +21,21 @@ from flows.api.runs import (
 )
 from flows.api.schemas import Accepted, KeptText, OverrideText
 from flows.api.security import CLOSE, READ
+from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.parameters import parse_month
 from flows.runs import RunStatus, request_redo
 from steps.catalog import ACCRUALS
-from steps.closing import Signature, closing_trail, find_close, verification_json, verify
+from steps.closing import (
+    Candidate,
+    Signature,
+    close_month,
+    closing_trail,
+    find_blockers,
+    find_close,
+    reopen_month,
+    verification_json,
+    verify,
+)
 from steps.context import StepContext
 from steps.corrections import Adjustment, adjust, dismiss, parse_adjustment
 from steps.engine.gate import LONGEST_REASON, Override
@@ -98,6 +109,25 @@ class AdjustRequest(Signed):
     )
     corrects: MonthText | None = Field(default=None, description="The month that it corrects.")
     preview: bool = Field(default=False, description="Say what it would do, and do nothing.")
+
+
+class ReopenRequest(Signed):
+    """A closed month that is to be opened again, with every later one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"month": "2024-03", "reason": "a credit came late"}]})
+
+    month: MonthText
+    reason: KeptText = Field(description="It stays in the books.")
+
+
+class CloseRequest(Signed):
+    """A month to which nothing is to be posted any more."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"month": "2024-03", "by": "Ana"}]})
+
+    month: MonthText
+    reason: KeptText = ""
+    preview: bool = Field(default=False, description="Say what is in the way, and close nothing.")
 
 
 class DismissRequest(Signed):
@@ -230,6 +260,27 @@ def post_adjustment(asked: AdjustRequest, settings: AppSettings) -> dict[str, An
 def dismiss_notification(asked: DismissRequest) -> dict[str, Any]:
     """Let what was accrued before an enrollment stand; what is accrued so after `until` is told again."""
     return {"contract_id": asked.contract_id, "until": dismiss(asked.contract_id, asked.signature).isoformat()}
+
+
+@router.post("/close", dependencies=[CLOSE], responses=problems(HTTPStatus.CONFLICT))
+def close(asked: CloseRequest, settings: AppSettings) -> dict[str, Any]:
+    """Close a month, or with `preview` say what is in the way: `blockers`, and the `hash` once it is closed."""
+    candidate = Candidate(parse_month(asked.month), _today(settings), settings)
+    answer: dict[str, Any] = {"month": asked.month, "hash": None, "blockers": []}
+    if asked.preview:
+        with read_session() as session:
+            return answer | {"blockers": [each.message for each in find_blockers(session, candidate)]}
+    closed = close_month(candidate, asked.signature)
+    tell_months(MONTH_CLOSED, [candidate.month])
+    return answer | {"hash": closed.hash}
+
+
+@router.post("/reopen", dependencies=[CLOSE], responses=problems())
+def reopen(asked: ReopenRequest) -> dict[str, Any]:
+    """Open a closed month again, and those after it: `months`."""
+    opened = reopen_month(parse_month(asked.month), asked.signature)
+    tell_months(MONTH_REOPENED, opened)
+    return {"months": [f"{month:%Y-%m}" for month in opened]}
 
 
 @router.get("/verify", responses={**problems(), **not_modified()})
