@@ -13,7 +13,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, func, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, case, func, select, update
 from sqlmodel import Session, col
 
 from steps.catalog import ACCRUALS
@@ -22,12 +22,11 @@ from steps.engine.contract_month import (
     AccrualState,
     ContractFailureError,
     ContractInputs,
-    MonthSessions,
     Outcome,
     Posting,
-    ServiceInputs,
 )
 from steps.engine.load import Chunk, Query, is_due, with_state
+from steps.engine.sessions import MonthSessions, ServiceInputs
 from steps.engine.settled import CONTRACT, DOCUMENT, POSTING, STATE, is_usable
 from steps.errors import AccrualError
 from steps.ledger.accrual import AccrualStatus, AccrualTransition, AccruedPeriod, ContractAccrual
@@ -278,7 +277,9 @@ class LedgerCheck:
         Raises:
             AccrualError: it names the first contracts and says how many there are.
         """
-        invoiced = {currency: amount for amount, currency in self.session.execute(self._all_documents())}
+        currency, is_meant = CONTRACT.contract_currency, is_due(self.last_day)
+        query = select(currency, func.sum(self._documents())).where(is_meant).group_by(currency)
+        invoiced: dict[str, int] = dict(self.session.execute(query).all())
         for currency in () if self._breaches else sorted(invoiced.keys() | self._explained.keys()):
             explained, documents = self._explained.get(currency, 0), invoiced.get(currency, 0)
             if explained != documents:
@@ -305,27 +306,22 @@ class LedgerCheck:
                 CONTRACT.contract_currency,
                 *(func.coalesce(_usable_cents(amount), 0) for amount in amounts),
                 _postings().scalar_subquery(),
-                self._documents().correlate(table_of(ServiceContract)).scalar_subquery(),
+                self._documents(),
             )
             .select_from(with_state())
             .where(chunk.holds(self.session, CONTRACT.id))
         )
 
-    def _documents(self) -> Query:
-        """The documents of a contract up to the month's last day."""
+    def _documents(self) -> ScalarSelect[int]:
+        """What the documents of a contract up to the month's last day add up to, in cents."""
         amount = DOCUMENT[self.amount.key]
-        return select(sum_of_cents(amount)).where(
+        documents = select(sum_of_cents(amount)).where(
             DOCUMENT.service_contract_id == CONTRACT.id,
             DOCUMENT.voided_at.is_(None),
             DOCUMENT.invoice_date <= self.last_day,
             is_usable(amount),
         )
-
-    def _all_documents(self) -> Query:
-        """The same for all contracts that are due, by currency of the contract."""
-        documents = self._documents().correlate(table_of(ServiceContract)).scalar_subquery()
-        currency = CONTRACT.contract_currency
-        return select(func.sum(documents), currency).where(is_due(self.last_day)).group_by(currency)
+        return documents.correlate(table_of(ServiceContract)).scalar_subquery()
 
 
 def _postings() -> Query:

@@ -30,7 +30,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from steps.engine.contract_month import ACCRUED_WHOLE, ServiceInputs, Span
+from steps.engine.contract_month import ACCRUED_WHOLE
+from steps.engine.sessions import ServiceInputs, Span
 from steps.ledger.accrual import AccrualStatus, AccruedPeriod, ContractAccrual
 from steps.ledger.client import ClientExternalId, System
 from steps.ledger.contract import ContractStatus, Invoice, ServiceContract

@@ -21,12 +21,11 @@ from steps.engine.contract_month import (
     ContractInputs,
     ContractMonth,
     NotificationType,
-    Span,
-    change_date,
 )
 from steps.engine.decision_table import decide
 from steps.engine.load import Loader, due_chunks, load_rules, load_services
 from steps.engine.post import ContractFailures
+from steps.engine.sessions import Span, change_date
 from steps.engine.settled import DOCUMENT, settled_cents
 from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod
 from steps.ledger.money import ZERO

@@ -72,10 +72,6 @@ class SandboxServer:
     _recent: dict[Vendor, deque[float]] = field(default_factory=dict)
     _answering: Lock = field(default_factory=Lock)
 
-    def expire_tokens(self) -> None:
-        """The CRM's token dies now, before its seven days are over."""
-        self.tokens.expire()
-
     @property
     def environment(self) -> dict[str, str]:
         """What points the program at this server."""

@@ -17,7 +17,7 @@ def test_the_same_token_is_given_until_it_expires(sandbox: SandboxServer, fourge
     assert first == again
     assert first["expires_at"].endswith("Z")
 
-    sandbox.expire_tokens()
+    sandbox.tokens.expire()
     refused = fourgeeks.get(STUDENTS)
     fresh = fourgeeks.post("/auth/login/", json=body).json()
 
