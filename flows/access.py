@@ -72,8 +72,7 @@ class Caller:
         Raises:
             ForbiddenError: the caller's role is less than this one; the block does not begin.
         """
-        who = {"who": self.name, "role": str(self.role), "address": self.address}
-        event = record(AuditEvent(door=self.door, **who, action=action, asked=asked))
+        event = record(self._event(action, asked))
         try:
             self._require(role)
             yield
@@ -85,6 +84,11 @@ class Caller:
     def _require(self, role: Role) -> None:
         if self.role < role:
             raise ForbiddenError(f"this needs a token of the role {role}; that of {self.name} is {self.role}")
+
+    def _event(self, action: str, asked: str) -> AuditEvent:
+        return AuditEvent(
+            door=self.door, who=self.name, role=str(self.role), address=self.address, action=action, asked=asked
+        )
 
 
 def owner_of_this_machine(door: Door, address: str = "") -> Caller:

@@ -277,19 +277,14 @@ class LedgerCheck:
         Raises:
             AccrualError: it names the first contracts and says how many there are.
         """
-        currency, is_meant = CONTRACT.contract_currency, is_due(self.last_day)
-        query = select(currency, func.sum(self._documents())).where(is_meant).group_by(currency)
-        invoiced: dict[str, int] = dict(self.session.execute(query).all())
+        of, documents = CONTRACT.contract_currency, func.sum(self._documents())
+        rows = self.session.execute(select(of, documents).where(is_due(self.last_day)).group_by(of))
+        invoiced: dict[str, int] = dict(rows.tuples().all())
         for currency in () if self._breaches else sorted(invoiced.keys() | self._explained.keys()):
-            explained, documents = self._explained.get(currency, 0), invoiced.get(currency, 0)
-            if explained != documents:
-                self._note(
-                    f"all contracts in {currency}",
-                    "they account for",
-                    explained,
-                    "their documents add up to",
-                    documents,
-                )
+            explained, total = self._explained.get(currency, 0), invoiced.get(currency, 0)
+            if explained != total:
+                who = f"all contracts in {currency}"
+                self._note(who, "they account for", explained, "their documents add up to", total)
         if self._breaches:
             more = len(self._breaches) - _NAMED
             named = "; ".join(self._breaches[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
