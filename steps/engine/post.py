@@ -278,8 +278,8 @@ class LedgerCheck:
             AccrualError: it names the first contracts and says how many there are.
         """
         of, documents = CONTRACT.contract_currency, func.sum(self._documents())
-        rows = self.session.execute(select(of, documents).where(is_due(self.last_day)).group_by(of))
-        invoiced: dict[str, int] = dict(rows.tuples().all())
+        rows = self.session.execute(select(documents, of).where(is_due(self.last_day)).group_by(of))
+        invoiced = {currency: amount for amount, currency in rows}
         for currency in () if self._breaches else sorted(invoiced.keys() | self._explained.keys()):
             explained, total = self._explained.get(currency, 0), invoiced.get(currency, 0)
             if explained != total:
