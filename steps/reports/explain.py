@@ -34,6 +34,8 @@ from tracking.models import ExecutionStatus, SyncExecution
 class ExplainedPosting:
     """A row of `accrued_period`."""
 
+    number: int
+    """Greater than that of what was posted before it: a posting did not count an adjustment that came later."""
     period: str | None
     amount: Decimal
     portion: Decimal
@@ -195,6 +197,7 @@ def read_postings(
 ) -> tuple[tuple[ExplainedPosting, ...], WorkedOut | None]:
     """What was posted for the contract in the month, in order of posting; and what the table worked it out from."""
     columns = (
+        col(AccruedPeriod.id),
         col(ServicePeriod.external_id),
         col(AccruedPeriod.accrued_amount),
         col(AccruedPeriod.accrual_portion),
