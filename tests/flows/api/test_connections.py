@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flows import connections
 from flows.access import MOST_WRONG
-from flows.api import limits
+from flows.api import middleware
 from flows.api.app import create_app
 from flows.connections import Certificate, server_config
 from steps.errors import UsageError
@@ -89,7 +89,7 @@ def test_a_request_that_does_not_arrive_is_cut_off_and_one_that_does_is_answered
 
 
 def test_a_body_that_does_not_arrive_is_408(guarded: SyncSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "BODY_SECONDS", SHORT)
+    monkeypatch.setattr(middleware, "BODY_SECONDS", SHORT)
     with _serving(guarded) as port, _connect(port) as connection:
         connection.sendall(HALF_BODY)
 
