@@ -35,7 +35,7 @@ LATENCIES = (0, 200)
 """Milliseconds that each answer of a vendor takes besides."""
 MONTHS = [f"2024-{month:02}-01" for month in range(1, 13)] + ["2025-01-01"]
 _LONGEST_SECONDS = 3600
-_START_SECONDS = 180
+_START_SECONDS = 600
 _POOL = "sync"
 _DATABASES = ("prefect", "ledger")
 
