@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from flows.access import ForbiddenError
 from flows.prefect_server import PrefectUnavailableError
 from flows.runs import KeyReusedError, NotSetUpError
+from steps.closing import ClosingRefusedError
 from steps.errors import BrokenImportError, ConfigError, PolicyChangedError, SyncError, UsageError, VendorError
 from tracking.recorder import ExecutionEndedError, WindowBusyError
 from tracking.redaction import redact_message
@@ -33,6 +34,7 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     VendorError: HTTPStatus.BAD_GATEWAY,
     BrokenImportError: HTTPStatus.CONFLICT,
     PolicyChangedError: HTTPStatus.CONFLICT,
+    ClosingRefusedError: HTTPStatus.CONFLICT,
     WindowBusyError: HTTPStatus.CONFLICT,
     ExecutionEndedError: HTTPStatus.CONFLICT,
     KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -36,22 +36,26 @@ from flows.parameters import months_of_year, parse_month
 from flows.plan import Year
 from flows.runs import Runs
 from steps.errors import UsageError
-from steps.ledger.months import MonthWindow
+from steps.ledger.months import MonthWindow, next_month
 from steps.reports.export import (
     XLSX_TYPE,
     Sheet,
     audit_sheet,
     csv_text,
     errors_sheet,
+    grouped_sheet,
     journal_sheet,
     monthly_sheet,
     roll_forward_sheet,
+    waterfall_sheet,
     xlsx_bytes,
 )
+from steps.reports.groups import RollForwardBy, roll_forward_by
 from steps.reports.journal import journals
 from steps.reports.monthly import monthly_accruals
 from steps.reports.pack import pack_bytes, read_pack
 from steps.reports.roll_forward import roll_forwards
+from steps.reports.waterfall import waterfall
 from steps.settings import SyncSettings, vendors_are_invented
 from tracking.audit import AuditFilter, audit_trail
 from tracking.database import read_session
@@ -183,14 +187,16 @@ def _keys(visit: Visit) -> None:
 _KEYS = {"/": "search", "?": "sheet", "← → ↑ ↓": "move", "Enter": "submit", "Esc": "close"}
 
 
-_CSV = "text/csv; charset=utf-8"
 _REPORTS: dict[str, Callable[[Session, MonthWindow], Sheet]] = {
     "accruals": lambda session, window: monthly_sheet(monthly_accruals(session, window)),
     "roll-forward": lambda session, window: roll_forward_sheet(roll_forwards(session, window, SyncSettings.load())),
     "journal": lambda session, window: journal_sheet(journals(session, window, SyncSettings.load())),
+    "waterfall": lambda session, window: waterfall_sheet(
+        waterfall(session, next_month(window.end, -1), SyncSettings.load())
+    ),
 }
 
-Report = Literal["accruals", "roll-forward", "journal"]
+Report = Literal["accruals", "roll-forward", "journal", "waterfall"]
 MonthText = Annotated[str, Field(pattern=r"^(20\d{2}-(0[1-9]|1[0-2]))?$")]
 Name = Annotated[str, Field(max_length=64)]
 
@@ -204,6 +210,18 @@ class WantedErrors(BaseModel):
     operation: Name | None = None
     entity_type: Name | None = None
     status: Name | None = None
+    language: Language = Language.EN
+
+
+class WantedReport(BaseModel):
+    """Of which months, and how."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    year: Year = 2024
+    month: MonthText = ""
+    by: RollForwardBy | None = None
+    language: Language = Language.EN
 
 
 def download_routes() -> APIRouter:
@@ -212,12 +230,12 @@ def download_routes() -> APIRouter:
 
     @router.get("/errors.csv")
     def errors(wanted: Annotated[WantedErrors, Query()]) -> Response:
-        found = find_errors(ErrorFilter(**wanted.model_dump(), limit=None))
-        return _file(csv_text(errors_sheet(found)).encode(), _CSV, "errors.csv")
+        found = find_errors(ErrorFilter(**wanted.model_dump(exclude={"language"}), limit=None))
+        return _csv(errors_sheet(found), wanted.language, "errors.csv")
 
     @router.get("/audit.csv")
-    def audit() -> Response:
-        return _file(csv_text(audit_sheet(audit_trail(AuditFilter(limit=None)))).encode(), _CSV, "audit.csv")
+    def audit(language: Language = Language.EN) -> Response:
+        return _csv(audit_sheet(audit_trail(AuditFilter(limit=None))), language, "audit.csv")
 
     @router.get("/month-end.xlsx")
     def pack(month: MonthText) -> Response:
@@ -226,16 +244,22 @@ def download_routes() -> APIRouter:
         return _file(pack_bytes(made), XLSX_TYPE, f"month-end-{month}.xlsx")
 
     @router.get("/{report}.{ending}")
-    def sheet(report: Report, ending: Literal["csv", "xlsx"], year: Year = 2024, month: MonthText = "") -> Response:
-        window = MonthWindow.of(parse_month(month)) if month else months_of_year(year)
+    def sheet(report: Report, ending: Literal["csv", "xlsx"], wanted: Annotated[WantedReport, Query()]) -> Response:
+        month, by = wanted.month, wanted.by
+        window = MonthWindow.of(parse_month(month)) if month else months_of_year(wanted.year)
         with read_session() as session:
-            made = _REPORTS[report](session, window)
-        name = f"{report}-{month or year}.{ending}"
-        if ending == "xlsx":
-            return _file(xlsx_bytes(made), XLSX_TYPE, name)
-        return _file(csv_text(made).encode(), _CSV, name)
+            if report == "roll-forward" and by:
+                made = grouped_sheet(roll_forward_by(session, window, by, SyncSettings.load()))
+            else:
+                made = _REPORTS[report](session, window)
+        name = f"{'-'.join(filter(None, (report, by)))}-{month or wanted.year}.{ending}"
+        return _file(xlsx_bytes(made), XLSX_TYPE, name) if ending == "xlsx" else _csv(made, wanted.language, name)
 
     return router
+
+
+def _csv(sheet: Sheet, language: Language, name: str) -> Response:
+    return _file(csv_text(sheet, spanish=language is Language.ES).encode(), "text/csv; charset=utf-8", name)
 
 
 def _file(content: bytes, media_type: str, name: str) -> Response:

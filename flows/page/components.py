@@ -270,6 +270,10 @@ class Visit:
     given: Mapping[str, str] = field(default_factory=dict)
     """The parameters of path and query by name."""
 
+    def file(self, name: str, **asked: str) -> str:
+        """The address of a file to take along; a CSV is for the Excel of the view's language."""
+        return f"{self.root}/download/{name}?{urlencode({**asked, 'language': self.texts.language})}"
+
     def start(self, request: RunRequest, role: Role = Role.OPERATE) -> str:
         """Start a run, as an act that stays in the trail. Returns its id."""
         with self.caller.performing(role, "run", f"{request.deployment} {request.parameters}"):

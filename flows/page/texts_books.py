@@ -127,6 +127,11 @@ BOOKS = {
         "cancelado, sin matrícula, y Notion no dice por qué: espera",
     ),
     "adjust": ("Adjust", "Ajustar"),
+    "dismiss": ("Let it stand", "Dar por bueno"),
+    "dismiss.why": (
+        "What was accrued whole before there was an enrollment is right as it is, and is not listed again.",
+        "Lo devengado entero antes de haber matrícula está bien como está, y no se vuelve a listar.",
+    ),
     "adjust.title": ("Adjust contract {id}", "Ajustar el contrato {id}"),
     "adjust.why": (
         "It is posted in the first open month and stays in the books, with your name and reason.",

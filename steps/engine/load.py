@@ -37,11 +37,9 @@ from steps.engine.contract_month import (
     ContractInputs,
     DocumentInputs,
     NotionInputs,
-    PeriodInputs,
-    ServiceInputs,
-    Span,
     WholeAccrual,
 )
+from steps.engine.sessions import PeriodInputs, ServiceInputs, Span
 from steps.engine.settled import CONTRACT, DOCUMENT, PAGE, PERIOD, POSTING, STATE, as_text
 from steps.ledger.accrual import ADJUSTMENT, AccrualStatus, AccruedPeriod, ContractAccrual, Dismissal
 from steps.ledger.client import ClientExternalId, System
@@ -260,15 +258,11 @@ def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
     adjusted = POSTING.rule == ADJUSTMENT
     # By contract and not by month, of which there are as many as there are contracts in all chunks before.
     posted = exists().where(POSTING.contract_accrual_id == STATE.id, POSTING.accrual_date == month, ~adjusted)
-    in_month = select(STATE.contract_id).where(chunk.holds(session, STATE.contract_id), posted)
+    wanted = chunk.holds(session, STATE.contract_id)
+    in_month = select(STATE.contract_id).where(wanted, posted)
+    sums = sum_of_cents(POSTING.accrued_amount), func.sum(POSTING.sessions_accrued)
     earlier = (
-        _postings(
-            session,
-            chunk,
-            STATE.contract_id,
-            sum_of_cents(POSTING.accrued_amount),
-            func.sum(POSTING.sessions_accrued),
-        )
+        _postings(wanted, STATE.contract_id, *sums)
         # An adjustment comes before what the table posts in its month.
         .where(STATE.last_month >= month, POSTING.accrual_date <= month)
         .where(or_(POSTING.accrual_date < month, adjusted))
@@ -283,7 +277,7 @@ def read_posted(session: Session, chunk: Chunk, month: date) -> Posted:
         },
         {
             contract_id: (from_cents(cents), first)
-            for contract_id, cents, first in session.execute(_accrued_whole(session, chunk, month)).all()
+            for contract_id, cents, first in session.execute(accrued_whole(wanted, month)).all()
         },
         _posted_in_other_currencies(session, chunk),
     )
@@ -296,7 +290,7 @@ def _posted_in_other_currencies(session: Session, chunk: Chunk) -> dict[int, tup
         return {}
     cents = sum_of_cents(POSTING.accrued_amount)
     by_currency = (
-        _postings(session, chunk, STATE.contract_id, POSTING.currency, cents)
+        _postings(chunk.holds(session, STATE.contract_id), STATE.contract_id, POSTING.currency, cents)
         .where(STATE.contract_id.in_(own))
         .group_by(STATE.contract_id, POSTING.currency)
         .having(cents != 0)
@@ -309,7 +303,7 @@ def _posted_in_other_currencies(session: Session, chunk: Chunk) -> dict[int, tup
     return found
 
 
-def _accrued_whole(session: Session, chunk: Chunk, month: date) -> Query:
+def accrued_whole(wanted: ColumnElement[bool], month: date) -> Query:
     """By contract, what was posted whole without an enrollment by the month's end, where there is an enrollment now.
 
     It is the one place that says for which contracts `accrued_before_enrollment` is told: what ends it (an adjustment,
@@ -320,25 +314,20 @@ def _accrued_whole(session: Session, chunk: Chunk, month: date) -> Query:
     adjusted = exists().where(other.contract_accrual_id == STATE.id, other.rule == ADJUSTMENT)
     dismissal = table_of(Dismissal).c
     dismissed = exists().where(dismissal.contract_id == STATE.contract_id, dismissal.until >= POSTING.accrual_date)
+    first = as_text(func.min(POSTING.accrual_date))
     return (
-        _postings(
-            session,
-            chunk,
-            STATE.contract_id,
-            sum_of_cents(POSTING.accrued_amount),
-            as_text(func.min(POSTING.accrual_date)),
-        )
+        _postings(wanted, STATE.contract_id, sum_of_cents(POSTING.accrued_amount), first)
         .where(POSTING.service_period_id.is_(None), POSTING.rule.in_(ACCRUED_WHOLE), POSTING.accrual_date <= month)
         .where(enrolled, ~adjusted, ~dismissed)
         .group_by(STATE.contract_id)
     )
 
 
-def _postings(session: Session, chunk: Chunk, *columns: Any) -> Query:
+def _postings(wanted: ColumnElement[bool], *columns: Any) -> Query:
     return (
         select(*columns)
         .join_from(table_of(ContractAccrual), table_of(AccruedPeriod), POSTING.contract_accrual_id == STATE.id)
-        .where(chunk.holds(session, STATE.contract_id))
+        .where(wanted)
     )
 
 

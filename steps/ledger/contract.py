@@ -300,12 +300,9 @@ class Places:
 
 
 def find_places(session: Session, rows: Mapping[Pair, list[Row]], at_hand: Collection[str]) -> Places:
-    """The contract of each pair, made if missing.
+    """The contract of each pair, made if missing; `rows` are the documents that name the pair by their own lines.
 
-    Args:
-        session: an open write session.
-        rows: the documents that name each pair by their own lines.
-        at_hand: the external ids of all documents that are being imported; what the ledger says of them is out of date.
+    Of those at hand (ids), which are being imported, the ledger is out of date.
     """
     stored = _stored_contracts(session, rows)
     others = _other_documents(session, stored.values(), at_hand)
@@ -417,13 +414,10 @@ class Linking:
 
 
 def link_documents(session: Session, documents: Sequence[LinkableDocument], gone: Collection[str] = ()) -> Linking:
-    """Fill in `service_contract_id` of each row, making the contracts that are missing.
+    """Fill in `service_contract_id` of each row, making the contracts that are missing; the rows are not written.
 
-    Args:
-        session: an open write session; the documents themselves are not written.
-        documents: the window's, in any order.
-        gone: ids that the vendor no longer has. A note that was made from one of these, or from a void invoice, goes by
-            its own lines, as where the invoice was never seen.
+    A note of an invoice that is void, or among the ids that are `gone` at the vendor, goes by its own lines: as where
+    that invoice was never seen.
     """
     linking = Linking()
     sources = {source: place for source, place in _sources(session, documents).items() if source not in gone}

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from steps.engine.load import accrued_whole
 from steps.errors import UsageError
 from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual
 from steps.ledger.client import Client, ClientExternalId, normalize_email
@@ -152,6 +153,8 @@ class ContractStory:
     """System and id of the client there."""
     notion_status: tuple[str, date | None] | None
     entries: tuple[Entry, ...]
+    accrued_before_enrollment: bool
+    """Nobody has adjusted or dismissed it yet."""
 
     @property
     def deferred(self) -> dict[str, Decimal]:
@@ -179,9 +182,9 @@ def contract_story(session: Session, contract_id: int, settings: SyncSettings) -
         *_periods(session, contract_id),
         *_posted(session, contract_id),
     )
-    return ContractStory(
-        line, tuple((each.system, each.external_id) for each in ids), status, tuple(_with_deferred(entries))
-    )
+    whole = session.execute(accrued_whole(col(ContractAccrual.contract_id) == contract_id, date.max)).first()
+    systems = tuple((each.system, each.external_id) for each in ids)
+    return ContractStory(line, systems, status, tuple(_with_deferred(entries)), whole is not None)
 
 
 _ORDER = {kind: place for place, kind in enumerate(EntryKind)}

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -25,8 +25,8 @@ from tracking.audit import AuditEvent
 from tracking.models import IntegrationError
 
 if TYPE_CHECKING:
-    from openpyxl import Workbook
-    from openpyxl.worksheet._write_only import WriteOnlyWorksheet
+    from xlsxwriter.format import Format
+    from xlsxwriter.worksheet import Worksheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +212,7 @@ _MONTH, _MONTH_FORMAT = "month", "yyyy-mm"
 _NARROWEST, _WIDEST = 10, 60
 _LONGEST_TITLE = 31
 """Of a worksheet; Excel refuses more."""
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f]")
 _A4, _LINE_HEIGHT = 9, 15
 
 
@@ -262,60 +263,112 @@ def _plain_text(value: Any) -> Any:
 
 def xlsx_bytes(*sheets: Sheet) -> bytes:
     """The sheets as one workbook: totals at the bottom in bold, amounts and dates as such."""
-
-    def fill(workbook: "Workbook") -> None:
-        for sheet in sheets:
-            add_worksheet(workbook, sheet, with_formulas=False)
-
-    return workbook_bytes(fill)
-
-
-def workbook_bytes(fill: Callable[["Workbook"], None]) -> bytes:
-    """A workbook to which `fill` adds worksheets; rows go out as they come: memory does not grow with a report."""
-    from openpyxl import Workbook  # with numpy, which it loads, it takes as long as all else that a report loads
-
-    workbook = Workbook(write_only=True)
-    workbook.calculation.fullCalcOnLoad = True
-    fill(workbook)
-    file = BytesIO()
-    workbook.save(file)
-    return file.getvalue()
+    book = Book()
+    for sheet in sheets:
+        book.add_sheet(sheet, with_formulas=False)
+    return book.done()
 
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A cell that a workbook works out by itself."""
+    """A cell that a workbook works out by itself, and what it comes to: a program that only reads shows that."""
 
     text: str
-    number_format: str = _MONEY_FORMAT
+    """Without `=`; a term of a sum, or a sum."""
+    value: Decimal | str
+
+    def __add__(self, term: "Formula") -> "Formula":
+        return Formula(f"{self.text}+{term.text}", _amount(self) + _amount(term))
+
+    def __sub__(self, term: "Formula") -> "Formula":
+        return Formula(f"{self.text}-{term.text}", _amount(self) - _amount(term))
 
 
-def add_worksheet(workbook: "Workbook", sheet: Sheet, *, with_formulas: bool) -> None:
-    """One worksheet: a frozen head, a filter, totals and notes below, ready to be printed.
+def _amount(formula: Formula) -> Decimal:
+    return Decimal(formula.value)
 
-    Programs that read a file find no value in a formula, before a spreadsheet has worked it out.
-    """
-    worksheet = workbook.create_sheet(sheet_name(sheet))
-    lay_out(worksheet, _widths(sheet), sheet.title, sheet.notes)
-    worksheet.freeze_panes = "A2"
-    worksheet.print_title_rows = "1:1"
-    last = column_letter(len(sheet.header) - 1)
-    worksheet.auto_filter.ref = f"A1:{last}{len(sheet.rows) + 1}"
-    worksheet.append(
-        [styled_cell(worksheet, name, name, style=HEAD | _alignment(sheet, name)) for name in sheet.header]
-    )
-    for number, row in enumerate(sheet.rows, start=2):
-        if (lines := -(-max(map(len, map(_shown, row)), default=0) // _WIDEST)) > 1:
-            worksheet.row_dimensions[number].height = lines * _LINE_HEIGHT
-        filled = _with_formulas(sheet, row, number) if with_formulas else row
-        worksheet.append([styled_cell(worksheet, *each) for each in zip(sheet.header, filled, strict=True)])
-    for number, row in enumerate(sheet.totals, start=len(sheet.rows) + 2):
-        filled = _with_formulas(sheet, _with_sums(sheet, row, number), number) if with_formulas else row
-        worksheet.append(
-            [styled_cell(worksheet, *each, style=TOTAL) for each in zip(sheet.header, filled, strict=True)]
-        )
-    for note in ("", *sheet.notes) if sheet.notes else ():
-        worksheet.append([styled_cell(worksheet, "", note, style=_NOTE)])
+
+HEAD: dict[str, Any] = {"bold": True, "bg_color": "#DDE6F0"}
+TOTAL: dict[str, Any] = {"bold": True, "top": 1}
+TITLE: dict[str, Any] = {"bold": True, "font_size": 16}
+_NOTE: dict[str, Any] = {"italic": True}
+
+
+class Book:
+    """A workbook in the making; rows go out as they come: memory does not grow with a report."""
+
+    def __init__(self) -> None:
+        from xlsxwriter import Workbook
+
+        self._file = BytesIO()
+        self._workbook = Workbook(self._file, {"constant_memory": True})
+        self._formats: dict[tuple[tuple[str, Any], ...], Format] = {}
+
+    def done(self) -> bytes:
+        """The file."""
+        self._workbook.close()
+        return self._file.getvalue()
+
+    def add_sheet(self, sheet: Sheet, *, with_formulas: bool) -> None:
+        """One worksheet: a frozen head, a filter, totals and notes below, ready to be printed."""
+        worksheet = self.add_worksheet(sheet_name(sheet), _widths(sheet), sheet.title, sheet.notes)
+        worksheet.freeze_panes(1, 0)
+        worksheet.repeat_rows(0)
+        worksheet.autofilter(0, 0, len(sheet.rows), len(sheet.header) - 1)
+        for index, name in enumerate(sheet.header):
+            self.write(worksheet, (0, index), name, HEAD | _alignment(sheet, name))
+        rows: list[tuple[tuple[Any, ...], dict[str, Any]]] = [(row, {}) for row in sheet.rows]
+        rows += [(row, TOTAL) for row in sheet.totals]
+        for number, (row, style) in enumerate(rows, start=1):
+            if (lines := -(-max(map(len, map(_shown, row)), default=0) // _WIDEST)) > 1:
+                worksheet.set_row(number, lines * _LINE_HEIGHT)
+            filled: Sequence[Any] = row
+            if with_formulas:
+                filled = _with_formulas(sheet, _with_sums(sheet, row, number + 1) if style else row, number + 1)
+            for index, (name, value) in enumerate(zip(sheet.header, filled, strict=True)):
+                month = {"num_format": _MONTH_FORMAT} if name == _MONTH and isinstance(value, date) else {}
+                wraps = {"text_wrap": True} if len(str(value)) > _WIDEST and not isinstance(value, Formula) else {}
+                self.write(worksheet, (number, index), value, style | month | wraps)
+        for number, note in enumerate(sheet.notes, start=len(rows) + 2):
+            self.write_row(worksheet, number, (note,), _NOTE)
+
+    def add_worksheet(self, name: str, widths: Iterable[int], title: str, notes: Sequence[str]) -> "Worksheet":
+        """An empty one: column widths; on paper landscape, as wide as the page, with title, notes and page numbers."""
+        worksheet = self._workbook.add_worksheet(name)
+        for number, width in enumerate(widths):
+            worksheet.set_column(number, number, width)
+        worksheet.set_landscape()
+        worksheet.set_paper(_A4)
+        worksheet.fit_to_pages(1, 0)
+        worksheet.set_header(f"&L{title.replace('&', '&&')}")
+        worksheet.set_footer(f"&L{' / '.join(notes[:2]).replace('&', '&&')}&R&P / &N")
+        return worksheet
+
+    def write_row(self, worksheet: "Worksheet", row: int, values: Iterable[Any], style: Mapping[str, Any]) -> None:
+        """Cells that look alike, from the left; `row` counts from 0."""
+        for index, value in enumerate(values):
+            self.write(worksheet, (row, index), value, style)
+
+    def write(self, worksheet: "Worksheet", place: tuple[int, int], value: Any, style: Mapping[str, Any]) -> None:
+        """A cell with its value's number format; dates and whole numbers at the left, for they are no amounts.
+
+        `style` is in the words of XlsxWriter's formats, and wins.
+        """
+        kind = type(value.value if isinstance(value, Formula) else value)
+        align = style.get("align", "left" if issubclass(kind, date | int | str) else "right")
+        number_format = next((text for each, text in _FORMATS if issubclass(kind, each)), "General")
+        look = {"num_format": number_format, "align": align, "valign": "top", "indent": int(align == "left"), **style}
+        key = tuple(look.items())
+        made = self._formats.get(key) or self._formats.setdefault(key, self._workbook.add_format(look))
+        if isinstance(value, Formula):
+            worksheet.write_formula(*place, f"={value.text}", made, value.value)
+        elif value and isinstance(value, str):
+            worksheet.write_string(*place, _CONTROLS.sub("", _plain_text(value)), made)
+        elif isinstance(value, datetime) and value.tzinfo:
+            in_utc = value.astimezone(UTC).replace(tzinfo=None)  # a spreadsheet knows no zones
+            worksheet.write_datetime(*place, in_utc, made)
+        else:
+            worksheet.write(*place, value, made)
 
 
 def sheet_name(sheet: Sheet) -> str:
@@ -323,45 +376,46 @@ def sheet_name(sheet: Sheet) -> str:
     return sheet.title[:_LONGEST_TITLE]
 
 
-def lay_out(worksheet: Any, widths: Iterable[int], title: str, notes: Sequence[str]) -> None:
-    """Column widths; on paper landscape, as wide as the page, with title, notes and page numbers on each."""
-    for number, width in enumerate(widths):
-        worksheet.column_dimensions[column_letter(number)].width = width
-    worksheet.page_setup.orientation = "landscape"
-    worksheet.page_setup.paperSize = _A4
-    worksheet.page_setup.fitToWidth, worksheet.page_setup.fitToHeight = 1, 0
-    worksheet.sheet_properties.pageSetUpPr.fitToPage = True
-    worksheet.oddHeader.left.text = title.replace("&", "&&")
-    worksheet.oddFooter.left.text = " / ".join(notes[:2]).replace("&", "&&")
-    worksheet.oddFooter.right.text = "&P / &N"
-
-
 def column_letter(index: int) -> str:
     """`A` is 0."""
-    from openpyxl.utils import get_column_letter
+    from xlsxwriter.utility import xl_col_to_name
 
-    return get_column_letter(index + 1)
-
-
-def total_cell(sheet: Sheet, currency: str, column: str) -> str | None:
-    """Where the total of a currency stands, as a formula of another worksheet names it; None: it has none."""
-    place = sheet.header.index("currency")
-    rows = (number for number, row in enumerate(sheet.totals, start=len(sheet.rows) + 2) if row[place] == currency)
-    row = next(rows, None)
-    return None if row is None else f"'{sheet_name(sheet)}'!{column_letter(sheet.header.index(column))}{row}"
+    return xl_col_to_name(index)
 
 
-def column_range(sheet: Sheet, column: str) -> str:
-    """The cells of a column, without head and totals."""
-    letter = column_letter(sheet.header.index(column))
-    return f"'{sheet_name(sheet)}'!${letter}$2:${letter}${max(len(sheet.rows), 1) + 1}"
+def total_cell(sheet: Sheet, currency: str, column: str) -> Formula:
+    """The total of a currency as another worksheet names it; 0 where there is none."""
+    place, index = sheet.header.index("currency"), sheet.header.index(column)
+    for number, row in enumerate(sheet.totals, start=len(sheet.rows) + 2):
+        if row[place] == currency:
+            return Formula(f"'{sheet_name(sheet)}'!{column_letter(index)}{number}", row[index])
+    return Formula("0", ZERO)
+
+
+def sum_where(sheet: Sheet, column: str, wanted: Mapping[str, str]) -> Formula:
+    """The sum of a column over the rows that hold what is wanted, as another worksheet works it out."""
+
+    def cells(name: str) -> str:
+        letter = column_letter(sheet.header.index(name))
+        return f"'{sheet_name(sheet)}'!${letter}$2:${letter}${max(len(sheet.rows), 1) + 1}"
+
+    conditions = ",".join(f'{cells(name)},"{value}"' for name, value in wanted.items())
+    fitting = (
+        row for row in sheet.rows if all(row[sheet.header.index(name)] == value for name, value in wanted.items())
+    )
+    total = sum((row[sheet.header.index(column)] for row in fitting), ZERO)
+    return Formula(f"SUMIFS({cells(column)},{conditions})", total)
 
 
 def _with_formulas(sheet: Sheet, row: Sequence[Any], number: int) -> list[Any]:
     """A row with the columns that are worked out from others of it."""
     cells = {name: f"{column_letter(index)}{number}" for index, name in enumerate(sheet.header)}
-    made = {name: Formula(f"={text.format_map(cells)}") for name, text in sheet.formulas.items()}
-    return [made.get(name, value) for name, value in zip(sheet.header, row, strict=True)]
+
+    def made(name: str, value: Any) -> Any:
+        text = sheet.formulas.get(name)
+        return value if text is None else Formula(text.format_map(cells), value)
+
+    return [made(*each) for each in zip(sheet.header, row, strict=True)]
 
 
 def _with_sums(sheet: Sheet, row: Sequence[Any], number: int) -> list[Any]:
@@ -371,18 +425,13 @@ def _with_sums(sheet: Sheet, row: Sequence[Any], number: int) -> list[Any]:
     last, currency = len(sheet.rows) + 1, column_letter(sheet.header.index("currency"))
 
     def total(index: int, value: Any) -> Any:
-        if not isinstance(value, Decimal) or sheet.header[index] in sheet.fixed:
+        if not isinstance(value, Decimal) or sheet.header[index] in {*sheet.fixed, *sheet.formulas}:
             return value
         letter = column_letter(index)
-        return Formula(f"=SUMIF(${currency}$2:${currency}${last},${currency}{number},{letter}$2:{letter}${last})")
+        range_ = f"{letter}$2:{letter}${last}"
+        return Formula(f"SUMIF(${currency}$2:${currency}${last},${currency}{number},{range_})", value)
 
     return [total(*each) for each in enumerate(row)]
-
-
-HEAD: dict[str, Any] = {"bold": True, "fill": "DDE6F0"}
-TOTAL: dict[str, Any] = {"bold": True, "top": "thin"}
-TITLE: dict[str, Any] = {"bold": True, "size": 16}
-_NOTE: dict[str, Any] = {"italic": True}
 
 
 def _alignment(sheet: Sheet, column: str) -> dict[str, Any]:
@@ -390,46 +439,6 @@ def _alignment(sheet: Sheet, column: str) -> dict[str, Any]:
     index = sheet.header.index(column)
     amounts = any(isinstance(row[index], Decimal) for row in (*sheet.rows[:1], *sheet.totals[:1]))
     return {"align": "right"} if amounts else {}
-
-
-def styled_cell(
-    worksheet: "WriteOnlyWorksheet", column: str, value: Any, style: Mapping[str, Any] | None = None
-) -> Any:
-    """A cell with its value's number format; dates and whole numbers at the left, for they are no amounts."""
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
-
-    cell, look = WriteOnlyCell(worksheet, _cell_value(value)), style or {}
-    if number_format := _number_format(column, value):
-        cell.number_format = number_format
-    cell.font = Font("Calibri", look.get("size", 11), bold=look.get("bold", False), italic=look.get("italic", False))
-    align = look.get("align", "left" if isinstance(value, date | int | str) else "right")
-    wraps = bool(column) and len(str(value)) > _WIDEST
-    cell.alignment = Alignment(align, "top", indent=1 if align == "left" else 0, wrap_text=wraps)
-    if "fill" in look:
-        cell.fill = PatternFill("solid", start_color=look["fill"])
-    if "top" in look:
-        cell.border = Border(top=Side(look["top"]))
-    return cell
-
-
-def _cell_value(value: Any) -> Any:
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
-    if isinstance(value, Formula):
-        return value.text
-    if isinstance(value, datetime) and value.tzinfo:
-        return value.astimezone(UTC).replace(tzinfo=None)  # a spreadsheet knows no zones
-    shown = _plain_text(value)
-    return ILLEGAL_CHARACTERS_RE.sub("", shown) if isinstance(shown, str) else shown
-
-
-def _number_format(column: str, value: Any) -> str | None:
-    if isinstance(value, Formula):
-        return value.number_format
-    if column == _MONTH and isinstance(value, date):
-        return _MONTH_FORMAT
-    return next((number_format for kind, number_format in _FORMATS if isinstance(value, kind)), None)
 
 
 def _widths(sheet: Sheet) -> list[int]:

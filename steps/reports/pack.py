@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import reduce
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from operator import add
 
 from sqlalchemy import select
 from sqlmodel import Session, col
 
 from steps.ledger.accrual import ClosedMonth
+from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
 from steps.reports.basis import Basis, read_basis
 from steps.reports.export import (
@@ -17,22 +19,19 @@ from steps.reports.export import (
     OPEN_ERROR,
     TITLE,
     TOTAL,
+    Book,
     Formula,
     Sheet,
-    add_worksheet,
-    column_range,
     errors_sheet,
     grouped_sheet,
     journal_sheet,
-    lay_out,
     monthly_sheet,
     not_scheduled_sheet,
     reconciliation_sheet,
     roll_forward_sheet,
-    styled_cell,
+    sum_where,
     total_cell,
     waterfall_sheet,
-    workbook_bytes,
 )
 from steps.reports.groups import RollForwardBy, roll_forward_by
 from steps.reports.journal import journal
@@ -43,9 +42,6 @@ from steps.reports.waterfall import Waterfall, waterfall
 from steps.settings import SyncSettings
 from tracking.integration_errors import ErrorFilter, find_errors
 from tracking.models import ErrorStatus, utc_now
-
-if TYPE_CHECKING:
-    from openpyxl import Workbook
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +96,11 @@ def read_pack(session: Session, month: date, settings: SyncSettings) -> Pack:
 
 def pack_bytes(pack: Pack) -> bytes:
     """The workbook."""
-
-    def fill(workbook: "Workbook") -> None:
-        _add_cover(workbook, pack)
-        for sheet in pack.sheets.values():
-            add_worksheet(workbook, sheet, with_formulas=True)
-
-    return workbook_bytes(fill)
+    book = Book()
+    _add_cover(book, pack)
+    for sheet in pack.sheets.values():
+        book.add_sheet(sheet, with_formulas=True)
+    return book.done()
 
 
 _WIDTHS = (48, 12, 18, 18, 14, 12)
@@ -115,32 +109,33 @@ _CHECK_HEAD = {
 }  # fmt: skip
 
 
-def _add_cover(workbook: "Workbook", pack: Pack) -> None:
-    worksheet, title = workbook.create_sheet("Cover"), f"Month-end pack {pack.month:%Y-%m}"
-    lay_out(worksheet, _WIDTHS, title, pack.basis.lines)
-
-    def add(*values: Any, style: dict[str, Any] | None = None) -> None:
-        worksheet.append([styled_cell(worksheet, "", value, style=style) for value in values])
-
-    add(title, style=TITLE)
-    add()
-    for name, value in _facts(pack):
-        worksheet.append([styled_cell(worksheet, "", name, style=HEAD), styled_cell(worksheet, "", value)])
-    add()
-    worksheet.append(
-        [styled_cell(worksheet, "", name, style=HEAD | {"align": side}) for name, side in _CHECK_HEAD.items()]
-    )
-    row = 5 + len(list(_facts(pack)))
+def _add_cover(book: Book, pack: Pack) -> None:
+    title = f"Month-end pack {pack.month:%Y-%m}"
+    worksheet = book.add_worksheet("Cover", _WIDTHS, title, pack.basis.lines)
+    book.write_row(worksheet, 0, (title,), TITLE)
+    row = 2
+    for name, fact in _facts(pack):
+        book.write(worksheet, (row, 0), name, HEAD)
+        book.write(worksheet, (row, 1), fact, {})
+        row += 1
+    row += 1
+    for index, (name, side) in enumerate(_CHECK_HEAD.items()):
+        book.write(worksheet, (row, index), name, HEAD | {"align": side})
     for currency in filter(pack.roll_forward.moves, pack.roll_forward.currencies):
-        for label, left, right in _checks(pack, currency):
-            sides = Formula(f"={left}"), Formula(f"={right}")
-            verdict = Formula(f'=IF(E{row}=0," ok"," DIFFERS")')
-            add(label, currency, *sides, Formula(f"=ROUND(C{row}-D{row},2)"), verdict)
+        for check in _checks(pack, currency):
             row += 1
-    add()
+            book.write_row(worksheet, row, _checked(check, currency, row + 1), {})
     for who in ("Prepared by", "Reviewed by", "Approved by"):
-        add()
-        add(who, "Name:", "", "Date:", style=TOTAL)
+        row += 2
+        book.write_row(worksheet, row, (who, "Name:", "", "Date:"), TOTAL)
+
+
+def _checked(check: tuple[str, Formula, Formula], currency: str, number: int) -> Iterator[str | Formula]:
+    """The cells of a check in row `number`, counted from 1."""
+    label, left, right = check
+    difference = (left - right).value
+    yield from (label, currency, left, right, Formula(f"ROUND(C{number}-D{number},2)", difference))
+    yield Formula(f'IF(E{number}=0," ok"," DIFFERS")', " DIFFERS" if difference else " ok")
 
 
 def _facts(pack: Pack) -> Iterator[tuple[str, str]]:
@@ -176,41 +171,36 @@ def _facts(pack: Pack) -> Iterator[tuple[str, str]]:
     yield "Integration errors open", str(pack.open_errors)
 
 
-def _checks(pack: Pack, currency: str) -> Iterator[tuple[str, str, str]]:
-    """What is held against what: a label and two formulas."""
+def _checks(pack: Pack, currency: str) -> Iterator[tuple[str, Formula, Formula]]:
+    """What is held against what, with a label."""
 
-    def total(sheet: str, column: str) -> str:
-        return total_cell(pack.sheets[sheet], currency, column) or "0"
+    def total(sheet: str, column: str) -> Formula:
+        return total_cell(pack.sheets[sheet], currency, column)
 
-    late = next((each.late for each in pack.waterfall.totals if each.currency == currency), 0)
-    moved = "+".join(total("roll-forward", name) for name in ("opening", "brought_forward", "late", "invoiced"))
-    left = "-".join(total("roll-forward", name) for name in ("credited", "accrued", "adjusted"))
-    closing, journal_lines = total("roll-forward", "closing"), pack.sheets["journal"]
-    accounts, currencies = (column_range(journal_lines, name) for name in ("account", "currency"))
-    which = f'{accounts},"{pack.deferred_account}",{currencies},"{currency}"'
-    of_deferred = [f"SUMIFS({column_range(journal_lines, side)},{which})" for side in ("credit", "debit")]
-    yield "Closing deferred, from opening and movements", f"{moved}-{left}", closing
-    yield "Closing deferred, all services", total("by service", "closing"), closing
-    yield (
-        "Accrued and adjusted, contract by contract",
-        total("accruals", "total"),
-        "+".join(total("roll-forward", name) for name in ("accrued", "adjusted")),
+    late = next((each.late for each in pack.waterfall.totals if each.currency == currency), ZERO)
+    opening, brought, came_late, invoiced, credited, accrued, adjusted, closing = (
+        total("roll-forward", name)
+        for name in ("opening", "brought_forward", "late", "invoiced", "credited", "accrued", "adjusted", "closing")
     )
-    yield "Journal: debit and credit", total("journal", "debit"), total("journal", "credit")
-    yield (
-        f"Journal: account {pack.deferred_account} moved",
-        "-".join(of_deferred),
-        "-".join((closing, *(total("roll-forward", name) for name in ("opening", "brought_forward")))),
+    credit, debit = (
+        sum_where(pack.sheets["journal"], side, {"account": pack.deferred_account, "currency": currency})
+        for side in ("credit", "debit")
     )
-    yield "Waterfall, with what came late since the close", total("waterfall", "deferred"), f"{closing}+{late}"
+    deferred, not_scheduled = (total("waterfall", name) for name in ("deferred", "not scheduled"))
     months = [name for name in pack.sheets["waterfall"].header if name[:4].isdigit()]
     yield (
-        "Waterfall, by month and not scheduled",
-        "+".join(total("waterfall", name) for name in (*months, "not scheduled")),
-        total("waterfall", "deferred"),
+        "Closing deferred, from opening and movements",
+        opening + brought + came_late + invoiced - credited - accrued - adjusted,
+        closing,
     )
+    yield "Closing deferred, all services", total("by service", "closing"), closing
+    yield "Accrued and adjusted, contract by contract", total("accruals", "total"), accrued + adjusted
+    yield "Journal: debit and credit", total("journal", "debit"), total("journal", "credit")
+    yield f"Journal: account {pack.deferred_account} moved", credit - debit, closing - opening - brought
+    yield "Waterfall, with what came late since the close", deferred, closing + Formula(str(late), late)
     yield (
-        "Not scheduled, contract by contract",
-        total("not scheduled", "not scheduled"),
-        (total("waterfall", "not scheduled")),
+        "Waterfall, by month and not scheduled",
+        reduce(add, (total("waterfall", name) for name in months), not_scheduled),
+        deferred,
     )
+    yield "Not scheduled, contract by contract", total("not scheduled", "not scheduled"), not_scheduled

@@ -123,7 +123,7 @@ def test_a_unit_does_what_the_service_does(service: Service) -> None:
     secrets = {each.split(":")[0]: Path(each.split(":")[1]) for each in unit["LoadCredential"]}
     assert secrets == {name: Path("/etc/sync") / name for name in service.declared["secrets"]}
     assert unit["WorkingDirectory"] == [home] == [f"/var/lib/{unit['StateDirectory'][0]}"]
-    assert unit["User"] == ["sync"]
+    assert (unit["User"], unit["UMask"]) == (["sync"], ["0077"])
 
 
 def _without_places(variables: dict[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from steps.sandbox.server import SandboxServer
 from tests.chromium import PATIENCE_MILLISECONDS
 from tests.flows.webhook import Webhook
-from tests.flows.worker import LONGEST_SECONDS, QUICK, ROOT
+from tests.flows.worker import ASKS_OFTEN, LONGEST_SECONDS, ROOT
 from tracking.settings import variables_of
 
 _Answer = TypeVar("_Answer")
@@ -53,7 +53,7 @@ class Guide:
             with httpx.Client(verify=False) as client:
                 await_answer(lambda: _answers(client, url), "the server's first answer")
         elif command.startswith("prefect worker start"):
-            self._begin(command, QUICK)
+            self._begin(command, ASKS_OFTEN)
         else:
             self.said[line] = self._bash(command)
 

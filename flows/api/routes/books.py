@@ -1,4 +1,7 @@
-"""The books: what waits for a person, why an amount is what it is, what a person puts right, and what was closed."""
+"""The books: what waits for a person, why an amount is what it is, what a person puts right, and what was closed.
+
+And services: how much each teaches and when, which is the academy's own to say.
+"""
 
 from datetime import date
 from http import HTTPStatus
@@ -18,10 +21,21 @@ from flows.api.runs import (
 )
 from flows.api.schemas import Accepted, KeptText, OverrideText
 from flows.api.security import CLOSE, READ
+from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.parameters import parse_month
 from flows.runs import RunStatus, request_redo
 from steps.catalog import ACCRUALS
-from steps.closing import Signature, closing_trail, find_close, verification_json, verify
+from steps.closing import (
+    Candidate,
+    Signature,
+    close_month,
+    closing_trail,
+    find_blockers,
+    find_close,
+    reopen_month,
+    verification_json,
+    verify,
+)
 from steps.context import StepContext
 from steps.corrections import Adjustment, adjust, dismiss, parse_adjustment
 from steps.engine.gate import LONGEST_REASON, Override
@@ -37,6 +51,7 @@ from steps.reports.explain import explain
 from steps.reports.export import as_json
 from steps.reports.worklist import worklist
 from steps.settings import SyncSettings
+from steps.teaching import FIELDS, AskedTeaching, list_services, set_teaching
 from tracking.database import read_session
 from tracking.models import utc_now
 
@@ -94,6 +109,25 @@ class AdjustRequest(Signed):
     )
     corrects: MonthText | None = Field(default=None, description="The month that it corrects.")
     preview: bool = Field(default=False, description="Say what it would do, and do nothing.")
+
+
+class ReopenRequest(Signed):
+    """A closed month that is to be opened again, with every later one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"month": "2024-03", "reason": "a credit came late"}]})
+
+    month: MonthText
+    reason: KeptText = Field(description="It stays in the books.")
+
+
+class CloseRequest(Signed):
+    """A month to which nothing is to be posted any more."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"month": "2024-03", "by": "Ana"}]})
+
+    month: MonthText
+    reason: KeptText = ""
+    preview: bool = Field(default=False, description="Say what is in the way, and close nothing.")
 
 
 class DismissRequest(Signed):
@@ -228,6 +262,27 @@ def dismiss_notification(asked: DismissRequest) -> dict[str, Any]:
     return {"contract_id": asked.contract_id, "until": dismiss(asked.contract_id, asked.signature).isoformat()}
 
 
+@router.post("/close", dependencies=[CLOSE], responses=problems(HTTPStatus.CONFLICT))
+def close(asked: CloseRequest, settings: AppSettings) -> dict[str, Any]:
+    """Close a month, or with `preview` say what is in the way: `blockers`, and the `hash` once it is closed."""
+    candidate = Candidate(parse_month(asked.month), _today(settings), settings)
+    answer: dict[str, Any] = {"month": asked.month, "hash": None, "blockers": []}
+    if asked.preview:
+        with read_session() as session:
+            return answer | {"blockers": [each.message for each in find_blockers(session, candidate)]}
+    closed = close_month(candidate, asked.signature)
+    tell_months(MONTH_CLOSED, [candidate.month])
+    return answer | {"hash": closed.hash}
+
+
+@router.post("/reopen", dependencies=[CLOSE], responses=problems())
+def reopen(asked: ReopenRequest) -> dict[str, Any]:
+    """Open a closed month again, and those after it: `months`."""
+    opened = reopen_month(parse_month(asked.month), asked.signature)
+    tell_months(MONTH_REOPENED, opened)
+    return {"months": [f"{month:%Y-%m}" for month in opened]}
+
+
 @router.get("/verify", responses={**problems(), **not_modified()})
 def verify_closes(
     expect: Annotated[
@@ -264,3 +319,42 @@ def show_closings() -> dict[str, Any]:
 
 def _today(settings: SyncSettings) -> date:
     return utc_now().astimezone(settings.zone).date()
+
+
+services = APIRouter(prefix="/api/services", tags=["services"], dependencies=[READ], route_class=TaggedRoute)
+
+
+class TeachingRequest(BaseModel):
+    """What is to be another; a field that is not sent stays as it is."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"class_weekdays": [0, 2], "by": "Ana", "reason": "the timetable of 2025"}]},
+    )
+
+    total_sessions: StrictInt | None = Field(default=None, description="Of a whole course, at the most.")
+    sessions_per_week: StrictInt | None = None
+    class_weekdays: list[StrictInt] | None = Field(
+        default=None, max_length=7, description="Monday 0; null: not known, and sessions are spread over the days."
+    )
+    by: KeptText = Field(default="api", min_length=1)
+    reason: KeptText = Field(default="", description="Needed, but for a preview.")
+    preview: bool = Field(default=False, description="Say what would be another, and change nothing.")
+
+
+@services.get("", responses={**problems(), **not_modified()})
+def show_services() -> list[dict[str, Any]]:
+    """Every service: sessions, class weekdays, and who changed them and why."""
+    with read_session() as session:
+        return list_services(session)
+
+
+@services.patch("/{row_id}", dependencies=[CLOSE], responses=problems())
+def change_service(row_id: RowId, asked: TeachingRequest) -> dict[str, Any]:
+    """Set sessions or class weekdays: what later months are accrued by. `changed`: before and after, if it differs."""
+    if not asked.by.strip():
+        raise UsageError("by is blank: who says so stays in the books")
+    sent = {name: getattr(asked, name) for name in FIELDS if name in asked.model_fields_set}
+    signed = Signature(asked.by.strip(), asked.reason)
+    changed = set_teaching([AskedTeaching("the request", row_id, sent)], signed, preview=asked.preview)
+    return {"preview": asked.preview, "changed": as_json(changed)}

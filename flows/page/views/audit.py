@@ -17,7 +17,7 @@ async def show_audit(visit: Visit) -> None:
     with Tag("div", classes="actions"):
         Tag("h2", texts("audit"))
         ui.space()
-        Tag("a", texts("errors.csv"), href=f"{visit.root}/download/audit.csv", download="")
+        Tag("a", texts("errors.csv"), href=visit.file("audit.csv"), download="")
     ui.label(texts("audit.why")).classes("soft")
     columns = (
         Column("at", texts("audit.at")),

@@ -25,10 +25,11 @@ from flows.page.components import (
     mark,
     previewed_dialog,
     said,
+    signed_dialog,
 )
 from flows.parameters import parse_month
 from steps.closing import Signature
-from steps.corrections import Adjusted, Adjustment, adjust, parse_adjustment
+from steps.corrections import Adjusted, Adjustment, adjust, dismiss, parse_adjustment
 from steps.errors import UsageError
 from steps.ledger.accrual import ADJUSTMENT
 from steps.ledger.months import next_month
@@ -126,6 +127,9 @@ def _heading(visit: Visit, story: ContractStory) -> None:
             ).classes("no-print")
             button = dialog_button(visit, texts("adjust"), "adjust", partial(_ask_adjustment, visit, story), Role.CLOSE)
             button.classes("no-print")
+            if story.accrued_before_enrollment:
+                ask = partial(_ask_to_dismiss, visit, line.name.id)
+                dialog_button(visit, texts("dismiss"), "dismiss", ask, Role.CLOSE).classes("no-print")
         status, since = story.notion_status or ("", None)
         facts(
             [
@@ -336,6 +340,15 @@ def _documents(visit: Visit, documents: Iterable[ExplainedDocument]) -> None:
                 Tag("td")
                 Tag("td", classes="desk")
                 Tag("td", texts.amount(sum((each.amount for each in same), Decimal()), of))
+
+
+def _ask_to_dismiss(visit: Visit, contract: int) -> None:
+    def let_stand(by: Signature) -> None:
+        with visit.caller.performing(Role.CLOSE, "dismiss", f"{contract} {by}"):
+            dismiss(contract, by)
+
+    with signed_dialog(visit, visit.texts("dismiss"), "reason", let_stand):
+        ui.label(visit.texts("dismiss.why")).classes("soft")
 
 
 def _ask_adjustment(visit: Visit, story: ContractStory) -> None:

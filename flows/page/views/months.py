@@ -42,6 +42,7 @@ from steps.closing import (
 from steps.errors import SyncError
 from steps.ledger.accrual import ClosedMonth, ClosingEvent
 from steps.ledger.months import MonthWindow, next_month
+from steps.reports.groups import RollForwardBy
 from steps.reports.reconciliation import Reconciliation, last_reconciliation
 from steps.reports.roll_forward import RollForward, RollForwardChain, roll_forward, roll_forwards
 from tracking.database import read_session
@@ -302,17 +303,22 @@ def _downloads(visit: Visit, month: date) -> None:
     texts = visit.texts
     with Tag("section", classes="panel no-print"):
         Tag("h3", texts("accruals.download"))
-        href = f"{visit.root}/download/month-end.xlsx?month={month:%Y-%m}"
+        asked = {"month": f"{month:%Y-%m}"}
+        href = visit.file("month-end.xlsx", **asked)
         Tag("a", texts("months.pack"), href=href, download="", classes="button self-start")
         with Tag("div", classes="actions"):
             for key, name in (
                 ("accruals.sheet", "accruals"),
                 ("accruals.roll", "roll-forward"),
                 ("months.journal", "journal"),
+                ("months.waterfall", "waterfall"),
             ):
                 for ending in ("xlsx", "csv"):
-                    href = f"{visit.root}/download/{name}.{ending}?month={month:%Y-%m}"
+                    href = visit.file(f"{name}.{ending}", **asked)
                     Tag("a", f"{texts(key)} ({ending.upper()})", href=href, download="")
+            for by in RollForwardBy:
+                href = visit.file("roll-forward.xlsx", **asked, by=by)
+                Tag("a", f"{texts('accruals.roll')}, {texts(f'by.{by}')} (XLSX)", href=href, download="")
 
 
 def _trail(visit: Visit, trail: list[ClosingEvent]) -> None:

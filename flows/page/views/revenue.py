@@ -85,7 +85,7 @@ async def _year(visit: Visit, window: MonthWindow) -> None:
         with Tag("div", classes="actions"):
             for key, name in (("accruals.sheet", "accruals"), ("accruals.roll", "roll-forward")):
                 for ending in ("xlsx", "csv"):
-                    href = f"{visit.root}/download/{name}.{ending}?year={year}"
+                    href = visit.file(f"{name}.{ending}", year=str(year))
                     Tag("a", f"{texts(key)} ({ending.upper()})", href=href, download="")
 
 

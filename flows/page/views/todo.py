@@ -8,7 +8,6 @@ from datetime import date
 from functools import partial
 from itertools import groupby
 from typing import Any
-from urllib.parse import urlencode
 
 from nicegui import ui
 
@@ -162,7 +161,7 @@ class _Todo:
             field.on_value_change(lambda: ui.navigate.to(visit.address("todo", status=self.status, step=field.value)))
             ui.space()
             asked = {"status": self.status, **({"operation": step} if step else {})}
-            Tag("a", texts("errors.csv"), href=f"{visit.root}/download/errors.csv?{urlencode(asked)}", download="")
+            Tag("a", texts("errors.csv"), href=visit.file("errors.csv", **asked), download="")
 
     def _actions(self) -> None:
         texts = self.visit.texts

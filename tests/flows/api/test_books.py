@@ -1,4 +1,4 @@
-"""The books over the API: redo, adjust, dismiss, explain, verify and the trail, as the commands of the same names."""
+"""The books over the API: redo, adjust, dismiss, close, explain, verify and trail, as the commands of these names."""
 
 from typing import Any
 
@@ -94,6 +94,27 @@ def test_a_dismissal_ends_what_was_accrued_before_an_enrollment(api: TestClient,
     assert api.get("/api/accruals/worklist").json()["items"] == []
     assert accrue("2024-02")["notifications"] == []
     assert [(row["who"], row["reason"]) for row in rows(Dismissal)] == [("Eva", "taught before")]
+
+
+def test_a_month_is_closed_when_nothing_is_in_the_way_and_opened_again(api: TestClient, accrued: None) -> None:
+    february = {"month": "2024-02", "by": "Eva"}
+    blockers = _post(api, "close", february | {"preview": True})["blockers"]
+    assert "2024-01 comes before it and is still open" in blockers
+    assert "; ".join(blockers) in _post(api, "close", february, 409)["detail"]
+    for month in ("2024-01", "2024-02"):
+        Books().accrued(month)
+    january = {"month": "2024-01", "by": "Eva", "reason": "agreed"}
+    assert _post(api, "close", january | {"preview": True}) == {"month": "2024-01", "hash": None, "blockers": []}
+    assert api.get("/api/accruals/closings").json() == {"closings": []}
+
+    closed = [_post(api, "close", each)["hash"] for each in (january, february)]
+
+    assert _post(api, "reopen", {"month": "2024-01"}, 422)["detail"].startswith("body.reason")
+    assert _post(api, "reopen", january | {"reason": "a credit"}) == {"months": ["2024-01", "2024-02"]}
+    trail = api.get("/api/accruals/closings").json()["closings"]
+    shown = [(each["month"], each["action"], each["who"], each["reason"], each["hash"]) for each in trail]
+    assert shown[:2] == [("2024-01", "closed", "Eva", "agreed", closed[0]), ("2024-02", "closed", "Eva", "", closed[1])]
+    assert [each[:2] for each in shown[2:]] == [("2024-02", "reopened"), ("2024-01", "reopened")]
 
 
 def test_explain_verify_and_the_trail_of_closings(api: TestClient, accrued: None) -> None:

@@ -63,7 +63,10 @@ BALANCES = "opening-balances", "opening-balances/{row_id}/revert"
 def test_each_steps_endpoint_is_a_route() -> None:
     posts = {path for path, method, _ in _operations() if method == "post"}
 
-    books = {f"/api/accruals/{name}" for name in ("redo", "adjust", "dismiss", "reconciliation", *BALANCES)}
+    books = {
+        f"/api/accruals/{name}"
+        for name in ("redo", "adjust", "dismiss", "close", "reopen", "reconciliation", *BALANCES)
+    }
     assert posts == {"/api/sync/execute-step", *(step.endpoint for step in STEPS.values()), *books}
 
 

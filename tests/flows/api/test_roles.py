@@ -64,6 +64,8 @@ def test_every_route_says_its_role_and_what_changes_something_needs_more_than_to
         ("POST", "/api/accruals/adjust", ADJUSTMENT, Role.CLOSE),
         ("POST", "/api/accruals/redo", {"month": "2024-03", "reason": "x"}, Role.CLOSE),
         ("POST", "/api/accruals/dismiss", {"contract_id": 17, "reason": "x"}, Role.CLOSE),
+        ("POST", "/api/accruals/close", {"month": "2024-03"}, Role.CLOSE),
+        ("POST", "/api/accruals/reopen", {"month": "2024-03", "reason": "x"}, Role.CLOSE),
         ("PATCH", "/api/services/1", {"total_sessions": 3, "reason": "x"}, Role.CLOSE),
     ],
 )

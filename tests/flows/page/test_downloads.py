@@ -73,6 +73,17 @@ def test_a_month_has_reports_of_its_own_and_a_journal(client: TestClient) -> Non
     assert answer.headers["content-disposition"] == 'attachment; filename="journal-2024-03.csv"'
 
 
+def test_a_roll_forward_is_by_what_is_asked_and_a_csv_in_spanish_for_a_spanish_excel(client: TestClient) -> None:
+    asked = {"month": "2024-03", "by": "cohort", "language": "es"}
+    answer = client.get("/download/roll-forward.csv", params=asked)
+
+    assert answer.text.startswith("\ufeffcohort;currency;")
+    assert answer.headers["content-disposition"] == 'attachment; filename="roll-forward-cohort-2024-03.csv"'
+    assert client.get("/download/waterfall.csv", params={"month": "2024-03"}).text.startswith("client,email,contract,")
+    for name in ("errors.csv", "audit.csv"):
+        assert client.get(f"/download/{name}", params={"language": "es"}).text.startswith("\ufeffid;")
+
+
 @pytest.mark.parametrize(
     "address", ["secrets.csv?year=2024", "accruals.exe?year=2024", "accruals.csv?year=1", "accruals.csv?month=2024-13"]
 )

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
+from sqlalchemy import create_engine, text
 
 from tests.flows.page.server import PageServer
 from tests.flows.page.test_views import go
@@ -74,6 +75,38 @@ def test_a_contract_is_searched_and_an_adjustment_looked_at_before_it_is_posted(
     expect(dialog.get_by_text("Deferred after")).to_be_visible()
     expect(dialog.get_by_text("1.50 EUR", exact=True)).to_be_visible()
     expect(dialog.get_by_role("button", name="Post it")).to_be_visible()
+
+
+def test_what_was_accrued_before_an_enrollment_is_let_stand_with_name_and_reason(
+    visitor: Page, busy_server: PageServer
+) -> None:
+    engine = create_engine(busy_server.database_url)
+    as_whole = text("UPDATE accrued_period SET service_period_id = NULL, rule = 'row-14' WHERE id = :id")
+    back = text("UPDATE accrued_period SET service_period_id = :period, rule = :rule WHERE id = :id")
+    with engine.begin() as connection:
+        found = "SELECT a.id, s.contract_id, a.service_period_id, a.rule FROM accrued_period a"
+        found += " JOIN contract_accrual s ON s.id = a.contract_accrual_id WHERE a.service_period_id IS NOT NULL"
+        number, contract, period, rule = connection.execute(text(f"{found} ORDER BY a.id LIMIT 1")).one()
+        connection.execute(as_whole, {"id": number})
+    try:
+        go(visitor, busy_server, f"contracts/{contract}")
+        visitor.get_by_role("button", name="Let it stand").click()
+        dialog = visitor.get_by_role("dialog", name="Let it stand")
+        dialog.get_by_label("Your name").fill("Ana")
+        dialog.get_by_label("Reason").fill("taught before")
+        dialog.get_by_role("button", name="Let it stand").click()
+
+        expect(dialog).to_be_hidden()
+        expect(visitor.get_by_role("button", name="Adjust")).to_be_visible()
+        expect(visitor.get_by_role("button", name="Let it stand")).to_be_hidden()
+        with engine.begin() as connection:
+            kept = connection.execute(text("SELECT contract_id, who, reason FROM dismissal")).all()
+        assert list(map(tuple, kept)) == [(contract, "Ana", "taught before")]
+    finally:
+        with engine.begin() as connection:
+            connection.execute(back, {"id": number, "period": period, "rule": rule})
+            connection.execute(text("DELETE FROM dismissal"))
+        engine.dispose()
 
 
 def test_a_month_closed_and_opened_again_by_name_and_with_a_reason(visitor: Page, busy_server: PageServer) -> None:

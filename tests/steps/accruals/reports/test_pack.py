@@ -11,6 +11,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from steps.ledger.accrual import AccruedPeriod
+from steps.reports.export import sheet_name
 from steps.reports.pack import pack_bytes, read_pack
 from steps.reports.roll_forward import roll_forward
 from tests.steps.accruals.builders import day
@@ -43,10 +44,11 @@ def academy(database: str) -> Books:
     return books
 
 
-def workbook(month: str = "2024-03") -> Workbook:
+def workbook(month: str = "2024-03", *, values: bool = False) -> Workbook:
+    """With its formulas, or as a program sees it that works out none."""
     with read_session() as session:
         pack = read_pack(session, day(month), SETTINGS)
-    return load_workbook(BytesIO(pack_bytes(pack)))
+    return load_workbook(BytesIO(pack_bytes(pack)), data_only=values)
 
 
 def checks(book: Workbook) -> list[list[Any]]:
@@ -74,7 +76,7 @@ def test_totals_are_formulas_and_come_to_what_the_ledger_says(academy: Books) ->
     with read_session() as session:
         pack = read_pack(session, day("2024-03"), SETTINGS)
     for sheet in pack.sheets.values():
-        name = sheet.title[:31]
+        name = sheet_name(sheet)
         for number, row in enumerate((*sheet.rows, *sheet.totals), start=2):
             for index, value in enumerate(row):
                 cell = book[name].cell(number, index + 1)
@@ -82,6 +84,20 @@ def test_totals_are_formulas_and_come_to_what_the_ledger_says(academy: Books) ->
                     formulas += 1
                     assert calculator.value(name, cell.coordinate) == value, f"{name} {cell.coordinate}"
     assert formulas > 40
+
+
+def require_values_of_formulas(seen: Workbook, made: Workbook) -> None:
+    """What a viewer shows that works out nothing is what each formula comes to."""
+    calculator = Calculator(made)
+    for sheet in made.worksheets:
+        for cell in (cell for row in sheet.iter_rows() for cell in row if cell.data_type == "f"):
+            shown = seen[sheet.title][cell.coordinate].value
+            value = Decimal(str(shown)).quantize(Decimal("0.01")) if isinstance(shown, int | float) else shown
+            assert value == calculator.value(sheet.title, cell.coordinate), f"{sheet.title} {cell.coordinate}"
+
+
+def test_a_viewer_that_works_out_nothing_shows_every_figure(academy: Books) -> None:
+    require_values_of_formulas(workbook(values=True), workbook())
 
 
 def test_a_tampered_posting_is_a_check_that_differs(academy: Books) -> None:
@@ -92,6 +108,7 @@ def test_a_tampered_posting_is_a_check_that_differs(academy: Books) -> None:
     differing = {row[0] for row in checks(workbook()) if row[5].strip() != "ok"}
 
     assert "Closing deferred, from opening and movements" in differing
+    require_values_of_formulas(workbook(values=True), workbook())
 
 
 def test_the_cover_says_what_it_is(academy: Books) -> None:
