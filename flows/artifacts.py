@@ -54,13 +54,7 @@ class ProgressBar:
 
 
 def leave_summary(executions: Sequence[SyncExecution], failures: Sequence[str], settings: SyncSettings) -> None:
-    """A page about the run. One artifact: Prefect's UI shows several of a run in no order of ours.
-
-    Args:
-        executions: Of the run.
-        failures: What failed and why, what failed for one reason together.
-        settings: For the address of the page.
-    """
+    """A page about the run. One artifact: Prefect's UI shows several of a run in no order of ours."""
     asked = {name: value for name, value in runtime.flow_run.parameters.items() if value is not None}
 
     def leave() -> None:
@@ -80,14 +74,7 @@ def summary(
 ) -> str:
     """The page about a run, as markdown: what was asked, what changed in the ledger, what needs a person, what is next.
 
-    Each execution with its counts is under that.
-
-    Args:
-        asked: Parameters of the run that say something.
-        executions: Of the run.
-        failures: What failed and why, what failed for one reason together.
-        kinds: Records that the run could not apply.
-        page_url: Where people reach the page; None: it is not known.
+    Each execution with its counts is under that. `failures` are what failed and why.
     """
     completed = sum(each.status == ExecutionStatus.COMPLETED for each in executions)
     parameters = ", ".join(f"{name} `{value}`" for name, value in asked.items())

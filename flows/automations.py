@@ -47,12 +47,7 @@ class Message:
     """Path in Prefect's UI."""
 
     def automation(self, blocks: Collection[UUID], ui_url: str) -> AutomationCore:
-        """As Prefect has it.
-
-        Args:
-            blocks: The notification blocks by which it is sent.
-            ui_url: Where people reach Prefect's UI.
-        """
+        """As Prefect has it."""
         body = f"{self.what}\n\nWhy: {self.why}\n\nWhat to do: {self.to_do}\n\nSee {ui_url}{self.link}"
         return _automation(
             self.name,
@@ -86,14 +81,7 @@ def _automation(name: str, description: str, trigger: EventTrigger, actions: lis
 def _of_run(
     *states: str, flows: Collection[str] = tuple(_RUNS), message: str | None = None, **more: Any
 ) -> EventTrigger:
-    """One of our runs enters one of these states.
-
-    Args:
-        states: Names.
-        flows: Of which flows.
-        message: Pattern of the state's message.
-        more: Of the trigger.
-    """
+    """One of our runs enters one of these states, with a message of this pattern."""
     match = {"prefect.resource.id": "prefect.flow-run.*"} | ({"prefect.state-message": message} if message else {})
     return EventTrigger(
         match=match,

@@ -300,12 +300,9 @@ class Places:
 
 
 def find_places(session: Session, rows: Mapping[Pair, list[Row]], at_hand: Collection[str]) -> Places:
-    """The contract of each pair, made if missing.
+    """The contract of each pair, made if missing; `rows` are the documents that name the pair by their own lines.
 
-    Args:
-        session: an open write session.
-        rows: the documents that name each pair by their own lines.
-        at_hand: the external ids of all documents that are being imported; what the ledger says of them is out of date.
+    Of those at hand (ids), which are being imported, the ledger is out of date.
     """
     stored = _stored_contracts(session, rows)
     others = _other_documents(session, stored.values(), at_hand)
@@ -417,12 +414,7 @@ class Linking:
 
 
 def link_documents(session: Session, documents: Sequence[LinkableDocument]) -> Linking:
-    """Fill in `service_contract_id` of each row, making the contracts that are missing.
-
-    Args:
-        session: an open write session; the documents themselves are not written.
-        documents: the window's, in any order.
-    """
+    """Fill in `service_contract_id` of each row, making the contracts that are missing; the rows are not written."""
     linking = Linking()
     sources = _sources(session, documents)
     own = [document for document in documents if document.source not in sources]

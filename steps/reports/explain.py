@@ -12,20 +12,11 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from steps.catalog import INVOICES
-from steps.engine.contract_month import (
-    DAY,
-    Action,
-    ContractFailureError,
-    ContractMonth,
-    Outcome,
-    Span,
-    Timetable,
-    owned_days,
-    rule_name,
-)
+from steps.engine.contract_month import Action, ContractFailureError, ContractMonth, Outcome, rule_name
 from steps.engine.decision_table import TABLE, decide
 from steps.engine.load import Loader, due_contract, load_rules, load_services
-from steps.engine.worked_out import compact, worked_out_from
+from steps.engine.post import compact, worked_out_from
+from steps.engine.sessions import DAY, Span, Timetable, owned_days
 from steps.errors import UsageError
 from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual, last_closed_month
 from steps.ledger.contract import Invoice
@@ -118,7 +109,7 @@ class WorkedOut:
 
     @classmethod
     def read(cls, kept: Any) -> Self:
-        """From the JSON of `steps/engine/worked_out.py`."""
+        """From the JSON of `worked_out_from`."""
         documents = tuple((date.fromisoformat(day), to_cents(Decimal(amount))) for day, amount in kept["documents"])
         total, before = sum((amount for _, amount in documents), ZERO), to_cents(Decimal(kept["before"]))
         periods = (

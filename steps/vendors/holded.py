@@ -204,7 +204,7 @@ class DocumentPages:
     ids: frozenset[str]
     """Of every row, rejected and out-of-window ones included."""
     rejected_days: dict[RecordRejectedError, date]
-    """The day of each rejected document whose date at least can be read."""
+    """The day of each rejected document whose date can be read, and is one of those that were asked for."""
     placed: Mapping[str, date] = field(default_factory=dict)
     """By id: the day of whose window a document counts, where that is not its own."""
 
@@ -254,7 +254,7 @@ class DocumentPages:
     def of(self, window: MonthWindow, span: MonthWindow) -> Listing[Document]:
         """What belongs to one window of the span that was read.
 
-        A rejected document without a readable date must be told once: by the window in which the span begins.
+        A rejected document without such a day must be told once: by the window in which the span begins.
         """
 
         def belongs(error: RecordRejectedError) -> bool:

@@ -150,7 +150,7 @@ def _move(records: list[Any]) -> None:
 
 def _expire_token(sandbox: SandboxServer, endpoint: Endpoint) -> dict[str, Any]:
     def alter(answer: Answer) -> Answer:
-        sandbox.expire_tokens()
+        sandbox.tokens.expire()
         return answer
 
     return {"kind": "altered", "alter": alter, "when": lambda call: not endpoint.is_asked(call), "times": 1}
