@@ -115,14 +115,15 @@ def _changes(executions: Sequence[SyncExecution]) -> Iterator[str]:
         amounts = " and ".join(amounts_in_words(dict(sorted(accrued.items())), ","))
         yield f"\n{amounts} accrued in {len(months)} month{'' if len(months) == 1 else 's'}."
     if not written and not accrued:
-        yield "Nothing: all of it was there already."
+        is_done = all(execution.status == ExecutionStatus.COMPLETED for execution in executions)
+        yield "Nothing: all of it was there already." if is_done else "Nothing."
 
 
 def _need_a_person(
     executions: Sequence[SyncExecution], failures: Sequence[str], kinds: Sequence[ErrorCount], page_url: str | None
 ) -> Iterator[str]:
     """A line for each thing that nobody but a person can put right."""
-    page = f" [See them on the page]({page_url.rstrip('/')}/en/errors)." if page_url else ""
+    page = f" [See them on the page]({page_url.rstrip('/')}/en/todo)." if page_url else ""
     yield from (f"Failed: {_plain(each)}" for each in failures)
     new = sum(kind.count for kind in kinds)
     if errors := max(new, sum(RecordedResult(execution.result).count("errors") for execution in executions)):

@@ -189,7 +189,7 @@ def messages() -> Iterator[Message]:
         "{{ event.payload.errors }} records of {{ event.payload.step }} {{ event.payload.month }} could not be applied "
         "by the run “{{ flow_run.name }}”; all others were. Further steps and months of it may have some too.",
         "Each has its own reason; so many often have one cause.",
-        "See them with `sync-actions errors`, or on the page, Errors. Repair the cause at the vendor, then "
+        "See them with `sync-actions errors`, or on the page, To do. Repair the cause at the vendor, then "
         "`sync-actions errors retry`; ignore those that are right as they are.",
         run,
     )
@@ -205,7 +205,7 @@ def messages() -> Iterator[Message]:
         f"Not closed: {month}",
         f"The month {month} is still open, and day {{{{ event.payload.close_day }}}} of the next one has come.",
         "Nobody closed it, or something is in the way.",
-        f"`sync-actions close {month}` closes it or says what is in the way; so does the page, Accruals. "
+        f"`sync-actions close {month}` closes it or says what is in the way; so does the page, Months. "
         "Until then this comes once a week.",
         "/events",
     )

@@ -64,23 +64,25 @@ _MonthDate = Annotated[
 _Reason = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_REASON})]
 
 
-def _titled(title: str) -> Any:
+def titled(title: str) -> Any:
+    """A field of a form by its title in it."""
     return Field(json_schema_extra={"title": title})
 
 
 # The fields of the forms; titles say what belongs together.
-FromStep = Annotated[ImportStep, _titled("From step")]
-AskedYear = Annotated[Year | None, _titled("Months: a whole year")]
-StartDate = Annotated[_MonthDate | None, _titled("Months: from")]
-EndDate = Annotated[_MonthDate | None, _titled("Months: until (not included)")]
-AskedPeriod = Annotated[Period | None, _titled("Months: relative to today")]
-AskedOnly = Annotated[Only | None, _titled("More: only what is not done")]
-AskedOverlap = Annotated[Overlap, _titled("More: when another run is at work")]
-OverrideReason = Annotated[_Reason | None, _titled("More: accrue although an import is broken, because")]
-OverrideBy = Annotated[str | None, _titled("More: whose reason this is")]
-RedoMonth = Annotated[_MonthDate, _titled("Month")]
-RedoReason = Annotated[_Reason, _titled("Why")]
-RedoBy = Annotated[str | None, _titled("Who says so")]
+FromStep = Annotated[ImportStep, titled("From step")]
+AskedYear = Annotated[Year | None, titled("Months: a whole year")]
+StartDate = Annotated[_MonthDate | None, titled("Months: from")]
+EndDate = Annotated[_MonthDate | None, titled("Months: until (not included)")]
+AskedPeriod = Annotated[Period | None, titled("Months: relative to today")]
+AskedOnly = Annotated[Only | None, titled("More: only what is not done")]
+AskedOverlap = Annotated[Overlap, titled("More: when another run is at work")]
+OverrideReason = Annotated[_Reason | None, titled("More: accrue although an import is broken, because")]
+OverrideBy = Annotated[str | None, titled("More: whose reason this is")]
+RedoMonth = Annotated[_MonthDate, titled("Month")]
+RedoReason = Annotated[_Reason, titled("Why")]
+RedoBy = Annotated[str | None, titled("Who says so")]
+RedoPreview = Annotated[bool, titled("Preview")]
 PlanId = SkipJsonSchema[int | None]
 """Of a plan that `sync-actions plan` made; in no form, because only that command knows ids."""
 
