@@ -412,6 +412,22 @@ def restore_database(
     admin.restore(file, replace=replace)
 
 
+@database_app.command("export")
+def export_database(
+    directory: Annotated[str, typer.Argument(metavar="DIRECTORY", help="One that is not there yet.")],
+    decrypt: Annotated[
+        bool, typer.Option("--decrypt", help="Names, emails and records in clear; needs SYNC_ENCRYPTION_KEY.")
+    ] = False,
+) -> None:
+    """Write every table as a CSV file, and tables.json, which describes them: for whoever wants to leave, or look.
+
+    Encrypted texts stay as they are stored, unless --decrypt is said.
+    """
+    with importing():
+        from flows.cli import admin
+    admin.export(directory, decrypt=decrypt)
+
+
 @database_app.command("erase-client")
 def erase_client(
     client: Annotated[str, typer.Argument(metavar="CLIENT", help="Email, or id of the client.")],

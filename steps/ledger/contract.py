@@ -413,10 +413,14 @@ class Linking:
         self.contract_ids.update(each for each in touched if each is not None)
 
 
-def link_documents(session: Session, documents: Sequence[LinkableDocument]) -> Linking:
-    """Fill in `service_contract_id` of each row, making the contracts that are missing; the rows are not written."""
+def link_documents(session: Session, documents: Sequence[LinkableDocument], gone: Collection[str] = ()) -> Linking:
+    """Fill in `service_contract_id` of each row, making the contracts that are missing; the rows are not written.
+
+    A note of an invoice that is void, or among the ids that are `gone` at the vendor, goes by its own lines: as where
+    that invoice was never seen.
+    """
     linking = Linking()
-    sources = _sources(session, documents)
+    sources = {source: place for source, place in _sources(session, documents).items() if source not in gone}
     own = [document for document in documents if document.source not in sources]
     naming: dict[Pair, list[Row]] = defaultdict(list)
     for document in own:
@@ -459,5 +463,6 @@ def _sources(session: Session, documents: Sequence[LinkableDocument]) -> _Source
         if document.row["kind"] == DocumentKind.INVOICE and document.row["external_id"] in wanted
     }
     elsewhere = wanted - at_hand.keys()
-    stored = select_in(session, _LINK, Invoice.external_id, elsewhere, Invoice.kind == DocumentKind.INVOICE)
+    counts = Invoice.kind == DocumentKind.INVOICE, col(Invoice.voided_at).is_(None)
+    stored = select_in(session, _LINK, Invoice.external_id, elsewhere, *counts)
     return at_hand | {row["external_id"]: _place(row) for row in stored}

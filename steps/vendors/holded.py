@@ -105,7 +105,13 @@ class Document:
 
 
 def parse_income_account(row: dict[str, Any]) -> IncomeAccount:
-    """`accountNum` in live answers, `accNum` in the documentation."""
+    """`accountNum` in live answers, `accNum` in the documentation.
+
+    Raises:
+        FieldError: a field cannot be read, or there is nothing by which it could be told whether it is a service.
+    """
+    if row.keys().isdisjoint({"accountNum", "accNum", "name"}):
+        raise FieldError("name and accountNum are missing")
     return IncomeAccount(
         id=identifier(row),
         account_number=code(row, "accountNum") or code(row, "accNum") or None,
