@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -220,7 +220,7 @@ def measure_year(database: DatabaseServer, latency: int, workers: int, vendors: 
         made.run("services", year)
         before = made.processor()
         seconds = made.run("invoices", by_month)
-        used = Counter[str]()
+        used = defaultdict[str, float](float)
         for name, after in made.processor().items():
             used["runs and workers" if name.startswith("worker") else name] += after - before[name]
     return Measured(latency, workers, seconds, used)
