@@ -34,6 +34,7 @@ REGRESSIONS = (
     "pages: 522",
     "contacts: rows without id",
     "accounts: nothing but ids",
+    "login: 10 MB in the first text",
 )
 """Cells that once did not survive: they are always tried."""
 
