@@ -138,7 +138,7 @@ def _vanish(records: list[Any]) -> None:
 
 
 def _move(records: list[Any]) -> None:
-    """The last one comes first, in whichever field the list is sorted by; the day is kept, for the ledger keeps the first."""
+    """The last one comes first, in whichever field the list is sorted by; its day stays, for the ledger keeps it."""
     first, last = records[0], records.pop()
     order = {
         name: getattr(first, name) - step
