@@ -326,61 +326,9 @@ class Visit:
             ui.label(self.texts.money(amount))
 
 
-@dataclass(frozen=True)
-class Column:
-    """One of a `listing`."""
-
-    name: str
-    label: str
-    amount: bool = False
-    """To the right; sorted by its number."""
-    desk: bool = False
-    """Left out on a phone."""
-
-
 def on_desk(figure: str) -> str:
     """The class of a figure's column in a roll-forward: a phone has room for two of them."""
     return "" if figure in ("accrued", "closing") else "desk"
-
-
-_CELL = """<q-td :props="props">
-<a v-if="props.row[props.col.name + '_href']" :href="props.row[props.col.name + '_href']">
-{{ props.row[props.col.name + '_text'] ?? props.value }}</a><template v-else>
-{{ props.row[props.col.name + '_text'] ?? props.value }}</template></q-td>"""
-
-
-_MOST_ROWS = 2000
-
-
-def listing(texts: Texts, columns: Sequence[Column], rows: list[dict[str, Any]], none: str) -> None:
-    """Rows that may be thousands: a table that draws what is seen of it, and sorts by a click on a head.
-
-    Args:
-        texts: for what is said of rows that are too many to send.
-        columns: in order.
-        rows: column name -> value to sort by; `<name>_text` what is shown instead, `<name>_href` where it leads;
-            `id` is unique.
-        none: the text if there are no rows.
-    """
-    if not rows:
-        ui.label(none).classes("soft")
-        return
-    shown = [
-        {
-            "name": each.name,
-            "label": each.label,
-            "field": each.name,
-            "sortable": True,
-            "align": "right" if each.amount else "left",
-            "classes": "desk" if each.desk else "",
-            "headerClasses": "desk" if each.desk else "",
-        }
-        for each in columns
-    ]
-    if len(rows) > _MOST_ROWS:
-        ui.label(texts("listing.first", count=_MOST_ROWS)).classes("soft")
-    table = ui.table(columns=shown, rows=rows[:_MOST_ROWS], row_key="id", pagination={"rowsPerPage": 0})
-    table.props("flat dense virtual-scroll hide-bottom").classes("listing full-width").add_slot("body-cell", _CELL)
 
 
 def outside_totals(visit: Visit, report: RollForward) -> None:
