@@ -18,7 +18,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
-from flows.access import Access
+from flows.access import MAIN_TOKEN, Access
 from flows.page.auth import SessionGuard, Sessions, login_routes, set_cookie
 from flows.page.components import Tag, Visit, facts, said, strong_button
 from flows.page.script import SCRIPT
@@ -160,7 +160,8 @@ async def show_view(visit: Visit) -> None:
             address = f"{visit.root}/theme/{theme}?{urlencode({'back': visit.address(visit.path)})}"
             Tag("a", texts(f"theme.{theme}"), classes=f"quiet to-{theme}", href=address, data_keeps="true")
         if visit.caller.has_logged_in:
-            Tag("span", f"{visit.caller.name} ({texts(f'role.{visit.caller.role}')})", classes="quiet")
+            if visit.caller.name != MAIN_TOKEN:
+                Tag("span", f"{visit.caller.name} ({texts(f'role.{visit.caller.role}')})", classes="quiet")
             with ui.element("form").props(f'method="post" action="{visit.root}/logout"'):
                 ui.button(texts("logout"), color=None).props("flat dense no-caps type=submit").classes("quiet")
     content = Tag("div", classes="content")  # Quasar's page around it is the `main` already

@@ -280,10 +280,8 @@ class Visit:
             return self.runs.start(request)
 
     def allow(self, role: Role, button: ui.button) -> ui.button:
-        """Let nobody press a button whose role does not allow it, and say why."""
-        if self.caller.role < role:
-            button.disable()
-            button.props["title"] = self.texts("role.needed", role=self.texts(f"role.{role}"))
+        """Show a button only to whom the role allows what it does."""
+        button.set_visibility(self.caller.role >= role)
         return button
 
     @property
@@ -315,8 +313,10 @@ class Visit:
         return f"{self.root}{self.address(path, **query)}"
 
     def link(self, text: str, path: str, *, classes: str = "", **query: object) -> Tag:
-        """A link to a view."""
-        return Tag("a", text, classes=classes, href=self.href(path, **query))
+        """A link to a view; who may only read sees no button to the form of a run."""
+        link = Tag("a", text, classes=classes, href=self.href(path, **query))
+        link.set_visibility(path != "runs/new" or "button" not in classes or self.caller.role >= Role.OPERATE)
+        return link
 
     def money_link(self, amount: Decimal, path: str, **query: Any) -> None:
         """An amount that leads to what it is made of; zero leads nowhere."""
