@@ -19,7 +19,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
 from flows.access import MAIN_TOKEN, Access
-from flows.page.auth import SessionGuard, Sessions, login_routes, set_cookie
+from flows.page.auth import OWN_ADDRESS, SessionGuard, Sessions, login_routes, set_cookie
 from flows.page.components import Tag, Visit, facts, said, strong_button
 from flows.page.script import SCRIPT
 from flows.page.style import COLOURS, STYLE
@@ -340,12 +340,10 @@ def _add_preferences() -> None:
 
     @nicegui.app.get("/theme/{theme}", include_in_schema=False)
     def choose_theme(request: Request, theme: Literal["dark", "light"], back: str = "") -> Response:
-        safe = back if _OWN_ADDRESS.fullmatch(back) else f"/{Language.EN}/{_ENTRANCE}"
+        safe = back if OWN_ADDRESS.fullmatch(back) else f"/{Language.EN}/{_ENTRANCE}"
         answer = RedirectResponse(f"{ROOT}{safe}", 303)
         set_cookie(answer, request, (_THEME, theme), _YEAR_SECONDS, ROOT)
         return answer
 
 
 _ENTRANCE = next(iter(VIEWS.values())).paths[0]
-_OWN_ADDRESS = re.compile(r"/(en|es)/[\w/.-]*(\?[\w%&=.+:-]*)?")
-"""Of a view; nothing else is a way back."""
