@@ -46,7 +46,7 @@ class PageServer:
 
 @contextmanager
 def serve_page(folder: Path, variables: Mapping[str, str], port: int = 0) -> Iterator[PageServer]:
-    """Serve on this port (0: a free one) until the block ends; the database is in this folder unless the variables name it.
+    """Serve on this port (0: a free one) until the block ends; the database is in this folder, or where variables say.
 
     They name a Prefect server, or the home of one of its own: a shared one would give its runs to other servers'
     workers.
