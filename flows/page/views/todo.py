@@ -87,7 +87,7 @@ class _Todo:
     groups: Mapping[str, list[IntegrationError]] = field(default_factory=dict)
     """By kind of trouble, the largest first."""
     chosen: set[int] = field(default_factory=set)
-    """By id. The address names them, and groups that are chosen whole by their kind."""
+    """By id. The address names them, and of groups that are mostly chosen the kind and what is not."""
     stakes: Mapping[int, Stake] = field(default_factory=dict)
     months: Mapping[int, date] = field(default_factory=dict)
     count: ui.label | None = None
@@ -115,8 +115,12 @@ class _Todo:
         errors, decisions = await asyncio.to_thread(self._read)
         found = {kind: list(same) for kind, same in groupby(sorted(errors, key=kind_of), key=kind_of)}
         self.groups = dict(sorted(found.items(), key=lambda each: -len(each[1])))
-        named = self.visit.given.get("chosen", "").split(",")
-        self.chosen = {_id(each) for each in errors if str(each.id) in named or kind_of(each) in named}
+        named = set(self.visit.given.get("chosen", "").split(","))
+        self.chosen = {
+            _id(each)
+            for each in errors
+            if str(each.id) in named or (kind_of(each) in named and f"-{each.id}" not in named)
+        }
         with Tag("section", classes="panel"):
             self._filters()
             if errors:
@@ -243,11 +247,15 @@ class _Todo:
 
     def _select(self, group: set[int], ids: Collection[int]) -> None:
         self.chosen = (self.chosen - group) | (group & set(ids))
-        whole = {
-            kind: ids for kind, same in self.groups.items() if (ids := {_id(each) for each in same}) <= self.chosen
-        }
-        single = sorted(self.chosen.difference(*whole.values()))
-        remember({"chosen": ",".join(map(str, (*whole, *single)))})
+        named: list[str] = []
+        for kind, same in self.groups.items():
+            every = {_id(each) for each in same}
+            there, missing = sorted(every & self.chosen), sorted(every - self.chosen)
+            if there and len(there) >= len(missing):
+                named += (kind, *(f"-{each}" for each in missing))
+            else:
+                named += map(str, there)
+        remember({"chosen": ",".join(named)})
         self._show_count()
 
     def _money(self) -> str:

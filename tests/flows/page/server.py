@@ -14,7 +14,7 @@ import httpx
 from tests.secret_watch import WATCH
 
 TOKEN = "an-invented-token-of-the-tests"
-READER_TOKEN = "an-invented-token-of-a-reader"
+READER_TOKEN = "an-invented-token-of-one-who-only-reads"
 
 
 @dataclass(frozen=True)
