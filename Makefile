@@ -86,7 +86,7 @@ soak: $(READY) ## Run the whole program for 20 minutes while all around it fails
 soak-short: $(READY) ## The same for a minute and a half, with few kinds of disturbances
 	@$(BIN)/python -m pytest -m soak tests/soak
 
-bench: $(READY) ## Measure imports, accruals, tracking, dispatch, starting, the history on both databases and the page (long), and update docs/measurements.md
+bench: $(READY) ## Measure imports, accruals, tracking, dispatch, starting, the history on both databases, the page and more workers (long), and update docs/measurements.md
 	$(BIN)/python -m tests.benchmarks.imports --write
 	$(BIN)/python -m tests.benchmarks.accruals --write
 	$(BIN)/python -m tests.benchmarks.tracking --write
@@ -94,6 +94,7 @@ bench: $(READY) ## Measure imports, accruals, tracking, dispatch, starting, the 
 	$(BIN)/python -m tests.benchmarks.starting --write
 	$(BIN)/python -m tests.benchmarks.history --write
 	$(BIN)/python -m tests.benchmarks.page --write
+	$(BIN)/python -m tests.benchmarks.scale --write
 
 $(TOOLS)/.ready: Makefile
 	@echo "Setting up $(TOOLS) (once)"

@@ -54,13 +54,7 @@ class ProgressBar:
 
 
 def leave_summary(executions: Sequence[SyncExecution], failures: Sequence[str], settings: SyncSettings) -> None:
-    """A page about the run. One artifact: Prefect's UI shows several of a run in no order of ours.
-
-    Args:
-        executions: Of the run.
-        failures: What failed and why, what failed for one reason together.
-        settings: For the address of the page.
-    """
+    """A page about the run. One artifact: Prefect's UI shows several of a run in no order of ours."""
     asked = {name: value for name, value in runtime.flow_run.parameters.items() if value is not None}
 
     def leave() -> None:
@@ -80,14 +74,7 @@ def summary(
 ) -> str:
     """The page about a run, as markdown: what was asked, what changed in the ledger, what needs a person, what is next.
 
-    Each execution with its counts is under that.
-
-    Args:
-        asked: Parameters of the run that say something.
-        executions: Of the run.
-        failures: What failed and why, what failed for one reason together.
-        kinds: Records that the run could not apply.
-        page_url: Where people reach the page; None: it is not known.
+    Each execution with its counts is under that. `failures` are what failed and why.
     """
     completed = sum(each.status == ExecutionStatus.COMPLETED for each in executions)
     parameters = ", ".join(f"{name} `{value}`" for name, value in asked.items())
@@ -128,14 +115,15 @@ def _changes(executions: Sequence[SyncExecution]) -> Iterator[str]:
         amounts = " and ".join(amounts_in_words(dict(sorted(accrued.items())), ","))
         yield f"\n{amounts} accrued in {len(months)} month{'' if len(months) == 1 else 's'}."
     if not written and not accrued:
-        yield "Nothing: all of it was there already."
+        is_done = all(execution.status == ExecutionStatus.COMPLETED for execution in executions)
+        yield "Nothing: all of it was there already." if is_done else "Nothing."
 
 
 def _need_a_person(
     executions: Sequence[SyncExecution], failures: Sequence[str], kinds: Sequence[ErrorCount], page_url: str | None
 ) -> Iterator[str]:
     """A line for each thing that nobody but a person can put right."""
-    page = f" [See them on the page]({page_url.rstrip('/')}/en/errors)." if page_url else ""
+    page = f" [See them on the page]({page_url.rstrip('/')}/en/todo)." if page_url else ""
     yield from (f"Failed: {_plain(each)}" for each in failures)
     new = sum(kind.count for kind in kinds)
     if errors := max(new, sum(RecordedResult(execution.result).count("errors") for execution in executions)):

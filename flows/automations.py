@@ -47,12 +47,7 @@ class Message:
     """Path in Prefect's UI."""
 
     def automation(self, blocks: Collection[UUID], ui_url: str) -> AutomationCore:
-        """As Prefect has it.
-
-        Args:
-            blocks: The notification blocks by which it is sent.
-            ui_url: Where people reach Prefect's UI.
-        """
+        """As Prefect has it."""
         body = f"{self.what}\n\nWhy: {self.why}\n\nWhat to do: {self.to_do}\n\nSee {ui_url}{self.link}"
         return _automation(
             self.name,
@@ -86,14 +81,7 @@ def _automation(name: str, description: str, trigger: EventTrigger, actions: lis
 def _of_run(
     *states: str, flows: Collection[str] = tuple(_RUNS), message: str | None = None, **more: Any
 ) -> EventTrigger:
-    """One of our runs enters one of these states.
-
-    Args:
-        states: Names.
-        flows: Of which flows.
-        message: Pattern of the state's message.
-        more: Of the trigger.
-    """
+    """One of our runs enters one of these states, with a message of this pattern."""
     match = {"prefect.resource.id": "prefect.flow-run.*"} | ({"prefect.state-message": message} if message else {})
     return EventTrigger(
         match=match,
@@ -201,7 +189,7 @@ def messages() -> Iterator[Message]:
         "{{ event.payload.errors }} records of {{ event.payload.step }} {{ event.payload.month }} could not be applied "
         "by the run “{{ flow_run.name }}”; all others were. Further steps and months of it may have some too.",
         "Each has its own reason; so many often have one cause.",
-        "See them with `sync-actions errors`, or on the page, Errors. Repair the cause at the vendor, then "
+        "See them with `sync-actions errors`, or on the page, To do. Repair the cause at the vendor, then "
         "`sync-actions errors retry`; ignore those that are right as they are.",
         run,
     )
@@ -217,7 +205,7 @@ def messages() -> Iterator[Message]:
         f"Not closed: {month}",
         f"The month {month} is still open, and day {{{{ event.payload.close_day }}}} of the next one has come.",
         "Nobody closed it, or something is in the way.",
-        f"`sync-actions close {month}` closes it or says what is in the way; so does the page, Accruals. "
+        f"`sync-actions close {month}` closes it or says what is in the way; so does the page, Months. "
         "Until then this comes once a week.",
         "/events",
     )

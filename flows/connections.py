@@ -1,7 +1,7 @@
 """How the server takes connections: bounded, cut off when a request does not arrive, over TLS with a certificate.
 
 Uvicorn waits for the rest of a request's head for as long as it takes; here it has its time, as its body has
-(`flows/api/limits.py`).
+(`flows/api/middleware.py`).
 """
 
 import asyncio

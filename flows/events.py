@@ -44,12 +44,7 @@ def tell_step_run(
 ) -> None:
     """One step and month has ended; whether its month was refused; how many records it could not apply, in one event.
 
-    Args:
-        step_run: Which.
-        execution_id: Its row of the history.
-        failure: Why it failed; None: it completed.
-        refused: Whether that is because the import of its month is broken.
-        notify_errors: Records in trouble above which they are many (`SYNC_NOTIFY_ERRORS`).
+    They are many above `notify_errors` (`SYNC_NOTIFY_ERRORS`). `failure` None: it completed.
     """
     step, window = step_run.step, step_run.window
     month = f"{window}" if window else ""
@@ -99,9 +94,7 @@ def emit_months(event: str, months: Iterable[date]) -> None:
 def tell_month_not_closed(scheduled: datetime, settings: SyncSettings) -> date | None:
     """From the day `SYNC_CLOSE_DAY` on: that the month before is not closed; once an hour. Returns that month.
 
-    Args:
-        scheduled: When the run that looks was to start; it is one of every five minutes.
-        settings: For the day, and the zone it is read in.
+    `scheduled` is when the run that looks was to start; there is one every five minutes.
     """
     today = local_day(scheduled, settings.zone)
     if not settings.close_day or today.day < settings.close_day or scheduled.minute >= _MINUTES_TOLD:

@@ -1,12 +1,13 @@
 """Flow: one step over its months, for whoever asks for just that: the HTTP API, the page, a person in Prefect."""
 
 from enum import StrEnum
+from typing import Annotated
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
 from flows.parameters import AskedRange, resolve_override, resolve_range
-from flows.plan import AskedOverlap, AskedYear, EndDate, OverrideBy, OverrideReason, StartDate, step_runs_of
+from flows.plan import AskedOverlap, AskedYear, EndDate, OverrideBy, OverrideReason, StartDate, step_runs_of, titled
 from flows.run_steps import RunOptions, close_run, name_of_this_run, run_creator, run_steps
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.settings import SyncSettings
@@ -26,7 +27,7 @@ class AnyStep(StrEnum):
 
 @flow(name="execute-step", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
 def execute_step(  # noqa: PLR0913, PLR0917 - these are the fields of the form
-    step: AnyStep,
+    step: Annotated[AnyStep, titled("Step")],
     year: AskedYear = None,
     start_date: StartDate = None,
     end_date: EndDate = None,

@@ -93,10 +93,7 @@ class AskedRange:
 def resolve_range(asked: AskedRange, scheduled: datetime, settings: "SyncSettings") -> MonthWindow:
     """The months to work on.
 
-    Args:
-        asked: Dates, period, year or nothing.
-        scheduled: When the run was meant to start (aware), so that a late or backfilled one still works on its month.
-        settings: For the default year and the zone that `scheduled` is read in.
+    `scheduled` is when the run was meant to start (aware): a late or backfilled one still works on its month.
 
     Raises:
         UsageError: one line that says what was given and what is allowed.

@@ -64,23 +64,25 @@ _MonthDate = Annotated[
 _Reason = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST_REASON})]
 
 
-def _titled(title: str) -> Any:
+def titled(title: str) -> Any:
+    """A field of a form by its title in it."""
     return Field(json_schema_extra={"title": title})
 
 
 # The fields of the forms; titles say what belongs together.
-FromStep = Annotated[ImportStep, _titled("From step")]
-AskedYear = Annotated[Year | None, _titled("Months: a whole year")]
-StartDate = Annotated[_MonthDate | None, _titled("Months: from")]
-EndDate = Annotated[_MonthDate | None, _titled("Months: until (not included)")]
-AskedPeriod = Annotated[Period | None, _titled("Months: relative to today")]
-AskedOnly = Annotated[Only | None, _titled("More: only what is not done")]
-AskedOverlap = Annotated[Overlap, _titled("More: when another run is at work")]
-OverrideReason = Annotated[_Reason | None, _titled("More: accrue although an import is broken, because")]
-OverrideBy = Annotated[str | None, _titled("More: whose reason this is")]
-RedoMonth = Annotated[_MonthDate, _titled("Month")]
-RedoReason = Annotated[_Reason, _titled("Why")]
-RedoBy = Annotated[str | None, _titled("Who says so")]
+FromStep = Annotated[ImportStep, titled("From step")]
+AskedYear = Annotated[Year | None, titled("Months: a whole year")]
+StartDate = Annotated[_MonthDate | None, titled("Months: from")]
+EndDate = Annotated[_MonthDate | None, titled("Months: until (not included)")]
+AskedPeriod = Annotated[Period | None, titled("Months: relative to today")]
+AskedOnly = Annotated[Only | None, titled("More: only what is not done")]
+AskedOverlap = Annotated[Overlap, titled("More: when another run is at work")]
+OverrideReason = Annotated[_Reason | None, titled("More: accrue although an import is broken, because")]
+OverrideBy = Annotated[str | None, titled("More: whose reason this is")]
+RedoMonth = Annotated[_MonthDate, titled("Month")]
+RedoReason = Annotated[_Reason, titled("Why")]
+RedoBy = Annotated[str | None, titled("Who says so")]
+RedoPreview = Annotated[bool, titled("Preview")]
 PlanId = SkipJsonSchema[int | None]
 """Of a plan that `sync-actions plan` made; in no form, because only that command knows ids."""
 
@@ -114,10 +116,7 @@ class StepRun:
 def step_runs_of(steps: Sequence[Step], span: MonthWindow, settings: SyncSettings) -> list[StepRun]:
     """The plan of a run: each step in order, each month of the range for those that work by month.
 
-    Args:
-        steps: In order.
-        span: The range.
-        settings: Where a backend does the work, its dialect says which steps have months.
+    Where a backend does the work, its dialect says which steps have months.
     """
     return [
         StepRun(step, window)
@@ -150,12 +149,7 @@ class Assessment:
 
 
 def assess(step_runs: Sequence[StepRun], zone: ZoneInfo) -> list[Assessment]:
-    """Where each step run stands, from the executions that there are.
-
-    Args:
-        step_runs: In order.
-        zone: In which it is judged whether a month was over.
-    """
+    """Where each step run stands, from the executions that there are; `zone` says whether a month was over."""
     with read_session() as session:
         histories = step_month_histories(session, STEPS)
     return [_assess(step_run, histories, zone) for step_run in step_runs]
@@ -205,11 +199,6 @@ def left_of_run(flow_run_id: str, step_runs: Sequence[StepRun], zone: ZoneInfo) 
     """What a run that is started again has to do: all but what its earlier attempts completed.
 
     What is out of date since, or builds on what is done now, is done again; and everything, if all was completed.
-
-    Args:
-        flow_run_id: Of the run, which keeps its id.
-        step_runs: Its plan, in order.
-        zone: In which it is judged whether a month was over.
     """
     of_run = executions_of_run(flow_run_id)
     completed = {(each.step_name, each.window_start) for each in of_run if each.status == ExecutionStatus.COMPLETED}
@@ -370,11 +359,6 @@ def run_name(flow_name: str, parameters: Parameters, scheduled: datetime) -> str
     """The name of a run: `import 2024-03..2024-06 from invoices`, `accruals 2024-03`, `retry 12 errors`.
 
     A run whose parameters are refused fails with a message about them; its name is the plain one of its flow.
-
-    Args:
-        flow_name: As Prefect knows the flow.
-        parameters: Of the run.
-        scheduled: When it is, or was, to start.
     """
     plain, build = FLOWS[flow_name]
     try:

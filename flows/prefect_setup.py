@@ -97,9 +97,7 @@ def set_up(client: SyncPrefectClient, setup: Setup) -> list[SetUpItem]:
 def set_up_for_api(client: SyncPrefectClient, *, lasting: bool) -> None:
     """Make what the runs of the API and the page need, as far as it is missing: no schedule is begun.
 
-    Args:
-        client: Of the server.
-        lasting: Whether the server stays when the API ends: its limits are for a person to set up.
+    The limits of a server that stays when the API ends are for a person to set up.
     """
     declared = _declared()
     if lasting:
@@ -120,11 +118,8 @@ def _declared() -> dict[str, Any]:
 def _make_work_pool(client: SyncPrefectClient, setup: Setup = _EARNEST, command: str | None = None) -> SetUpItem:
     """A pool of processes; one of another kind, for the same deployments, is left as it is.
 
-    Args:
-        client: Of the server.
-        setup: Whether to change anything.
-        command: What begins a run, where all workers are on this machine. Without it a worker first starts a process
-            that looks for the run's folder and environment, and that one becomes the run: some seconds more.
+    `command` is what begins a run, where all workers are on this machine. Without it a worker first starts a process
+    that looks for the run's folder and environment, and that one becomes the run: some seconds more.
     """
     name = f"work pool {WORK_POOL}"
     try:

@@ -94,12 +94,7 @@ def this_run() -> FlowRun:
 
 
 def reconcile(besides: str | None = None, client: SyncPrefectClient | None = None) -> Reconciliation:
-    """End what dead runs left open.
-
-    Args:
-        besides: The flow run that asks; it is alive.
-        client: Of the Prefect server; default: of the settings in use.
-    """
+    """End what dead runs left open, besides the flow run that asks."""
     found = Reconciliation(end_dead_executions())
     with nullcontext(client) if client else get_client(sync_client=True) as prefect:
         now = _now(prefect)
@@ -164,11 +159,6 @@ def _is_dead(client: SyncPrefectClient, run: FlowRun, now: datetime) -> bool:
 
     One that was started again in Prefect has labels and executions of its earlier attempt, and may not have its lock
     yet; one of another installation has its lock in another database.
-
-    Args:
-        client: Of the Prefect server.
-        run: As Prefect knows it.
-        now: The Prefect server's time.
     """
     state = run.state
     if state is None or state.type not in _UNENDED:

@@ -14,7 +14,7 @@ from prefect.utilities.annotations import quote
 from flows.artifacts import best_effort, leave_accrual_pictures, leave_redone
 from flows.events import MONTH_REDONE, emit_months
 from flows.parameters import resolve_override
-from flows.plan import OverrideReason, RedoBy, RedoMonth, RedoReason, StepRun
+from flows.plan import OverrideReason, RedoBy, RedoMonth, RedoPreview, RedoReason, StepRun
 from flows.run_steps import OngoingRun, RunOptions, close_run, name_of_this_run, run_creator, run_steps, tell
 from steps.catalog import ACCRUALS
 from steps.closing import Signature
@@ -31,7 +31,7 @@ def redo(
     month: RedoMonth,
     reason: RedoReason,
     by: RedoBy = None,
-    preview: bool = True,
+    preview: RedoPreview = True,
     override: OverrideReason = None,
 ) -> State[None]:
     """Process an open month and every later one again; what was posted is set aside, and kept. A preview comes first.

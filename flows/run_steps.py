@@ -202,11 +202,8 @@ def run_steps(
 ) -> State[Any]:
     """Plan, do and sum up. The state to end the flow run with; only an interruption is raised.
 
-    Args:
-        step_runs: In order.
-        span: The range whose documents are read at once; None: none.
-        run_options: How it goes about them.
-        work: Does them all, given the run and their executions; default: each is a task run, one after the other.
+    The documents of `span` are read at once. `work` does all step runs together, given the run and their executions;
+    by default each is a task run, one after the other.
     """
     flow_run_id = str(runtime.flow_run.id)
     log_settings()

@@ -23,16 +23,9 @@ _log = logging.getLogger("flows.api")
 def serve(
     host: str, port: int, log: Callable[[str], None], *, with_worker: bool = True, tls: Certificate | None = None
 ) -> None:
-    """Serve until the process is told to stop.
+    """Serve until the process is told to stop; `log` is told where. Port 0 takes a free one.
 
     A worker that was brought along ends with it, and so do its runs: what they had not committed is recorded as failed.
-
-    Args:
-        host: The address.
-        port: 0 takes a free one.
-        log: Is told where it serves.
-        with_worker: Bring a worker along; else others must do the runs, on a Prefect server that lasts.
-        tls: Speak HTTPS with it.
 
     Raises:
         UsageError: the address cannot be served, or not without a token; or nobody could do a run.

@@ -1,6 +1,4 @@
 """What is done: the six steps and everything they need.
 
-Verb files are the steps (`invoices.py`), noun files are what they work with (`catalog.py`, `settings.py`).
-`domain/` holds the ledger's tables and rules, `connectors/` the vendors' clients, `accruals/` the accrual engine,
-`sandbox/` an invented academy served as the three vendors. Order and schedules live in `flows`.
+docs/architecture.md, Map, says what is in each file and folder. Order and schedules live in `flows`.
 """

@@ -16,13 +16,13 @@ from sqlmodel import Session
 
 from steps.catalog import ACCRUALS
 from steps.context import StepContext
-from steps.engine.contract_month import AccrualRules, ContractFailureError, Counted, Notification, Outcome, Span
+from steps.engine.contract_month import AccrualRules, ContractFailureError, Counted, Notification, Outcome
 from steps.engine.decision_table import decide
 from steps.engine.gate import ImportRunningError, look_at_import, require_none_running, wait_for_import
 from steps.engine.load import CHUNK, Chunk, Loader, due_chunks, load_rules, load_services
-from steps.engine.post import ContractFailures, Decided, LedgerCheck, post
+from steps.engine.post import ContractFailures, Decided, LedgerCheck, compact, post, worked_out_from
+from steps.engine.sessions import Span
 from steps.engine.settled import DOCUMENT, settled_cents
-from steps.engine.worked_out import compact, worked_out_from
 from steps.errors import ErrorBudgetError, UsageError
 from steps.ledger.accrual import last_closed_month
 from steps.ledger.contract import ContractStatus

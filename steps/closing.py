@@ -78,10 +78,7 @@ def _digest(value: Any) -> str:
 def _proof(session: Session, close: ClosedMonth, previous: str) -> dict[str, str]:
     """What the hash of a close is made of, worked out from what is there now; the hash is the digest of this.
 
-    Args:
-        session: reads the postings.
-        close: of which everything else is taken.
-        previous: the hash of the close before it; empty for the first.
+    `previous` is the hash of the close before it; empty for the first.
     """
     return {
         "month": close.month.isoformat(),
@@ -428,7 +425,7 @@ def _changed(session: Session, _: Candidate) -> Iterator[Blocker]:
     if changed := verify(session).difference:
         yield Blocker(
             BlockerKind.CHANGED,
-            f"{changed.month:%Y-%m} was changed behind its back: {changed.how}",
+            f"{changed.month:%Y-%m} was changed after it was closed: {changed.how}",
             month=changed.month,
         )
 

@@ -81,12 +81,6 @@ def adjust(asked: Adjustment, by: Signature, today: date, *, preview: bool = Fal
 
     Its month sees it as accrued before, so that the decision table goes on with what remains then.
 
-    Args:
-        asked: contract, amount, and the month it corrects.
-        by: who, and why; both stay with the posting.
-        today: in `SYNC_TIMEZONE`.
-        preview: write nothing.
-
     Raises:
         UsageError: no reason, no such contract, or a month in which there is nothing to correct.
     """

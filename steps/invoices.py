@@ -88,7 +88,7 @@ class InvoicesRead:
     cards: dict[str, ContactCard]
     """By contact id: all listed contacts, and whatever the documents name besides."""
     rejected: list[RecordRejectedError]
-    """Contacts and accounts on these documents that could not be read."""
+    """Contacts and accounts on these documents that could not be read, and contacts without an id: anybody's."""
     accounts: set[str]
     """The income accounts on the lines, readable or not."""
 
@@ -108,7 +108,7 @@ def read_invoices(context: StepContext, window: MonthWindow) -> InvoicesRead:
     contacts = reads.contacts() if documents else Listing[ContactCard]()
     cards = {contact.id: contact for contact in contacts.records}
     wanted = {each.contact_id for each in documents if each.contact_id}
-    faulty = [error for error in contacts.rejected if error.external_id in wanted]
+    faulty = [error for error in contacts.rejected if not error.external_id or error.external_id in wanted]
     names = {each.contact_id: each.contact_name for each in documents if each.contact_id}
     unlisted = wanted - cards.keys()
     unlisted_cards, faulty_by_id = _unlisted_cards(reads, unlisted, {each.external_id for each in faulty}, names)
@@ -239,7 +239,7 @@ def apply_invoices(
     named = {document.contact_id for document in documents if document.contact_id}
     clients = match_clients(session, named, read.cards)
     linkable = _linkable(session, documents, clients, settings)
-    linking = link_documents(session, linkable)
+    linking = link_documents(session, linkable, read.documents.gone)
     merge, touched = _store_documents(session, linkable)
     invoices = [document.id for document in documents if document.kind is DocumentKind.INVOICE]
     relinked = relink_credit_notes(session, invoices)

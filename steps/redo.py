@@ -142,10 +142,6 @@ class AskedRedo:
 def preview_redo(context: StepContext, asked: AskedRedo) -> Redone:
     """What a redo would change. Nothing is written, and on SQLite nobody waits for it (`scratch_session`).
 
-    Args:
-        context: settings, progress, and an override of the gate.
-        asked: What is to be done again.
-
     Raises:
         WindowBusyError: a month of it is imported just now.
         BrokenImportError, PolicyChangedError, ErrorBudgetError, AccrualError: as of the accruals.
@@ -162,11 +158,6 @@ def redo(context: StepContext, asked: AskedRedo, execution_ids: Mapping[date, in
 
     So no other run works on them at the same time, and the history shows it. While an import step of a month is open,
     it waits.
-
-    Args:
-        context: settings, progress, and an override of the gate.
-        asked: What is to be done again; who and why stay in the books.
-        execution_ids: By month; they are open.
 
     Raises:
         WindowBusyError: another month was accrued since it was asked for.
@@ -295,12 +286,7 @@ def _set_aside(session: Session, month: date, redo_id: int) -> list[Row]:
 def _put_back(session: Session, month: date, states: Sequence[Row], adjusted: Collection[int], amount: Any) -> None:
     """Let states and contracts say what they said before the month; one of which nothing was known then goes.
 
-    Args:
-        session: in it the postings from the month on are gone.
-        month: first of the month that is to be processed again.
-        states: as they are now (`_read_states`).
-        adjusted: ids of states to which adjustments are to be applied again, which need one.
-        amount: the column of a document's amount.
+    The postings from the month on are gone by now; states that are `adjusted` stay, for adjustments still to come.
     """
     changed, known = _read_transitions(session, month), _read_sums(session, month, amount)
     session.execute(delete(table_of(AccrualTransition)).where(TRANSITION.month >= month))

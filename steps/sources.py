@@ -114,12 +114,6 @@ def confirm_missing(
 
     What even the second list lacks and exists by id counts as listed, as it is by id.
 
-    Args:
-        pages: the list, read to its end.
-        known: the documents of the same range that the ledger counts.
-        source: where to ask.
-        progress: is told of a list that is read again.
-
     Raises:
         VendorError: the credential was refused, or the list could not be read again.
     """
@@ -203,7 +197,7 @@ class DocumentsRead:
     """The invoices and credit notes of one window, and what became of those that the ledger knows besides."""
 
     documents: Listing[Document]
-    """Of the window, by local day. A rejected one whose date cannot be read is in the first month of `span` only."""
+    """Of the window, by local day. A rejected one whose date cannot be read, or be, is in the first month of `span`."""
     ids_in_span: frozenset[str]
     """Every id seen anywhere in the read, or by id, rejected ones included: these are not gone."""
     span: MonthWindow
@@ -288,16 +282,16 @@ class VendorReads:
         return self._list("holded", "income_accounts", lambda: self._holded().income_accounts())
 
     def income_account(self, account_id: str) -> IncomeAccount | None:
-        """One sales channel, asked for only when it is not in a list that was read."""
-        return self._by_id("income_accounts", account_id, lambda: self._holded().income_account(account_id))
+        """One sales channel that the list lacks."""
+        return self._by_id("income_account", account_id, lambda: self._holded().income_account(account_id))
 
     def contacts(self) -> Listing[ContactCard]:
         """Holded's contacts."""
         return self._list("holded", "contacts", lambda: self._holded().contacts())
 
     def contact(self, contact_id: str) -> ContactCard | None:
-        """One contact, asked for only when it is not in a list that was read."""
-        return self._by_id("contacts", contact_id, lambda: self._holded().contact(contact_id))
+        """One contact that the list lacks."""
+        return self._by_id("contact", contact_id, lambda: self._holded().contact(contact_id))
 
     def students(self) -> Listing[Student]:
         """The CRM's student profiles."""
@@ -314,11 +308,8 @@ class VendorReads:
     def documents(self, window: MonthWindow, known: KnownDocuments = _nothing_known) -> DocumentsRead:
         """The documents of one window, from one read of the whole span per document type.
 
-        When the wide read fails, each window is read by itself from then on: a fault stays inside its window.
-
-        Args:
-            window: the months that are wanted.
-            known: what the ledger has; what of it the list lacks is asked for by id.
+        When the wide read fails, each window is read by itself from then on: a fault stays inside its window. What the
+        list lacks of the `known` documents is asked for by id.
         """
         span = self._span_around(window)
         if span == window:
@@ -385,15 +376,10 @@ class VendorReads:
     def _list(self, vendor: Vendor, key: Hashable, read: Callable[[], Read]) -> Read:
         return self._once(key, lambda: self._guarded(vendor, key, read))
 
-    def _by_id(self, listing_key: Hashable, external_id: str, read: Callable[[], Read]) -> Read:
-        """One record of a list. Requests by id have a circuit of their own: their failing says nothing of the lists."""
-        listing: Listing[Any] = self._kept.get(listing_key, Listing())
-        for record in listing.records:
-            if record.id == external_id:
-                found: Read = record
-                return found
-        key = (listing_key, external_id)
-        return self._once(key, lambda: self._guarded(("holded", listing_key), key, read))
+    def _by_id(self, kind: str, external_id: str, read: Callable[[], Read]) -> Read:
+        """One record. Requests by id have a circuit of their own: their failing says nothing of the lists."""
+        key = kind, external_id
+        return self._once(key, lambda: self._guarded(("holded", kind), key, read))
 
     def _guarded(self, circuit: Hashable, key: Hashable, read: Callable[[], Read]) -> Read:
         """Make a read, unless the circuit breaker refuses it.

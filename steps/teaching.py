@@ -84,11 +84,6 @@ def _read_cell(where: str, name: str, text: str) -> Any:
 def set_teaching(asked: Sequence[AskedTeaching], by: Signature, *, preview: bool = False) -> list[TaughtOtherwise]:
     """Change services all together or not at all; returns those that are another now, or would be.
 
-    Args:
-        asked: what is wanted.
-        by: who, and why; both stay with each change.
-        preview: write nothing.
-
     Raises:
         UsageError: no reason, a service that is not there or twice, or a value that cannot be; each is named.
     """

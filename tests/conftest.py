@@ -12,6 +12,7 @@ import pytest
 from flows.prefect_server import logs_delivered, temporary_server
 from tests.database_server import LentDatabase, administer, database_server, named
 from tests.forked_commands import start_fork_server
+from tests.kept_database import KeptDatabase
 from tests.prefect_home import fill_home, migrated_template
 from tests.secret_watch import WATCH
 from tracking.database import dispose_engines, make_engine, parse_database_url, upgrade_database
@@ -101,6 +102,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     upgrade_database(template)
     template.dispose()
     return path
+
+
+@pytest.fixture(scope="session")
+def kept_database(tmp_path_factory: pytest.TempPathFactory) -> KeptDatabase:
+    """A SQLite database for the tests of this process, one after the other."""
+    return KeptDatabase.at(tmp_path_factory.mktemp("kept") / "sync.db")
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,12 @@ class DatabaseServer:
     url: str
     _server: Any
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started first, which all others are children of."""
+        pid: int = self._server.get_pid()
+        return pid
+
     def stop(self, mode: str = "immediate") -> None:
         """End it with every connection: `immediate` as a crash of it does, `fast` as an administrator does."""
         self._control("-w", "-m", mode, "stop")

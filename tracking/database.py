@@ -161,11 +161,7 @@ def describe_database() -> str:
 
 
 def make_engine(url: URL) -> Engine:
-    """An engine whose connections follow this project's rules; nothing is connected or created yet.
-
-    Args:
-        url: As `parse_database_url` gives it.
-    """
+    """An engine whose connections follow this project's rules; nothing is connected or created yet."""
     if url.get_backend_name() == "sqlite":
         return _make_sqlite_engine(url)
     return create_engine(

@@ -144,7 +144,7 @@ class Keyring:
             return key.decrypt(base64.urlsafe_b64decode(body), bound)
         except (InvalidTag, ValueError):
             raise DatabaseUnusableError(
-                f"A text of {column} encrypted with key {key_id} was changed behind its back, or is of another column"
+                f"A text of {column} encrypted with key {key_id} was changed since, or is of another column"
             ) from None
 
 

@@ -64,15 +64,7 @@ def record_errors(
 
     A record in trouble keeps its row. A `resolved` one that is met again is `pending` again, an `ignored` one stays
     `ignored`; a `pending` one that passed is `resolved` by itself. Each that is met again is counted, and last seen
-    now; nothing else of a row that already says all this is written.
-
-    Args:
-        session: An open write session; nothing is committed.
-        integration: `integration_error.integration_name`.
-        operation: The step id; other steps' errors are not looked at.
-        execution_id: The execution that met them, if one is tracked.
-        found: At most one error for each record.
-        passed: The records that were looked at and are fine now.
+    now; nothing else of a row that already says all this is written. `passed` are records that are fine now.
     """
     rows, now = _rows(session, operation, {error.external_id for error in found}), utc_now()
     by = {"integration_name": integration, "operation": operation, "sync_execution_id": execution_id}

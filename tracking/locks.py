@@ -39,9 +39,6 @@ class RunLock:
     def require(self, log: Callable[[str], None]) -> bool:  # noqa: ARG002
         """Make sure that the lock is still held; take it again if its connection was lost.
 
-        Args:
-            log: Hears that the database is waited for.
-
         Returns:
             False if it had been lost: what the run had open may have been ended meanwhile.
 
@@ -53,10 +50,7 @@ class RunLock:
 
 @contextmanager
 def run_lock(run_id: str) -> Iterator[RunLock]:
-    """Hold the lock of a run inside the block. To be taken before the run's first execution is written.
-
-    Args:
-        run_id: The flow run's id; for a task outside of any flow, the task run's.
+    """Hold the lock of a run, or of a task outside of any flow, inside the block; its first execution is written after.
 
     Raises:
         RunLockedError: another process holds it, for longer than `LOCK_WAIT_SECONDS`.
@@ -77,9 +71,6 @@ def run_lock(run_id: str) -> Iterator[RunLock]:
 
 def wait_for_database(log: Callable[[str], None]) -> None:
     """Wait until the database answers: a run that the clock starts is not to fail because it is restarted just then.
-
-    Args:
-        log: Hears that it is waited for.
 
     Raises:
         DatabaseUnusableError: the database was away for longer than `DATABASE_OUTAGE_SECONDS`.

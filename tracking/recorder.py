@@ -132,10 +132,7 @@ def start_execution(execution_id: int | None, task: RunningTask) -> None:
 def hold_window(execution_id: int, overlap: Overlap, log: Callable[[str], None]) -> None:
     """Get the execution's step and month for itself; it keeps them until it ends.
 
-    Args:
-        execution_id: An open execution.
-        overlap: Wait for the one that holds it, however long that one lives, or be refused.
-        log: Hears once which run is waited for.
+    Another one that has them is waited for however long it lives, and named once in the log, or this one is refused.
 
     Raises:
         WindowBusyError: it is held, and `overlap` says refuse.

@@ -47,13 +47,7 @@ def redact(text: str) -> str:
 
 
 def redact_message(text: str, longest: int = LONGEST_MESSAGE, *, emails: bool = False) -> str:
-    """A message for people: without secrets, and with the middle left out if it has more characters than `longest`.
-
-    Args:
-        text: Of any length.
-        longest: Characters that are kept.
-        emails: Mask emails too.
-    """
+    """A message for people: without secrets, and with the middle left out if it has more characters than `longest`."""
     if len(text) <= 2 * _READ:
         head = tail = _masked(text, emails=emails)
         if len(head) <= longest:

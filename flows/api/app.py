@@ -12,10 +12,9 @@ from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 
 from flows.access import Access
-from flows.api.answers import Answers
-from flows.api.limits import RequestLimits
+from flows.api.middleware import Answers, RequestLimits
 from flows.api.problems import add_problem_handlers, describe, problems
-from flows.api.routes import accruals, audit, books, errors, executions, services, steps
+from flows.api.routes import accruals, audit, books, errors, executions, steps
 from flows.api.schemas import Health
 from flows.api.security import Guard, operation_of
 from flows.runs import Runs
@@ -38,7 +37,7 @@ ROUTERS = (
     steps.integrations,
     accruals.router,
     books.router,
-    services.router,
+    books.services,
     audit.router,
     _health,
 )
@@ -53,12 +52,7 @@ def health() -> Health:
 
 
 def create_app(settings: SyncSettings, runs: Runs | None = None) -> FastAPI:
-    """The API on the database of `SYNC_DATABASE_URL`.
-
-    Args:
-        settings: For the token, the zone and the default year; the steps read their own when they run.
-        runs: How steps are started; by default through Prefect, with a worker that is brought along.
-    """
+    """The API on the database of `SYNC_DATABASE_URL`; by default with a worker that is brought along."""
     app = FastAPI(
         title="Sync Management",
         version="1",

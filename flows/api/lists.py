@@ -55,14 +55,9 @@ Row = TypeVar("Row")
 def cut_page(
     request: Request, response: Response, found: Sequence[Row], limit: int, place_of: Callable[[Row], Place]
 ) -> tuple[Sequence[Row], str | None]:
-    """A page, and the cursor of the next one, whose address the answer links to; None: there is none.
+    """A page of the rows that were found, one more than `limit` if there are more, and the cursor of the next one.
 
-    Args:
-        request: Asks for the list.
-        response: The answer, which gets the link.
-        found: The rows of the page, and one more if there are more.
-        limit: How many rows a page has.
-        place_of: Where the list goes on after a row.
+    The answer links to that; None: there is none.
     """
     if len(found) <= limit:
         return found, None

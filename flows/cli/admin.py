@@ -2,6 +2,7 @@
 
 import os
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 
 import typer
@@ -58,6 +59,24 @@ def restore(file: str, *, replace: bool) -> None:
     typer.echo(f"{url.database}: restored from schema {restored.revision}, {rows} rows in {tables} tables, checked.")
     if restored.kept:
         typer.echo(f"What it held before is in {restored.kept}.")
+
+
+def export(directory: str, *, decrypt: bool) -> None:
+    """Write every table to a CSV file of a new directory, and say what is in it."""
+    for module in ("steps.erasure", "tracking.audit"):
+        import_module(module)  # with them the models of all tables
+    from tracking.open_files import DESCRIPTION, export_tables
+
+    engine = make_engine(configured_database_url())  # as it is stored it can be read without the key
+    try:
+        upgrade_database(engine)
+        made = export_tables(engine, Path(directory).absolute(), decrypt=decrypt)
+    finally:
+        engine.dispose()
+    for each in made.values():
+        sums = [f", {name} {total} {currency}" for name, by in each.sums.items() for currency, total in by.items()]
+        typer.echo(f"{each.file}: {each.rows} rows" + "".join(map(str.rstrip, sums)))
+    typer.echo(f"{directory}: {len(made)} tables, and {DESCRIPTION}, which describes them.")
 
 
 def encrypt() -> None:

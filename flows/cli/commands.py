@@ -185,8 +185,8 @@ def show_audit(
 ) -> None:
     """Show who did what through the API and the page, from where, and which wrong tokens came; newest first."""
     with importing():
-        from flows.cli import audit
-    audit.show_audit(since, until, who, limit, export, as_json=as_json)
+        from flows.cli import history
+    history.show_audit(since, until, who, limit, export, as_json=as_json)
 
 
 class _ListUnlessNamed(TyperGroup):
@@ -325,8 +325,8 @@ def show_explanation(
     """Explain a contract's month: its rule, its sessions day by day, its documents and what brought them."""
     day = parse_month(month)
     with importing():
-        from flows.cli import reports
-    reports.show_explanation(contract, day, as_json=as_json)
+        from flows.cli import explanation
+    explanation.show_explanation(contract, day, as_json=as_json)
 
 
 app.add_typer(books_app)
@@ -410,6 +410,22 @@ def restore_database(
     with importing():
         from flows.cli import admin
     admin.restore(file, replace=replace)
+
+
+@database_app.command("export")
+def export_database(
+    directory: Annotated[str, typer.Argument(metavar="DIRECTORY", help="One that is not there yet.")],
+    decrypt: Annotated[
+        bool, typer.Option("--decrypt", help="Names, emails and records in clear; needs SYNC_ENCRYPTION_KEY.")
+    ] = False,
+) -> None:
+    """Write every table as a CSV file, and tables.json, which describes them: for whoever wants to leave, or look.
+
+    Encrypted texts stay as they are stored, unless --decrypt is said.
+    """
+    with importing():
+        from flows.cli import admin
+    admin.export(directory, decrypt=decrypt)
 
 
 @database_app.command("erase-client")

@@ -1,4 +1,4 @@
-"""What happened and where it stands: `history`, `errors`, `plan`."""
+"""What happened and where it stands: `history`, `audit`, `errors`, `plan`."""
 
 import json
 from collections import Counter
@@ -18,9 +18,10 @@ from flows.parameters import Only, parse_moment, steps_from
 from steps.catalog import ACCRUALS
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
-from steps.reports.export import CsvFormat, csv_text, errors_sheet
+from steps.reports.export import CsvFormat, audit_sheet, csv_text, errors_sheet
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
+from tracking.audit import AuditEvent, AuditFilter, audit_trail
 from tracking.history import HistoryFilter, executions_of_run, find_executions
 from tracking.integration_errors import ErrorFilter, MetError, find_errors, find_met, mark_errors
 from tracking.models import ErrorStatus, ExecutionStatus, IntegrationError, SyncExecution, utc_now
@@ -51,6 +52,39 @@ def show_history(
         print_json([execution_json(execution) for execution in executions])
     else:
         Console().print(_history_table(executions) if executions else "No execution fits.")
+
+
+def show_audit(
+    since: str | None, until: str | None, who: str | None, limit: int, export: str | None, *, as_json: bool
+) -> None:
+    """Show the acts that fit, newest first, or write all of them to a file.
+
+    Raises:
+        UsageError: what should be a time is none, or the file cannot be written.
+    """
+    settings: SyncSettings = SyncSettings.load()
+    wanted = AuditFilter(
+        since=None if since is None else parse_moment("--since", since, settings.zone),
+        until=None if until is None else parse_moment("--until", until, settings.zone),
+        who=who,
+        limit=None if export else limit,
+    )
+    events = audit_trail(wanted)
+    if export:
+        write_file(Path(export), csv_text(audit_sheet(events)).encode())
+        Console().print(f"{len(events)} acts written to {export}")
+    elif as_json:
+        print_json([event.model_dump(mode="json") for event in events])
+    else:
+        Console().print(_audit_table(events, settings) if events else "No act fits.")
+
+
+def _audit_table(events: Sequence[AuditEvent], settings: SyncSettings) -> Table:
+    table = Table("id", "when", "who", "role", "from", "by", "act", "what came of it")
+    for each in events:
+        when, texts = f"{each.at.astimezone(settings.zone):%Y-%m-%d %H:%M:%S}", (each.action, each.outcome)
+        table.add_row(str(each.id), when, each.who, each.role, each.address, each.door, *map(Text, texts))
+    return table
 
 
 @dataclass(frozen=True, slots=True)

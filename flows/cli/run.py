@@ -133,12 +133,9 @@ def _show(state: Any, *, as_json: bool) -> ExitStatus:
 
 
 def run_flow(title: str, start: Callable[[], Any], *, sandbox: bool) -> Any:
-    """Run flows in this process, telling what they do. Returns what `start` does: their final states.
+    """Run flows in this process, telling what they do.
 
-    Args:
-        title: What a person reads first.
-        start: Imports the flows and runs them; called once Prefect is ready.
-        sandbox: Serve the three vendors from the built-in sandbox meanwhile.
+    `start` imports and runs them once Prefect is ready; what it returns, their final states, is returned.
     """
     quiet_prefect()
     with ExitStack() as stack:

@@ -19,10 +19,9 @@ from steps.engine.contract_month import (
     NotificationType,
     Outcome,
     Posting,
-    Span,
-    divide_half_up,
     rule_name,
 )
+from steps.engine.sessions import Span, divide_half_up
 from steps.ledger.accrual import AccrualStatus
 from steps.ledger.contract import ContractStatus
 from steps.ledger.money import LARGEST, ZERO, to_cents

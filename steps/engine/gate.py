@@ -64,13 +64,7 @@ class Override:
 
 
 def began_before(done: SyncExecution, end: date, zone: ZoneInfo) -> date | None:
-    """The day on which an execution began, if that was before `end` in `zone`; else None.
-
-    Args:
-        done: An execution; of one without a start nothing is known, and None is the answer.
-        end: The first day after the month.
-        zone: `SYNC_TIMEZONE`.
-    """
+    """The day on which an execution began, if that was before `end` in `zone`; else None, or if it has no start."""
     if done.started_at is None:
         return None
     day = done.started_at.astimezone(zone).date()
@@ -177,10 +171,7 @@ class ImportFindings:
 def look_at_import(session: Session, window: MonthWindow, settings: SyncSettings) -> ImportFindings:
     """Sort the last execution of each import step of a month by the table of docs/accrual-rules.md, Gate.
 
-    Args:
-        session: The ledger transaction in which the month is posted.
-        window: The month.
-        settings: `SYNC_TIMEZONE`, in which it is judged whether the month was over, and the policy.
+    In the ledger transaction in which the month is posted.
 
     Raises:
         ImportRunningError: an import step of the month has not ended.
@@ -207,11 +198,6 @@ def wait_for_import(window: MonthWindow, execution_id: int | None, progress: Pro
     """Wait until no import step of the month is open; holds no transaction meanwhile.
 
     What a dead run left open is ended and not waited for. Each execution that is waited for is named once.
-
-    Args:
-        window: The month.
-        execution_id: The execution of the accruals that wait, if it is recorded.
-        progress: Is told what is waited for.
 
     Raises:
         SyncError: that execution was ended from outside while it waited.

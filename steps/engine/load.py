@@ -37,11 +37,9 @@ from steps.engine.contract_month import (
     ContractInputs,
     DocumentInputs,
     NotionInputs,
-    PeriodInputs,
-    ServiceInputs,
-    Span,
     WholeAccrual,
 )
+from steps.engine.sessions import PeriodInputs, ServiceInputs, Span
 from steps.engine.settled import CONTRACT, DOCUMENT, PAGE, PERIOD, POSTING, STATE, as_text
 from steps.ledger.accrual import ADJUSTMENT, AccrualStatus, AccruedPeriod, ContractAccrual, Dismissal
 from steps.ledger.client import ClientExternalId, System

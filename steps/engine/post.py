@@ -1,20 +1,32 @@
 """Writes what was decided: postings, states, contracts, and the failures of contracts; and checks that it adds up.
 
-`LedgerCheck` looks at a month before it is committed (docs/accrual-rules.md, Promise 1).
+`LedgerCheck` looks at a month before it is committed (docs/accrual-rules.md, Promise 1). What a posting was worked out
+from is stored with it (docs/accrual-rules.md, Worked out from).
 """
 
+import json
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, func, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, case, func, select, update
 from sqlmodel import Session, col
 
 from steps.catalog import ACCRUALS
-from steps.engine.contract_month import AccrualState, ContractFailureError, Outcome, Posting
+from steps.engine.contract_month import (
+    AccrualRules,
+    AccrualState,
+    ContractFailureError,
+    ContractInputs,
+    Outcome,
+    Posting,
+)
 from steps.engine.load import Chunk, Query, is_due, with_state
+from steps.engine.sessions import MonthSessions, ServiceInputs
 from steps.engine.settled import CONTRACT, DOCUMENT, POSTING, STATE, is_usable
 from steps.errors import AccrualError
 from steps.ledger.accrual import AccrualStatus, AccrualTransition, AccruedPeriod, ContractAccrual
@@ -166,6 +178,59 @@ def _set_statuses(session: Session, outcomes: Iterable[Outcome]) -> None:
             session.execute(update(ServiceContract).where(col(ServiceContract.id).in_(ids)).values(status=status.value))
 
 
+def worked_out_from(inputs: ContractInputs, sessions: MonthSessions, rules: AccrualRules, policy: str) -> str:
+    """The contract as it was decided on: JSON of one line; `policy` is what `compact` gives.
+
+    Written by hand as the shortest there is, because each posting gets one: `json.dumps` would take a tenth of the
+    whole month's time. `steps/reports/explain.py` reads it.
+    """
+    # By day, whichever was imported first: a run again keeps what a fresh import does.
+    documents = ",".join(sorted([f'["{each.day.isoformat()}","{each.amount!s}"]' for each in inputs.documents]))
+    periods = ",".join(
+        [
+            f'[{_text(each.external_id)},"{each.start.isoformat()}","{each.end.isoformat()}","{each.status}",'
+            f"{_day(each.status_change_date)},{_day(each.created_on)}]"
+            for each in inputs.periods
+        ]
+    )
+    page, before = inputs.notion, "" if sessions.before is None else f",{sessions.before}"
+    return (
+        f'{{"contract":["{inputs.contract_date.isoformat()}","{inputs.status}"],"documents":[{documents}],'
+        f'"before":"{inputs.accrual.accrued_before:.2f}","sessions":[{sessions.in_month},{sessions.remaining}{before}],'
+        f'"periods":[{periods}],"notion":{f"[{_text(page.status)},{_day(page.day)}]" if page else "null"},'
+        f'"service":{_service(inputs.service)},"holidays":[{_free_days(inputs, rules)}],"policy":{policy}}}'
+    )
+
+
+def compact(policy: Mapping[str, str]) -> str:
+    """What is set of a policy, as JSON."""
+    return json.dumps({name: value for name, value in policy.items() if value}, separators=(",", ":"))
+
+
+_text = lru_cache(maxsize=10_000)(json.dumps)
+"""Cohorts and statuses come again and again."""
+
+
+def _day(day: date | None) -> str:
+    return f'"{day.isoformat()}"' if day else "null"
+
+
+@lru_cache(maxsize=10_000)
+def _service(service: ServiceInputs) -> str:
+    weekdays = ",".join(map(str, sorted(service.class_weekdays or ())))
+    return f"[{service.total_sessions},{service.sessions_per_week},[{weekdays}]]"
+
+
+def _free_days(inputs: ContractInputs, rules: AccrualRules) -> str:
+    """The holidays on class days from the first to the last day of all periods."""
+    weekdays, days = inputs.service.class_weekdays, rules.sorted_holidays
+    if not days or not weekdays or not inputs.periods:
+        return ""
+    first = bisect_left(days, min([each.start for each in inputs.periods]))
+    after = bisect_right(days, max([each.end for each in inputs.periods]))
+    return ",".join([_day(day) for day in days[first:after] if day.weekday() in weekdays])
+
+
 _NAMED = 5
 """Contracts that the error names; of more it says how many."""
 
@@ -212,17 +277,14 @@ class LedgerCheck:
         Raises:
             AccrualError: it names the first contracts and says how many there are.
         """
-        invoiced = {currency: amount for amount, currency in self.session.execute(self._all_documents())}
+        of, documents = CONTRACT.contract_currency, func.sum(self._documents())
+        rows = self.session.execute(select(documents, of).where(is_due(self.last_day)).group_by(of))
+        invoiced = {currency: amount for amount, currency in rows}
         for currency in () if self._breaches else sorted(invoiced.keys() | self._explained.keys()):
-            explained, documents = self._explained.get(currency, 0), invoiced.get(currency, 0)
-            if explained != documents:
-                self._note(
-                    f"all contracts in {currency}",
-                    "they account for",
-                    explained,
-                    "their documents add up to",
-                    documents,
-                )
+            explained, total = self._explained.get(currency, 0), invoiced.get(currency, 0)
+            if explained != total:
+                who = f"all contracts in {currency}"
+                self._note(who, "they account for", explained, "their documents add up to", total)
         if self._breaches:
             more = len(self._breaches) - _NAMED
             named = "; ".join(self._breaches[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
@@ -239,27 +301,22 @@ class LedgerCheck:
                 CONTRACT.contract_currency,
                 *(func.coalesce(_usable_cents(amount), 0) for amount in amounts),
                 _postings().scalar_subquery(),
-                self._documents().correlate(table_of(ServiceContract)).scalar_subquery(),
+                self._documents(),
             )
             .select_from(with_state())
             .where(chunk.holds(self.session, CONTRACT.id))
         )
 
-    def _documents(self) -> Query:
-        """The documents of a contract up to the month's last day."""
+    def _documents(self) -> ScalarSelect[int]:
+        """What the documents of a contract up to the month's last day add up to, in cents."""
         amount = DOCUMENT[self.amount.key]
-        return select(sum_of_cents(amount)).where(
+        documents = select(sum_of_cents(amount)).where(
             DOCUMENT.service_contract_id == CONTRACT.id,
             DOCUMENT.voided_at.is_(None),
             DOCUMENT.invoice_date <= self.last_day,
             is_usable(amount),
         )
-
-    def _all_documents(self) -> Query:
-        """The same for all contracts that are due, by currency of the contract."""
-        documents = self._documents().correlate(table_of(ServiceContract)).scalar_subquery()
-        currency = CONTRACT.contract_currency
-        return select(func.sum(documents), currency).where(is_due(self.last_day)).group_by(currency)
+        return documents.correlate(table_of(ServiceContract)).scalar_subquery()
 
 
 def _postings() -> Query:

@@ -30,7 +30,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from steps.engine.contract_month import ACCRUED_WHOLE, ServiceInputs, Span
+from steps.engine.contract_month import ACCRUED_WHOLE
+from steps.engine.sessions import ServiceInputs, Span
 from steps.ledger.accrual import AccrualStatus, AccruedPeriod, ContractAccrual
 from steps.ledger.client import ClientExternalId, System
 from steps.ledger.contract import ContractStatus, Invoice, ServiceContract
@@ -54,13 +55,7 @@ _MOST_SESSIONS = 10**9
 def settled_cents(
     month: Span, amount: ColumnElement[Any], services: Mapping[int, ServiceInputs | ValueError]
 ) -> ColumnElement[int]:
-    """Of a contract with its state: the cents that are accrued if it is settled in the month, else null.
-
-    Args:
-        month: Its days.
-        amount: The column of a document's amount (`SYNC_ACCRUAL_BASIS`).
-        services: By id, one that cannot be used as the reason why.
-    """
+    """Of a contract with its state: the cents that are accrued if it is settled in the month, else null."""
     taught = [number for number, each in services.items() if isinstance(each, ServiceInputs) and each.is_usable]
     completed = and_(
         CONTRACT.status.in_([ContractStatus.CLOSED, ContractStatus.CANCELED]),

@@ -84,7 +84,7 @@ class AccruedPeriod(SQLModel, table=True):
     made_by: str | None = None
     made_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     worked_out: Any = Field(default=None, sa_type=WrittenJson, nullable=True)
-    """What it came from (`steps/engine/worked_out.py`); None: an adjustment, or an older version posted it."""
+    """What it came from (`steps/engine/post.py`); None: an adjustment, or an older version posted it."""
 
 
 class AccrualTransition(SQLModel, table=True):

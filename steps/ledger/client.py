@@ -285,11 +285,6 @@ def match_clients(session: Session, contact_ids: Collection[str], cards: Cards) 
     Several contacts with one email are one client. A contact that is not linked yet and has no email has no client: it
     is a problem, and its documents are kept without one. Known clients get their present emails first, so that a new
     contact finds them by those.
-
-    Args:
-        session: an open write session.
-        contact_ids: those on the documents at hand.
-        cards: what is known of contacts, of these and of any other.
     """
     matched = MatchedClients(ids=linked_contacts(session, contact_ids), contacts=set(contact_ids))
     by_email: dict[str, list[ContactCard]] = defaultdict(list)
@@ -539,13 +534,7 @@ def store_pages(session: Session, chosen: Mapping[int, PageCard], links: Mapping
 def lost_pages(
     links: Mapping[str, int], chosen: Iterable[int], listed: Mapping[str, Callable[[], Any]]
 ) -> list[RecordRejectedError]:
-    """Linked pages whose client has no page now: the link is kept, with the status it had.
-
-    Args:
-        links: page id -> client id.
-        chosen: the clients that have a page.
-        listed: gives the vendor's record, by id.
-    """
+    """Linked pages (id -> client) whose client has no page now, as those `chosen` have: the link stays as it was."""
     with_page = set(chosen)
     return [
         RecordRejectedError(

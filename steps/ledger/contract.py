@@ -300,12 +300,9 @@ class Places:
 
 
 def find_places(session: Session, rows: Mapping[Pair, list[Row]], at_hand: Collection[str]) -> Places:
-    """The contract of each pair, made if missing.
+    """The contract of each pair, made if missing; `rows` are the documents that name the pair by their own lines.
 
-    Args:
-        session: an open write session.
-        rows: the documents that name each pair by their own lines.
-        at_hand: the external ids of all documents that are being imported; what the ledger says of them is out of date.
+    Of those at hand (ids), which are being imported, the ledger is out of date.
     """
     stored = _stored_contracts(session, rows)
     others = _other_documents(session, stored.values(), at_hand)
@@ -416,15 +413,14 @@ class Linking:
         self.contract_ids.update(each for each in touched if each is not None)
 
 
-def link_documents(session: Session, documents: Sequence[LinkableDocument]) -> Linking:
-    """Fill in `service_contract_id` of each row, making the contracts that are missing.
+def link_documents(session: Session, documents: Sequence[LinkableDocument], gone: Collection[str] = ()) -> Linking:
+    """Fill in `service_contract_id` of each row, making the contracts that are missing; the rows are not written.
 
-    Args:
-        session: an open write session; the documents themselves are not written.
-        documents: the window's, in any order.
+    A note of an invoice that is void, or among the ids that are `gone` at the vendor, goes by its own lines: as where
+    that invoice was never seen.
     """
     linking = Linking()
-    sources = _sources(session, documents)
+    sources = {source: place for source, place in _sources(session, documents).items() if source not in gone}
     own = [document for document in documents if document.source not in sources]
     naming: dict[Pair, list[Row]] = defaultdict(list)
     for document in own:
@@ -467,5 +463,6 @@ def _sources(session: Session, documents: Sequence[LinkableDocument]) -> _Source
         if document.row["kind"] == DocumentKind.INVOICE and document.row["external_id"] in wanted
     }
     elsewhere = wanted - at_hand.keys()
-    stored = select_in(session, _LINK, Invoice.external_id, elsewhere, Invoice.kind == DocumentKind.INVOICE)
+    counts = Invoice.kind == DocumentKind.INVOICE, col(Invoice.voided_at).is_(None)
+    stored = select_in(session, _LINK, Invoice.external_id, elsewhere, *counts)
     return at_hand | {row["external_id"]: _place(row) for row in stored}

@@ -61,12 +61,7 @@ def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
 def select_in(session: Session, columns: Sequence[Any], key: Any, values: Iterable[Any], *where: Any) -> list[Row]:
     """Columns of the rows whose `key` is one of `values` and for which `where` holds, however many they are.
 
-    Args:
-        session: any session.
-        columns: whose values the rows have, by name.
-        key: a column, or several, and then each value is a tuple.
-        values: may repeat.
-        where: further conditions.
+    The key may be several columns, and then each value is a tuple. Values may repeat.
     """
     distinct = list(dict.fromkeys(values))
     if not distinct:
@@ -167,11 +162,7 @@ def _upsert(session: Session, table: Table, rows: list[Row], key: tuple[str, ...
 def write_many(session: Session, model: type[SQLModel], rows: Sequence[Row], key: tuple[str, ...] = ()) -> None:
     """Insert the rows; one whose `key` (the columns of a unique constraint) is there already is updated instead.
 
-    Args:
-        session: an open write session; nothing is committed.
-        model: the table.
-        rows: all with the same columns; no two with one key.
-        key: none: every row is new.
+    All have the same columns, and no two have one key.
     """
     if not rows:
         return

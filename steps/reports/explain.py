@@ -12,20 +12,11 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from steps.catalog import INVOICES
-from steps.engine.contract_month import (
-    DAY,
-    Action,
-    ContractFailureError,
-    ContractMonth,
-    Outcome,
-    Span,
-    Timetable,
-    owned_days,
-    rule_name,
-)
+from steps.engine.contract_month import Action, ContractFailureError, ContractMonth, Outcome, rule_name
 from steps.engine.decision_table import TABLE, decide
 from steps.engine.load import Loader, due_contract, load_rules, load_services
-from steps.engine.worked_out import compact, worked_out_from
+from steps.engine.post import compact, worked_out_from
+from steps.engine.sessions import DAY, Span, Timetable, owned_days
 from steps.errors import UsageError
 from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod, ContractAccrual, last_closed_month
 from steps.ledger.contract import Invoice
@@ -43,6 +34,8 @@ from tracking.models import ExecutionStatus, SyncExecution
 class ExplainedPosting:
     """A row of `accrued_period`."""
 
+    number: int
+    """Greater than that of what was posted before it: a posting did not count an adjustment that came later."""
     period: str | None
     amount: Decimal
     portion: Decimal
@@ -116,7 +109,7 @@ class WorkedOut:
 
     @classmethod
     def read(cls, kept: Any) -> Self:
-        """From the JSON of `steps/engine/worked_out.py`."""
+        """From the JSON of `worked_out_from`."""
         documents = tuple((date.fromisoformat(day), to_cents(Decimal(amount))) for day, amount in kept["documents"])
         total, before = sum((amount for _, amount in documents), ZERO), to_cents(Decimal(kept["before"]))
         periods = (
@@ -204,6 +197,7 @@ def read_postings(
 ) -> tuple[tuple[ExplainedPosting, ...], WorkedOut | None]:
     """What was posted for the contract in the month, in order of posting; and what the table worked it out from."""
     columns = (
+        col(AccruedPeriod.id),
         col(ServicePeriod.external_id),
         col(AccruedPeriod.accrued_amount),
         col(AccruedPeriod.accrual_portion),

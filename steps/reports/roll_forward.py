@@ -166,11 +166,7 @@ def roll_forwards(session: Session, window: MonthWindow, settings: SyncSettings)
 def read_tie_out(session: Session, window: MonthWindow, first: date, settings: SyncSettings) -> TieOut:
     """Compare documents less postings with the states, as of the last month that was accrued.
 
-    Args:
-        session: any session.
-        window: the months that are reported.
-        first: the first month in which anything happened.
-        settings: what a document counts, and what today is.
+    `first` is the first month in which anything happened.
     """
     runs = select(col(SyncExecution.window_start)).where(
         col(SyncExecution.step_name) == ACCRUALS.id, col(SyncExecution.status) == ExecutionStatus.COMPLETED

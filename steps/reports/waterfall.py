@@ -18,11 +18,10 @@ from steps.engine.contract_month import (
     ContractInputs,
     ContractMonth,
     Outcome,
-    Span,
-    change_date,
 )
 from steps.engine.decision_table import decide
 from steps.engine.load import Loader, due_chunks, load_rules, load_services
+from steps.engine.sessions import Span, change_date
 from steps.ledger.accrual import AccrualStatus, AccruedPeriod, ContractAccrual
 from steps.ledger.contract import ContractStatus, Invoice
 from steps.ledger.money import ZERO

@@ -21,12 +21,11 @@ from steps.engine.contract_month import (
     ContractInputs,
     ContractMonth,
     NotificationType,
-    Span,
-    change_date,
 )
 from steps.engine.decision_table import decide
 from steps.engine.load import Loader, due_chunks, load_rules, load_services
 from steps.engine.post import ContractFailures
+from steps.engine.sessions import Span, change_date
 from steps.engine.settled import DOCUMENT, settled_cents
 from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod
 from steps.ledger.money import ZERO
@@ -161,11 +160,7 @@ def _of_contract(
 ) -> Iterator[_Waiting]:
     """A contract that can be processed; if it cannot, that is raised before anything is told.
 
-    Args:
-        inputs: as seen from the month after `month`.
-        by_currency: what is deferred of it.
-        month: the last that was accrued.
-        rules: the settings.
+    `inputs` are as seen from the month after `month`, the last that was accrued; by currency: what is deferred.
     """
     expected = sum(project(inputs, month, rules).expected.values(), ZERO)
     known = _known(inputs, month)

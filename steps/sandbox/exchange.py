@@ -29,8 +29,6 @@ class Call:
     content: bytes = b""
     base_url: str = ""
     """What the vendor's own links begin with."""
-    repeated: Mapping[str, list[str]] = field(default_factory=dict)
-    """All values of each parameter."""
 
     @property
     def body(self) -> Any:

@@ -17,7 +17,7 @@ from struct import pack
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from steps.sandbox import fourgeeks, holded, notion
 from steps.sandbox.academy import MADRID_SCHOOL
@@ -70,12 +70,7 @@ class SandboxServer:
     tokens: Tokens = field(default_factory=Tokens)
     """The CRM's login."""
     _recent: dict[Vendor, deque[float]] = field(default_factory=dict)
-    _cached: set[tuple[str, str]] = field(default_factory=set)
     _answering: Lock = field(default_factory=Lock)
-
-    def expire_tokens(self) -> None:
-        """The CRM's token dies now, before its seven days are over."""
-        self.tokens.expire()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -127,10 +122,7 @@ class SandboxServer:
             return notion.answer(call, self.world, self.modes)
         if call.vendor == "backend":
             return self.backend(call)
-        place = (call.path, repr(sorted(call.query.items())))
-        fresh = place not in self._cached or call.query.get("cache") == "false"
-        self._cached.add(place)
-        return fourgeeks.answer(call, self.world, self.modes, self.tokens, fresh=fresh)
+        return fourgeeks.answer(call, self.world, self.modes, self.tokens)
 
     def _is_over_its_rate(self, vendor: Vendor) -> bool:
         """Whether a request more than the vendor's rate was made within a second."""
@@ -212,18 +204,16 @@ class _Connection(BaseHTTPRequestHandler):
         """The request as the vendor sees it; `None` if the address is no vendor's."""
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path, _, query = self.path.partition("?")
-        repeated_values = parse_qs(query, keep_blank_values=True)
         for vendor, prefix in PREFIXES.items():
             if path.startswith(f"{prefix}/"):
                 return Call(
                     vendor=vendor,
                     method=self.command,
                     path=path.removeprefix(prefix),
-                    query={name: values[-1] for name, values in repeated_values.items()},
+                    query=dict(parse_qsl(query, keep_blank_values=True)),
                     headers={name.lower(): value for name, value in self.headers.items()},
                     content=content,
                     base_url=f"http://{self.headers.get('Host', '')}{prefix}",
-                    repeated=repeated_values,
                 )
         return None
 
@@ -265,11 +255,7 @@ def _compressed(call: Call, answer: Answer) -> Answer:
 
 @contextmanager
 def serve_sandbox(world: World, *, port: int = 0) -> Iterator[SandboxServer]:
-    """Serve the academy on loopback, where its public credentials belong, until the block ends.
-
-    Args:
-        world: the academy; `SandboxServer.world` may be set to another between requests.
-        port: 0 takes any free one.
+    """Serve the academy on loopback, where its public credentials belong, until the block ends. Port 0: a free one.
 
     Raises:
         OSError: the port is taken.
@@ -285,11 +271,7 @@ def serve_sandbox(world: World, *, port: int = 0) -> Iterator[SandboxServer]:
 
 
 def serve_until_interrupted(say: Callable[[str], object], *, port: int) -> None:
-    """Serve an academy of the usual size until Ctrl-C or a termination signal.
-
-    Args:
-        say: gets the lines that point a shell at the server, once it accepts connections.
-        port: 0 takes any free one.
+    """Serve an academy of the usual size until Ctrl-C or a termination signal, and say what points a shell at it.
 
     Raises:
         OSError: the port is taken.

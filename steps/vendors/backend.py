@@ -102,13 +102,6 @@ def call_backend(
 
     The parameters travel as query and, unless it is a GET, as JSON body: some backends read the one, some the other.
 
-    Args:
-        settings: For the address, the token and the time limit.
-        endpoint: Path below `SYNC_BACKEND_URL`.
-        parameters: By their names.
-        rules: Limits of time; those of the settings by default.
-        method: Of the HTTP request.
-
     Raises:
         ConfigError: `SYNC_BACKEND_URL` is not set, or no address.
         VendorUnfinishedError: the backend accepted the call and did not answer in time.

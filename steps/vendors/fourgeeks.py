@@ -228,6 +228,10 @@ def _token(account: Account) -> str:
         return known.token
 
 
+_LONGEST_TOKEN = 4096
+"""A header that is longer than a server takes would be refused until the process ends."""
+
+
 def _log_in(account: Account) -> tuple[str, datetime | None]:
     site = Site(VENDOR, account.base_url, account.rate, {}, rules=account.rules, explain=_explain_login)
     request = Ask("POST", _PATH, body={"email": account.username, "password": account.password})
@@ -237,7 +241,7 @@ def _log_in(account: Account) -> tuple[str, datetime | None]:
         token, expires_at = text(record(answer), "token"), moment(record(answer), "expires_at")
     except ValueError as error:
         raise VendorPayloadError(VENDOR, str(request), f"the login's answer cannot be read: {error}") from error
-    if not token.isalnum() or not token.isascii():
+    if not token.isalnum() or not token.isascii() or len(token) > _LONGEST_TOKEN:
         raise VendorPayloadError(VENDOR, str(request), "the login's answer holds no token")
     register_secret(token)
     return token, expires_at

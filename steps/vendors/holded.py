@@ -105,7 +105,13 @@ class Document:
 
 
 def parse_income_account(row: dict[str, Any]) -> IncomeAccount:
-    """`accountNum` in live answers, `accNum` in the documentation."""
+    """`accountNum` in live answers, `accNum` in the documentation.
+
+    Raises:
+        FieldError: a field cannot be read, or there is nothing by which it could be told whether it is a service.
+    """
+    if row.keys().isdisjoint({"accountNum", "accNum", "name"}):
+        raise FieldError("name and accountNum are missing")
     return IncomeAccount(
         id=identifier(row),
         account_number=code(row, "accountNum") or code(row, "accNum") or None,
@@ -204,7 +210,7 @@ class DocumentPages:
     ids: frozenset[str]
     """Of every row, rejected and out-of-window ones included."""
     rejected_days: dict[RecordRejectedError, date]
-    """The day of each rejected document whose date at least can be read."""
+    """The day of each rejected document whose date can be read, and is one of those that were asked for."""
     placed: Mapping[str, date] = field(default_factory=dict)
     """By id: the day of whose window a document counts, where that is not its own."""
 
@@ -254,7 +260,7 @@ class DocumentPages:
     def of(self, window: MonthWindow, span: MonthWindow) -> Listing[Document]:
         """What belongs to one window of the span that was read.
 
-        A rejected document without a readable date must be told once: by the window in which the span begins.
+        A rejected document without such a day must be told once: by the window in which the span begins.
         """
 
         def belongs(error: RecordRejectedError) -> bool:

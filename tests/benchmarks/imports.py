@@ -224,21 +224,32 @@ def _serve(clients: int, line: Connection) -> None:
             line.send(None)
 
 
+@dataclass(frozen=True)
+class SandboxProcess:
+    """A sandbox in a process of its own."""
+
+    variables: Mapping[str, str]
+    """What points a program at it, without a rate."""
+    floor: int
+    """The fewest requests of a year."""
+    pid: int
+    _line: Connection
+
+    def set_latency(self, milliseconds: int) -> None:
+        """Let each answer take so much longer."""
+        self._line.send(milliseconds)
+        self._line.recv()
+
+
 @contextmanager
-def _sandbox(clients: int) -> Iterator[tuple[int, Callable[[int], None]]]:
-    """A sandbox that the environment points at: the fewest requests of a year, and what sets its latency."""
+def sandbox_process(clients: int) -> Iterator[SandboxProcess]:
+    """The vendors of an academy of this size, in the block."""
     line, its_end = _SPAWNED.Pipe()
     process = _SPAWNED.Process(target=_serve, args=(clients, its_end))
     process.start()
     variables, floor = line.recv()
-    os.environ.update(variables | FAST)
-
-    def set_latency(milliseconds: int) -> None:
-        line.send(milliseconds)
-        line.recv()
-
     try:
-        yield floor, set_latency
+        yield SandboxProcess(variables | FAST, floor, process.pid or 0, line)
     finally:
         line.send(None)
         process.join()
@@ -253,10 +264,11 @@ def measure_all(sizes: Mapping[int, Iterable[int]], databases: dict[str, Any]) -
     """Each size, its latencies, each database: a first import, and one that finds everything as it is."""
     small: dict[str, float] = {}
     for clients, latencies in sizes.items():
-        with _sandbox(clients) as (floor, set_latency):
+        with sandbox_process(clients) as vendors:
+            os.environ.update(vendors.variables)
             for latency in latencies:
                 aims = AIMS.get((clients, latency), (None, None))
-                set_latency(latency)
+                vendors.set_latency(latency)
                 for database, fresh in databases.items():
                     with fresh():
                         for run in ("first", "second"):
@@ -266,7 +278,7 @@ def measure_all(sizes: Mapping[int, Iterable[int]], databases: dict[str, Any]) -
                                 small[database + case] = ours.peak_mib
                             small_mib = small.get(database + case) if clients == LARGE else None
                             what = f"{database}, {clients:,}, {case}"
-                            yield Compared(what, aims, floor, bare, ours, small_mib)
+                            yield Compared(what, aims, vendors.floor, bare, ours, small_mib)
 
 
 def main() -> None:

@@ -47,6 +47,7 @@ def test_a_file_without_the_block_is_refused_and_left_as_it_is(text: str, tmp_pa
         "bench:starting",
         "bench:history",
         "bench:page",
+        "bench:scale",
     ],
 )
 def test_every_measured_table_has_its_place_in_the_document(block: str, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from steps.vendors import backend, fourgeeks
 from tests.fast_vendors import FAST
 from tests.faults.academy import changed, known, modes
 from tests.faults.run import STEPS, Left, results, run_import, what_is_left
+from tests.kept_database import KeptDatabase
+from tests.secret_watch import WATCH
 from tracking.database import dispose_engines
 from tracking.models import ExecutionStatus
 
@@ -109,13 +111,18 @@ def academy(
 
 @pytest.fixture
 def begin(
-    academy: SandboxServer, models: dict[Vendor, Model], database: str, tmp_path: Path
-) -> Callable[[Vendor], Model]:
+    academy: SandboxServer,
+    models: dict[Vendor, Model],
+    database: str,
+    kept_database: KeptDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Begin]:
     """Brings the database to where the run of a vendor's steps begins."""
 
     def bring(vendor: Vendor) -> Model:
         if database.startswith("sqlite"):
-            shutil.copy(models[vendor].before, tmp_path / "sync.db")
+            monkeypatch.setenv("SYNC_DATABASE_URL", kept_database.url)
+            kept_database.begin(models[vendor].before)
         else:
             import_the_known(academy)
             for earlier in _VENDORS[: _VENDORS.index(vendor)] if vendor in _VENDORS else ():
@@ -123,4 +130,5 @@ def begin(
         fourgeeks._tokens.clear()
         return models[vendor]
 
-    return bring
+    yield bring
+    WATCH.look_at_files(kept_database.file.parent)

@@ -25,8 +25,9 @@ class Endpoint:
     records: str = ""
     """The list of the sandbox's world that it shows."""
     exists: bool = False
-    """The document does, though the list lacks it: 404, and 400 as some report, are no fault then but the vendor's word
-    that it has none. It is void from then on, until its own month is imported."""
+    """The record does, though the list lacks it: 404, and 400 as some report, are no fault then but the vendor's word
+    that it has none. A document is void from then on, until its own month is imported; an account is no service, and
+    asked for again by the next import of a document that names it."""
     several_sources: bool = False
     """Notion answers by it only where the database has several data sources."""
 
@@ -59,7 +60,7 @@ INVOICE = Endpoint("invoice by id, moved", "holded", "record", f"/documents/invo
 INVOICES_LIST, _INVOICES_LATER = _paged("invoices", "holded", "/documents/invoice$", _INVOICES, "invoices")
 ENDPOINTS = (
     Endpoint("accounts", "holded", "list", "/saleschannels$", frozenset({SERVICES, INVOICES}), "accounts"),
-    Endpoint("account by id", "holded", "record", f"/saleschannels/{DELETED_ACCOUNT}$", _INVOICES),
+    Endpoint("account by id", "holded", "record", f"/saleschannels/{DELETED_ACCOUNT}$", _INVOICES, exists=True),
     *_paged("contacts", "holded", "/contacts$", _INVOICES, "contacts"),
     Endpoint("contact by id", "holded", "record", f"/contacts/{DELETED_CONTACT}$", _INVOICES),
     INVOICES_LIST,

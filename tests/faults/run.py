@@ -89,7 +89,7 @@ class Left:
     void: frozenset[str]
     """Documents and periods that count no more; when they became void is never the same in two runs."""
     pending: dict[tuple[str, str, str], str]
-    """Step, type and id of each error that waits for somebody -> its message."""
+    """`pending_errors`."""
 
 
 def differences(found: Left, expected: Left) -> list[str]:
@@ -111,12 +111,16 @@ def what_is_left() -> Left:
     del ledger["integration_error"]
     documents, periods = rows(Invoice), rows(ServicePeriod)
     void = {row["external_id"] for row in (*documents, *periods) if row["voided_at"] is not None}
-    pending = {
+    return Left(ledger, frozenset(void), pending_errors())
+
+
+def pending_errors() -> dict[tuple[str, str, str], str]:
+    """Step, type and id of each error that waits for somebody -> its message."""
+    return {
         (row["operation"], row["entity_type"], row["entity_external_id"]): row["error_message"]
         for row in rows(IntegrationError)
         if row["status"] == ErrorStatus.PENDING
     }
-    return Left(ledger, frozenset(void), pending)
 
 
 def results(executions: Sequence[SyncExecution]) -> dict[str, Any]:

@@ -138,11 +138,11 @@ def _vanish(records: list[Any]) -> None:
 
 
 def _move(records: list[Any]) -> None:
-    """The last one comes first, in whichever field the list is sorted by."""
+    """The last one comes first, in whichever field the list is sorted by; its day stays, for the ledger keeps it."""
     first, last = records[0], records.pop()
     order = {
         name: getattr(first, name) - step
-        for name, step in {"sequence": 1, "created_at": timedelta(days=1)}.items()
+        for name, step in {"sequence": 1, "created_at": timedelta(minutes=1)}.items()
         if hasattr(first, name)
     }
     records.insert(0, replace(last, **order))
@@ -150,7 +150,7 @@ def _move(records: list[Any]) -> None:
 
 def _expire_token(sandbox: SandboxServer, endpoint: Endpoint) -> dict[str, Any]:
     def alter(answer: Answer) -> Answer:
-        sandbox.expire_tokens()
+        sandbox.tokens.expire()
         return answer
 
     return {"kind": "altered", "alter": alter, "when": lambda call: not endpoint.is_asked(call), "times": 1}

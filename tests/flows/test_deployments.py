@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect import Flow
+from prefect.utilities.callables import parameter_schema
 
+from flows.execute_step import execute_step
+from flows.process_accruals import process_accruals
+from flows.redo import redo
+from flows.retry_errors import retry_errors
+from flows.sync_import import sync_import
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
@@ -32,6 +39,14 @@ def _declared() -> dict[str, dict[str, Any]]:
 def test_the_file_names_the_deployments_that_others_rely_on() -> None:
     assert list(_declared()) == DEPLOYMENTS
     assert {d["work_pool"]["name"] for d in _declared().values()} == {"sync"}
+
+
+@pytest.mark.parametrize("flow", [sync_import, process_accruals, execute_step, retry_errors, redo])
+def test_each_field_of_a_form_has_a_title_in_words_and_says_what_it_is_for(flow: Flow[Any, Any]) -> None:
+    fields = {name: each for name, each in parameter_schema(flow).properties.items() if name != "plan"}
+
+    assert [name for name, each in fields.items() if not each["title"][0].isupper()] == []
+    assert [name for name, each in fields.items() if not each.get("description")] == []
 
 
 @pytest.mark.parametrize(

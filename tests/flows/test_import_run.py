@@ -1,7 +1,5 @@
 """A run from the command line, through a real Prefect server, against the sandbox: rows, tables, exit status."""
 
-from collections import Counter
-
 import pytest
 from sqlalchemy import text
 
@@ -41,25 +39,6 @@ def test_a_range_from_invoices_runs_thirteen_executions_in_order(sync_actions: C
             text("SELECT flow_run_id, count(DISTINCT task_run_id) FROM sync_execution GROUP BY 1")
         )
         assert [tuple(row) for row in tracked] == [(outcome.json["flow_run_id"], 13)]
-
-
-@pytest.mark.long
-def test_a_second_run_creates_and_updates_nothing(sync_actions: CommandLine, database: str) -> None:
-    first = sync_actions.run("--sandbox", "--json")
-    second = sync_actions.run("--sandbox", "--json")
-
-    assert (first.status, second.status) == (0, 0), second.err
-    assert sum(_written(first).values()) > 100
-    assert set(_written(second).values()) == {0}
-
-
-def _written(outcome: Outcome) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for execution in outcome.json["executions"]:
-        for name, value in execution["result"].items():
-            if name.endswith(("_created", "_updated", "_voided")):
-                counts[f"{execution['step_name']} {name}"] += value
-    return counts
 
 
 def test_a_failing_window_fails_alone_and_the_run_says_which_and_why(sync_actions: CommandLine, database: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from prefect.client.schemas.filters import FlowRunFilter, LogFilter
 
 from flows.artifacts import summary
+from flows.page.app import VIEWS
 from steps.results import RecordedResult
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import serve_sandbox
@@ -83,7 +84,8 @@ def test_the_summary_says_what_changed_what_needs_a_person_and_what_is_next() ->
     assert "| invoices | 13 | 3 | 0 |\n| clients | 2 | 0 | 0 |" in text
     assert "- Failed: crm-clients 2024-03: HTTP 500: &lt;html&gt; out of order&lt;/html&gt;" in text
     assert "- 5 times a record could not be applied, while all others were. New in this run: 5 contact" in text
-    assert " [See them on the page](https://example.org/page/en/errors)." in text
+    assert " [See them on the page](https://example.org/page/en/todo)." in text
+    assert "todo" in VIEWS["todo"].paths
     assert "| invoices | 2024-03 | completed | - | 40 invoices: 12 new; clients: 2 new |  |" in text
     assert "`sync-actions errors retry`" in text
 
@@ -109,6 +111,12 @@ def test_the_summary_of_a_run_that_found_everything_done_asks_for_nothing() -> N
 
     assert "Nothing: all of it was there already." in text
     assert "- Nothing." in text
+
+
+def test_the_summary_of_a_run_that_failed_calls_nothing_done() -> None:
+    text = summary({}, [_execution("services", None, None)], ["services: HTTP 500"], [], None)
+
+    assert "## What changed in the ledger\n\nNothing.\n" in text
 
 
 def test_the_summary_names_records_that_were_in_trouble_before_and_still_are() -> None:

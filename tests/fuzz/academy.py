@@ -1,6 +1,5 @@
 """An academy behind the proxy, imported by the program; the ledger as it is, and what belongs to whom."""
 
-import os
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from steps.ledger.contract import Invoice, ServiceContract
 from steps.ledger.months import MonthWindow
 from steps.vendors import fourgeeks
 from tests.fuzz.proxy import Damage, Key, Kind, MutatingProxy
+from tests.kept_database import KeptDatabase
 from tests.steps.calls import (
     one_run,
     sync_crm_clients,
@@ -80,28 +80,20 @@ def _of(email: str, links: Mapping[str, str]) -> set[str]:
 class Academy:
     """The program, a proxy and what the ledger holds when nothing is damaged."""
 
-    def __init__(self, proxy: MutatingProxy, empty: Path, folder: Path) -> None:
-        self.proxy, self._empty, self._folder = proxy, empty, folder
+    def __init__(self, proxy: MutatingProxy, empty: Path, kept: KeptDatabase, folder: Path) -> None:
+        self.proxy, self._empty, self._kept = proxy, empty, kept
         self.begin(known=False)
         proxy.damage({})
         self.clean_counts = self.import_all()
         self.clean = Ledger()
         dispose_engines()
-        self._imported = folder / "imported.db"
-        shutil.copy(self._database, self._imported)
+        self._imported = Path(shutil.copy(kept.file, folder / "imported.db"))
         self.keys = list(proxy.originals)
         self.owners = self._read_owners()
 
-    @property
-    def _database(self) -> Path:
-        return Path(os.environ["SYNC_DATABASE_URL"].removeprefix("sqlite:///"))
-
     def begin(self, *, known: bool) -> None:
         """Let the ledger be empty, or as an import of undamaged records left it."""
-        dispose_engines()
-        for path in self._database.parent.glob(f"{self._database.name}*"):
-            path.unlink()
-        shutil.copy(self._imported if known else self._empty, self._database)
+        self._kept.begin(self._imported if known else self._empty)
         fourgeeks._tokens.clear()
 
     def import_all(self) -> dict[str, Counter[str]]:

@@ -12,9 +12,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
 
+from steps.errors import VendorPayloadError
 from steps.sandbox.server import serve_sandbox
 from steps.sandbox.world import build_world
 from tests.fast_vendors import FAST
@@ -22,6 +23,8 @@ from tests.fuzz.academy import STEPS, Academy, Ledger
 from tests.fuzz.damages import damages
 from tests.fuzz.proxy import Damage, Key, Kind, mutating_proxy
 from tests.fuzz.reading import Reading, different, identifier, read, read_document
+from tests.kept_database import KeptDatabase
+from tests.secret_watch import WATCH
 
 pytestmark = [pytest.mark.slow]
 DOCUMENTS: tuple[Kind, ...] = ("invoice", "credit_note")
@@ -29,13 +32,17 @@ MONEY = "invoice_date", "total_amount", "net_amount", "currency"
 
 
 @pytest.fixture
-def academy(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Academy]:
+def academy(
+    sqlite_template: Path, kept_database: KeptDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Academy]:
     """Thirty clients with all that they have at the three vendors; however many records are in trouble or gone."""
     accepted = {**FAST, "SYNC_ERROR_BUDGET": "100%", "SYNC_ACCEPT_LOSS": "true"}
     with serve_sandbox(build_world(clients=30)) as sandbox, mutating_proxy(sandbox.base_url) as proxy:
         for name, value in {**proxy.environment(sandbox.environment), **accepted}.items():
             monkeypatch.setenv(name, value)
-        yield Academy(proxy, sqlite_template, tmp_path)
+        monkeypatch.setenv("SYNC_DATABASE_URL", kept_database.url)
+        yield Academy(proxy, sqlite_template, kept_database, tmp_path)
+    WATCH.look_at_files(kept_database.file.parent)
 
 
 def examine(academy: Academy, data: st.DataObject, least: int, most: int) -> Counter[str]:
@@ -45,7 +52,11 @@ def examine(academy: Academy, data: st.DataObject, least: int, most: int) -> Cou
     academy.begin(known=known)
     academy.proxy.damage(chosen)
 
-    counts = academy.import_all()
+    try:
+        counts = academy.import_all()
+    except VendorPayloadError as refused:  # two rows of the CRM came out alike: that list is rightly refused
+        assert "the list is not whole" in str(refused)  # noqa: PT017 - any other refusal fails
+        reject()
 
     ledger = Ledger()
     all_are_accounted_for(academy, counts)
@@ -167,7 +178,8 @@ def it_is_as_if_nothing_had_been(academy: Academy, healed: Ledger, merged: Colle
         assert others.keys() - periods.keys() <= told
     extra = {key: each for key, each in healed.contracts.items() if key not in clean.contracts}
     assert all(amount == 0 for (email, _), (_, amount, _, _) in extra.items() if email not in merged)
-    assert clean.pending.keys() <= healed.pending.keys()
+    of_merged = {key for key in clean.pending if academy.owners.get(key, set()) & set(merged)}
+    assert clean.pending.keys() - of_merged <= healed.pending.keys()
     again = healed.pending.keys() - clean.pending.keys()
     assert not {key for key in academy.keys if key in again and academy.owners[key] - set(merged)}
 

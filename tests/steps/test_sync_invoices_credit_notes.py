@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from steps.ledger.months import MonthWindow
 from steps.sandbox.server import SandboxServer
-from tests.steps.calls import sync_invoices, sync_services
+from tests.steps.calls import one_run, sync_invoices, sync_services
 from tests.steps.ledger_view import LedgerView, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, contact, credit_note, invoice, month
 
@@ -54,6 +55,29 @@ def test_a_credit_note_of_an_invoice_that_nobody_knows_goes_by_its_own_lines(san
     sync_invoices(month(3))
 
     assert amounts() == {ANA_DS: Decimal("-30.00")}
+
+
+@pytest.mark.parametrize("noted", [2, 3, 4])
+def test_a_credit_note_goes_by_its_own_lines_once_its_invoice_is_gone_and_back_with_it(
+    sandbox: SandboxServer, noted: int
+) -> None:
+    """As a fresh import has it, which never sees that invoice."""
+    deleted, kept = invoice(1, date(2024, 3, 5)), invoice(3, date(2024, 3, 6))
+    sandbox.world.invoices.extend([deleted, kept])
+    note = credit_note(2, date(2024, noted, 8), source_invoice_id="d1", account=DATA_SCIENCE)
+    sandbox.world.credit_notes.append(note)
+
+    def import_all() -> dict[Any, Decimal]:
+        with one_run(MonthWindow(month(2).start, month(4).end)):
+            for number in (2, 3, 4):
+                sync_invoices(month(number))
+        return amounts()
+
+    assert import_all() == {ANA_FS: Decimal("170.00")} | ({ANA_DS: Decimal(0)} if noted == 2 else {})
+    sandbox.world.invoices.remove(deleted)
+    assert import_all() == {ANA_FS: Decimal("100.00"), ANA_DS: Decimal("-30.00")}
+    sandbox.world.invoices.append(deleted)
+    assert import_all() == {ANA_FS: Decimal("170.00"), ANA_DS: Decimal(0)}
 
 
 @pytest.mark.parametrize("months", list(permutations([2, 3, 4])))

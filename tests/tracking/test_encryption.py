@@ -160,7 +160,7 @@ def test_a_text_that_was_tampered_with_is_refused(key: str) -> None:
     encrypted = keyring().encrypt("100.00", "client.name")
     changed = encrypted[:-4] + ("AAA=" if not encrypted.endswith("AAA=") else "BBB=")
 
-    with pytest.raises(DatabaseUnusableError, match="changed behind its back"):
+    with pytest.raises(DatabaseUnusableError, match="was changed since"):
         keyring().decrypt(changed, "client.name")
 
 

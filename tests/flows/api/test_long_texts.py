@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from flows.api.app import create_app
-from flows.api.limits import LARGEST_HEADERS, LONGEST_ADDRESS
+from flows.api.middleware import LARGEST_HEADERS, LONGEST_ADDRESS
 from steps.settings import SyncSettings
 from tests.flows.api.recorded_runs import RecordedRuns
 

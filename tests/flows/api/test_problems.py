@@ -9,7 +9,7 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from flows.api.app import create_app
-from flows.api.limits import LARGEST_BODY
+from flows.api.middleware import LARGEST_BODY
 from steps.errors import (
     AccrualError,
     ConfigError,

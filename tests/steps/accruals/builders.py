@@ -10,10 +10,9 @@ from steps.engine.contract_month import (
     DocumentInputs,
     NotionInputs,
     Outcome,
-    PeriodInputs,
-    ServiceInputs,
 )
 from steps.engine.decision_table import decide
+from steps.engine.sessions import PeriodInputs, ServiceInputs
 from steps.ledger.accrual import AccrualStatus
 from steps.ledger.contract import ContractStatus
 from steps.ledger.service import PeriodStatus

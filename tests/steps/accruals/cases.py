@@ -6,7 +6,8 @@ from datetime import date
 from decimal import Decimal
 from itertools import product
 
-from steps.engine.contract_month import AccrualInputs, ContractInputs, DocumentInputs, NotionInputs, PeriodInputs
+from steps.engine.contract_month import AccrualInputs, ContractInputs, DocumentInputs, NotionInputs
+from steps.engine.sessions import PeriodInputs
 from steps.ledger.accrual import AccrualStatus
 from tests.steps.accruals.builders import contract, period
 

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from math import floor
 
-from steps.engine.contract_month import PeriodInputs, ServiceInputs
+from steps.engine.sessions import PeriodInputs, ServiceInputs
 from steps.ledger.service import PeriodStatus
 
 ONE = timedelta(days=1)

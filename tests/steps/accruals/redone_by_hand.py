@@ -143,12 +143,15 @@ def shares(
 def differences(explanations: list[Json]) -> list[str]:
     """Every posting that comes out otherwise; and every "accrued before" that is not what was posted before."""
     found = []
-    posted: dict[int, Decimal] = defaultdict(Decimal)
+    earlier: dict[int, list[Json]] = defaultdict(list)
     for each in sorted(explanations, key=lambda one: str(one["month"])):
         contract, adjusted = each["contract"]["id"], [one for one in each["postings"] if one["rule"] == "adjustment"]
-        by_table = [(one["period"], one["amount"], one["sessions"]) for one in each["postings"] if one not in adjusted]
-        before = posted[contract] + sum(Decimal(one["amount"]) for one in adjusted)
-        posted[contract] += Decimal(each["posted"])
+        decided = [one for one in each["postings"] if one not in adjusted]
+        by_table = [(one["period"], one["amount"], one["sessions"]) for one in decided]
+        # An adjustment that was posted later, though in this month or one before it, was not known.
+        known = [one for one in earlier[contract] + adjusted if decided and one["number"] < decided[0]["number"]]
+        before = sum((Decimal(one["amount"]) for one in known), Decimal("0.00"))
+        earlier[contract] += each["postings"]
         where = f"contract {contract} in {each['month']}"
         if by_table and Decimal(each["worked_out"]["accrued_before"]) != before:
             found.append(f"{where}: {before} were accrued before, {each['worked_out']['accrued_before']} was kept")

@@ -7,14 +7,8 @@ from decimal import Decimal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from steps.engine.contract_month import (
-    AccrualRules,
-    ContractInputs,
-    DocumentInputs,
-    NotionInputs,
-    PeriodInputs,
-    ServiceInputs,
-)
+from steps.engine.contract_month import AccrualRules, ContractInputs, DocumentInputs, NotionInputs
+from steps.engine.sessions import PeriodInputs, ServiceInputs
 from steps.ledger.contract import ContractStatus
 from steps.ledger.service import PeriodStatus
 

@@ -22,6 +22,7 @@ from steps.reports.explain import explain
 from steps.reports.export import csv_text, monthly_sheet, roll_forward_sheet
 from steps.reports.monthly import monthly_accruals
 from steps.reports.roll_forward import roll_forwards
+from steps.settings import AccrualMethod
 from tests.steps.accruals.builders import day, document, period
 from tests.steps.accruals.database_ledger import (
     DROPPED,
@@ -271,18 +272,20 @@ EVENTS = st.lists(st.one_of(st.just("accrue"), st.just("accrue"), CENTS, st.just
 
 @pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(course=st.none() | COURSES, events=EVENTS, corrected=st.integers(0, 11))
+@given(sold=st.tuples(st.none() | COURSES, st.sampled_from(AccrualMethod)), events=EVENTS, corrected=st.integers(0, 11))
 def test_promise_1_holds_to_the_cent_whatever_is_adjusted_and_no_posting_changes(
     sqlite_template: Path,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-    course: Any,
+    sold: Any,
     events: list[Any],
     corrected: int,
 ) -> None:
     """Accrued + remaining = invoiced - credited in every month; the roll-forward of all of them ties out."""
+    course, method = sold
     file = Path(shutil.copy(sqlite_template, tmp_path / f"{next(NUMBERS)}.db"))
     monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{file}")
+    monkeypatch.setenv("SYNC_ACCRUAL_METHOD", method)
     sound_import(MonthWindow(day("2024-01"), day("2025-01")))
     store(Stored(periods=(course,) if course else ()))
     accrue("2024-01")

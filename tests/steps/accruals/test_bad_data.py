@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from steps.engine.contract_month import ContractFailureError, ContractInputs, ServiceInputs
+from steps.engine.contract_month import ContractFailureError, ContractInputs
+from steps.engine.sessions import ServiceInputs
 from steps.errors import RecordRejectedError
 from tests.steps.accruals.builders import contract, decided, document, period
 

@@ -153,7 +153,7 @@ def test_a_posting_changed_behind_a_closed_month_is_found_and_stops_the_next_clo
         day("2024-01"),
         "its postings are not what it was closed with",
     )
-    with pytest.raises(ClosingRefusedError, match="2024-01 was changed behind its back") as refusal:
+    with pytest.raises(ClosingRefusedError, match="2024-01 was changed after it was closed") as refusal:
         close_month(Candidate(day("2024-02"), LATER, SETTINGS), EVA)
     assert BlockerKind.CHANGED in {blocker.kind for blocker in refusal.value.blockers}
 

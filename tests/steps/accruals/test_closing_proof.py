@@ -1,4 +1,4 @@
-"""A close can be worked out again: what was changed, removed or put in behind its back is found, and how."""
+"""A close can be worked out again: what was changed, removed or put in since is found, and how."""
 
 import shutil
 from collections.abc import Callable

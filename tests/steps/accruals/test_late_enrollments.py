@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from steps.engine.contract_month import PeriodInputs
+from steps.engine.sessions import PeriodInputs
 from tests.steps.accruals.builders import contract, day, decided, document, notified, period, posted
 
 COURSE = document("2024-01-08", "600.00")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from steps.accruals import AccrualsResult, MonthResult
 from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs, DocumentInputs
 from steps.engine.decision_table import decide
-from steps.engine.worked_out import worked_out_from
+from steps.engine.post import worked_out_from
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
 

@@ -26,6 +26,7 @@ from steps.opening_balances import (
 )
 from steps.redo import AskedRedo
 from steps.reports.roll_forward import roll_forwards
+from steps.settings import AccrualMethod
 from tests.steps.accruals.builders import day, period
 from tests.steps.accruals.database_ledger import (
     LATER,
@@ -295,7 +296,11 @@ def _adjustments() -> list[tuple[date, Decimal]]:
 
 
 @pytest.mark.parametrize("seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 40))])
-def test_promise_1_holds_with_balances_credits_adjustments_redo_and_two_currencies(course: Books, seed: int) -> None:
+def test_promise_1_holds_with_balances_credits_adjustments_redo_and_two_currencies(
+    course: Books, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By either method, in turns."""
+    monkeypatch.setenv("SYNC_ACCRUAL_METHOD", list(AccrualMethod)[seed % 2])
     chance = Random(seed)
     currencies = _taken_over(course, chance)
     for number, month in enumerate(LIFE):

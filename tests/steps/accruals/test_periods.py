@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 
-from steps.engine.contract_month import PeriodInputs, as_of, last_of, owned_days
+from steps.engine.sessions import PeriodInputs, as_of, last_of, owned_days
 from steps.ledger.service import PeriodStatus
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import day, period

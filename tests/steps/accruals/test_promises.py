@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from steps.engine.contract_month import AccrualRules, ContractInputs, DocumentInputs, NotionInputs, PeriodInputs
+from steps.engine.contract_month import AccrualRules, ContractInputs, DocumentInputs, NotionInputs
+from steps.engine.sessions import PeriodInputs
 from steps.ledger.contract import ContractStatus
 from steps.ledger.money import to_cents
 from steps.ledger.months import last_of_month

@@ -60,7 +60,7 @@ def random_contract(chance: Random, number: int) -> Stored:
 
 
 def live_through(seed: int) -> None:
-    """A year of random contracts of three services; some are adjusted, and late documents come, between the months."""
+    """A year of random contracts of three services: adjusted before or after a month, with documents that come late."""
     chance = Random(seed)
     store(*(random_contract(chance, number) for number in range(1, CONTRACTS + 1)))
     for number, weekdays in enumerate(WEEKDAYS, start=1):
@@ -80,6 +80,11 @@ def live_through(seed: int) -> None:
             late = some_day(chance, f"{month.start}", 27)
             add_document(chance.randint(1, CONTRACTS), f"{late}", chance.choice(["77.77", "-33.33"]))
         accrue(f"{month.start:%Y-%m}")
+        if any(
+            state["contract_id"] == month.start.month and state["accrued_amount"] for state in rows(ContractAccrual)
+        ):
+            again = Adjustment(month.start.month, Decimal("-0.77"), month.start)
+            adjust(again, Signature("Eva", "after the month was accrued"), LATER)
 
 
 def explanations() -> Iterator[dict[str, Any]]:
@@ -113,6 +118,7 @@ def test_every_posting_of_a_random_year_is_redone_to_the_cent(
     assert {each["rule"]["row"] for each in found if each["rule"]} >= {5, 8, 10, 11, 14}
     postings = [posting for each in found for posting in each["postings"]]
     assert {posting["rule"] for posting in postings} >= {"adjustment", "row-11"}
+    assert {posting["reason"] for posting in postings} >= {"counted again", "after the month was accrued"}
     assert any(len(each["postings"]) > 1 and each["worked_out"]["holidays"] for each in found)
     assert sum(Decimal(each["posted"]) for each in found) == sum(row["accrued_amount"] for row in rows(AccruedPeriod))
 

@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from steps.engine.contract_month import AccrualRules, Counted, PeriodInputs
+from steps.engine.contract_month import AccrualRules, Counted
+from steps.engine.sessions import PeriodInputs
 from steps.ledger.contract import ContractStatus
 from tests.steps.accruals.builders import accrual, contract, decided, document, notified, period, posted
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steps.engine.contract_month import (
-    AccrualRules,
+from steps.engine.contract_month import AccrualRules
+from steps.engine.sessions import (
     MonthSessions,
     PeriodInputs,
     ServiceInputs,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from steps.engine.contract_month import AccrualRules, DocumentInputs, ServiceInputs
+from steps.engine.contract_month import AccrualRules, DocumentInputs
+from steps.engine.sessions import ServiceInputs
 from tests.steps.accruals.builders import contract, document, period
 from tests.steps.accruals.ledger import Ledger
 

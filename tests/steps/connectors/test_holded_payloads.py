@@ -9,7 +9,7 @@ import pytest
 
 from steps.ledger.contract import DocumentKind
 from steps.vendors.holded import Document, parse_contact, parse_document, parse_income_account
-from steps.vendors.parsing import plain
+from steps.vendors.parsing import FieldError, plain
 from tests.steps.connectors.scripted_vendor import example
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -155,6 +155,11 @@ def test_a_currency_is_upper_case_and_euro_by_default(value: object, currency: s
 @pytest.mark.parametrize(("value", "status"), [(0, "0"), (1, "1"), ("2", "2"), (None, "")])
 def test_a_status_is_kept_raw(value: object, status: str) -> None:
     assert invoice(status=value).status == status
+
+
+def test_an_account_of_which_nothing_is_said_is_refused_rather_than_taken_for_no_service() -> None:
+    with pytest.raises(FieldError, match="name and accountNum are missing"):
+        parse_income_account({"id": "a"})
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def test_an_expired_cursor_and_an_expired_token_are_mended(
     sandbox: SandboxServer, fourgeeks: FourgeeksConnector, notion: NotionConnector
 ) -> None:
     students = len(fourgeeks.students().records)
-    sandbox.expire_tokens()
+    sandbox.tokens.expire()
     sandbox.faults.add(Fault("notion", "expired-cursor", when=lambda call: "start_cursor" in (call.body or {})))
 
     assert len(fourgeeks.students().records) == students
@@ -235,7 +235,7 @@ def test_early_logins_bring_the_same_token_and_end_until_it_is_refused(
 
     fourgeeks.students()
     at_its_end = requests(sandbox, "/auth/login/")
-    sandbox.expire_tokens()
+    sandbox.tokens.expire()
     fourgeeks.students()
 
     assert requests(sandbox, "/auth/academy/student") > 16

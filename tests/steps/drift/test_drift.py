@@ -6,11 +6,8 @@ the vendors' last state into an empty database: every column of every row (`ledg
 compared after each run too.
 """
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -19,9 +16,10 @@ from hypothesis import strategies as st
 
 from steps.sandbox.server import SandboxServer
 from tests.database_server import LentDatabase
+from tests.kept_database import KeptDatabase
+from tests.secret_watch import WATCH
 from tests.steps.drift.changes import KINDS, Kind, Vendors, academy, settle
 from tests.steps.drift.ledgers import accrue_and_read, counted, counted_in_ledger, import_range
-from tracking.database import dispose_engines
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_is_suspicious")]
 
@@ -58,21 +56,22 @@ def nothing_is_suspicious(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def new_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> NewDatabase:
+def new_database(
+    request: pytest.FixtureRequest, kept_database: KeptDatabase, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[NewDatabase]:
     """From each call on, the steps work on an empty database of the kind that the test is run with."""
-    numbers = count()
 
     def sqlite() -> None:
-        file = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / f"{next(numbers)}.db")
-        monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{file}")
+        monkeypatch.setenv("SYNC_DATABASE_URL", kept_database.url)
+        kept_database.begin(request.getfixturevalue("sqlite_template"))
 
     def postgresql() -> None:
         lent: LentDatabase = request.getfixturevalue("lent_database")
-        dispose_engines()
-        lent.take_back()
+        lent.take_back()  # its engine finds new connections, and keeps its compiled statements
         monkeypatch.setenv("SYNC_DATABASE_URL", lent.url)
 
-    return sqlite if request.param == "sqlite" else postgresql
+    yield sqlite if request.param == "sqlite" else postgresql
+    WATCH.look_at_files(kept_database.file.parent)
 
 
 def apply(change: Change, vendors: Vendors, sandbox: SandboxServer) -> None:

@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 
-from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs, NotionInputs, ServiceInputs
+from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs, NotionInputs
+from steps.engine.sessions import ServiceInputs
 from steps.ledger.months import next_month
 from steps.reports.waterfall import project
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
