@@ -20,7 +20,7 @@ from steps.reports.worklist import worklist
 from steps.settings import SyncSettings
 from tests.benchmarks.invented_ledger import Begun, fill_ledger
 from tests.benchmarks.measurements import MEASUREMENTS, ROOT, replace_block
-from tests.chromium import chromium
+from tests.chromium import PATIENCE_MILLISECONDS, chromium
 from tests.flows.page.server import TOKEN, serve_page
 from tracking.database import dispose_engines, read_session
 
@@ -71,6 +71,7 @@ def _first_paint(browser: Browser, url: str, path: str) -> tuple[float, float, f
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.add_cookies([{"name": each["name"], "value": each["value"], "url": url} for each in cookie])
     context.add_init_script(_SHIFT)
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
     page, times = context.new_page(), []
     for _ in range(2):
         page.goto(f"{url}/page/en/{path}")
