@@ -18,8 +18,8 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 
-from flows.access import Access
-from flows.page.auth import SessionGuard, Sessions, login_routes, set_cookie
+from flows.access import MAIN_TOKEN, Access
+from flows.page.auth import OWN_ADDRESS, SessionGuard, Sessions, login_routes, set_cookie
 from flows.page.components import Tag, Visit, facts, said, strong_button
 from flows.page.script import SCRIPT
 from flows.page.style import COLOURS, STYLE
@@ -160,7 +160,8 @@ async def show_view(visit: Visit) -> None:
             address = f"{visit.root}/theme/{theme}?{urlencode({'back': visit.address(visit.path)})}"
             Tag("a", texts(f"theme.{theme}"), classes=f"quiet to-{theme}", href=address, data_keeps="true")
         if visit.caller.has_logged_in:
-            Tag("span", f"{visit.caller.name} ({texts(f'role.{visit.caller.role}')})", classes="quiet")
+            if visit.caller.name != MAIN_TOKEN:
+                Tag("span", f"{visit.caller.name} ({texts(f'role.{visit.caller.role}')})", classes="quiet")
             with ui.element("form").props(f'method="post" action="{visit.root}/logout"'):
                 ui.button(texts("logout"), color=None).props("flat dense no-caps type=submit").classes("quiet")
     content = Tag("div", classes="content")  # Quasar's page around it is the `main` already
@@ -339,12 +340,10 @@ def _add_preferences() -> None:
 
     @nicegui.app.get("/theme/{theme}", include_in_schema=False)
     def choose_theme(request: Request, theme: Literal["dark", "light"], back: str = "") -> Response:
-        safe = back if _OWN_ADDRESS.fullmatch(back) else f"/{Language.EN}/{_ENTRANCE}"
+        safe = back if OWN_ADDRESS.fullmatch(back) else f"/{Language.EN}/{_ENTRANCE}"
         answer = RedirectResponse(f"{ROOT}{safe}", 303)
         set_cookie(answer, request, (_THEME, theme), _YEAR_SECONDS, ROOT)
         return answer
 
 
 _ENTRANCE = next(iter(VIEWS.values())).paths[0]
-_OWN_ADDRESS = re.compile(r"/(en|es)/[\w/.-]*(\?[\w%&=.+:-]*)?")
-"""Of a view; nothing else is a way back."""

@@ -1,5 +1,6 @@
 """Who may see the page: login, sessions, and the guard of every address."""
 
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from html import escape
 from http import HTTPStatus
 from time import monotonic
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
 from starlette.requests import HTTPConnection
@@ -81,6 +82,8 @@ COOKIE, TLS_COOKIE = "sync_session", "__Host-sync_session"
 """Over TLS browsers take the second from this very host only, never from a neighbour's name or in clear. Its path must
 be `/`: the API gets it too, and reads no cookie."""
 LOGIN = "/login"
+OWN_ADDRESS = re.compile(r"/(en|es)/[\w/.-]*(\?[\w%&=.,:+-]*)?")
+"""Of a view, without the page's root; nothing else is a way back."""
 _REFUSED = 1008
 """Policy violation (RFC 6455, 7.4.1)."""
 _CLOSE: Message = {"type": "websocket.close", "code": _REFUSED, "reason": "log in first"}
@@ -104,7 +107,9 @@ class SessionGuard:
             path = scope["path"].removeprefix(scope["root_path"])
             asked.state.caller = self._caller(asked, is_act=True)
             if asked.state.caller is None and path != LOGIN:
-                await RedirectResponse(f"{scope['root_path']}{LOGIN}", 303)(scope, receive, send)
+                back = f"{path}?{asked.url.query}" if asked.url.query else path
+                query = f"?{urlencode({'back': back})}" if OWN_ADDRESS.fullmatch(back) else ""
+                await RedirectResponse(f"{scope['root_path']}{LOGIN}{query}", 303)(scope, receive, send)
             else:
                 await self._app(scope, receive, send)
         else:
@@ -171,7 +176,7 @@ def login_routes(access: Access, sessions: Sessions) -> APIRouter:
         return _form(request)
 
     @router.post(LOGIN)
-    def log_in(request: Request, given: Annotated[str, Form(alias="token")] = "") -> Response:
+    def log_in(request: Request, given: Annotated[str, Form(alias="token")] = "", back: str = "") -> Response:
         address = address_of(request)
         try:
             caller = access.admit(given, Door.PAGE, address)
@@ -180,7 +185,8 @@ def login_routes(access: Access, sessions: Sessions) -> APIRouter:
         except WrongTokenError:
             access.keep_refusal(Door.PAGE, address)
             return _form(request, "login.wrong", HTTPStatus.UNAUTHORIZED)
-        answer = RedirectResponse(f"{_root(request)}/", HTTPStatus.SEE_OTHER)
+        to = back if OWN_ADDRESS.fullmatch(back) else "/"
+        answer = RedirectResponse(f"{_root(request)}{to}", HTTPStatus.SEE_OTHER)
         name, path = _cookie(request)
         set_cookie(answer, request, (name, sessions.open(caller)), SESSION_SECONDS, path)
         return answer
@@ -216,7 +222,7 @@ def _form(request: Request, trouble: str = "", status: HTTPStatus = HTTPStatus.O
         language=language,
         app=texts["app"],
         style=LOGIN_STYLE,
-        action=escape(f"{_root(request)}{LOGIN}"),
+        action=escape(f"{_root(request)}{LOGIN}?{request.url.query}".rstrip("?")),
         trouble=f'<p role="alert">{escape(texts[trouble])}</p>' if trouble else "",
         **{name: texts[f"login.{name}"] for name in ("title", "token", "hint", "enter")},
     )

@@ -280,10 +280,8 @@ class Visit:
             return self.runs.start(request)
 
     def allow(self, role: Role, button: ui.button) -> ui.button:
-        """Let nobody press a button whose role does not allow it, and say why."""
-        if self.caller.role < role:
-            button.disable()
-            button.props["title"] = self.texts("role.needed", role=self.texts(f"role.{role}"))
+        """Show a button only to whom the role allows what it does."""
+        button.set_visibility(self.caller.role >= role)
         return button
 
     @property
@@ -315,8 +313,10 @@ class Visit:
         return f"{self.root}{self.address(path, **query)}"
 
     def link(self, text: str, path: str, *, classes: str = "", **query: object) -> Tag:
-        """A link to a view."""
-        return Tag("a", text, classes=classes, href=self.href(path, **query))
+        """A link to a view; who may only read sees no button to the form of a run."""
+        link = Tag("a", text, classes=classes, href=self.href(path, **query))
+        link.set_visibility(path != "runs/new" or "button" not in classes or self.caller.role >= Role.OPERATE)
+        return link
 
     def money_link(self, amount: Decimal, path: str, **query: Any) -> None:
         """An amount that leads to what it is made of; zero leads nowhere."""
@@ -326,61 +326,9 @@ class Visit:
             ui.label(self.texts.money(amount))
 
 
-@dataclass(frozen=True)
-class Column:
-    """One of a `listing`."""
-
-    name: str
-    label: str
-    amount: bool = False
-    """To the right; sorted by its number."""
-    desk: bool = False
-    """Left out on a phone."""
-
-
 def on_desk(figure: str) -> str:
     """The class of a figure's column in a roll-forward: a phone has room for two of them."""
     return "" if figure in ("accrued", "closing") else "desk"
-
-
-_CELL = """<q-td :props="props">
-<a v-if="props.row[props.col.name + '_href']" :href="props.row[props.col.name + '_href']">
-{{ props.row[props.col.name + '_text'] ?? props.value }}</a><template v-else>
-{{ props.row[props.col.name + '_text'] ?? props.value }}</template></q-td>"""
-
-
-_MOST_ROWS = 2000
-
-
-def listing(texts: Texts, columns: Sequence[Column], rows: list[dict[str, Any]], none: str) -> None:
-    """Rows that may be thousands: a table that draws what is seen of it, and sorts by a click on a head.
-
-    Args:
-        texts: for what is said of rows that are too many to send.
-        columns: in order.
-        rows: column name -> value to sort by; `<name>_text` what is shown instead, `<name>_href` where it leads;
-            `id` is unique.
-        none: the text if there are no rows.
-    """
-    if not rows:
-        ui.label(none).classes("soft")
-        return
-    shown = [
-        {
-            "name": each.name,
-            "label": each.label,
-            "field": each.name,
-            "sortable": True,
-            "align": "right" if each.amount else "left",
-            "classes": "desk" if each.desk else "",
-            "headerClasses": "desk" if each.desk else "",
-        }
-        for each in columns
-    ]
-    if len(rows) > _MOST_ROWS:
-        ui.label(texts("listing.first", count=_MOST_ROWS)).classes("soft")
-    table = ui.table(columns=shown, rows=rows[:_MOST_ROWS], row_key="id", pagination={"rowsPerPage": 0})
-    table.props("flat dense virtual-scroll hide-bottom").classes("listing full-width").add_slot("body-cell", _CELL)
 
 
 def outside_totals(visit: Visit, report: RollForward) -> None:

@@ -14,6 +14,13 @@ addEventListener("click", event => {
   if (back) url.searchParams.set("back", back.split("?")[0] + location.search); else url.search = location.search;
   link.href = url;
 }, true);
+addEventListener("DOMContentLoaded", () => {
+  const watch = setInterval(() => {  // a server that was started again knows no session of before: the login leads back
+    if (!window.socket) return;
+    clearInterval(watch);
+    socket.on("connect_error", () => fetch(location).then(answer => answer.redirected && location.reload(), () => {}));
+  }, 500);
+});
 const MOVES = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
 let column = 0;
 addEventListener("keydown", event => {

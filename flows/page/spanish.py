@@ -18,8 +18,8 @@ Fill = Callable[[str], str]
 
 def in_spanish(message: str, fill: Fill, *, in_a_blank: bool = False) -> str | None:
     """A message in Spanish, and what stands in its blanks, which may be messages or lists of them; None: not known."""
-    for pattern, spanish in _table(in_a_blank=in_a_blank) if len(message) <= _LONGEST else ():
-        if found := pattern.fullmatch(message):
+    for literal, pattern, spanish in _table(in_a_blank=in_a_blank) if len(message) <= _LONGEST else ():
+        if literal in message and (found := pattern.fullmatch(message)):  # of thousands of messages few are matched
             return spanish.format(*(_filled(each, fill) for each in found.groups()))
     return None
 
@@ -35,11 +35,16 @@ def _filled(text: str, fill: Fill) -> str:
 
 
 @cache
-def _table(*, in_a_blank: bool) -> list[tuple[re.Pattern[str], str]]:
+def _table(*, in_a_blank: bool) -> list[tuple[str, re.Pattern[str], str]]:
     """What fits most of a message first: `spanish.toml`, where `{}` is a blank."""
     tables = tomllib.loads(files("flows.page").joinpath("spanish.toml").read_text(encoding="utf-8"))
     told: dict[str, str] = tables["messages"] | (tables["blanks"] if in_a_blank else {})
     order = sorted(told, key=lambda english: len(english.replace("{}", "")), reverse=True)
     return [
-        (re.compile("(.*?)".join(map(re.escape, english.split("{}"))), re.DOTALL), told[english]) for english in order
+        (
+            max(english.split("{}"), key=len),
+            re.compile("(.*?)".join(map(re.escape, english.split("{}"))), re.DOTALL),
+            told[english],
+        )
+        for english in order
     ]

@@ -41,10 +41,6 @@ _TEXTS = {
     "role.read": ("reads", "lee"),
     "role.operate": ("operates", "opera"),
     "role.close": ("closes", "cierra"),
-    "role.needed": (
-        "Your token does not allow this: it needs one that {role}.",
-        "Tu clave no lo permite: hace falta una que {role}.",
-    ),
     "step.services": (catalog.SERVICES.name, "Sincronizar servicios"),
     "step.services.what": (catalog.SERVICES.description, "Importa los servicios de Holded"),
     "step.invoices": (catalog.INVOICES.name, "Sincronizar facturas"),

@@ -2,7 +2,9 @@
 
 BOOKS = {
     "currency": ("Currency", "Moneda"),
-    "listing.first": ("The first {count} are shown.", "Se muestran los primeros {count}."),
+    "listing.filter": ("Filter this list", "Filtrar esta lista"),
+    "listing.count": ("{shown} of {all}", "{shown} de {all}"),
+    "listing.total": ("Total", "Total"),
     "total": ("Total", "Total"),
     "contract": ("Contract {id}: {client}", "Contrato {id}: {client}"),
     "contract.ACTIVE": ("active", "activo"),

@@ -157,7 +157,7 @@ WORK = {
     "todo.title": ("To do", "Pendiente"),
     "todo.none": ("Nothing is left to do here.", "Aquí no queda nada pendiente."),
     "todo.count": ("{count} record|{count} records", "{count} registro|{count} registros"),
-    "todo.more": ("{count} more", "{count} más"),
+    "todo.record": ("Record", "Registro"),
     "todo.select": ("Select all {count}", "Seleccionar los {count}"),
     "todo.age": ("({days} day)|({days} days)", "({days} día)|({days} días)"),
     "todo.about": (

@@ -4,7 +4,8 @@ import asyncio
 
 from nicegui import ui
 
-from flows.page.components import Column, Tag, Visit, listing
+from flows.page.components import Tag, Visit
+from flows.page.listing import Column, listing
 from tracking.audit import AuditEvent, AuditFilter, audit_trail
 
 _SHOWN = 1000

@@ -15,18 +15,17 @@ from flows.access import Role
 from flows.page.components import (
     FIELD,
     Change,
-    Column,
     Tag,
     Visit,
     choice,
     dialog_button,
     facts,
-    listing,
     mark,
     previewed_dialog,
     said,
     signed_dialog,
 )
+from flows.page.listing import Column, listing
 from flows.parameters import parse_month
 from steps.closing import Signature
 from steps.corrections import Adjusted, Adjustment, adjust, dismiss, parse_adjustment
@@ -85,9 +84,9 @@ async def _search(visit: Visit) -> None:
             Column("service", texts("contracts.service"), desk=True),
             Column("status", texts("contracts.status"), desk=True),
             Column("since", texts("contracts.since"), desk=True),
-            Column("total", texts("contracts.total"), amount=True, desk=True),
-            Column("accrued", texts("contracts.accrued"), amount=True, desk=True),
-            Column("remaining", texts("contracts.remaining"), amount=True),
+            Column("total", texts("contracts.total"), money=True, desk=True),
+            Column("accrued", texts("contracts.accrued"), money=True, desk=True),
+            Column("remaining", texts("contracts.remaining"), money=True),
             Column("currency", texts("currency")),
         )
         listing(texts, columns, [_row(visit, line) for line in found], texts("contracts.none"))
@@ -99,18 +98,15 @@ def _find(asked: str) -> tuple[ContractLine, ...]:
 
 
 def _row(visit: Visit, line: ContractLine) -> dict[str, Any]:
-    texts = visit.texts
-    amounts = {name: getattr(line, name) for name in ("total", "accrued", "remaining")}
     return {
         "id": line.name.id,
         "client": line.name.client,
-        "client_href": visit.href(f"contracts/{line.name.id}"),
+        "href": visit.href(f"contracts/{line.name.id}"),
         "service": line.name.service,
-        "status": texts.known(f"contract.{line.status}") or line.status,
+        "status": visit.texts.known(f"contract.{line.status}") or line.status,
         "since": line.contract_date.isoformat(),
         "currency": line.currency or line.name.currency,
-        **{name: float(amount) for name, amount in amounts.items()},  # to sort by; the texts have the amounts
-        **{f"{name}_text": texts.money(amount) for name, amount in amounts.items()},
+        **{name: getattr(line, name) for name in ("total", "accrued", "remaining")},
     }
 
 

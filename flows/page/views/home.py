@@ -108,7 +108,6 @@ def _troubles(visit: Visit, year: int, found: _Standing) -> None:
         if not shown:
             Tag("p", texts("home.nothing"), classes="is-completed pad")
         with Tag("ul", classes="rows"):
-            _waiting(visit)
             for each in shown:
                 with Tag("li"), Tag("div", classes="row-in trouble"):
                     state = each.state or StepRunState.stale
@@ -119,6 +118,7 @@ def _troubles(visit: Visit, year: int, found: _Standing) -> None:
                     visit.link(each.button, each.path, classes="button", **each.query)
                     if each.detail:
                         Tag("span", each.detail, classes="detail small")
+            _waiting(visit)
 
 
 def _waiting(visit: Visit) -> None:
@@ -129,7 +129,7 @@ def _waiting(visit: Visit) -> None:
         text = Tag("span", texts("home.work.reading"), classes="what")
         money = Tag("strong", classes="money")
         age = Tag("span", classes="soft small")
-        visit.link(texts("home.work.mend"), "todo", classes="button", show="contracts")
+        look = visit.link(texts("home.work.mend"), "todo", classes="button", show="contracts")
 
     def read() -> tuple[WorkItem, ...]:
         with read_session() as session:
@@ -140,6 +140,7 @@ def _waiting(visit: Visit) -> None:
         state.set_text(f"! {texts('home.look')}" if items else SIGNS[StepRunState.completed])
         state.classes(add="is-stale" if items else "is-completed", remove="is-missing")
         text.set_text(texts("home.work", count=len(items)))
+        look.set_visibility(bool(items))
         money.set_text(texts.amounts(total_stakes(Stake(amounts={each.currency: each.amount}) for each in items)))
         if items:
             age.set_text(texts("home.work.oldest", days=max(each.age_days for each in items)))

@@ -74,8 +74,10 @@ class _Launch:
             self._summary = announcer().classes("soft")
             with Tag("div", classes="actions"):
                 self._button = self._visit.allow(Role.OPERATE, strong_button(texts("run.execute"), self._execute))
-        with Tag("section", classes="panel"):
-            Tag("h3", texts("run.plan"))
+        with Tag("section", classes="panel"), Tag("details") as details:
+            if given.get("step") in STEPS:
+                details.props["open"] = True  # of one step, and short
+            Tag("summary", texts("run.plan"))
             self._plan = Tag("div")
         for field in (self._what, self._first, self._last, self._only):
             field.on_value_change(self._explain)

@@ -10,7 +10,8 @@ from typing import Any
 
 from nicegui import ui
 
-from flows.page.components import Column, Tag, Visit, listing, on_desk, outside_totals, said, year_links
+from flows.page.components import Tag, Visit, on_desk, outside_totals, said, year_links
+from flows.page.listing import Column, listing
 from flows.parameters import months_of_year, parse_month
 from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, next_month
@@ -210,7 +211,7 @@ async def _month(visit: Visit, month: date) -> None:
         columns = (
             Column("client", texts("contracts.client")),
             *(() if wanted else (Column("service", texts("contracts.service"), desk=True),)),
-            *(Column(name, texts(f"accruals.{name}"), amount=True, desk=bool(on_desk(name))) for name in _MOVED),
+            *(Column(name, texts(f"accruals.{name}"), money=True, desk=bool(on_desk(name))) for name in _MOVED),
             Column("currency", texts("currency")),
         )
         listing(texts, columns, [_contract_row(visit, month, each) for each in chosen], texts("months.nothing"))
@@ -256,17 +257,13 @@ def _by_service(
 
 
 def _contract_row(visit: Visit, month: date, each: ContractMovement) -> dict[str, Any]:
-    href = visit.href(f"contracts/{each.name.id}/{month:%Y-%m}")
-    amounts: dict[str, Decimal] = {name: getattr(each, name) for name in _MOVED}
     return {
         "id": f"{each.name.id} {each.currency}",
         "client": each.name.client,
-        "client_href": href,
+        "href": visit.href(f"contracts/{each.name.id}/{month:%Y-%m}"),
         "service": each.name.service,
         "currency": each.currency,
-        **{name: float(amount) for name, amount in amounts.items()},  # to sort by; the texts have the amounts
-        **{f"{name}_text": visit.texts.money(amount) for name, amount in amounts.items()},
-        **{f"{name}_href": href for name, amount in amounts.items() if amount},
+        **{name: getattr(each, name) for name in _MOVED},
     }
 
 

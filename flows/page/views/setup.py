@@ -8,6 +8,7 @@ from typing import Any
 
 from nicegui import events, ui
 
+from flows.access import Role
 from flows.page.components import (
     FIELD,
     Change,
@@ -61,7 +62,9 @@ def _services(visit: Visit, services: list[dict[str, Any]]) -> None:
                     Tag("span", each["name"], classes="what")
                     Tag("span", _taught(visit, each), classes="soft")
                     button = ui.button(texts("services.change"), on_click=partial(_ask_teaching, visit, each))
-                    button.props("flat no-caps").props["aria-label"] = f"{texts('services.change')}: {each['name']}"
+                    visit.allow(Role.CLOSE, button).props("flat no-caps").props["aria-label"] = (
+                        f"{texts('services.change')}: {each['name']}"
+                    )
                     for change in each["changes"][:1]:
                         Tag("span", f"{change['who']}, {change['at'][:10]}: {change['reason']}", classes="detail small")
 
@@ -89,7 +92,8 @@ def _ask_teaching(visit: Visit, service: Mapping[str, Any]) -> None:
         return AskedTeaching(service["name"], service["id"], {**whole, "class_weekdays": days})
 
     def act(by: Signature, *, preview: bool) -> list[TaughtOtherwise]:
-        return set_teaching([asked()], by, preview=preview)
+        with visit.caller.performing(Role.CLOSE, "teach", f"{asked()} {by}{' preview' if preview else ''}"):
+            return set_teaching([asked()], by, preview=preview)
 
     def show(changed: list[TaughtOtherwise]) -> None:
         for each in changed:
@@ -122,7 +126,8 @@ def _balances(visit: Visit, loads: list[OpeningBalances]) -> None:
         with Tag("div", classes="actions"):
             Tag("h3", texts("balances"))
             ui.space()
-            ui.button(texts("balances.load"), on_click=partial(_ask_balances, visit)).props("outline no-caps")
+            load = ui.button(texts("balances.load"), on_click=partial(_ask_balances, visit)).props("outline no-caps")
+            visit.allow(Role.CLOSE, load)
         ui.label(texts("balances.why")).classes("soft")
         with Tag("ul", classes="rows"):
             for each in reversed(loads):
@@ -131,9 +136,8 @@ def _balances(visit: Visit, loads: list[OpeningBalances]) -> None:
                     Tag("span", texts("balances.line", count=each.contracts, file=each.file_name))
                     Tag("span", f"{each.who}, {texts.moment(each.at)}: {each.reason}", classes="detail small")
                     if each.reverted_at is None:
-                        ui.button(texts("balances.revert"), on_click=partial(_ask_to_revert, visit, each)).props(
-                            "flat no-caps"
-                        )
+                        revert = ui.button(texts("balances.revert"), on_click=partial(_ask_to_revert, visit, each))
+                        visit.allow(Role.CLOSE, revert.props("flat no-caps"))
                     else:
                         told = f"{each.reverted_by}, {texts.moment(each.reverted_at)}: {each.revert_reason}"
                         Tag("span", texts("balances.reverted", told=told), classes="detail small")
@@ -153,7 +157,9 @@ def _ask_balances(visit: Visit) -> None:
         if not files:
             raise UsageError(texts("balances.no_file"))
         file = BalanceFile(*files[0], parse_month(str(month.value or "")))
-        return load_opening_balances(file, by, visit.settings, preview=preview)
+        about = f"{file.name} {file.month:%Y-%m} {by}{' preview' if preview else ''}"
+        with visit.caller.performing(Role.CLOSE, "load opening balances", about):
+            return load_opening_balances(file, by, visit.settings, preview=preview)
 
     def load(by: Signature) -> str:
         act(by, preview=False)
@@ -194,7 +200,8 @@ def _ask_to_revert(visit: Visit, load: OpeningBalances) -> None:
     texts = visit.texts
 
     def revert(by: Signature) -> None:
-        revert_opening_balances(load.id or 0, by, visit.settings)
+        with visit.caller.performing(Role.CLOSE, "revert opening balances", f"{load.id} {by}"):
+            revert_opening_balances(load.id or 0, by, visit.settings)
 
     with signed_dialog(visit, texts("balances.revert"), "reason", revert):
         ui.label(texts("balances.revert.why")).classes("soft")

@@ -13,7 +13,6 @@ from nicegui import ui
 
 from flows.access import Role
 from flows.page.components import (
-    Column,
     Tag,
     Visit,
     announcer,
@@ -21,13 +20,13 @@ from flows.page.components import (
     choice,
     dialog_button,
     dialog_of,
-    listing,
     mark,
     notify_failure,
     remember,
     said,
     signed_dialog,
 )
+from flows.page.listing import Choice, Column, listing
 from flows.plan import plan_retry
 from flows.runs import request_retry
 from steps.catalog import ACCRUALS, STEPS
@@ -59,12 +58,15 @@ KINDS = {
     "page_gone": "the link is kept",
 }
 """What a step says of a kind of trouble -> its name in the texts, which say what to do about it."""
-_DRAWN_OF_GROUP, _DRAWN_OF_ONE = 20, 300
-"""Rows of a group, and of one that is looked at by itself; the box of the group selects all there are."""
+_LOOK_SECONDS = 5.0
 
 
 def _id(error: IntegrationError) -> int:
     return error.id or 0
+
+
+def _seen(error: IntegrationError) -> tuple[int, int]:
+    return _id(error), error.occurrences
 
 
 def kind_of(error: IntegrationError) -> str:
@@ -85,10 +87,9 @@ class _Todo:
     groups: Mapping[str, list[IntegrationError]] = field(default_factory=dict)
     """By kind of trouble, the largest first."""
     chosen: set[int] = field(default_factory=set)
-    """By id. The address names them, and groups that are chosen whole by their kind."""
+    """By id. The address names them, and of groups that are mostly chosen the kind and what is not."""
     stakes: Mapping[int, Stake] = field(default_factory=dict)
-    months: Mapping[int, str] = field(default_factory=dict)
-    boxes: dict[int, ui.checkbox] = field(default_factory=dict)
+    months: Mapping[int, date] = field(default_factory=dict)
     count: ui.label | None = None
 
     @property
@@ -114,8 +115,12 @@ class _Todo:
         errors, decisions = await asyncio.to_thread(self._read)
         found = {kind: list(same) for kind, same in groupby(sorted(errors, key=kind_of), key=kind_of)}
         self.groups = dict(sorted(found.items(), key=lambda each: -len(each[1])))
-        named = self.visit.given.get("chosen", "").split(",")
-        self.chosen = {_id(each) for each in errors if str(each.id) in named or kind_of(each) in named}
+        named = set(self.visit.given.get("chosen", "").split(","))
+        self.chosen = {
+            _id(each)
+            for each in errors
+            if str(each.id) in named or (kind_of(each) in named and f"-{each.id}" not in named)
+        }
         with Tag("section", classes="panel"):
             self._filters()
             if errors:
@@ -129,17 +134,24 @@ class _Todo:
         for kind, same in self.groups.items():
             self._group(kind, same)
         self._trail(decisions)
+        ui.timer(_LOOK_SECONDS, partial(self._refresh, [_seen(each) for each in errors]))
+
+    async def _refresh(self, shown: list[tuple[int, int]]) -> None:
+        """Selection, filter and order are in the address; only what is typed in a dialog would be lost."""
+        if [_seen(each) for each in await asyncio.to_thread(self._find)] != shown:
+            ui.run_javascript("document.querySelector('.q-dialog') || location.reload()")
+
+    def _find(self) -> list[IntegrationError]:
+        given = self.visit.given
+        if (number := given.get("error", "")).isdecimal():
+            return [met.error for met in find_met([int(number)])]
+        found = find_errors(ErrorFilter(status=self.status, operation=given.get("step"), limit=None))
+        return [each for each in found if given.get("kind") in (None, kind_of(each))]
 
     def _read(self) -> tuple[list[IntegrationError], list[ErrorDecision]]:
-        given = self.visit.given
-        wanted = ErrorFilter(status=self.status, operation=given.get("step"), limit=None)
-        found = find_errors(wanted)
-        if kind := given.get("kind"):
-            found = [each for each in found if kind_of(each) == kind]
-        if (number := given.get("error", "")).isdecimal():
-            found = [met.error for met in find_met([int(number)])]
+        found = self._find()
         self.months = {
-            _id(met.error): self.visit.texts.month(met.execution.window_start)
+            _id(met.error): met.execution.window_start
             for met in find_met([_id(each) for each in found])
             if met.execution and met.execution.window_start
         }
@@ -182,72 +194,68 @@ class _Todo:
         self._show_count()
 
     def _group(self, kind: str, errors: Sequence[IntegrationError]) -> None:
-        visit, texts = self.visit, self.visit.texts
-        alone = visit.given.get("kind") == kind
+        texts, ids = self.visit.texts, {_id(each) for each in errors}
+        columns = (
+            Column("what", texts("todo.record")),
+            Column("month", texts("accruals.month"), desk=True),
+            Column("amount", texts("todo.work.amount"), number=True),
+        )
+        words = {
+            "all": texts("todo.select", count=len(errors)),
+            "one": texts("errors.select", id="{id}"),
+            "act": texts("errors.payload"),
+            "act_of": texts("errors.payload.of", id="{id}"),
+        }
+        show = {_id(each): partial(_show_payload, self.visit, each) for each in errors}
+
+        def act(number: int) -> None:
+            remember({"dialog": f"record-{number}"})
+            show[number]()
+
+        asked = self.visit.given.get("dialog", "").removeprefix("record-")
+        if asked.isdecimal() and int(asked) in show:
+            ui.timer(0.0, show[int(asked)], once=True)
         with Tag("section", classes="panel"):
             with Tag("div", classes="trouble"):
-                ids = {_id(each) for each in errors}
-                box = ui.checkbox(value=ids <= self.chosen)
-                box.props["aria-label"] = texts("todo.select", count=len(errors))
                 Tag("h3", texts(f"todo.{kind}"))
                 Tag("span", texts("todo.count", count=len(errors)), classes="soft")
                 amounts = total_stakes(self.stakes[_id(each)] for each in errors)
                 Tag("strong", texts.amounts(amounts), classes="money")
             Tag("p", texts(f"todo.{kind}.do"), classes="soft")
-            box.on_value_change(lambda event: self._select(ids, wanted=bool(event.value)))
-            drawn = errors[: _DRAWN_OF_ONE if alone else _DRAWN_OF_GROUP]
-            with Tag("ul", classes="rows"):
-                for error in drawn:
-                    self._error(error)
-            if len(drawn) < len(errors):
-                more = texts("todo.more", count=len(errors) - len(drawn))
-                visit.link(more, "todo", status=self.status, step=visit.given.get("step"), kind=kind)
+            choice = Choice(self.chosen & ids, partial(self._select, ids), act, words)
+            listing(texts, columns, [self._error(each) for each in errors], "", name=kind, choice=choice)
 
-    def _error(self, error: IntegrationError) -> None:
-        visit, texts, number = self.visit, self.visit.texts, _id(error)
-        stake = self.stakes[number]
-        with Tag("li", classes="row no-wrap items-start"):
-            box = self.boxes[number] = ui.checkbox(value=number in self.chosen)
-            box.props["aria-label"] = texts("errors.select", id=error.id)
-            box.on_value_change(lambda event: self._select({number}, wanted=bool(event.value)))
-            with Tag("div", classes="row-in"):
-                if stake.contract_id:
-                    visit.link(
-                        stake.client or texts.entity(error.entity_type),
-                        f"contracts/{stake.contract_id}",
-                        classes="what",
-                    )
-                else:
-                    Tag(
-                        "span",
-                        stake.client or f"{texts.entity(error.entity_type)} {error.entity_external_id}",
-                        classes="what",
-                    )
-                Tag("span", self.months.get(number, ""), classes="soft")
-                Tag("strong", texts.amounts(stake.amounts), classes="money")
-                said(texts, "span", error.error_message, "detail small")
-                first, last = texts.moment(error.first_seen_at)[:10], texts.moment(error.last_seen_at)[:10]
-                met = "errors.met.once" if error.occurrences == 1 else "errors.met"
-                days = (visit.now - error.first_seen_at).days
-                age = texts("todo.age", days=days)
-                Tag(
-                    "span", f"{texts(met, count=error.occurrences, first=first, last=last)} {age}", classes="soft small"
-                )
-                show = partial(_show_payload, visit, error)
-                look = dialog_button(visit, texts("errors.payload"), f"record-{number}", show)
-                look.props("flat dense", remove="outline").props["aria-label"] = texts("errors.payload.of", id=error.id)
+    def _error(self, error: IntegrationError) -> dict[str, Any]:
+        texts, number = self.visit.texts, _id(error)
+        stake, told = self.stakes[number], texts.said(error.error_message)
+        first, last = texts.moment(error.first_seen_at)[:10], texts.moment(error.last_seen_at)[:10]
+        met = "errors.met.once" if error.occurrences == 1 else "errors.met"
+        age = texts("todo.age", days=(self.visit.now - error.first_seen_at).days)
+        contract = f"contracts/{stake.contract_id}"
+        return {
+            "id": number,
+            "what": stake.client or f"{texts.entity(error.entity_type)} {error.entity_external_id}",
+            "href": self.visit.href(contract) if stake.contract_id else "",
+            "month": f"{self.months[number]:%Y-%m}" if number in self.months else "",
+            "month_text": texts.month(self.months[number]) if number in self.months else "",
+            "amount": next(iter(stake.amounts.values()), None),
+            "amount_text": texts.amounts(stake.amounts),
+            "detail": told or error.error_message,
+            **({} if told else {"lang": "en"}),
+            "more": f"{texts(met, count=error.occurrences, first=first, last=last)} {age}",
+        }
 
-    def _select(self, ids: Collection[int], *, wanted: bool) -> None:
-        chosen = self.chosen | set(ids) if wanted else self.chosen - set(ids)
-        if chosen == self.chosen:  # a box that was set by that of its group
-            return
-        self.chosen = chosen
-        for number in ids:
-            if (box := self.boxes.get(number)) is not None and box.value != wanted:
-                box.set_value(wanted)
-        whole = {kind: ids for kind, same in self.groups.items() if (ids := {_id(each) for each in same}) <= chosen}
-        single = sorted(chosen.difference(*whole.values()))
-        remember({"chosen": ",".join(map(str, (*whole, *single)))})
+    def _select(self, group: set[int], ids: Collection[int]) -> None:
+        self.chosen = (self.chosen - group) | (group & set(ids))
+        named: list[str] = []
+        for kind, same in self.groups.items():
+            every = {_id(each) for each in same}
+            there, missing = sorted(every & self.chosen), sorted(every - self.chosen)
+            if there and len(there) >= len(missing):
+                named += (kind, *(f"-{each}" for each in missing))
+            else:
+                named += map(str, there)
+        remember({"chosen": ",".join(named)})
         self._show_count()
 
     def _money(self) -> str:
@@ -328,22 +336,22 @@ async def _worklist(visit: Visit) -> None:
             columns = (
                 Column("client", texts("contracts.client")),
                 Column("service", texts("contracts.service"), desk=True),
-                Column("amount", texts("todo.work.amount"), amount=True),
+                Column("amount", texts("todo.work.amount"), money=True),
                 Column("since", texts("todo.work.since"), desk=True),
-                Column("days", texts("todo.work.days"), amount=True),
+                Column("days", texts("todo.work.days"), number=True),
                 Column("why", texts("todo.work.why"), desk=True),
             )
-            listing(texts, columns, [_work_row(visit, found.month, each) for each in items], "")
+            listing(texts, columns, [_work_row(visit, found.month, each) for each in items], "", name=str(kind))
 
 
 def _work_row(visit: Visit, month: date, item: WorkItem) -> dict[str, Any]:
     return {
         "id": f"{item.contract.id} {item.currency} {item.kind}",
         "client": item.contract.client,
-        "client_href": visit.href(f"contracts/{item.contract.id}/{month:%Y-%m}"),
+        "href": visit.href(f"contracts/{item.contract.id}/{month:%Y-%m}"),
         "service": item.contract.service,
-        "amount": float(item.amount),  # to sort by; the text has the amount
-        "amount_text": visit.texts.amount(item.amount, item.currency),
+        "amount": item.amount,
+        "currency": item.currency,
         "since": item.since.isoformat(),
         "days": item.age_days,
         "why": item.reason,

@@ -11,7 +11,7 @@ from steps.sandbox.world import build_world
 from tests.chromium import PATIENCE_MILLISECONDS, chromium
 from tests.fast_vendors import FAST
 from tests.flows.conftest import CommandLine
-from tests.flows.page.server import TOKEN, PageServer, serve_page
+from tests.flows.page.server import READER_TOKEN, TOKEN, PageServer, serve_page
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,8 @@ def busy_server(
 ) -> Iterator[PageServer]:
     """A server after half a year's work and with every error looked at; tests leave it as they find it."""
     folder: Path = tmp_path_factory.mktemp("page")
-    variables = {**academy.environment, **FAST, "SYNC_DATABASE_URL": f"sqlite:///{folder / 'sync.db'}"}
+    readers = {"SYNC_API_TOKENS": f"rita:read:{READER_TOKEN}"}
+    variables = {**academy.environment, **FAST, **readers, "SYNC_DATABASE_URL": f"sqlite:///{folder / 'sync.db'}"}
     for first_step in ("services", "accruals"):
         command_line = CommandLine(forked_environment, folder)
         done = command_line.run(

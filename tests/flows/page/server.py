@@ -14,6 +14,7 @@ import httpx
 from tests.secret_watch import WATCH
 
 TOKEN = "an-invented-token-of-the-tests"
+READER_TOKEN = "an-invented-token-of-one-who-only-reads"
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class PageServer:
 
 
 @contextmanager
-def serve_page(folder: Path, variables: Mapping[str, str]) -> Iterator[PageServer]:
-    """Serve on a free port until the block ends, with a database in this folder unless the variables name another.
+def serve_page(folder: Path, variables: Mapping[str, str], port: int = 0) -> Iterator[PageServer]:
+    """Serve on this port (0: a free one) until the block ends; the database is in this folder, or where variables say.
 
     They name a Prefect server, or the home of one of its own: a shared one would give its runs to other servers'
     workers.
@@ -57,7 +58,7 @@ def serve_page(folder: Path, variables: Mapping[str, str]) -> Iterator[PageServe
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     with log.open("w") as written:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from flows.cli.app import main; main()", "api", "--port", "0"],
+            [sys.executable, "-c", "from flows.cli.app import main; main()", "api", "--port", str(port)],
             env={**clean, **own, **variables, "SYNC_DATABASE_URL": database},
             cwd=folder,
             stdout=subprocess.PIPE,

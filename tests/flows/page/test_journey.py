@@ -63,7 +63,7 @@ def _set_raw(sandbox: SandboxServer, ids: list[str], raw: dict[str, Any]) -> Non
 
 
 def _row(page: Page, record: str) -> Locator:
-    return page.get_by_role("listitem").filter(has_text=record)
+    return page.get_by_role("row").filter(has_text=record)
 
 
 def _runs_services(page: Page, server: PageServer) -> None:
@@ -149,7 +149,7 @@ def _ignores_one_and_takes_it_along(page: Page, server: PageServer, record: str)
 
 def _resolves_the_rest(page: Page, server: PageServer) -> None:
     go(page, server, "todo")
-    expect(page.get_by_label("Select error")).to_have_count(8)
+    expect(page.get_by_role("checkbox", name="Select error")).to_have_count(8)
     page.get_by_role("checkbox", name="Select all 8").click()
     expect(page.get_by_text("8 selected")).to_be_visible()
     _decide(page, "Resolve")

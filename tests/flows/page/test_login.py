@@ -59,9 +59,21 @@ def client(sessions: Sessions) -> Iterator[TestClient]:
 
 
 def test_without_a_session_every_address_leads_to_the_login(client: TestClient) -> None:
-    for address in ("/page/en/run", "/page/_nicegui/anything.js", "/page/login/../en/run", "/page/logout"):
+    for address in ("/page/_nicegui/anything.js", "/page/login/../x/run", "/page/logout", "/page/en/run?a=//b"):
         answer = client.get(address)
         assert (answer.status_code, answer.headers["location"]) == (303, "/page/login")
+
+
+def test_the_login_leads_to_the_view_that_was_asked_for_and_nowhere_else(client: TestClient) -> None:
+    asked = client.get("/page/en/run?step=a%2Cb&month=2024-03").headers["location"]
+    form = client.get(asked).text
+
+    assert f'action="{asked}"'.replace("&", "&amp;") in form
+    answer = client.post(asked, data={"token": TOKEN})
+    assert answer.headers["location"] == "/page/en/run?step=a%2Cb&month=2024-03"
+    for elsewhere in ("//example.org", "/en/../../x?y=//z", "https://example.org/en/"):
+        answer = client.post("/page/login", params={"back": elsewhere}, data={"token": TOKEN})
+        assert answer.headers["location"] == "/page/"
 
 
 def test_the_right_token_opens_the_page(client: TestClient) -> None:

@@ -1,0 +1,109 @@
+"""Rows by the thousand in one table, which the browser sorts, filters, totals and selects (listing.js)."""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from nicegui import events, ui
+
+from flows.page.texts import Texts
+
+_FEW = 20
+"""Rows that need neither a filter nor a total."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One of a `listing`."""
+
+    name: str
+    label: str
+    money: bool = False
+    """Two decimals, to the right; totals by the row's `currency`."""
+    number: bool = False
+    """To the right."""
+    desk: bool = False
+    """Left out on a phone."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Rows that can be selected, and an act of each."""
+
+    chosen: Collection[int]
+    choose: Callable[[list[int]], object]
+    """Called with all ids that are selected now."""
+    act: Callable[[int], object]
+    words: dict[str, str]
+    """`act` is the button; `all`, `one` and `act_of` are the names of boxes and button, which may have `{id}`."""
+
+
+class _Listing(ui.element, component="listing.js"):
+    """What listing.js makes of the rows."""
+
+
+class _Cents(json.JSONEncoder):
+    """Amounts as numbers: to sort by, and summed up as whole cents."""
+
+    def default(self, o: Any) -> Any:
+        return float(o) if isinstance(o, Decimal) else super().default(o)
+
+
+def listing(
+    texts: Texts,
+    columns: Sequence[Column],
+    rows: Sequence[dict[str, Any]],
+    none: str,
+    *,
+    name: str = "list",
+    choice: Choice | None = None,
+) -> None:
+    """The table; sort and filter live in the address.
+
+    Args:
+        texts: the reader's.
+        columns: in order.
+        rows: column name -> value to sort by; `<name>_text` what is shown instead, `href` where the first column and
+            amounts lead, `detail` and `more` lines below the first (`lang` of the first of them), `currency` of its
+            amounts; `id` is unique.
+        none: the text if there are no rows.
+        name: of this listing on its view.
+        choice: rows are selected.
+    """
+    if not rows:
+        ui.label(none).classes("soft")
+        return
+    shown = [
+        {
+            "name": each.name,
+            "label": each.label,
+            "field": each.name,
+            "sortable": True,
+            "align": "right" if each.money or each.number else "left",
+            "classes": "desk" if each.desk else "",
+            "headerClasses": "desk" if each.desk else "",
+            "money": each.money,
+            "first": not place,
+        }
+        for place, each in enumerate(columns)
+    ]
+    packed = json.dumps(rows, cls=_Cents, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    ui.add_body_html(f'<script type="application/json" id="{name}">{packed}</script>')
+    count = texts("listing.count", shown="{shown}", all="{all}")
+    words = {"filter": texts("listing.filter"), "total": texts("listing.total"), "count": count}
+    words |= choice.words if choice else {}
+    table = _Listing()
+    table.props.update(
+        columns=shown, words=words, source=name, few=_FEW, language=str(texts.language), selects=choice is not None
+    )
+    if choice is not None:
+        taken = choice
+        table.props["chosen"] = sorted(taken.chosen)
+
+        def choose(event: events.GenericEventArguments) -> None:
+            taken.choose([int(each) for each in event.args])
+
+        table.on("chosen", choose)
+        table.on("act", lambda event: taken.act(int(event.args)))
