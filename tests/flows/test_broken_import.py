@@ -34,7 +34,7 @@ WHY = "the CRM is gone for good"
 
 @pytest.fixture
 def academy() -> Iterator[SandboxServer]:
-    with serve_sandbox(build_world()) as server:
+    with serve_sandbox(build_world(clients=20)) as server:
         yield server
 
 
@@ -51,6 +51,7 @@ def _result(outcome: Outcome) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.long
 def test_with_crm_and_notion_down_nothing_is_booked_and_after_a_good_import_what_an_undisturbed_run_books(
     sync_actions: CommandLine, academy: SandboxServer
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_flow_is_refused_and_may_be_overridden_by_parameter(
     assert (override["reason"], override["by"], len(override["overridden"])) == ("the CRM is gone", "unknown", 1)
 
 
+@pytest.mark.long
 def test_a_flow_of_an_import_step_takes_no_override(forked_environment: Mapping[str, str]) -> None:
     told = _run_flow(forked_environment, "execute_step", "'services', override='x', ")
 

@@ -61,7 +61,15 @@ def _await_a_running_row(process: "subprocess.Popen[str]") -> None:
 
 @SIGNALS
 @pytest.mark.parametrize(
-    "module", ["flows.cli.commands", "typer", "sqlalchemy", "steps.settings", "prefect.settings", "prefect", "httpx"]
+    "module",
+    [
+        "flows.cli.commands",
+        "prefect",
+        *(
+            pytest.param(module, marks=pytest.mark.long)
+            for module in ("typer", "sqlalchemy", "steps.settings", "prefect.settings", "httpx")
+        ),
+    ],
 )
 def test_an_interruption_in_the_first_second_is_status_130_and_one_line(
     tmp_path: Path, module: str, interruption: signal.Signals
