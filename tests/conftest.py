@@ -38,15 +38,15 @@ def pytest_configure() -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Give marks to what is known by its fixtures, and keep together what shares a server.
 
-    Tests that use a PostgreSQL server can be left out by the mark `postgresql`; whole runs and vendors' faults that are
-    tested on SQLite are tested on PostgreSQL too, in the long suite. Tests that share a browser's server run in one
+    Tests that use a PostgreSQL server can be left out by the mark `postgresql`; whole runs, and what has the mark
+    `sqlite_first`, are tested on PostgreSQL in the long suite. Tests that share a browser's server run in one
     process, and so do those of one file that share a Prefect server. They get a second try: a busy machine may starve
     their servers, workers and browsers.
     """
     parameters: Mapping[str, object] = getattr(getattr(item, "callspec", None), "params", {})
     if "postgresql" in parameters.values() or "postgres_url" in getattr(item, "fixturenames", ()):
         item.add_marker(pytest.mark.postgresql)
-    if parameters.get("database") == "postgresql" and any(map(item.get_closest_marker, ("prefect", "vendor_faults"))):
+    if parameters.get("database") == "postgresql" and any(map(item.get_closest_marker, ("prefect", "sqlite_first"))):
         item.add_marker(pytest.mark.long)
     if item.get_closest_marker("browser"):
         item.add_marker(pytest.mark.xdist_group("browser"))

@@ -15,7 +15,7 @@ from tests.steps.calls import one_run, sync_crm_clients, sync_invoices
 from tests.steps.records import month
 from tests.steps.year_import import YEAR
 
-pytestmark = [pytest.mark.vendor_faults, pytest.mark.usefixtures("without_waits")]
+pytestmark = [pytest.mark.sqlite_first, pytest.mark.usefixtures("without_waits")]
 
 
 @pytest.fixture(autouse=True)

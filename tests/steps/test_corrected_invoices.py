@@ -30,7 +30,7 @@ from tests.steps.calls import (
 from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import DATA_SCIENCE, FULL_STACK, cohort, contact, enrollment, invoice, month, page
 
-pytestmark = [pytest.mark.vendor_faults, pytest.mark.slow]
+pytestmark = [pytest.mark.sqlite_first, pytest.mark.slow]
 
 FULL_STACK_ISA = Account("acc-isa", "Desarrollo web (ISA)", 70500011)
 ANA = "ana@example.org"

@@ -18,7 +18,7 @@ from tests.steps.ledger_view import LedgerView, rows, whole_ledger
 from tests.steps.records import FULL_STACK, contact, credit_note, invoice, month
 from tests.steps.year_import import YEAR
 
-pytestmark = [pytest.mark.vendor_faults, pytest.mark.usefixtures("without_waits")]
+pytestmark = [pytest.mark.sqlite_first, pytest.mark.usefixtures("without_waits")]
 
 ANA_FS = ("ana@example.org", FULL_STACK.id)
 MARCH = month(3)

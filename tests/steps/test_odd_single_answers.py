@@ -16,7 +16,7 @@ from tests.steps.records import DATA_SCIENCE, FULL_STACK, contact, invoice, mont
 from tests.steps.year_import import YEAR
 from tracking.models import IntegrationError
 
-pytestmark = [pytest.mark.vendor_faults, pytest.mark.usefixtures("without_waits")]
+pytestmark = [pytest.mark.sqlite_first, pytest.mark.usefixtures("without_waits")]
 
 MARCH = month(3)
 BOB_FS, ANA_FS = (("bob@example.org", FULL_STACK.id), ("ana@example.org", FULL_STACK.id))

@@ -26,7 +26,7 @@ from tests.steps.year_import import YEAR, import_year, written
 from tracking.integration_errors import RecordKey
 from tracking.models import IntegrationError
 
-pytestmark = [pytest.mark.vendor_faults, pytest.mark.slow]
+pytestmark = [pytest.mark.sqlite_first, pytest.mark.slow]
 
 JANUARY = month(1)
 UNREADABLE_EMAIL = {"Email": {"id": "aB%3Ac", "type": "number", "number": 5}}

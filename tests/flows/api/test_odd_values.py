@@ -82,6 +82,7 @@ def some_rows(database: str) -> None:
     add_errors(2)
 
 
+@pytest.mark.sqlite_first
 def test_no_odd_value_is_an_unexplained_500(api: TestClient, some_rows: None) -> None:
     wrong, refused = [], 0
     for request in _requests():

@@ -458,6 +458,7 @@ EXAMPLES = [
 ]
 
 
+@pytest.mark.sqlite_first
 @pytest.mark.parametrize("story", range(len(EXAMPLES)))
 @pytest.mark.parametrize("month", range(1, 8))
 def test_whatever_ended_comes_out_the_same_and_what_comes_late_reopens_it(
