@@ -32,7 +32,7 @@ OVER = (
     "contracts/3/2024-04?dialog=adjust",
     "months/2024-01?dialog=close",
     "months/2024-02?dialog=redo",
-    "todo?status=ignored&chosen=no_email&dialog=errors.resolve",
+    "todo?status=ignored&chosen=no_contract&dialog=errors.resolve",
 )
 """Addresses with a dialog open."""
 

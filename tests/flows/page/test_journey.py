@@ -94,7 +94,7 @@ def _opens_the_failed_window(page: Page, spoiled: list[str]) -> None:
     choose(page, "Status", "failed")
     page.get_by_role("link", name="Sync Invoices, March 2024").click()
 
-    expect(page.locator('[lang="en"]').filter(has_text="SYNC_ERROR_BUDGET=4").first).to_be_visible()
+    expect(page.get_by_text("SYNC_ERROR_BUDGET=4").first).to_be_visible()
     expect(page.get_by_role("link", name="Open the run in Prefect")).to_be_visible()
     for record in spoiled:
         expect(page.get_by_role("link", name=f"Invoice {record}")).to_be_visible()
