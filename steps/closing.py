@@ -532,3 +532,18 @@ def _note(session: Session, close: ClosedMonth, action: ClosingAction, by: Signa
 def closing_trail(session: Session) -> list[ClosingEvent]:
     """Every closing and reopening there ever was, in their order."""
     return list(session.scalars(select(ClosingEvent).order_by(col(ClosingEvent.id))))
+
+
+def trail_json(session: Session) -> list[dict[str, str]]:
+    """The same as JSON: month, at (UTC), action, who, reason, hash."""
+    return [
+        {
+            "month": f"{event.month:%Y-%m}",
+            "at": event.at.isoformat(),
+            "action": event.action,
+            "who": event.who,
+            "reason": event.reason,
+            "hash": event.hash,
+        }
+        for event in closing_trail(session)
+    ]

@@ -130,6 +130,14 @@ def verify(
     books.verify(expect, as_json=as_json)
 
 
+@books_app.command("closings")
+def closings(as_json: JsonValue = False) -> None:
+    """Show every closing and reopening there ever was: who, when, why, and the hash of the close."""
+    with importing():
+        from flows.cli import books
+    books.closings(as_json=as_json)
+
+
 balances_app = typer.Typer(help="Deferred revenue of a ledger that begins in mid-life.", no_args_is_help=True)
 books_app.add_typer(balances_app, name="opening-balances")
 

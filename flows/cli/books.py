@@ -25,6 +25,7 @@ from steps.closing import (
     close_month,
     find_close,
     reopen_month,
+    trail_json,
     verification_json,
 )
 from steps.closing import verify as verify_closes
@@ -298,6 +299,21 @@ def verify(expect: str | None, *, as_json: bool) -> None:
             told.append(find_close(session, found, expect))
     for line in () if as_json else told:
         typer.echo(line)
+
+
+def closings(*, as_json: bool) -> None:
+    """Every closing and reopening there ever was, in their order."""
+    with read_session() as session:
+        trail = trail_json(session)
+    if as_json:
+        print_json({"closings": trail})
+        return
+    for each in trail:
+        told = f"{each['month']} {each['action']} {each['at'][:16].replace('T', ' ')} UTC by {each['who']}"
+        typer.echo(told + (f": {each['reason']}" if each["reason"] else ""))
+        typer.echo(f"        {each['hash'] or 'without a hash: closed by an older version'}")
+    if not trail:
+        typer.echo("No month was ever closed.")
 
 
 def who_signs(by: str | None) -> str:

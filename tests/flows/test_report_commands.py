@@ -236,6 +236,18 @@ def test_a_month_is_reopened_with_the_later_ones(books: Books, capsys: Captured)
     assert shown(capsys, "reopen", "2024-01", "--reason", "new", "--by", "Eva") == "open again: 2024-01, 2024-02"
 
 
+def test_every_closing_and_reopening_is_told_with_who_why_and_the_hash(books: Books, capsys: Captured) -> None:
+    assert shown(capsys, "closings") == "No month was ever closed."
+    kept = shown(capsys, "close", "2024-01", "--by", "Eva").split("Hash: ")[1].split()[0]
+    shown(capsys, "reopen", "2024-01", "--reason", "a late invoice", "--by", "Ana")
+
+    lines = shown(capsys, "closings").splitlines()
+    assert [line.strip() for line in lines[1::2]] == [kept, kept]
+    assert re.fullmatch(r"2024-01 closed \d{4}-\d\d-\d\d \d\d:\d\d UTC by Eva", lines[0])
+    assert lines[2].endswith("UTC by Ana: a late invoice")
+    assert [each["who"] for each in answered(capsys, "closings")["closings"]] == ["Eva", "Ana"]
+
+
 def test_closes_are_verified_and_the_first_that_was_changed_is_named(books: Books, capsys: Captured) -> None:
     assert shown(capsys, "verify") == "No month is closed."
     kept = shown(capsys, "close", "2024-01", "--by", "Eva").split("Hash: ")[1].split()[0]

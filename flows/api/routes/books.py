@@ -29,10 +29,10 @@ from steps.closing import (
     Candidate,
     Signature,
     close_month,
-    closing_trail,
     find_blockers,
     find_close,
     reopen_month,
+    trail_json,
     verification_json,
     verify,
 )
@@ -308,13 +308,7 @@ def verify_closes(
 def show_closings() -> dict[str, Any]:
     """The trail: every closing and reopening there ever was, with who, when, why and the hash."""
     with read_session() as session:
-        names = ("action", "who", "reason", "hash")
-        events = [
-            {"month": f"{event.month:%Y-%m}", "at": event.at.isoformat()}
-            | {name: getattr(event, name) for name in names}
-            for event in closing_trail(session)
-        ]
-    return {"closings": events}
+        return {"closings": trail_json(session)}
 
 
 def _today(settings: SyncSettings) -> date:

@@ -11,6 +11,7 @@ from nicegui import ui
 from flows.access import Role
 from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.page.components import (
+    FIELD,
     Change,
     Tag,
     Visit,
@@ -26,7 +27,7 @@ from flows.page.components import (
     year_links,
 )
 from flows.page.views.setup import show_setup
-from flows.parameters import months_of_year, parse_month
+from flows.parameters import months_of_year, parse_month, resolve_override
 from flows.runs import request_redo
 from steps.catalog import ACCRUALS
 from steps.closing import (
@@ -39,6 +40,7 @@ from steps.closing import (
     find_blockers,
     reopen_month,
 )
+from steps.engine.gate import LONGEST_REASON
 from steps.errors import SyncError
 from steps.ledger.accrual import ClosedMonth, ClosingEvent
 from steps.ledger.months import MonthWindow, next_month
@@ -358,23 +360,32 @@ def _ask_to_redo(visit: Visit, month: date) -> None:
     """First what it would change, contract by contract; then the button that does it."""
     texts, title = visit.texts, visit.texts("redo", month=visit.texts.month(month, long=True))
 
+    def override() -> str | None:
+        return str(overriding.value or "").strip() or None
+
+    def look(by: Signature) -> "Redone":
+        return _preview_redo(visit, month, by, override())
+
     def start(by: Signature) -> str:
-        return visit.address(f"runs/{visit.start(request_redo(month, by), Role.CLOSE)}")
+        return visit.address(f"runs/{visit.start(request_redo(month, by, override()), Role.CLOSE)}")
 
-    with previewed_dialog(
-        visit, title, Change(title, partial(_preview_redo, visit, month), partial(_redone, visit), start)
-    ):
+    with previewed_dialog(visit, title, Change(title, look, partial(_redone, visit), start)) as fields:
         ui.label(texts("redo.why")).classes("soft")
+        overriding = ui.input(texts("run.override")).props(f"{FIELD} maxlength={LONGEST_REASON}").classes("full-width")
+        ui.label(texts("run.override.why")).classes("soft small")
+        fields.append(overriding)
 
 
-def _preview_redo(visit: Visit, month: date, by: Signature) -> "Redone":
+def _preview_redo(visit: Visit, month: date, by: Signature, override: str | None) -> "Redone":
     from steps.context import StepContext  # with Prefect, which takes seconds
     from steps.redo import AskedRedo, preview_redo
     from tracking.recorder import WindowBusyError
 
+    overriding = resolve_override(ACCRUALS.id, override, by.who)
     try:
         with StepContext(settings=visit.settings) as context:
-            return preview_redo(context, AskedRedo.of(month, by, visit.now.date()))
+            one = context.of_execution(None, override=overriding)
+            return preview_redo(one, AskedRedo.of(month, by, visit.now.date()))
     except WindowBusyError as error:
         raise SyncError(str(error)) from None
 

@@ -146,7 +146,8 @@ def test_an_open_month_is_accrued_again_after_a_look_and_the_run_is_watched(
     dialog = visitor.get_by_role("dialog", name="Accrue March 2024 again")
     again = dialog.get_by_role("button", name="Accrue March 2024 again")
     dialog.get_by_label("Your name").fill("Ana")
-    dialog.get_by_label("Reason").fill("a look")
+    dialog.get_by_label("Reason", exact=True).fill("a look")
+    dialog.get_by_label("Accrue although the import is broken: reason").fill("the CRM is gone")
     expect(again).to_be_hidden()
 
     dialog.get_by_role("button", name="See what it would do").click()
@@ -155,6 +156,7 @@ def test_an_open_month_is_accrued_again_after_a_look_and_the_run_is_watched(
 
     visitor.wait_for_url(re.compile("/en/runs/[0-9a-f-]{36}"))
     expect(visitor.get_by_role("heading", level=2)).to_contain_text("redo 2024-03", timeout=60_000)
+    expect(visitor.get_by_text("override the CRM is gone")).to_be_visible()
 
 
 def test_a_decision_is_taken_back_with_name_and_reason_and_all_of_it_is_kept(
