@@ -184,14 +184,16 @@ def worked_out_from(inputs: ContractInputs, sessions: MonthSessions, rules: Accr
     Written by hand as the shortest there is, because each posting gets one: `json.dumps` would take a tenth of the
     whole month's time. `steps/reports/explain.py` reads it.
     """
-    # By day, whichever was imported first: a run again keeps what a fresh import does.
+    # Sorted, whichever was imported first: a run again keeps what a fresh import does.
     documents = ",".join(sorted([f'["{each.day.isoformat()}","{each.amount!s}"]' for each in inputs.documents]))
     periods = ",".join(
-        [
-            f'[{_text(each.external_id)},"{each.start.isoformat()}","{each.end.isoformat()}","{each.status}",'
-            f"{_day(each.status_change_date)},{_day(each.created_on)}]"
-            for each in inputs.periods
-        ]
+        sorted(
+            [
+                f'[{_text(each.external_id)},"{each.start.isoformat()}","{each.end.isoformat()}","{each.status}",'
+                f"{_day(each.status_change_date)},{_day(each.created_on)}]"
+                for each in inputs.periods
+            ]
+        )
     )
     page, before = inputs.notion, "" if sessions.before is None else f",{sessions.before}"
     return (

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.accruals import AccrualsResult, MonthResult
-from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs, DocumentInputs
+from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs, DocumentInputs, PeriodInputs
 from steps.engine.decision_table import decide
 from steps.engine.post import worked_out_from
 from tests.steps.accruals import strategies
@@ -109,14 +109,18 @@ def test_what_is_accrued_is_told_by_currency_and_counts_as_a_change_even_if_it_a
     assert told.model_copy(update={"amount_accrued": Decimal(0)}).changed_something is True
 
 
-def test_what_a_posting_was_worked_out_from_is_the_same_whichever_document_was_imported_first() -> None:
+def test_what_a_posting_was_worked_out_from_is_the_same_whichever_record_was_imported_first() -> None:
     early, late = document("2024-01-10", "300.00"), document("2024-02-01", "-20.00")
+    first = period("2024-01-08", "2024-06-30", number=1)
+    second = period("2024-01-08", "2024-05-30", number=2)
 
-    def kept(*documents: DocumentInputs) -> str:
-        inputs = contract(*documents, periods=(period("2024-01-08", "2024-06-30"),))
+    def kept(documents: tuple[DocumentInputs, ...], periods: tuple[PeriodInputs, ...]) -> str:
+        inputs = contract(*documents, periods=periods)
         sessions = decide(inputs, MARCH, RULES, closed=False).sessions
         assert sessions is not None
         return worked_out_from(inputs, sessions, RULES, "{}")
 
-    assert kept(early, late) == kept(late, early)
-    assert json.loads(kept(late, early))["documents"] == [["2024-01-10", "300.00"], ["2024-02-01", "-20.00"]]
+    one, other = kept((early, late), (first, second)), kept((late, early), (second, first))
+    assert one == other
+    assert json.loads(one)["documents"] == [["2024-01-10", "300.00"], ["2024-02-01", "-20.00"]]
+    assert [each[0] for each in json.loads(one)["periods"]] == ["cohort-1", "cohort-2"]
