@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steps.accruals import AccrualsResult, MonthResult
-from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs, DocumentInputs, PeriodInputs
+from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs, DocumentInputs
 from steps.engine.decision_table import decide
 from steps.engine.post import worked_out_from
+from steps.engine.sessions import PeriodInputs
 from tests.steps.accruals import strategies
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
 
