@@ -91,7 +91,7 @@ def _whole_or_not_at_all(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def _one_moment(engine: Engine) -> Iterator[Connection]:
-    """One snapshot, whoever writes meanwhile: a transaction of SQLite has it anyway."""
+    """One snapshot, whatever is written meanwhile: a transaction of SQLite has it anyway."""
     isolated = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
     with engine.connect().execution_options(**isolated) as connection, connection.begin():
         yield connection

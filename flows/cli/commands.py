@@ -419,7 +419,7 @@ def export_database(
         bool, typer.Option("--decrypt", help="Names, emails and records in clear; needs SYNC_ENCRYPTION_KEY.")
     ] = False,
 ) -> None:
-    """Write every table as a CSV file, and tables.json, which describes them: for whoever wants to leave, or look.
+    """Write every table as a CSV file, and tables.json, which describes them.
 
     Encrypted texts stay as they are stored, unless --decrypt is said.
     """

@@ -44,8 +44,8 @@ class _Listing(ui.element, component="listing.js"):
     """What listing.js makes of the rows."""
 
 
-class _Cents(json.JSONEncoder):
-    """Amounts as numbers: to sort by, and summed up as whole cents."""
+class _Amounts(json.JSONEncoder):
+    """Amounts as numbers, to sort by; listing.js adds them up as whole cents."""
 
     def default(self, o: Any) -> Any:
         return float(o) if isinstance(o, Decimal) else super().default(o)
@@ -89,7 +89,7 @@ def listing(
         }
         for place, each in enumerate(columns)
     ]
-    packed = json.dumps(rows, cls=_Cents, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    packed = json.dumps(rows, cls=_Amounts, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     ui.add_body_html(f'<script type="application/json" id="{name}">{packed}</script>')
     count = texts("listing.count", shown="{shown}", all="{all}")
     words = {"filter": texts("listing.filter"), "total": texts("listing.total"), "count": count}

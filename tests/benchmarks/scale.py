@@ -6,7 +6,6 @@ processor's time is shared among them says what holds more workers back.
 """
 
 import argparse
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import psutil
 from tests.benchmarks.imports import SandboxProcess, sandbox_process
 from tests.benchmarks.measurements import MEASUREMENTS, ROOT, replace_block
 from tests.database_server import DatabaseServer, administer, database_server, named
+from tests.ports import free_port
 from tests.soak.services import MARK, Service, await_true, end_processes, surroundings
 from tracking.database import parse_database_url
 
@@ -136,7 +136,7 @@ def _service_part(service: Service) -> Callable[[], psutil.Process]:
 def _installation(database: DatabaseServer, vendors: Mapping[str, str], sandbox_pid: int) -> Iterator[_Installation]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-scale-")))
-        port = _free_port()
+        port = free_port()
         prefect_database = parse_database_url(named(database.url, "prefect")).set(drivername="postgresql+asyncpg")
         environment = {
             **vendors,
@@ -185,13 +185,6 @@ def _answers(client: httpx.Client) -> bool:
         return client.get("/health").is_success
     except httpx.TransportError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from flows.prefect_setup import Setup, set_up
 from flows.run_steps import VENDORS
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
+from tests.ports import free_port
 from tracking.database import schema_revisions
 
 pytestmark = pytest.mark.slow
@@ -26,8 +27,7 @@ LOOKED_AT += ["schedules", "clock", "time zone", "disk"]
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal of 80 columns, and no vendor that a test does not name."""
     monkeypatch.setenv("COLUMNS", "80")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        closed = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    closed = f"http://127.0.0.1:{free_port()}"
     for vendor in ("HOLDED", "FOURGEEKS", "NOTION"):
         monkeypatch.setenv(f"{vendor}_BASE_URL", closed)
 

@@ -1,6 +1,5 @@
 """Events of our own on a real Prefect server: what a run, a refusal and a closed month tell."""
 
-import socket
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
@@ -17,6 +16,7 @@ from steps.sandbox.server import SandboxServer
 from steps.settings import SyncSettings
 from tests.flows.conftest import prefect_client
 from tests.flows.told import Told, told_since
+from tests.ports import free_port
 from tests.steps.accruals.reports.books import Books
 
 pytestmark = pytest.mark.prefect
@@ -91,8 +91,7 @@ def test_who_closes_and_reopens_a_month_is_heard_by_the_server_in_use(client: Sy
 
 def test_a_month_is_closed_all_the_same_while_the_server_is_away(capsys: pytest.CaptureFixture[str]) -> None:
     _book()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        away = f"http://127.0.0.1:{probe.getsockname()[1]}/api"
+    away = f"http://127.0.0.1:{free_port()}/api"
 
     with temporary_settings({PREFECT_API_URL: away}):
         status = run_command(["close", "2024-01", "--by", "Eva"])

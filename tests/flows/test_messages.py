@@ -1,7 +1,6 @@
 """Who is told of what: a real Prefect server sends each message to a webhook (docs/operations.md, Who is told)."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +31,7 @@ from steps.settings import SyncSettings
 from tests.flows.conftest import prefect_client
 from tests.flows.guide import await_answer
 from tests.flows.webhook import Webhook, listening
+from tests.ports import free_port
 from tracking.history import HistoryFilter, find_executions
 
 pytestmark = pytest.mark.prefect
@@ -64,8 +64,7 @@ QUICK_SERVER = {
 @contextmanager
 def _prefect_server(home: Path) -> Iterator[str]:
     """`prefect server start` with all its services, which look every second."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", port]
     environment = {**os.environ, **QUICK_SERVER, "PREFECT_HOME": str(home)}
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

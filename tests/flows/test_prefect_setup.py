@@ -1,6 +1,5 @@
 """`sync-actions prefect setup`: what a Prefect server needs is there after it, and said to be new, changed or there."""
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from flows.prefect_server import temporary_server
 from tests.flows.conftest import CommandLine, prefect_client
 from tests.flows.webhook import listening
 from tests.flows.worker import DEPLOYMENTS
+from tests.ports import free_port
 
 pytestmark = pytest.mark.prefect
 
@@ -147,10 +147,7 @@ def test_without_a_lasting_server_there_is_nothing_to_set_up(tmp_path: Path) -> 
 
 
 def test_a_server_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-
-    url = f"http://127.0.0.1:{port}/api"
+    url = f"http://127.0.0.1:{free_port()}/api"
     outcome = CommandLine({"PREFECT_HOME": str(tmp_path)}, tmp_path).run("prefect", "setup", PREFECT_API_URL=url)
 
     assert outcome.status == 1

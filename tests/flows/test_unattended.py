@@ -6,7 +6,6 @@ are the sandbox, to which the lines of the settings file lead.
 
 import os
 import re
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -43,6 +42,7 @@ from tests.fast_vendors import FAST
 from tests.flows.guide import Guide, await_answer, filled_in, lines_of_guide
 from tests.flows.webhook import listening
 from tests.flows.worker import ROOT
+from tests.ports import free_port
 from tracking.history import HistoryFilter, find_executions
 
 pytestmark = [pytest.mark.prefect, pytest.mark.long]
@@ -68,8 +68,7 @@ def guide(prefect_home: Callable[[], Path], tmp_path_factory: pytest.TempPathFac
         "PREFECT_HOME": str(prefect_home()),
         "COLUMNS": "200",
     }
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = free_port()
     with serve_sandbox(build_world(clients=8)) as sandbox, listening() as webhook, ExitStack() as processes:
         told = {"SYNC_NOTIFY_URL": webhook.url.replace("http:", "json:"), "SYNC_DATABASE_URL": "sqlite:///sync.db"}
         (folder / ".env").write_text(filled_in(sandbox.environment | FAST | told, port))

@@ -1,6 +1,5 @@
 """Everything that a production has, on loopback: Prefect's server, deployments, a worker, our API, vendors, a clock."""
 
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
 from tests.database_server import database_server
 from tests.flows.clock import clock_variables
+from tests.ports import free_port
 from tests.soak.database import SoakDatabase
 from tests.soak.prefect_api import PASSWORD, PrefectApi
 from tests.soak.services import MARK, Service, await_true, surroundings
@@ -155,7 +155,7 @@ def installation(folder: Path, pace: int) -> Iterator[Installation]:
 
 
 def _describe(folder: Path, database: SoakDatabase, vendors: Vendors) -> Installation:
-    mark, prefect_port, api_port = uuid4().hex, _free_port(), _free_port()
+    mark, prefect_port, api_port = uuid4().hex, free_port(), free_port()
     settings = folder / "settings.env"
     rates = {f"{vendor}_RATE": _RATE for vendor in ("HOLDED", "FOURGEEKS", "NOTION")}
     told = vendors.environment | rates | {"SYNC_DATABASE_URL": database.url("sync")}
@@ -232,11 +232,6 @@ def _end(service: Service) -> None:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def now() -> float:
