@@ -222,7 +222,7 @@ CORRECTIONS = st.builds(
 )
 
 
-@on_both_databases(examples=10)
+@on_both_databases(examples=10, few=1)
 def test_imported_with_the_error_and_then_corrected_is_imported_right_from_the_start(
     sandbox: SandboxServer, new_database: NewDatabase, examples: int
 ) -> None:
