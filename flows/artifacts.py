@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _WRITTEN = {"created": "new", "updated": "changed", "voided": "void"}
 _NOTES_SHOWN = 10
 _CONTRACTS_SHOWN = 200
-_ERROR_SHOWN = 80
+_ERROR_SHOWN = 50
 
 
 class ProgressBar:
@@ -68,7 +68,7 @@ def leave_summary(executions: Sequence[SyncExecution], failures: Sequence[str], 
     def leave() -> None:
         kinds = pending_errors_by_kind([execution.id for execution in executions if execution.id is not None])
         text = summary(asked, executions, failures, kinds, settings.page_url)
-        create_markdown_artifact(text, key="run-summary", description=f"{_completed(executions)}; what is next")
+        create_markdown_artifact(text, key="run-summary", description=_completed(executions))
 
     best_effort(leave)
 

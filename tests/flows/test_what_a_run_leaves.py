@@ -62,7 +62,7 @@ def test_a_run_can_be_read_in_prefect(sync_actions: CommandLine, prefect_server:
 
     progress, text = artifacts["sync-progress"], str(artifacts["run-summary"].data)
     assert (progress.data, progress.description) == (100, "4 of 4 ended, 2 failed")
-    assert artifacts["run-summary"].description == "2 of 4 steps and months completed; what is next"
+    assert artifacts["run-summary"].description == "2 of 4 steps and months completed"
     assert "Asked: from step `invoices`, start date `2024-03-01`, end date `2024-04-01`.\n" in text
     assert "| invoices | " in text
     assert "- Failed: crm-clients 2024-03" in text
