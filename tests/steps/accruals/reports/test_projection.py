@@ -165,3 +165,20 @@ def test_the_months_of_a_contract_that_is_simply_taught_are_not_decided(monkeypa
     monkeypatch.setattr("steps.reports.waterfall.project", None)
 
     assert expected_amount(known_after(course(), day("2025-05")), day("2025-05"), RULES) == Decimal("406.25")
+
+
+NOT_SIMPLY_TAUGHT = {
+    "put off": course(periods=(period("2025-05-12", "2025-08-27", "POSTPONED", "2025-06-15"),)),
+    "put off later": course(periods=(period("2025-05-12", "2025-08-27", "POSTPONED", "2025-08-15"),)),
+    "for more than ten years": course(periods=(period("2025-05-12", "2045-12-31"),)),
+    "canceled": course(status="CANCELED"),
+    "over": course(periods=(period("2025-02-12", "2025-04-27"),)),
+}
+
+
+@pytest.mark.parametrize("inputs", NOT_SIMPLY_TAUGHT.values(), ids=NOT_SIMPLY_TAUGHT)
+def test_of_any_other_contract_the_months_are_decided(inputs: ContractInputs) -> None:
+    seen = known_after(inputs, day("2025-05"))
+    told = project(seen, day("2025-05"), RULES).expected
+
+    assert expected_amount(seen, day("2025-05"), RULES) == sum(told.values(), Decimal(0)) != Decimal("406.25")
