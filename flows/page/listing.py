@@ -40,8 +40,12 @@ class Choice:
     """`act` is the button; `all`, `one` and `act_of` are the names of boxes and button, which may have `{id}`."""
 
 
-class _Listing(ui.element, component="listing.js"):
+class Listing(ui.element, component="listing.js"):
     """What listing.js makes of the rows."""
+
+    def replace(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Show these rows; order, filter and selection stay."""
+        self.run_method("replace", json.loads(json.dumps(rows, cls=_Amounts)))
 
 
 class _Amounts(json.JSONEncoder):
@@ -59,22 +63,22 @@ def listing(
     *,
     name: str = "list",
     choice: Choice | None = None,
-) -> None:
-    """The table; sort and filter live in the address.
+) -> Listing | None:
+    """The table; sort and filter live in the address. None: there are no rows.
 
     Args:
         texts: the reader's.
         columns: in order.
-        rows: column name -> value to sort by; `<name>_text` what is shown instead, `href` where the first column and
-            amounts lead, `detail` and `more` lines below the first (`lang` of the first of them), `currency` of its
-            amounts; `id` is unique.
+        rows: column name -> value to sort by; `<name>_text` what is shown instead, `<name>_mark` the
+            status in whose colour, `href` where the first column and amounts lead, `detail` and `more` lines below the
+            first (`lang` of the first of them), `currency` of its amounts; `id` is unique.
         none: the text if there are no rows.
         name: of this listing on its view.
         choice: rows are selected.
     """
     if not rows:
         ui.label(none).classes("soft")
-        return
+        return None
     shown = [
         {
             "name": each.name,
@@ -94,7 +98,7 @@ def listing(
     count = texts("listing.count", shown="{shown}", all="{all}")
     words = {"filter": texts("listing.filter"), "total": texts("listing.total"), "count": count}
     words |= choice.words if choice else {}
-    table = _Listing()
+    table = Listing()
     table.props.update(
         columns=shown, words=words, source=name, few=_FEW, language=str(texts.language), selects=choice is not None
     )
@@ -107,3 +111,4 @@ def listing(
 
         table.on("chosen", choose)
         table.on("act", lambda event: taken.act(int(event.args)))
+    return table

@@ -89,6 +89,7 @@ h4 { font-size: .95rem; font-weight: 600; margin: 4px 0 0; line-height: 1.3; } .
   padding: 4px 12px; text-decoration: none; } .chip[aria-current] { background: var(--busy-bg); font-weight: 600; }
 .listing { max-height: 70vh; background: transparent; } .listing thead tr { position: sticky; top: 0; z-index: 1; }
 .body--light .listing thead tr { background: #fff; } .body--dark .listing thead tr { background: #1a2027; }
+.listing.waiting { visibility: hidden; } .listing th button { all: unset; cursor: pointer; }
 .listing-box { display: flex; flex-direction: column; gap: 8px; width: 100%; }
 .listing-box .q-field { flex: 0 1 320px; }
 .listing tr.total td { font-weight: 600; } .listing .q-checkbox { padding: 8px 0; }
