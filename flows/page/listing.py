@@ -24,6 +24,8 @@ class Column:
     """Two decimals, to the right; totals by the row's `currency`."""
     number: bool = False
     """To the right."""
+    day: bool = False
+    """On one line, as amounts and numbers are."""
     desk: bool = False
     """Left out on a phone."""
 
@@ -86,7 +88,7 @@ def listing(
             "field": each.name,
             "sortable": True,
             "align": "right" if each.money or each.number else "left",
-            "classes": "desk" if each.desk else "",
+            "classes": " ".join(name for name, on in (("desk", each.desk), ("day", each.day)) if on),
             "headerClasses": "desk" if each.desk else "",
             "money": each.money,
             "first": not place,

@@ -94,6 +94,7 @@ h4 { font-size: .95rem; font-weight: 600; margin: 4px 0 0; line-height: 1.3; } .
 .listing-box .q-field { flex: 0 1 320px; }
 .listing tr.total td { font-weight: 600; } .listing .q-checkbox { padding: 8px 0; }
 .listing td.text-right { font-variant-numeric: tabular-nums; }
+.listing :is(td.text-right, td.day) { white-space: nowrap; }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 16px; width: 100%; } .self-start { align-self: flex-start; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
   gap: 8px 16px; margin: 0; width: 100%; }

@@ -83,7 +83,7 @@ async def _search(visit: Visit) -> None:
             Column("client", texts("contracts.client")),
             Column("service", texts("contracts.service"), desk=True),
             Column("status", texts("contracts.status"), desk=True),
-            Column("since", texts("contracts.since"), desk=True),
+            Column("since", texts("contracts.since"), day=True, desk=True),
             Column("total", texts("contracts.total"), money=True, desk=True),
             Column("accrued", texts("contracts.accrued"), money=True, desk=True),
             Column("remaining", texts("contracts.remaining"), money=True),

@@ -89,7 +89,7 @@ async def _history(visit: Visit) -> None:
             Column("what", texts("history.run")),
             Column("status", texts("history.status")),
             Column("count", texts("history.count"), number=True, desk=True),
-            Column("started", texts("execution.started"), desk=True),
+            Column("started", texts("execution.started"), day=True, desk=True),
             Column("took", texts("execution.took"), number=True, desk=True),
         )
         table = listing(texts, columns, [_run_row(visit, each) for each in found], texts("history.none"))

@@ -197,7 +197,7 @@ class _Todo:
         texts, ids = self.visit.texts, {_id(each) for each in errors}
         columns = (
             Column("what", texts("todo.record")),
-            Column("month", texts("accruals.month"), desk=True),
+            Column("month", texts("accruals.month"), day=True, desk=True),
             Column("amount", texts("todo.work.amount"), number=True),
         )
         words = {
@@ -337,7 +337,7 @@ async def _worklist(visit: Visit) -> None:
                 Column("client", texts("contracts.client")),
                 Column("service", texts("contracts.service"), desk=True),
                 Column("amount", texts("todo.work.amount"), money=True),
-                Column("since", texts("todo.work.since"), desk=True),
+                Column("since", texts("todo.work.since"), day=True, desk=True),
                 Column("days", texts("todo.work.days"), number=True),
                 Column("why", texts("todo.work.why"), desk=True),
             )
@@ -354,7 +354,7 @@ def _work_row(visit: Visit, month: date, item: WorkItem) -> dict[str, Any]:
         "currency": item.currency,
         "since": item.since.isoformat(),
         "days": item.age_days,
-        "why": item.reason,
+        "why": visit.texts.said(item.reason) or item.reason,
     }
 
 
