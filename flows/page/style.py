@@ -124,7 +124,8 @@ details[open] > summary::before { content: "▾ "; } .run .what { font-weight: 6
   .grid-row { grid-template-columns: 1fr; } .cells { grid-template-columns: repeat(6, minmax(0, 1fr)); }
   .top-in nav { order: 3; flex: 1 1 100%; gap: 0; margin: 0 -8px; justify-content: space-between; }
   .top nav a { padding: 8px 3px; font-size: .82rem; }
-  .top h1 { flex: 1 1 auto; } .top-in { gap: 4px; padding-bottom: 6px; } .top .quiet { padding: 8px 6px; }
+  .top h1 { flex: 1 1 auto; font-size: .95rem; margin: 0; } .top-in { gap: 4px; padding-bottom: 6px; }
+  .top .quiet { padding: 8px 4px; font-size: .82rem; min-width: 0; } .sandbox { font-size: .68rem; padding: 2px 5px; }
   .panel { padding: 12px; } .content { padding-left: 12px; padding-right: 12px; }
 }
 @media (max-width: 700px) { .listing .desk, .figures .desk { display: none; } .two { grid-template-columns: 1fr; }

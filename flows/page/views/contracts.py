@@ -164,6 +164,10 @@ def _months(visit: Visit, story: ContractStory, chosen: date | None) -> None:
 _MOVED = {"invoice", "credit_note", "voided"}
 
 
+_TIME_LINE = {"day": "", "what": "text", "documents": "", "accrued": "", "deferred": "desk"}
+"""Column -> its classes: a phone has room for what happened, and not for what was left each time."""
+
+
 def _time_line(visit: Visit, story: ContractStory, chosen: date | None) -> None:
     texts = visit.texts
     with Tag("section", classes="panel"):
@@ -176,8 +180,8 @@ def _time_line(visit: Visit, story: ContractStory, chosen: date | None) -> None:
             Tag("table", classes="figures"),
         ):
             with Tag("thead"), Tag("tr"):
-                for key in ("day", "what", "documents", "accrued", "deferred"):
-                    Tag("th", texts(f"contract.{key}"), scope="col", classes="text" if key == "what" else "")
+                for key, classes in _TIME_LINE.items():
+                    Tag("th", texts(f"contract.{key}"), scope="col", classes=classes)
             with Tag("tbody"):
                 for entry in story.entries:
                     with Tag("tr", classes="chosen" if chosen is not None and entry.month == chosen else ""):
@@ -200,7 +204,7 @@ def _entry(visit: Visit, story: ContractStory, entry: Entry, write: Callable[[De
     is_document = entry.kind.value in _MOVED
     Tag("td", f"{sign}{amount}" if amount and is_document else "")
     Tag("td", f"{sign}{amount}" if amount and not is_document else "")
-    Tag("td", "" if entry.deferred is None else write(entry.deferred, entry.currency))
+    Tag("td", "" if entry.deferred is None else write(entry.deferred, entry.currency), classes=_TIME_LINE["deferred"])
 
 
 def _explanation(visit: Visit, found: Explanation, story: ContractStory) -> None:
