@@ -14,6 +14,7 @@ from nicegui import ui
 from flows.access import Role
 from flows.page.components import (
     FIELD,
+    Act,
     Change,
     Tag,
     Visit,
@@ -343,11 +344,8 @@ def _documents(visit: Visit, documents: Iterable[ExplainedDocument]) -> None:
 
 
 def _ask_to_dismiss(visit: Visit, contract: int) -> None:
-    def let_stand(by: Signature) -> None:
-        with visit.caller.performing(Role.CLOSE, "dismiss", f"{contract} {by}"):
-            dismiss(contract, by)
-
-    with signed_dialog(visit, visit.texts("dismiss"), "reason", let_stand):
+    act = Act(Role.CLOSE, "dismiss", lambda: contract)
+    with signed_dialog(visit, visit.texts("dismiss"), act, partial(dismiss, contract)):
         ui.label(visit.texts("dismiss.why")).classes("soft")
 
 
@@ -357,17 +355,18 @@ def _ask_adjustment(visit: Visit, story: ContractStory) -> None:
     posted = sorted({entry.month for entry in story.entries if entry.month})
     months = {"": texts("adjust.none")} | {f"{month:%Y-%m}": texts.month(month) for month in posted}
 
-    def act(by: Signature, *, preview: bool) -> Adjusted:
+    def asked() -> Adjustment:
         of_month = parse_month(corrects.value) if corrects.value else None
-        asked = Adjustment(number, parse_adjustment(str(amount.value or "").replace(",", ".")), of_month)
-        about = f"{asked} {by}{' preview' if preview else ''}"
-        with visit.caller.performing(Role.CLOSE, "adjust", about):
-            return adjust(asked, by, visit.now.date(), preview=preview)
+        return Adjustment(number, parse_adjustment(str(amount.value or "").replace(",", ".")), of_month)
+
+    def look(by: Signature) -> Adjusted:
+        return adjust(asked(), by, visit.now.date(), preview=True)
 
     def post(by: Signature) -> str:
-        return visit.address(f"contracts/{number}/{act(by, preview=False).month:%Y-%m}")
+        return visit.address(f"contracts/{number}/{adjust(asked(), by, visit.now.date()).month:%Y-%m}")
 
-    change: Change[Adjusted] = Change(texts("adjust.post"), partial(act, preview=True), partial(_adjusted, visit), post)
+    act = Act(Role.CLOSE, "adjust", asked)
+    change: Change[Adjusted] = Change(texts("adjust.post"), act, look, partial(_adjusted, visit), post)
     with previewed_dialog(visit, texts("adjust.title", id=number), change) as fields:
         ui.label(texts("adjust.why")).classes("soft")
         with Tag("div", classes="fields"):

@@ -13,6 +13,7 @@ from nicegui import ui
 
 from flows.access import Role
 from flows.page.components import (
+    Act,
     Tag,
     Visit,
     announcer,
@@ -281,7 +282,7 @@ class _Todo:
             remember({"dialog": ""})
             notify_failure(texts("errors.nothing"))
             return
-        with signed_dialog(self.visit, texts(key), "reason", _decision(self.visit, ids, status)):
+        with signed_dialog(self.visit, texts(key), *_decision(ids, status)):
             money = self._money() or texts("todo.no_money")
             Tag("p", texts("todo.about", count=len(ids), money=money))
             ui.label(texts("todo.kept")).classes("soft")
@@ -307,9 +308,7 @@ class _Todo:
                             self.visit.allow(Role.OPERATE, button)
 
     def _undo(self, ids: Sequence[int]) -> None:
-        with signed_dialog(
-            self.visit, self.visit.texts("todo.undo"), "reason", _decision(self.visit, ids, ErrorStatus.PENDING)
-        ):
+        with signed_dialog(self.visit, self.visit.texts("todo.undo"), *_decision(ids, ErrorStatus.PENDING)):
             Tag("p", self.visit.texts("todo.undo.about", count=len(ids)))
 
 
@@ -358,15 +357,13 @@ def _work_row(visit: Visit, month: date, item: WorkItem) -> dict[str, Any]:
     }
 
 
-def _decision(visit: Visit, ids: Sequence[int], status: ErrorStatus) -> Callable[[Signature], object]:
+def _decision(ids: Sequence[int], status: ErrorStatus) -> tuple[Act, Callable[[Signature], object]]:
     def decide(by: Signature) -> None:
         if not by.reason:
             raise UsageError("a decision needs a reason: it is kept")
-        about = f"{status} {', '.join(map(str, ids))}: {by}"
-        with visit.caller.performing(Role.OPERATE, "decide errors", about):
-            mark_errors(ids, status, by=by.who, reason=by.reason)
+        mark_errors(ids, status, by=by.who, reason=by.reason)
 
-    return decide
+    return Act(Role.OPERATE, "decide errors", lambda: f"{status} {', '.join(map(str, ids))}:"), decide
 
 
 def _show_payload(visit: Visit, error: IntegrationError) -> None:
