@@ -46,7 +46,8 @@ def _(value: Document, erased: Erased) -> Any:
     found = erased.find(System.HOLDED, value.contact_id)
     if not found:
         return value
-    return replace(value, contact_id=found[0], contact_name=ERASED_NAME, raw=pack(erased_record(value.id, found[0])))
+    raw = pack(erased_record(value.id, found[0]))
+    return replace(value, contact_id=found[0], contact_name=ERASED_NAME, raw=raw, unreadable="")
 
 
 @without_erased.register

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar, TypeVar
 
+from pydantic_core import to_jsonable_python
 from sqlmodel import Session
 
 from steps.catalog import INVOICES, Step
 from steps.context import Scope, StepContext, StepReport, applying
 from steps.errors import RecordRejectedError, RecordRepairedError, VendorAuthError, VendorError
-from steps.ledger.client import ContactCard, MatchedClients, linked_contacts, match_clients
+from steps.ledger.client import Client, ContactCard, MatchedClients, linked_contacts, match_clients
 from steps.ledger.contract import (
     DocumentKind,
     Invoice,
@@ -36,7 +37,7 @@ from steps.settings import SyncSettings
 from steps.sources import DocumentsRead, VendorReads
 from steps.task import step_task
 from steps.vendors.holded import Document, IncomeAccount
-from steps.vendors.parsing import Listing
+from steps.vendors.parsing import REPLACEMENT, Listing
 from tracking.database import read_session, write_session
 from tracking.integration_errors import RecordKey
 from tracking.models import utc_now
@@ -113,16 +114,14 @@ def read_invoices(context: StepContext, window: MonthWindow) -> InvoicesRead:
     unlisted = wanted - cards.keys()
     unlisted_cards, faulty_by_id = _unlisted_cards(reads, unlisted, {each.external_id for each in faulty}, names)
     cards |= unlisted_cards
-    rejected = [*faulty, *faulty_by_id, *faulty_accounts, *_without_name(cards[each] for each in wanted & cards.keys())]
+    rejected = [*faulty, *faulty_by_id, *faulty_accounts, *_with_faults(cards[each] for each in wanted & cards.keys())]
     services = [each for each in accounts if context.settings.is_service(each.account_number, each.name)]
     return InvoicesRead(window, read, services, cards, rejected, named)
 
 
-def _without_name(cards: Iterable[ContactCard]) -> list[RecordRejectedError]:
+def _with_faults(cards: Iterable[ContactCard]) -> list[RecordRejectedError]:
     return [
-        RecordRepairedError(
-            "contact", card.id, f"contact {card.id}: {card.unreadable}: taken without a name", card.record
-        )
+        RecordRepairedError("contact", card.id, f"contact {card.id}: {card.unreadable}", card.record)
         for card in cards
         if card.unreadable
     ]
@@ -161,10 +160,14 @@ def _narrow(read: DocumentsRead, scope: Scope) -> DocumentsRead:
 def _unknown_accounts(
     reads: VendorReads, account_ids: set[str]
 ) -> tuple[list[IncomeAccount], list[RecordRejectedError]]:
-    """The accounts on lines that are no service yet: from the list, else by id; and those that cannot be read so."""
+    """The accounts on lines that are no service yet: from the list, else by id; and those that cannot be read so.
+
+    One with lost characters in its name, as it was by id once, counts as unknown.
+    """
     with read_session() as session:
-        rows = select_in(session, (Service.external_id,), Service.external_id, account_ids)
-    unknown = account_ids - {row["external_id"] for row in rows}
+        columns = Service.external_id, Service.name, Service.description
+        rows = select_in(session, columns, Service.external_id, account_ids)
+    unknown = account_ids - {row.pop("external_id") for row in rows if not any(map(_is_damaged, row.values()))}
     if not unknown:
         return [], []
     listed = {account.id: account for account in reads.income_accounts().records}
@@ -177,7 +180,14 @@ def _unknown_accounts(
             rejected.append(error)
         else:
             found += [account] if account is not None else []
+            if account is not None and account.unreadable:
+                message = f"service {account_id}: {account.unreadable}"
+                rejected.append(RecordRepairedError("service", account_id, message, to_jsonable_python(account)))
     return found, rejected
+
+
+def _is_damaged(text: str) -> bool:
+    return REPLACEMENT in text
 
 
 def _unlisted_cards(
@@ -185,13 +195,17 @@ def _unlisted_cards(
 ) -> tuple[dict[str, ContactCard], list[RecordRejectedError]]:
     """Contacts that are missing from the list: nothing for those the ledger knows, the others by id.
 
-    One that nobody knows, or that cannot be read, is a placeholder with the name that the document has for it.
+    One that nobody knows, or that cannot be read, is a placeholder with the name that the document has for it. One
+    whose client's name has lost characters, as it was by id once, is asked for again.
     """
     with read_session() as session:
-        unknown = sorted(contact_ids - linked_contacts(session, contact_ids).keys())
+        linked = linked_contacts(session, contact_ids)
+        clients = select_in(session, (Client.id, Client.name), Client.id, linked.values())
+    damaged = {row["id"] for row in clients if _is_damaged(row["name"])}
+    unknown = contact_ids - linked.keys()
     cards = {each: ContactCard(each, names[each], None, listed=False) for each in unknown}
     rejected: list[RecordRejectedError] = []
-    for contact_id in unknown:
+    for contact_id in sorted(unknown | {each for each, client_id in linked.items() if client_id in damaged}):
         if contact_id in faulty:
             continue
         try:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from steps.catalog import SERVICE_PERIODS, Step
 from steps.context import Scope, StepContext, StepReport, applying
 from steps.errors import RecordRejectedError
 from steps.ledger.client import Client, billed, clients_of_people, clients_of_window, crm_users
-from steps.ledger.contract import ServiceContract
+from steps.ledger.contract import Invoice, ServiceContract
 from steps.ledger.enrollment_matching import (
     Contracts,
     Course,
@@ -66,6 +66,7 @@ def sync_service_periods(context: StepContext, window: MonthWindow) -> ServicePe
             scope = Scope(frozenset(known_records(session, SERVICE_PERIODS.id)))
             others = billed(session, _owners(session, listing, scope)) if scope.keys else {}
             apply_enrollments(session, others | clients, listing, report, Meant(scope, frozenset(clients)))
+            report.checked("service_period", _of_emptied_contracts(session, scope.ids("service_period")))
         else:
             apply_enrollments(session, _owners(session, listing, scope), listing, report, Meant(scope))
     return report.result
@@ -137,7 +138,7 @@ def apply_enrollments(
     report.result.updated = len({*merge.updated, *reassigned.moved.values(), *reassigned.void})
     report.read_whole("enrollment", undecided=others & {problem.external_id for problem in problems})
     report.checked("enrollment", (each.id for _, each in owned if each.id not in others))
-    theirs = {key for key in gone if contracts.client_of(key[0]) not in mine}
+    theirs = {key for key in gone if contracts.client_of(key[0]) not in mine} - reassigned.void.keys()
     looked_at = {*contracts.counted, *reassigned.moved, *reassigned.void} - theirs
     report.checked("service_period", map(period_name, looked_at))
     report.reject_unreadable(listing)
@@ -156,10 +157,26 @@ def _owners(session: Session, listing: Listing[Enrollment], scope: Scope) -> dic
     """The clients (id -> email) of the scope's enrollments and periods."""
     meant = (each for each in listing.records if scope.concerns("enrollment", each.id))
     owners = clients_of_people(session, ((each.user_id, each.email) for each in meant))
-    contracts = [int(each.partition("/")[0]) for each in scope.ids("service_period")]
+    contracts = [_contract_of(each) for each in scope.ids("service_period")]
     columns = Client.id, Client.identifier
     rows = select_in(session, columns, ServiceContract.id, contracts, ServiceContract.client_id == Client.id)
     return owners | {row["id"]: row["identifier"] for row in rows}
+
+
+def _of_emptied_contracts(session: Session, periods: Iterable[str]) -> list[str]:
+    """Those of the periods (by `period_name`) whose contract has no document left: canceled, it keeps no enrollment.
+
+    Whether these are listed is no matter any more, and no window may have their client.
+    """
+    contracts = {period: _contract_of(period) for period in periods}
+    counts = col(Invoice.voided_at).is_(None)
+    rows = select_in(session, (Invoice.service_contract_id,), Invoice.service_contract_id, contracts.values(), counts)
+    with_documents = {row["service_contract_id"] for row in rows}
+    return [period for period, contract_id in contracts.items() if contract_id not in with_documents]
+
+
+def _contract_of(period: str) -> int:
+    return int(period.partition("/")[0])
 
 
 def _meant(owned: list[Owned], contracts: Contracts, meant: Meant) -> list[Owned]:

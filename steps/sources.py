@@ -5,6 +5,7 @@ asked again in the same run. A run reads ahead: the vendors are asked at the sam
 one request after the other, while the steps take what they need in their order.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
@@ -159,10 +160,25 @@ def _ask_for(missing: Iterable[str], source: DocumentSource) -> _Answers:
         except VendorError as error:
             answers.rejected[document_id] = _unanswered(source.kind, document_id, error)
         else:
-            if document is not None:
+            if document is None:
+                continue
+            answers.exist.add(document_id)
+            if document.unreadable:
+                answers.rejected[document_id] = _not_whole(document)
+            else:
                 answers.found[document_id] = document
-                answers.exist.add(document_id)
     return answers
+
+
+def _not_whole(document: Document) -> RecordRejectedError:
+    """It may have moved to a month that nobody reads for long, so that a fault of today would stay."""
+    return RecordRejectedError(
+        document.kind.value,
+        document.id,
+        f"{document.kind.value} {document.id} is not on Holded's list, and by its id it is not whole"
+        f" ({document.unreadable}): kept as it was",
+        json.loads(document.raw),
+    )
 
 
 def _unanswered(kind: DocumentKind, document_id: str, error: VendorError) -> RecordRejectedError:

@@ -13,6 +13,7 @@ from flows.prefect_server import logs_delivered, temporary_server
 from tests.database_server import LentDatabase, administer, database_server, named
 from tests.forked_commands import start_fork_server
 from tests.kept_database import KeptDatabase
+from tests.new_database import NewDatabase
 from tests.prefect_home import fill_home, migrated_template
 from tests.secret_watch import WATCH
 from tracking.database import dispose_engines, make_engine, parse_database_url, upgrade_database
@@ -133,6 +134,32 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("SYNC_DATABASE_URL", lent.url)
     yield lent.url
     dispose_engines()
+    WATCH.learn(os.environ)
+    WATCH.look_at_postgresql(lent.url)
+    lent.take_back()
+
+
+@pytest.fixture
+def new_database(
+    request: pytest.FixtureRequest, kept_database: KeptDatabase, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[NewDatabase]:
+    """From each call on, `SYNC_DATABASE_URL` names an empty database of the kind that is the fixture's parameter."""
+
+    def sqlite() -> None:
+        monkeypatch.setenv("SYNC_DATABASE_URL", kept_database.url)
+        kept_database.begin(request.getfixturevalue("sqlite_template"))
+
+    def postgresql() -> None:
+        lent: LentDatabase = request.getfixturevalue("lent_database")
+        lent.take_back()  # its engine finds new connections, and keeps its compiled statements
+        monkeypatch.setenv("SYNC_DATABASE_URL", lent.url)
+
+    yield sqlite if request.param == "sqlite" else postgresql
+    if request.param == "sqlite":
+        WATCH.look_at_files(kept_database.file.parent)
+        return
+    dispose_engines()
+    lent: LentDatabase = request.getfixturevalue("lent_database")
     WATCH.learn(os.environ)
     WATCH.look_at_postgresql(lent.url)
     lent.take_back()

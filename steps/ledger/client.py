@@ -150,7 +150,7 @@ class ContactCard:
     record: Any = None
     """Of one without an email or name, as it came; the others' would fill the memory of a run."""
     unreadable: str = ""
-    """What is wrong with its name, if that cannot be read."""
+    """What is wrong with its name, and what was done about it; empty when nothing is."""
 
     @property
     def as_read(self) -> Any:

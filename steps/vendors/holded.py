@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
@@ -25,10 +25,13 @@ from steps.ledger.months import MonthWindow
 from steps.settings import HoldedSettings, SyncSettings
 from steps.vendors.http import USUAL, Ask, Connector, HttpRules, Site, VendorHttp, address, credential
 from steps.vendors.parsing import (
+    REPLACEMENT,
+    UNSTORABLE,
     Answer,
     FieldError,
     Json,
     Listing,
+    RepairedRecord,
     Rows,
     amount,
     child,
@@ -37,6 +40,7 @@ from steps.vendors.parsing import (
     id_of,
     identifier,
     is_empty,
+    name_of,
     pack,
     parse_row,
     plain,
@@ -49,6 +53,7 @@ from steps.vendors.parsing import (
 DOC_TYPES = {DocumentKind.INVOICE: "invoice", DocumentKind.CREDIT_NOTE: "creditnote"}
 """Credit notes are a document type of their own: `documents/invoice` never contains them."""
 _CURRENCY_LENGTH = 3
+_LONGEST_ACCOUNT_NUMBER = 40
 Field = TypeVar("Field")
 
 
@@ -63,6 +68,8 @@ class IncomeAccount:
     description: str
     archived: bool
     """Deleted ones drop out of the list and still answer by id."""
+    unreadable: str = ""
+    """What is wrong with its texts, of one that was asked for by id; in a list a rejected record says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,8 @@ class Document:
     raw: str
     """The whole record, packed."""
     unreadable: str = ""
-    """What is wrong with fields that decide about no money, and are taken for empty."""
+    """What is wrong with fields that decide about no money, and are taken for empty; of one that was asked for by id
+    also what is wrong with any text."""
 
     @property
     def total_amount(self) -> Decimal:
@@ -114,19 +122,35 @@ def parse_income_account(row: dict[str, Any]) -> IncomeAccount:
         raise FieldError("name and accountNum are missing")
     return IncomeAccount(
         id=identifier(row),
-        account_number=code(row, "accountNum") or code(row, "accNum") or None,
-        name=code(row, "name"),
+        account_number=_account_number(row),
+        name=name_of(row, "name"),
         description=text(row, "desc"),
         archived=not is_empty(row.get("archived")) and row["archived"] not in (False, "0"),
     )
 
 
+def _account_number(row: dict[str, Any]) -> str | None:
+    """What decides whether an account is a service, so that a damaged one must not pass for another."""
+    number = code(row, "accountNum") or code(row, "accNum")
+    if number and (
+        len(number) > _LONGEST_ACCOUNT_NUMBER or REPLACEMENT in number or not any(map(str.isdecimal, number))
+    ):
+        raise FieldError(f"accountNum {number[:20]!r} is no account number")
+    return number or None
+
+
 def parse_contact(row: dict[str, Any], *, listed: bool = True) -> ContactCard:
-    """Empty objects may be 0 or [], texts may be 0 (PHP)."""
+    """Empty objects may be 0 or [], texts may be 0 (PHP).
+
+    A name that cannot be read is none. Of a contact that is not listed it is U+FFFD: nobody would ask for it again.
+    """
     email, faults = normalize_email(text(row, "email")), list[str]()
-    name = _lenient(faults, partial(code, row, "name")) or ""
-    needed = not email or faults
-    return ContactCard(identifier(row), name, email, listed, plain(row) if needed else None, "; ".join(faults))
+    name = _lenient(faults, partial(name_of, row, "name"))
+    unreadable = "".join(f"{fault}: taken without a name" for fault in faults)
+    if name is None:
+        name = "" if listed else REPLACEMENT
+    needed = not email or unreadable or isinstance(row, RepairedRecord)
+    return ContactCard(identifier(row), name, email, listed, plain(row) if needed else None, unreadable)
 
 
 def _lenient(faults: list[str], read: Callable[[], Field]) -> Field | None:
@@ -159,7 +183,7 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
         id=identifier(row),
         kind=kind,
         contact_id=reference(row, "contact") or None,
-        contact_name=_lenient(faults, partial(text, row, "contactName")) or "",
+        contact_name=_lenient(faults, partial(name_of, row, "contactName", text)) or "",
         number=_lenient(faults, partial(code, row, "docNumber")) or None,
         day=unix_day(row, "date", zone),
         due_day=None if is_empty(row.get("dueDate")) else _lenient(faults, partial(unix_day, row, "dueDate", zone)),
@@ -246,12 +270,12 @@ class DocumentPages:
         """This list with documents that it lacks though the vendor has them.
 
         Args:
-            found: as they are by id.
+            found: as they are by id, without a fault.
             rejected: those that exist, as far as can be told, and cannot be read.
             known: by id: the day that the ledger has; they count in that day's window, for no other one expects them.
         """
         found = list(found)
-        rejected = [*rejected, *_partly_read(found)]
+        rejected = list(rejected)
         listing = Listing([*self.listing.records, *found], [*self.listing.rejected, *rejected])
         ids = {*(each.id for each in found), *(each.external_id for each in rejected)}
         days = self.rejected_days | {each: known[each.external_id] for each in rejected}
@@ -286,7 +310,7 @@ _ADVICE = {
     404: "check HOLDED_BASE_URL",
 }
 
-One = TypeVar("One")
+One = TypeVar("One", IncomeAccount, ContactCard, Document)
 
 
 class HoldedConnector(Connector):
@@ -376,7 +400,7 @@ class HoldedConnector(Connector):
             number += 1
 
     def _one(self, entity_type: str, path: str, external_id: str, parse: Callable[[dict[str, Any]], One]) -> One | None:
-        """One record by id; None when the vendor has none.
+        """One record by id; None when the vendor has none. What is wrong with its texts is in `unreadable`.
 
         Raises:
             VendorError: the answer says neither.
@@ -398,7 +422,11 @@ class HoldedConnector(Connector):
                 message = f"{entity_type} {external_id}: {request} answers with another record"
                 raise RecordRejectedError(entity_type, external_id, message, plain(answer) or {"record": {}})
             raise _soft_failure(request, answer, "another record than asked for")
-        return parse_row(entity_type, answer, parse)
+        found = parse_row(entity_type, answer, parse)
+        if not isinstance(answer, RepairedRecord):
+            return found
+        faults = filter(None, (f"it holds {UNSTORABLE}, U+FFFD here", found.unreadable))
+        return replace(found, unreadable="; ".join(faults))
 
 
 def open_holded(rules: HttpRules = USUAL) -> HoldedConnector:

@@ -27,7 +27,9 @@ Json = Any
 
 DEEPEST = 100
 """Levels of nesting; the vendors' records have less than ten."""
-_REPLACEMENT = "\ufffd"
+REPLACEMENT = "\ufffd"
+"""Stands where characters were lost: what has it is worth asking for again."""
+UNSTORABLE = "characters that cannot be stored (bytes that are no UTF-8, NUL, or half of a surrogate pair)"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _UNSTORABLE_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _PLAIN = frozenset({str, int, bool, type(None)})
@@ -68,7 +70,7 @@ def parse_json(body: bytes, parse_float: Callable[[str], Json] = Decimal) -> Jso
 
 def storable(text: str) -> str:
     """The text with U+FFFD for NUL and lone surrogates, which no database takes."""
-    return _UNSTORABLE.sub(_REPLACEMENT, text)
+    return _UNSTORABLE.sub(REPLACEMENT, text)
 
 
 def plain(value: Json) -> Json:
@@ -271,6 +273,8 @@ EARLIEST_YEAR, LATEST_YEAR = 2000, 2100
 """Outside, a date is a fault of the record: 0, milliseconds read as seconds."""
 LONGEST_IDENTIFIER = 200
 """Characters; the vendors' own have 36 at most, and a database's index takes some 2,000."""
+LONGEST_NAME = 1000
+"""Characters."""
 
 
 def is_empty(value: Json) -> bool:
@@ -317,6 +321,18 @@ def code(row: dict[str, Any], name: str) -> str:
     return str(value) if isinstance(value, int) and value and not isinstance(value, bool) else text(row, name)
 
 
+def name_of(row: dict[str, Any], name: str, read: Callable[[dict[str, Any], str], str] = code) -> str:
+    """What a person, a company or an account is called, as `read` reads it.
+
+    Raises:
+        FieldError: it cannot be read, or is too long to be a name.
+    """
+    value = read(row, name)
+    if len(value) > LONGEST_NAME:
+        raise FieldError(f"{name} {value[:20]!r}... has {len(value):,} characters: it is no name")
+    return value
+
+
 def identifier(row: dict[str, Any]) -> str:
     """The id of a record.
 
@@ -336,7 +352,7 @@ def reference(row: dict[str, Any], name: str = "id") -> str:
         FieldError: it is too long to be one, or characters of it are lost: it would be another one's.
     """
     value = code(row, name)
-    if len(value) > LONGEST_IDENTIFIER or _REPLACEMENT in value:
+    if len(value) > LONGEST_IDENTIFIER or REPLACEMENT in value:
         raise FieldError(f"{name} {value[:20]!r}... is no id")
     return value
 
@@ -568,8 +584,7 @@ def _repaired(entity_type: str, row: Json) -> RecordRepairedError:
     return RecordRepairedError(
         entity_type,
         id_of(row),
-        f"{entity_type} {id_of(row)} holds characters that cannot be stored (bytes that are no UTF-8, NUL, or half of a"
-        " surrogate pair): taken with U+FFFD instead",
+        f"{entity_type} {id_of(row)} holds {UNSTORABLE}: taken with U+FFFD instead",
         plain(row),
     )
 

@@ -1,16 +1,13 @@
 """An invoice whose service was wrong and is corrected: enrollment and revenue follow to the right contract."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.ledger.accrual import ContractAccrual
@@ -19,6 +16,7 @@ from steps.ledger.service import ServicePeriod
 from steps.sandbox.academy import MADRID_SCHOOL
 from steps.sandbox.records import Account, Document, Enrollment, World
 from steps.sandbox.server import SandboxServer
+from tests.new_database import NewDatabase, on_both_databases
 from tests.steps.accruals.test_step_replay import postings
 from tests.steps.calls import (
     process_accruals,
@@ -163,7 +161,6 @@ def test_a_canceled_contract_without_documents_gives_no_notification_in_any_mont
     assert 1 not in {note["contract_id"] for note in noted}
 
 
-DATABASES = count()
 COURSES = {
     FULL_STACK.id: enrollment(1, "DROPPED", cohort=cohort("madrid-fs-1"), updated=date(2024, 5, 20)),
     FULL_STACK_ISA.id: enrollment(1, cohort=cohort("madrid-fs-1")),
@@ -225,23 +222,22 @@ CORRECTIONS = st.builds(
 )
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(correction=CORRECTIONS)
+@on_both_databases(examples=10)
 def test_imported_with_the_error_and_then_corrected_is_imported_right_from_the_start(
-    sandbox: SandboxServer,
-    sqlite_template: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    correction: Correction,
+    sandbox: SandboxServer, new_database: NewDatabase, examples: int
 ) -> None:
-    found = []
-    for first in (0, 1):
-        file = Path(shutil.copy(sqlite_template, tmp_path / f"{next(DATABASES)}.db"))
-        monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{file}")
-        for account, order in list(zip(correction.services, correction.orders, strict=True))[first:]:
-            sandbox.world = correction.academy(account)
-            sync_services()
-            _import(order, step_by_step=correction.step_by_step)
-        found.append(_ledger(without=correction.services[0].id))
+    @settings(max_examples=examples, deadline=None)
+    @given(correction=CORRECTIONS)
+    def check(correction: Correction) -> None:
+        found = []
+        for first in (0, 1):
+            new_database()
+            for account, order in list(zip(correction.services, correction.orders, strict=True))[first:]:
+                sandbox.world = correction.academy(account)
+                sync_services()
+                _import(order, step_by_step=correction.step_by_step)
+            found.append(_ledger(without=correction.services[0].id))
 
-    assert found[0] == found[1]
+        assert found[0] == found[1]
+
+    check()

@@ -1,14 +1,12 @@
 """A posting keeps the currency it was made in, whatever its documents come to later (docs/accrual-rules.md)."""
 
-import shutil
 from datetime import date
 from decimal import Decimal
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -20,6 +18,7 @@ from steps.reports.roll_forward import roll_forward, roll_forwards
 from steps.reports.waterfall import waterfall
 from steps.sandbox.records import Document
 from steps.sandbox.server import SandboxServer
+from tests.new_database import NewDatabase, on_both_databases
 from tests.older_database import older_database
 from tests.steps.accruals.database_ledger import Stored, amounts, contract_statuses, errors, execute, states, store
 from tests.steps.accruals.recorded_imports import sound_import
@@ -176,38 +175,41 @@ def test_the_postings_of_an_older_database_get_the_currency_of_their_contract(da
     assert [row["currency"] for row in rows(AccruedPeriod)] == ["USD", "EUR"]
 
 
-DATABASES = count()
 EVENTS = st.lists(st.sampled_from(["EUR", "USD", "accrue", "accrue"]), min_size=2, max_size=10)
 
 
-@example(events=["accrue"] * 10)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(events=EVENTS)
+@on_both_databases(examples=25)
 def test_whatever_currencies_documents_come_to_no_posting_changes_and_each_currency_adds_up(
-    sqlite_template: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, events: list[str]
+    new_database: NewDatabase, examples: int
 ) -> None:
     """Promises 1 and 3 with two currencies; another contract is not concerned."""
-    file = Path(shutil.copy(sqlite_template, tmp_path / f"{next(DATABASES)}.db"))
-    monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{file}")
-    sound_import(month(1))
-    store(Stored(1), Stored(2))
-    number, kept = 1, list[Any]()
-    for event in events:
-        if event == "accrue":
-            process_accruals(month(number))
-            number += 1
-        else:
-            execute("UPDATE invoice SET currency = :to WHERE service_contract_id = 1", to=event)
-            execute("UPDATE service_contract SET contract_currency = :to WHERE id = 1", to=event)
-        now = rows(AccruedPeriod)
-        assert now[: len(kept)] == kept
-        kept = now
 
-    own = {row["id"]: row["contract_id"] for row in rows(ContractAccrual)}
-    currencies = [row["currency"] for row in kept if own[row["contract_accrual_id"]] == 1]
-    assert len(set(currencies)) <= 1
-    for state in rows(ContractAccrual):
-        mine = [row["accrued_amount"] for row in kept if own[row["contract_accrual_id"]] == state["contract_id"]]
-        assert sum(mine, Decimal(0)) == state["accrued_amount"]
-        assert state["accrued_amount"] + state["remaining_amount_to_accrue"] == state["total_to_accrue"]
-    assert len(kept) - len(currencies) == min(events.count("accrue"), 6)  # its enrollment lasts six months
+    @example(events=["accrue"] * 10)
+    @settings(max_examples=examples, deadline=None)
+    @given(events=EVENTS)
+    def check(events: list[str]) -> None:
+        new_database()
+        sound_import(month(1))
+        store(Stored(1), Stored(2))
+        number, kept = 1, list[Any]()
+        for event in events:
+            if event == "accrue":
+                process_accruals(month(number))
+                number += 1
+            else:
+                execute("UPDATE invoice SET currency = :to WHERE service_contract_id = 1", to=event)
+                execute("UPDATE service_contract SET contract_currency = :to WHERE id = 1", to=event)
+            now = rows(AccruedPeriod)
+            assert now[: len(kept)] == kept
+            kept = now
+
+        own = {row["id"]: row["contract_id"] for row in rows(ContractAccrual)}
+        currencies = [row["currency"] for row in kept if own[row["contract_accrual_id"]] == 1]
+        assert len(set(currencies)) <= 1
+        for state in rows(ContractAccrual):
+            mine = [row["accrued_amount"] for row in kept if own[row["contract_accrual_id"]] == state["contract_id"]]
+            assert sum(mine, Decimal(0)) == state["accrued_amount"]
+            assert state["accrued_amount"] + state["remaining_amount_to_accrue"] == state["total_to_accrue"]
+        assert len(kept) - len(currencies) == min(events.count("accrue"), 6)  # its enrollment lasts six months
+
+    check()

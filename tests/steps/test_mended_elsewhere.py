@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import pytest
+
 from steps.catalog import INVOICES
 from steps.ledger.months import MonthWindow
 from steps.sandbox.academy import MADRID_SCHOOL
@@ -12,7 +14,7 @@ from steps.sandbox.server import SandboxServer
 from tests.steps.accruals.recorded_imports import begun, end_as
 from tests.steps.calls import sync_invoices, sync_notion_external_ids, sync_service_periods
 from tests.steps.ledger_view import LedgerView
-from tests.steps.records import FULL_STACK, cohort, contact, enrollment, invoice, month, page, user
+from tests.steps.records import FULL_STACK, RENT, cohort, contact, enrollment, invoice, month, page, user
 
 JANUARY, MARCH = month(1), month(3)
 
@@ -86,6 +88,42 @@ def test_an_enrollment_of_nobody_who_is_billed_is_in_trouble_no_more(database: s
     sync_service_periods(JANUARY)
 
     assert ("enrollment", "70001") not in LedgerView().errors()
+
+
+def without_enrollment(sandbox: SandboxServer) -> None:
+    """Ana's enrollment was imported, and is gone from the CRM; she has a document without service besides."""
+    sandbox.world = academy(enrollments=[enrollment()])
+    sandbox.world.accounts.append(RENT)
+    sandbox.world.invoices.append(invoice(3, date(2024, 1, 6), account=RENT))
+    sync_invoices(JANUARY)
+    sync_invoices(MARCH)
+    sync_service_periods(JANUARY)
+    sandbox.world.enrollments.clear()
+    sync_service_periods(JANUARY)
+    assert {kind for kind, _ in LedgerView().errors()} == {"service_period"}
+
+
+@pytest.mark.parametrize("window", [JANUARY, MARCH], ids=["her own month", "another month"])
+def test_an_enrollment_that_is_gone_is_no_trouble_once_its_contract_has_no_document(
+    database: str, sandbox: SandboxServer, window: MonthWindow
+) -> None:
+    without_enrollment(sandbox)
+    sandbox.world.invoices[0] = invoice(1, date(2024, 1, 5), account=RENT)
+    sync_invoices(JANUARY)
+
+    sync_service_periods(window)
+
+    assert {kind for kind, _ in LedgerView().errors()} == {"service_contract"}
+
+
+def test_so_it_is_when_its_client_has_no_document_either(database: str, sandbox: SandboxServer) -> None:
+    without_enrollment(sandbox)
+    sandbox.world.invoices[:] = [each for each in sandbox.world.invoices if each.contact_id != "c-ana"]
+    sync_invoices(JANUARY)
+
+    sync_service_periods(JANUARY)
+
+    assert {kind for kind, _ in LedgerView().errors()} == {"service_contract", "invoice"}
 
 
 def test_a_document_in_trouble_that_is_gone_is_so_no_more_when_its_month_is_run_again(

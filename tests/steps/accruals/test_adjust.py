@@ -1,20 +1,19 @@
 """A person adjusts what was accrued: it is posted in the first open month, and the table goes on with what remains."""
 
-import shutil
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steps.catalog import ACCRUALS
 from steps.closing import Signature, verify
 from steps.corrections import Adjusted, Adjustment, adjust, parse_adjustment
+from steps.engine.sessions import PeriodInputs
 from steps.errors import UsageError
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.months import MonthWindow
@@ -23,6 +22,7 @@ from steps.reports.export import csv_text, monthly_sheet, roll_forward_sheet
 from steps.reports.monthly import monthly_accruals
 from steps.reports.roll_forward import roll_forwards
 from steps.settings import AccrualMethod
+from tests.new_database import NewDatabase, on_both_databases
 from tests.steps.accruals.builders import day, document, period
 from tests.steps.accruals.database_ledger import (
     DROPPED,
@@ -258,6 +258,7 @@ def test_what_is_given_back_in_its_own_currency_lets_the_contract_go_on_in_the_o
 
 
 NUMBERS = count()
+CREDIT = Decimal("7.77")
 COURSES = st.sampled_from(
     [
         period("2024-01-08", "2024-06-30"),
@@ -271,23 +272,29 @@ EVENTS = st.lists(st.one_of(st.just("accrue"), st.just("accrue"), CENTS, st.just
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sold=st.tuples(st.none() | COURSES, st.sampled_from(AccrualMethod)), events=EVENTS, corrected=st.integers(0, 11))
+@on_both_databases(examples=30)
 def test_promise_1_holds_to_the_cent_whatever_is_adjusted_and_no_posting_changes(
-    sqlite_template: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    sold: Any,
-    events: list[Any],
-    corrected: int,
+    new_database: NewDatabase, examples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Accrued + remaining = invoiced - credited in every month; the roll-forward of all of them ties out."""
-    course, method = sold
-    file = Path(shutil.copy(sqlite_template, tmp_path / f"{next(NUMBERS)}.db"))
-    monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{file}")
-    monkeypatch.setenv("SYNC_ACCRUAL_METHOD", method)
-    sound_import(MonthWindow(day("2024-01"), day("2025-01")))
-    store(Stored(periods=(course,) if course else ()))
+
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        course=st.none() | COURSES, method=st.sampled_from(AccrualMethod), events=EVENTS, corrected=st.integers(0, 11)
+    )
+    def check(course: PeriodInputs | None, method: AccrualMethod, events: list[Any], corrected: int) -> None:
+        new_database()
+        monkeypatch.setenv("SYNC_ACCRUAL_METHOD", method)
+        sound_import(MonthWindow(day("2024-01"), day("2025-01")))
+        store(Stored(periods=(course,) if course else ()))
+        month = _live(events, corrected)
+        _require_promise_1(month, credited=events.count("credit") * CREDIT)
+
+    check()
+
+
+def _live(events: list[Any], corrected: int) -> date:
+    """Accrue from January on, with the events between two months; nothing posted changes. Returns the last month."""
     accrue("2024-01")
     month, kept = date(2024, 2, 1), rows(AccruedPeriod)
     for event in events:
@@ -295,7 +302,7 @@ def test_promise_1_holds_to_the_cent_whatever_is_adjusted_and_no_posting_changes
             assert accrue(f"{month:%Y-%m}")["failures"] == []
             month = MonthWindow.of(month).end
         elif event == "credit":
-            add_document(1, f"{month:%Y-%m}-05", "-7.77", external_id=f"note-{next(NUMBERS)}")
+            add_document(1, f"{month:%Y-%m}-05", str(-CREDIT), external_id=f"note-{next(NUMBERS)}")
         else:
             adjusted(str(event), corrects=f"2024-{min(corrected, month.month - 1) + 1:02}")
         now = rows(AccruedPeriod)
@@ -303,10 +310,12 @@ def test_promise_1_holds_to_the_cent_whatever_is_adjusted_and_no_posting_changes
         kept = now
     accrue(f"{month:%Y-%m}")
     executed(ACCRUALS.id, MonthWindow.of(month))  # a month that posts nothing is known as accrued by that alone
+    return month
 
+
+def _require_promise_1(month: date, credited: Decimal) -> None:
     (total, accrued, remaining, _) = states()[1]
-    invoiced = Decimal(600) - events.count("credit") * Decimal("7.77")
-    assert Decimal(accrued) + Decimal(remaining) == Decimal(total) == invoiced
+    assert Decimal(accrued) + Decimal(remaining) == Decimal(total) == Decimal(600) - credited
     assert sum(Decimal(amount) for _, amount, _ in postings()) == Decimal(accrued)
     with read_session() as session:
         report = roll_forwards(session, MonthWindow(day("2024-01"), MonthWindow.of(month).end), SETTINGS)

@@ -1,14 +1,11 @@
 """A close can be worked out again: what was changed, removed or put in since is found, and how."""
 
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlmodel import col
@@ -26,6 +23,7 @@ from steps.closing import (
 )
 from steps.errors import SyncError, UsageError
 from steps.ledger.accrual import ClosedMonth, ClosingAction, ClosingEvent
+from tests.new_database import NewDatabase, on_both_databases
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.database_ledger import execute
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
@@ -217,7 +215,6 @@ def test_a_close_of_an_older_version_is_compared_by_its_postings_and_goes_before
     )
 
 
-DATABASES = count()
 EDITS = (
     "UPDATE accrued_period SET accrued_amount = accrued_amount + 1 WHERE accrual_date = :month",
     "UPDATE accrued_period SET rule = 'row-9' WHERE accrual_date = :month",
@@ -233,35 +230,35 @@ EDITS = (
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    reopened=st.lists(st.sampled_from(MONTHS), max_size=3), edit=st.sampled_from(EDITS), where=st.sampled_from(MONTHS)
-)
+@on_both_databases(examples=25)
 def test_whatever_was_closed_and_reopened_verifies_and_any_edit_does_not(
-    sqlite_template: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    reopened: list[str],
-    edit: str,
-    where: str,
+    new_database: NewDatabase, examples: int
 ) -> None:
-    file = Path(shutil.copy(sqlite_template, tmp_path / f"{next(DATABASES)}.db"))
-    monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{file}")
-    books = three_months()
-    books.period(1, "2024-01-01", "2024-06-30")
-    books.accrued(*MONTHS)
-    _close(MONTHS)
-    for month in reopened:
-        reopen_month(day(month), Signature("Ana", "a late invoice"))
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        reopened=st.lists(st.sampled_from(MONTHS), max_size=3),
+        edit=st.sampled_from(EDITS),
+        where=st.sampled_from(MONTHS),
+    )
+    def check(reopened: list[str], edit: str, where: str) -> None:
+        new_database()
+        books = three_months()
+        books.period(1, "2024-01-01", "2024-06-30")
+        books.accrued(*MONTHS)
+        _close(MONTHS)
+        for month in reopened:
+            reopen_month(day(month), Signature("Ana", "a late invoice"))
+            assert difference() is None
+            _close([each for each in MONTHS if each >= month])
         assert difference() is None
-        _close([each for each in MONTHS if each >= month])
-    assert difference() is None
 
-    execute(edit, month=f"{where}-01")
+        execute(edit, month=f"{where}-01")
 
-    found = difference()
-    assert found is not None
-    assert found[0] == where
+        found = difference()
+        assert found is not None
+        assert found[0] == where
+
+    check()
 
 
 def _close(months: Any) -> None:

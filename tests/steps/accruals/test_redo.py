@@ -4,9 +4,8 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -31,6 +30,7 @@ from steps.ledger.months import MonthWindow, last_of_month
 from steps.redo import AskedRedo, Redone, preview_redo, read_redone
 from steps.reports.roll_forward import TieOut, roll_forwards
 from steps.settings import AccrualMethod
+from tests.new_database import NewDatabase, on_both_databases
 from tests.steps.accruals.builders import day, document, period
 from tests.steps.accruals.database_ledger import (
     LATER,
@@ -313,23 +313,15 @@ def _natural(until: int = 12) -> tuple[list[Any], list[Any], list[Any]]:
 _OWN_IDS = {"id", "contract_accrual_id", "made_at"}
 
 
-@contextmanager
-def _fresh(template: Path, folder: Path, sold: tuple[AccrualMethod, list[Any]]) -> Iterator[None]:
-    """A SQLite ledger of its own with these contracts, accrued by this method, in use inside the block."""
-    before, (method, some) = os.environ["SYNC_DATABASE_URL"], sold
-    os.environ["SYNC_ACCRUAL_METHOD"] = method.value
-    file = Path(shutil.copy(template, folder / f"{next(DATABASES)}.db"))
-    os.environ["SYNC_DATABASE_URL"] = f"sqlite:///{file}"
-    try:
-        sound_import(MonthWindow(day("2024-01"), day("2025-01")))
-        for number, each in enumerate(some, 1):
-            page = (each.notion.status, each.notion.day and each.notion.day.isoformat()) if each.notion else None
-            store(Stored(number, each.documents, each.periods, each.status.value, page))
-        yield
-    finally:
-        dispose_engines()
-        os.environ["SYNC_DATABASE_URL"] = before
-        del os.environ["SYNC_ACCRUAL_METHOD"]
+def _begin(new_database: NewDatabase, patch: pytest.MonkeyPatch, sold: tuple[AccrualMethod, list[Any]]) -> None:
+    """Let a new database have these contracts, to be accrued by this method."""
+    method, some = sold
+    new_database()
+    patch.setenv("SYNC_ACCRUAL_METHOD", method)
+    sound_import(MonthWindow(day("2024-01"), day("2025-01")))
+    for number, each in enumerate(some, 1):
+        page = (each.notion.status, each.notion.day and each.notion.day.isoformat()) if each.notion else None
+        store(Stored(number, each.documents, each.periods, each.status.value, page))
 
 
 CENTS = st.integers(-20_000, 20_000).filter(bool).map(lambda cents: Decimal(cents).scaleb(-2))
@@ -350,7 +342,6 @@ def _accrue_and_record(month: str) -> None:
 
 
 patient = settings(
-    max_examples=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each example is a ledger: to shrink one takes five minutes
@@ -360,17 +351,23 @@ LIVES = st.tuples(SOLD, st.integers(1, 9), st.integers(1, 9), ADJUSTMENTS)
 """Method and contracts, the last month accrued, the one that is done again, and what was adjusted."""
 
 
-@patient
-@given(life=LIVES)
-def test_a_redo_of_an_unchanged_world_changes_nothing(sqlite_template: Path, tmp_path: Path, life: Any) -> None:
-    some, last, first, adjusted = life
-    with _fresh(sqlite_template, tmp_path, some):
+@on_both_databases(examples=25)
+def test_a_redo_of_an_unchanged_world_changes_nothing(
+    new_database: NewDatabase, examples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @settings(patient, max_examples=examples)
+    @given(life=LIVES)
+    def check(life: Any) -> None:
+        sold, last, first, adjusted = life
+        _begin(new_database, monkeypatch, sold)
         _accrue(range(1, last + 1), adjusted)
         before = _natural()
 
         assert done_again(f"2024-{min(first, last):02}").contracts == ()
 
         assert _natural() == before
+
+    check()
 
 
 STATUSES = st.sampled_from(["DROPPED", "ENDED", "POSTPONED", "ACTIVE"])
@@ -413,34 +410,43 @@ def _enroll(slug: str, start: date, end: date) -> None:
     )
 
 
-@patient
-@given(life=LIVES, changes=CHANGES)
+@on_both_databases(examples=25)
 def test_a_redo_after_a_change_is_what_a_ledger_has_that_knew_of_it_in_time(
-    sqlite_template: Path, tmp_path: Path, life: Any, changes: list[Any]
+    new_database: NewDatabase, examples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Accrue, change, redo from a month on: the same as to accrue up to that month, change, and go on accruing."""
-    some, last, first, adjusted = life
-    first = min(first, last)
-    adjusted = {month: amount for month, amount in adjusted.items() if month < first}  # later ones may not fit any more
-    with _fresh(sqlite_template, tmp_path, some):
+
+    @settings(patient, max_examples=examples)
+    @given(life=LIVES, changes=CHANGES)
+    def check(life: Any, changes: list[Any]) -> None:
+        sold, last, first, adjusted = life
+        first = min(first, last)
+        adjusted = {month: amount for month, amount in adjusted.items() if month < first}  # later ones may not fit
+        _begin(new_database, monkeypatch, sold)
         _accrue(range(1, last + 1), adjusted)
         _change(changes)
         done_again(f"2024-{first:02}")
         redone = _natural(last)
-        for total, accrued, remaining, _ in states().values():
-            assert Decimal(accrued) + Decimal(remaining) == Decimal(total)
-        with read_session() as session:
-            chain = roll_forwards(session, MonthWindow(day("2024-01"), day("2024-11")), SETTINGS)
-        assert replace(chain, tie_out=TieOut()).ties_out
-        assert {each.contract_id for each in chain.tie_out.differences} <= _begun_after(
-            last_of_month(date(2024, last, 1))
-        )
-    with _fresh(sqlite_template, tmp_path, some):
+        _require_sums(last)
+
+        _begin(new_database, monkeypatch, sold)
         _accrue(range(1, first), adjusted)
         _change(changes)
         _accrue(range(first, last + 1), adjusted)
 
         assert redone == _natural(last)
+
+    check()
+
+
+def _require_sums(last: int) -> None:
+    """Promise 1, and roll-forwards that tie out but for contracts that begin after the last month."""
+    for total, accrued, remaining, _ in states().values():
+        assert Decimal(accrued) + Decimal(remaining) == Decimal(total)
+    with read_session() as session:
+        chain = roll_forwards(session, MonthWindow(day("2024-01"), day("2024-11")), SETTINGS)
+    assert replace(chain, tie_out=TieOut()).ties_out
+    assert {each.contract_id for each in chain.tie_out.differences} <= _begun_after(last_of_month(date(2024, last, 1)))
 
 
 def _begun_after(month_end: date) -> set[int]:

@@ -6,7 +6,6 @@ Live means: each month the world as it was on its last day is imported, and then
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from steps.sandbox.academy import FIRST_USER
 from steps.sandbox.records import Enrollment, World
 from steps.sandbox.server import SandboxServer
 from steps.sandbox.world import build_world
+from tests.new_database import NewDatabase
 from tests.steps.calls import process_accruals
 from tests.steps.ledger_view import rows
 from tests.steps.year_import import YEAR, import_year
@@ -76,16 +76,22 @@ def lived(sandbox: SandboxServer, whole: World) -> set[Posting]:
     return postings()
 
 
+@pytest.mark.parametrize("new_database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)], indirect=True)
 @pytest.mark.parametrize(
     ("academy", "method"),
     [(build_world, "prospective"), (entered_late, "prospective"), (entered_late, "catch-up")],
 )
 def test_promise_4_a_year_replayed_posts_what_a_year_lived_posts(
-    sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, academy: Callable[[], World], method: str
+    sandbox: SandboxServer,
+    new_database: NewDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    academy: Callable[[], World],
+    method: str,
 ) -> None:
     monkeypatch.setenv("SYNC_ACCRUAL_METHOD", method)
+    new_database()
     replay = replayed(sandbox, academy())
-    monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{tmp_path / 'lived.db'}")
+    new_database()
     live = lived(sandbox, academy())
 
     assert len(replay) > 150

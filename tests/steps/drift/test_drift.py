@@ -6,7 +6,7 @@ the vendors' last state into an empty database: every column of every row (`ledg
 compared after each run too.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -15,9 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from steps.sandbox.server import SandboxServer
-from tests.database_server import LentDatabase
-from tests.kept_database import KeptDatabase
-from tests.secret_watch import WATCH
+from tests.new_database import NewDatabase
 from tests.steps.drift.changes import KINDS, Kind, Vendors, academy, settle
 from tests.steps.drift.ledgers import accrue_and_read, counted, counted_in_ledger, import_range
 
@@ -25,7 +23,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_is_suspicious")
 
 MOST_OTHERS = 4
 EXAMPLES = 3
-NewDatabase = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -53,25 +50,6 @@ ANY = st.lists(changes(st.sampled_from(KINDS)), max_size=MOST_OTHERS)
 def nothing_is_suspicious(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of so few records most may be in trouble."""
     monkeypatch.setenv("SYNC_ERROR_BUDGET", "1000")
-
-
-@pytest.fixture
-def new_database(
-    request: pytest.FixtureRequest, kept_database: KeptDatabase, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[NewDatabase]:
-    """From each call on, the steps work on an empty database of the kind that the test is run with."""
-
-    def sqlite() -> None:
-        monkeypatch.setenv("SYNC_DATABASE_URL", kept_database.url)
-        kept_database.begin(request.getfixturevalue("sqlite_template"))
-
-    def postgresql() -> None:
-        lent: LentDatabase = request.getfixturevalue("lent_database")
-        lent.take_back()  # its engine finds new connections, and keeps its compiled statements
-        monkeypatch.setenv("SYNC_DATABASE_URL", lent.url)
-
-    yield sqlite if request.param == "sqlite" else postgresql
-    WATCH.look_at_files(kept_database.file.parent)
 
 
 def apply(change: Change, vendors: Vendors, sandbox: SandboxServer) -> None:

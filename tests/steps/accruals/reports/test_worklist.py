@@ -1,10 +1,7 @@
 """Everything that waits for a person stands in one list, with amount, reason and age."""
 
-import shutil
 from datetime import date, timedelta
 from decimal import Decimal
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +13,7 @@ from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
 from steps.reports.waterfall import waterfall
 from steps.reports.worklist import WorkItem, WorkKind, Worklist, worklist
+from tests.new_database import NewDatabase, on_both_databases
 from tests.steps.accruals.builders import day, document, period
 from tests.steps.accruals.database_ledger import Stored, accrue, accrue_months, add_document, execute, store
 from tests.steps.accruals.recorded_imports import sound_import
@@ -150,35 +148,33 @@ def test_totals_are_by_kind_and_currency(database: str) -> None:
     ]
 
 
-NUMBERS = count()
+@on_both_databases(examples=40)
+def test_all_together_it_is_what_the_waterfall_calls_not_scheduled(new_database: NewDatabase, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(some=st.lists(contracts(), min_size=1, max_size=3), months=st.integers(0, 10), late=st.booleans())
+    def check(some: list[Any], months: int, late: bool) -> None:
+        new_database()
+        sound_import(MonthWindow(day("2024-01"), day("2025-01")))
+        for number, each in enumerate(some, 1):
+            page = (each.notion.status, each.notion.day and each.notion.day.isoformat()) if each.notion else None
+            store(Stored(number, each.documents, each.periods, each.status.value, page))
+        for month in range(1, months + 1):
+            accrue(f"2024-{month:02}")
+        if late and months:
+            add_document(1, f"2024-{months:02}-02", "12.34")
+            with write_session() as session:
+                recompute_contracts(session, [1], lambda row: row["net_amount"])
 
+        with read_session() as session:
+            found = worklist(session, SETTINGS, TODAY + timedelta(days=600))
+            report = waterfall(session, found.month, SETTINGS)
+        sums: dict[str, Decimal] = {}
+        for total in found.totals:
+            if total.kind is not WorkKind.ACCRUED_BEFORE_ENROLLMENT:
+                sums[total.currency] = sums.get(total.currency, ZERO) + total.amount
+        expected = {total.currency: total.not_scheduled for total in report.totals if total.not_scheduled}
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(some=st.lists(contracts(), min_size=1, max_size=3), months=st.integers(0, 10), late=st.booleans())
-def test_all_together_it_is_what_the_waterfall_calls_not_scheduled(
-    sqlite_template: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, some: list[Any], months: int, late: bool
-) -> None:
-    file = Path(shutil.copy(sqlite_template, tmp_path / f"{next(NUMBERS)}.db"))
-    monkeypatch.setenv("SYNC_DATABASE_URL", f"sqlite:///{file}")
-    sound_import(MonthWindow(day("2024-01"), day("2025-01")))
-    for number, each in enumerate(some, 1):
-        page = (each.notion.status, each.notion.day and each.notion.day.isoformat()) if each.notion else None
-        store(Stored(number, each.documents, each.periods, each.status.value, page))
-    for month in range(1, months + 1):
-        accrue(f"2024-{month:02}")
-    if late and months:
-        add_document(1, f"2024-{months:02}-02", "12.34")
-        with write_session() as session:
-            recompute_contracts(session, [1], lambda row: row["net_amount"])
+        assert {currency: amount for currency, amount in sums.items() if amount} == expected
+        assert len({(item.contract.id, item.currency, item.kind) for item in found.items}) == len(found.items)
 
-    with read_session() as session:
-        found = worklist(session, SETTINGS, TODAY + timedelta(days=600))
-        report = waterfall(session, found.month, SETTINGS)
-    sums: dict[str, Decimal] = {}
-    for total in found.totals:
-        if total.kind is not WorkKind.ACCRUED_BEFORE_ENROLLMENT:
-            sums[total.currency] = sums.get(total.currency, ZERO) + total.amount
-    expected = {total.currency: total.not_scheduled for total in report.totals if total.not_scheduled}
-
-    assert {currency: amount for currency, amount in sums.items() if amount} == expected
-    assert len({(item.contract.id, item.currency, item.kind) for item in found.items}) == len(found.items)
+    check()
