@@ -69,7 +69,7 @@ class Meddler(SyncPrefectClient):
 
 def test_a_run_that_a_person_scheduled_has_the_name_that_it_will_have(prefect: SyncPrefectClient) -> None:
     deployment = prefect.read_deployment_by_name("sync-import/on-demand")
-    later = Scheduled(scheduled_time=datetime.now(UTC) + timedelta(days=3))
+    later: State[Any] = Scheduled(scheduled_time=datetime.now(UTC) + timedelta(days=3))
     run = prefect.create_flow_run_from_deployment(deployment.id, parameters={"year": 2025}, state=later)
 
     name_scheduled_runs(prefect)
