@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from functools import partial
 from html import escape
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from steps.settings import SyncSettings
 from tracking.database import read_session
 from tracking.history import ErrorCount, pending_errors_by_kind
 from tracking.models import ExecutionStatus, SyncExecution
+from tracking.recorder import Overlap
 
 if TYPE_CHECKING:
     from steps.redo import Redone
@@ -33,10 +35,11 @@ if TYPE_CHECKING:
 _WRITTEN = {"created": "new", "updated": "changed", "voided": "void"}
 _NOTES_SHOWN = 10
 _CONTRACTS_SHOWN = 200
+_ERROR_SHOWN = 50
 
 
 class ProgressBar:
-    """The share of a run's executions that have ended, and which one is at work, as a progress artifact."""
+    """The share of a run's executions that have ended, and which one began last, as a progress artifact."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -44,9 +47,13 @@ class ProgressBar:
             lambda: create_progress_artifact(0.0, key="sync-progress", description="Nothing has begun")
         )
 
-    def show(self, done: int, doing: str | None = None) -> None:
-        """So many have ended, and this one begins; None: no more is to be done."""
-        line = f"{done} of {self._total} have ended" + (f"; at work: {doing}" if doing else "")
+    def show(self, done: int, failed: int, begun: str | None = None) -> None:
+        """So many have ended, of which so many failed, and this one begins; None: no more is to be done.
+
+        The line is true of a run that was cancelled too, which cannot change it any more.
+        """
+        line = f"{done} of {self._total} ended" + (f", {failed} failed" if failed else "")
+        line += f", begun: {begun}" if begun else ""
         if (artifact := self._artifact) is not None:
             share = 100.0 * done / max(self._total, 1)
             # Without an answer no more of them: each would take as long as a request may.
@@ -55,14 +62,20 @@ class ProgressBar:
 
 def leave_summary(executions: Sequence[SyncExecution], failures: Sequence[str], settings: SyncSettings) -> None:
     """A page about the run. One artifact: Prefect's UI shows several of a run in no order of ours."""
-    asked = {name: value for name, value in runtime.flow_run.parameters.items() if value is not None}
+    parameters = runtime.flow_run.parameters
+    asked = {name: value for name, value in parameters.items() if value is not None and value is not Overlap.wait}
 
     def leave() -> None:
         kinds = pending_errors_by_kind([execution.id for execution in executions if execution.id is not None])
         text = summary(asked, executions, failures, kinds, settings.page_url)
-        create_markdown_artifact(text, key="run-summary", description="What was done, what is next")
+        create_markdown_artifact(text, key="run-summary", description=_completed(executions))
 
     best_effort(leave)
+
+
+def _completed(executions: Sequence[SyncExecution]) -> str:
+    completed = sum(each.status == ExecutionStatus.COMPLETED for each in executions)
+    return f"{completed} of {len(executions)} steps and months completed"
 
 
 def summary(
@@ -76,12 +89,11 @@ def summary(
 
     Each execution with its counts is under that. `failures` are what failed and why.
     """
-    completed = sum(each.status == ExecutionStatus.COMPLETED for each in executions)
-    parameters = ", ".join(f"{name} `{value}`" for name, value in asked.items())
+    parameters = ", ".join(f"{name.replace('_', ' ')} `{value}`" for name, value in asked.items())
     need = list(_need_a_person(executions, failures, kinds, page_url)) or ["Nothing."]
     return "\n\n".join(
         [
-            f"**{completed} of {len(executions)} steps and months completed.** Asked: {parameters or 'the defaults'}.",
+            f"**{_completed(executions)}.** Asked: {parameters or 'the defaults'}.",
             "## What changed in the ledger",
             "\n".join(_changes(executions)),
             "## What needs a person",
@@ -127,8 +139,9 @@ def _need_a_person(
     yield from (f"Failed: {_plain(each)}" for each in failures)
     new = sum(kind.count for kind in kinds)
     if errors := max(new, sum(RecordedResult(execution.result).count("errors") for execution in executions)):
-        which = ", ".join(f"{kind.count} {kind.entity_type} ({kind.operation})" for kind in kinds) or "none"
-        yield f"{errors} times a record could not be applied, while all others were. New in this run: {which}.{page}"
+        which = ", ".join(f"{_counted(kind)} ({kind.operation})" for kind in kinds) or "none"
+        times = "Once" if errors == 1 else f"{errors} times"
+        yield f"{times} a record could not be applied, while all others were. New in this run: {which}.{page}"
     # What is said of a contract month after month is said once, as it was in the last one.
     newest = {
         note.contract_id or note.message: (execution, note)
@@ -142,6 +155,10 @@ def _need_a_person(
         yield f"And {len(notes) - _NOTES_SHOWN} more notes: `sync-actions history --step accruals`."
 
 
+def _counted(kind: ErrorCount) -> str:
+    return f"{kind.count} {kind.entity_type.replace('_', ' ')}{'' if kind.count == 1 else 's'}"
+
+
 def _plain(text: str) -> str:
     """In one line, and no part of the page: a vendor's error may be HTML."""
     return escape(" ".join(text.split()), quote=False)
@@ -153,7 +170,7 @@ def _next(executions: Sequence[SyncExecution], failures: Sequence[str], kinds: S
     if failures:
         yield (
             "Put right what the reasons name; if a vendor is down, wait. Then start the same run again: what is done "
-            "already is not done twice, and `only: due` leaves it out."
+            "already is not done twice, and `due` under “only what is not done” leaves it out."
         )
     if kinds or any(RecordedResult(execution.result).count("errors") for execution in executions):
         yield (
@@ -176,15 +193,14 @@ def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def execution_row(execution: SyncExecution) -> dict[str, Any]:
-    """One execution as people read it."""
+    """One execution as people read it: Prefect's tables are narrow, and each reason is told in full above it."""
     started, ended = execution.started_at, execution.completed_at
+    error = shorten(execution.error_message or "-", _ERROR_SHOWN, placeholder=" ...")
     return {
-        "step": execution.step_name,
-        "month": f"{execution.window_start:%Y-%m}" if execution.window_start else "-",
+        "step and month": execution.name,
         "status": execution.status,
         "seconds": round((ended - started).total_seconds(), 2) if started and ended else "-",
-        "result": RecordedResult(execution.result).line if execution.result else "-",
-        "error": execution.error_message or "",
+        "result": RecordedResult(execution.result).line if execution.result else error,
     }
 
 
@@ -231,7 +247,7 @@ def _leave_pictures(window: MonthWindow, settings: SyncSettings) -> None:
 def _leave(report: RollForwardChain, currency: str) -> None:
     """The picture within a text: of one that stands alone Prefect prints the address, which is all of its data."""
     picture = b64encode(draw_roll_forward(report, currency)).decode()
-    title = f"Accrued and deferred revenue, {report.window}, in {currency}"
+    title = f"{report.window} in {currency}: accrued and deferred revenue"
     lines = [(month.month, month.line(currency)) for month in report.months]
     rows = [f"| {month:%Y-%m} | {line.accrued:,.2f} | {line.closing:,.2f} |" for month, line in lines]
     table = "\n".join(["| | accrued | deferred at its end |", "| --- | ---: | ---: |", *rows])

@@ -23,7 +23,9 @@ LATE_AFTER = timedelta(minutes=10)
 """How late a run may be, and how long no worker online, before somebody is told."""
 _A_DAY, _A_WEEK = timedelta(days=1), timedelta(days=7)
 _RECONCILING = "reconcile-executions"
-_RUNS = ["sync-import", "process-accruals", "execute-step", "retry-errors"]
+_RUNS = ["sync-import", "process-accruals", "execute-step", "retry-errors", "redo"]
+_NO_PREVIEW = "!redo *, preview"
+"""Name of a run: who asks what a redo would change looks at the answer, and nothing is done."""
 _REFUSED = "*is not accrued, because its import is broken*"
 """State message of a run whose month the gate refused (docs/accrual-rules.md, Gate)."""
 _WHY = "{{ flow_run.state.message or 'no reason was given' }}"
@@ -82,7 +84,8 @@ def _of_run(
     *states: str, flows: Collection[str] = tuple(_RUNS), message: str | None = None, **more: Any
 ) -> EventTrigger:
     """One of our runs enters one of these states, with a message of this pattern."""
-    match = {"prefect.resource.id": "prefect.flow-run.*"} | ({"prefect.state-message": message} if message else {})
+    match = {"prefect.resource.id": "prefect.flow-run.*", "prefect.resource.name": _NO_PREVIEW}
+    match |= {"prefect.state-message": message} if message else {}
     return EventTrigger(
         match=match,
         match_related={"prefect.resource.role": "flow", "prefect.resource.name": list(flows)},

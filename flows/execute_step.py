@@ -6,8 +6,19 @@ from typing import Annotated
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
+from flows.failures import fails_in_words
 from flows.parameters import AskedRange, resolve_override, resolve_range
-from flows.plan import AskedOverlap, AskedYear, EndDate, OverrideBy, OverrideReason, StartDate, step_runs_of, titled
+from flows.plan import (
+    PROJECT_VERSION,
+    AskedOverlap,
+    AskedYear,
+    EndDate,
+    OverrideBy,
+    OverrideReason,
+    StartDate,
+    step_runs_of,
+    titled,
+)
 from flows.run_steps import RunOptions, close_run, name_of_this_run, run_creator, run_steps
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.settings import SyncSettings
@@ -25,7 +36,14 @@ class AnyStep(StrEnum):
     accruals = ACCRUALS.id
 
 
-@flow(name="execute-step", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
+@flow(
+    name="execute-step",
+    version=PROJECT_VERSION,
+    flow_run_name=name_of_this_run,
+    on_crashed=[close_run],
+    on_cancellation=[close_run],
+)
+@fails_in_words
 def execute_step(  # noqa: PLR0913, PLR0917 - these are the fields of the form
     step: Annotated[AnyStep, titled("Step")],
     year: AskedYear = None,
@@ -39,7 +57,7 @@ def execute_step(  # noqa: PLR0913, PLR0917 - these are the fields of the form
 
     Args:
         step: The step to run; one that is called once a run takes no notice of the months.
-        year: One of two ways to say which months. Of none of them: the year of SYNC_DEFAULT_YEAR.
+        year: One of two ways to say which months. Of none of them: 2024, or the year of SYNC_DEFAULT_YEAR.
         start_date: The first month, as its first day (such as 2024-03-01). It wins over the year.
         end_date: The month after the last one, as its first day; it is not included. It goes with the first month.
         overlap: Wait until the other run is done with that month, or fail there.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from importlib.metadata import version
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -350,6 +351,8 @@ def _span(met: Sequence[MetError]) -> MonthWindow | None:
     return MonthWindow(first_of_month(min(days)), next_month(max(days)))
 
 
+PROJECT_VERSION = version("sync-management")
+"""As Prefect shows it of flows and deployments."""
 Parameters = dict[str, Any]
 """Of a flow run: as the flow has them, or as JSON."""
 _asked = TypeAdapter(AskedRange).validate_python

@@ -8,7 +8,6 @@ import logging
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 from uuid import UUID, uuid4
@@ -37,12 +36,13 @@ from prefect.workers.process import ProcessWorker
 from pydantic import SecretStr
 
 from flows.automations import follow_up, messages
+from flows.plan import PROJECT_VERSION
 from flows.worker import WORK_POOL
 from steps.errors import UsageError
 from steps.settings import FourgeeksSettings, HoldedSettings, NotionSettings
 from tracking.redaction import register_secret
 
-_POOL_DESCRIPTION = "Every deployment of sync-management runs here. A worker: `prefect worker start --pool sync`"
+_POOL_DESCRIPTION = "Every deployment of sync-management runs here. To start a worker: prefect worker start --pool sync"
 _MESSAGE, _TRIGGER = "message", "trigger"
 
 
@@ -226,7 +226,7 @@ def _fields(
     return {
         "entrypoint": declared["entrypoint"],
         "description": declared["description"],
-        "version": version("sync-management"),
+        "version": PROJECT_VERSION,
         "tags": declared["tags"],
         "parameters": declared.get("parameters", {}),
         "parameter_openapi_schema": _form(flow),

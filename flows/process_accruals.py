@@ -4,8 +4,10 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
 from flows.artifacts import leave_accrual_pictures
+from flows.failures import fails_in_words
 from flows.parameters import AskedRange, resolve_accrual_range, resolve_override
 from flows.plan import (
+    PROJECT_VERSION,
     AskedOnly,
     AskedOverlap,
     AskedPeriod,
@@ -25,7 +27,14 @@ from steps.settings import SyncSettings
 from tracking.recorder import Overlap
 
 
-@flow(name="process-accruals", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
+@flow(
+    name="process-accruals",
+    version=PROJECT_VERSION,
+    flow_run_name=name_of_this_run,
+    on_crashed=[close_run],
+    on_cancellation=[close_run],
+)
+@fails_in_words
 def process_accruals(
     year: AskedYear = None,
     start_date: StartDate = None,
@@ -40,7 +49,7 @@ def process_accruals(
     """Accrue each contract's revenue, month by month. Months build on each other: the first failure ends the run.
 
     Args:
-        year: One of three ways to say which months. Of none of them: the year of SYNC_DEFAULT_YEAR.
+        year: One of three ways to say which months. Of none of them: 2024, or the year of SYNC_DEFAULT_YEAR.
         start_date: The first month, as its first day (such as 2024-03-01). It wins over the other two ways.
         end_date: The month after the last one, as its first day; it is not accrued. It goes with the first month.
         period: Months relative to the day that the run is meant for, such as previous-month. It wins over the year.

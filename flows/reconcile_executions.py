@@ -30,7 +30,8 @@ from prefect.states import Completed, Crashed
 
 from flows.artifacts import best_effort
 from flows.events import tell_month_not_closed
-from flows.plan import FLOWS, run_name
+from flows.failures import fails_in_words
+from flows.plan import FLOWS, PROJECT_VERSION, run_name
 from flows.worker import WORK_POOL, worker_is_online
 from steps.settings import SyncSettings
 from tracking.database import describe_database, get_engine
@@ -72,7 +73,13 @@ class Reconciliation:
         )
 
 
-@flow(name="reconcile-executions", flow_run_name="reconcile", timeout_seconds=_LONGEST_CHECK_SECONDS)
+@flow(
+    name="reconcile-executions",
+    version=PROJECT_VERSION,
+    flow_run_name="reconcile",
+    timeout_seconds=_LONGEST_CHECK_SECONDS,
+)
+@fails_in_words
 def reconcile_executions() -> State[None]:
     """End the executions that a dead run left open, here and in Prefect."""
     log_settings()
@@ -202,14 +209,14 @@ def _crash(client: SyncPrefectClient, run: FlowRun) -> bool:
 
 
 def name_scheduled_runs(client: SyncPrefectClient) -> None:
-    """Give runs that the scheduler made, and that have not started, the names they will have.
+    """Give runs that have not started the names they will have, whoever scheduled them.
 
     Prefect gives them random names, and asks the flow for a better one only when the run starts.
     """
     flows = {flow.id: flow.name for flow in client.read_flows(flow_filter=OUR_FLOWS)}
     scheduled = FlowRunFilter(state={"type": {"any_": [StateType.SCHEDULED]}})
     for run in client.read_flow_runs(flow_filter=OUR_FLOWS, flow_run_filter=scheduled):
-        if not run.auto_scheduled or run.expected_start_time is None:
+        if run.expected_start_time is None or run.run_count:
             continue
         name = run_name(flows[run.flow_id], run.parameters, run.expected_start_time)
         if name == run.name:

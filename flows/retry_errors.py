@@ -5,22 +5,30 @@ from typing import Annotated
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
-from flows.execute_step import AnyStep
-from flows.plan import AskedOverlap, plan_retry, titled
+from flows.failures import fails_in_words
+from flows.parameters import ImportStep
+from flows.plan import PROJECT_VERSION, AskedOverlap, plan_retry, titled
 from flows.run_steps import RunOptions, close_run, name_of_this_run, run_steps
 from tracking.recorder import Overlap
 
 
-@flow(name="retry-errors", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
+@flow(
+    name="retry-errors",
+    version=PROJECT_VERSION,
+    flow_run_name=name_of_this_run,
+    on_crashed=[close_run],
+    on_cancellation=[close_run],
+)
+@fails_in_words
 def retry_errors(
     errors: Annotated[list[int] | None, titled("Errors, by id")] = None,
-    step: Annotated[AnyStep | None, titled("Only those of this step")] = None,
+    step: Annotated[ImportStep | None, titled("Only those of this step")] = None,
     overlap: AskedOverlap = Overlap.wait,
 ) -> State[None]:
     """Try records that were in trouble again: those that were corrected are applied, and their errors resolved.
 
     Args:
-        errors: Ids of pending integration errors, as `sync-actions errors` lists them. None: all that are pending.
+        errors: Ids of pending integration errors, as `sync-actions errors` lists them. Empty: all that are pending.
         step: Of all that are pending, only those of this step.
         overlap: Wait until the other run is done with that month, or fail there.
     """

@@ -289,10 +289,11 @@ def _run_each(run: OngoingRun, step_runs: Sequence[StepRun], execution_ids: Sequ
     """Do the step runs one after the other, while there is time."""
     waiting, bar = list(execution_ids), ProgressBar(len(step_runs))
     for number, step_run in enumerate(step_runs):
-        bar.show(number, step_run.name)
+        bar.show(number, len(run.failures), step_run.name)
         try:
             run.limit.require()
         except RunTimeLimitError as error:
+            bar.show(number, len(run.failures))
             run.failures[NOT_BEGUN] = str(error)
             return
         if not run.lock.require(run.context.progress.update):
@@ -302,9 +303,10 @@ def _run_each(run: OngoingRun, step_runs: Sequence[StepRun], execution_ids: Sequ
             run.failures[step_run.name] = failure
             run.unrecorded[waiting[number]] = failure, ""
             if run.options.stop_at_failure:
+                bar.show(number + 1, len(run.failures))
                 return
         _record_unrecorded(run)
-    bar.show(len(step_runs))
+    bar.show(len(step_runs), len(run.failures))
 
 
 def _record_unrecorded(run: OngoingRun) -> None:
@@ -349,8 +351,11 @@ def _run_step(step_run: StepRun, execution_id: int, run: OngoingRun) -> str | No
     run.states[step_run.key] = state
     took = f"{monotonic() - began:.1f} s"
     failure = None if state.is_completed() else describe_failure(state)
-    outcome = state.message if failure is None else f"FAILED: {failure}"
-    progress.log(f"{step_run.name}: {outcome} ({took})", str(state.state_details.task_run_id))
+    task_run_id = str(state.state_details.task_run_id)
+    if failure is None:
+        progress.log(f"{step_run.name}: {state.message} ({took})", task_run_id)
+    else:
+        progress.log_failure(f"{step_run.name}: FAILED: {failure} ({took})", task_run_id)
     tell(step_run, execution_id, state, context.settings)
     return failure
 

@@ -5,8 +5,10 @@ from prefect.client.schemas.objects import State
 
 from flows.artifacts import best_effort
 from flows.events import tell_import
+from flows.failures import fails_in_words
 from flows.parameters import AskedRange, ImportStep, resolve_range, steps_from
 from flows.plan import (
+    PROJECT_VERSION,
     AskedOnly,
     AskedOverlap,
     AskedPeriod,
@@ -24,7 +26,14 @@ from steps.settings import SyncSettings
 from tracking.recorder import Overlap
 
 
-@flow(name="sync-import", flow_run_name=name_of_this_run, on_crashed=[close_run], on_cancellation=[close_run])
+@flow(
+    name="sync-import",
+    version=PROJECT_VERSION,
+    flow_run_name=name_of_this_run,
+    on_crashed=[close_run],
+    on_cancellation=[close_run],
+)
+@fails_in_words
 def sync_import(
     from_step: FromStep = ImportStep.services,
     year: AskedYear = None,
@@ -39,7 +48,7 @@ def sync_import(
 
     Args:
         from_step: This step and those after it are run.
-        year: One of three ways to say which months. Of none of them: the year of SYNC_DEFAULT_YEAR.
+        year: One of three ways to say which months. Of none of them: 2024, or the year of SYNC_DEFAULT_YEAR.
         start_date: The first month, as its first day (such as 2024-03-01). It wins over the other two ways.
         end_date: The month after the last one, as its first day; it is not imported. It goes with the first month.
         period: Months relative to the day that the run is meant for, such as previous-month. It wins over the year.

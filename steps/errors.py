@@ -37,6 +37,12 @@ class SyncError(Exception):
         super().__init__(redact_message(message, self.longest_message))
 
 
+def speaks_for_itself(error: object) -> bool:
+    """Whether an error is one of ours with a message: that says to a person all that there is to say."""
+    kinds = type(error).__mro__ if isinstance(error, Exception) else ()
+    return any(kind.__module__.startswith(("steps.", "tracking.")) for kind in kinds) and bool(str(error).strip())
+
+
 class UsageError(SyncError):
     """What was asked for makes no sense; one line says what was given and what is allowed."""
 

@@ -22,6 +22,10 @@ class Progress:
         """What has ended, and how: worth reading to the end of the run; of a task run, in Prefect's log of it too."""
         self._log(logging.INFO, message, task_run_id)
 
+    def log_failure(self, message: str, task_run_id: str) -> None:
+        """What has failed, and why: an error in the log, so that who asks Prefect for those alone finds it."""
+        self._log(logging.ERROR, message, task_run_id)
+
     def _log(self, level: int, message: str, task_run_id: str | None = None) -> None:
         for logger in self._loggers:
             logger.log(level, "%s", message, extra={"task_run_id": task_run_id} if task_run_id else {})

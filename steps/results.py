@@ -127,10 +127,10 @@ class RecordedResult(StepResult):
             entity, _, what = name.rpartition("_")
             if entity and what in _COUNT_WORDS:
                 words = entity.replace("_", " ")
-                heads.setdefault(entity, f"{value} {words}" if what == "processed" else words)
+                heads.setdefault(entity, _counted(value, words) if what == "processed" else words)
                 parts.setdefault(entity, []).extend([] if what == "processed" else [f"{value} {_COUNT_WORDS[what]}"])
             else:
-                heads[name] = "1 error" if (name, value) == ("errors", 1) else f"{value} {name.replace('_', ' ')}"
+                heads[name] = _counted(value, name.replace("_", " "))
         more = [f"{len(counts) - _MOST_COUNTS} more counts"] if len(counts) > _MOST_COUNTS else []
         groups = [f"{head}: {', '.join(parts[key])}" if parts.get(key) else head for key, head in heads.items()]
         return "; ".join([*groups, *more]) or "nothing to do"
@@ -144,7 +144,7 @@ class RecordedResult(StepResult):
             "canceled": self.count("contracts_canceled"),
             "notifications": len(self.notifications),
         }
-        shown = [f"{value} {name}" for name, value in counts.items() if value or name == "contracts processed"]
+        shown = [_counted(value, name) for name, value in counts.items() if value or name == "contracts processed"]
         amounts = " and ".join(amounts_in_words(self.accrued or {"": ZERO}))
         return ", ".join(shown if self.accrued is None else [f"{amounts} accrued", *shown])
 
@@ -195,6 +195,12 @@ class RecordedResult(StepResult):
         for name, value in self._answer.items():
             if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_COUNT:
                 yield str(name), value
+
+
+def _counted(value: int, things: str) -> str:
+    """`3 clients not found`, `1 client not found`."""
+    first, blank, rest = things.partition(" ")
+    return f"{value} {first.removesuffix('s') if value == 1 else first}{blank}{rest}"
 
 
 def amounts_in_words(amounts: Mapping[str, Decimal], thousands: str = "") -> list[str]:

@@ -6,7 +6,8 @@ database, and a line of it is the message of the task run's state. With `SYNC_BA
 backend to do the work instead.
 
 Prefect swallows what a hook raises and fires `on_running` again on each retry; the recorder is written for both. What
-it logs about hooks, four lines a task run, says nothing of the task: it is left out.
+it logs about hooks, four lines a task run, says nothing of the task, and the traceback of an error of ours nothing to
+whoever runs it: they are left out.
 """
 
 import logging
@@ -25,7 +26,7 @@ from prefect.utilities.annotations import BaseAnnotation
 
 from steps.catalog import Step
 from steps.context import StepContext
-from steps.errors import ConfigError, is_transient
+from steps.errors import ConfigError, is_transient, speaks_for_itself
 from steps.ledger.months import MonthWindow
 from steps.results import RecordedResult, StepResult
 from steps.vendors.backend import backend_call, backend_rules, call_backend
@@ -134,10 +135,23 @@ def _ask_backend(context: StepContext, step: Step, window: MonthWindow | None) -
     return RecordedResult(answer)
 
 
+_SAYS_NOTHING = (
+    "Running hook 'mirror'",
+    "Hook 'mirror'",
+    "Finished in state Completed",
+    "Finished in state Failed",
+)
+
+
 def _says_something(record: logging.LogRecord) -> bool:
-    """Whether a line of Prefect's about a task run says more than that a hook was called, or that it completed."""
+    """Whether a line of Prefect's about a task run says more than that a hook was called, or that it ended.
+
+    How it ended, and why, is a line of the run's own; so is an error of ours, which nobody looks for in the code.
+    """
     line = record.getMessage()
-    return not line.startswith(("Running hook 'mirror'", "Hook 'mirror'", "Finished in state Completed"))
+    if line.startswith("Task run failed with exception") and record.exc_info:
+        return not speaks_for_itself(record.exc_info[1])
+    return not line.startswith(_SAYS_NOTHING)
 
 
 logging.getLogger("prefect.task_runs").addFilter(_says_something)
@@ -191,5 +205,4 @@ def describe_failure(state: State[Any]) -> str:
     if isinstance(error, TaskRunTimeoutError):
         return "interrupted at work: the time limit of its run was reached (SYNC_RUN_HOURS)"
     text = str(error).strip()
-    ours = any(kind.__module__.startswith(("steps.", "tracking.")) for kind in type(error).__mro__)
-    return text if ours and text else f"{type(error).__name__}: {text}".rstrip(": ")
+    return text if speaks_for_itself(error) else f"{type(error).__name__}: {text}".rstrip(": ")

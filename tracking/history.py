@@ -14,12 +14,14 @@ from sqlalchemy import (
     Label,
     ScalarSelect,
     and_,
+    case,
     literal,
     literal_column,
     or_,
     tuple_,
     union_all,
 )
+from sqlalchemy import select as sa_select
 from sqlalchemy.orm import aliased
 from sqlmodel import Field, Session, SQLModel, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -154,6 +156,82 @@ def executions_of_run(flow_run_id: str) -> list[SyncExecution]:
         return list(
             session.exec(select(SyncExecution).where(col(SyncExecution.id).in_(newest)).order_by(col(SyncExecution.id)))
         )
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """The executions of one run that fit a filter; one of no run stands for itself."""
+
+    flow_run_id: str | None
+    first_id: int
+    last_id: int
+    """The least and the greatest of their ids."""
+    step_name: str
+    steps: int
+    """How many different ones; of several, `step_name` is any of them."""
+    first_month: date | None
+    last_month: date | None
+    count: int
+    failed: int
+    open: int
+    """How many have failed, and how many are pending or running."""
+    started_at: datetime | None
+    completed_at: datetime | None
+    reason: str
+    """Of one that has failed; empty if none has."""
+
+
+_OF_RUNS = (
+    col(SyncExecution.id),
+    col(SyncExecution.flow_run_id),
+    col(SyncExecution.step_name),
+    col(SyncExecution.window_start),
+    col(SyncExecution.status),
+    col(SyncExecution.started_at),
+    col(SyncExecution.completed_at),
+    col(SyncExecution.error_message),
+)
+MOST_IN_RUNS = 10_000
+"""Executions that `find_runs` looks at."""
+
+
+def find_runs(wanted: HistoryFilter) -> list[RunSummary]:
+    """The newest executions that fit, by run, the newest run first; of the filter's `limit` nothing is read."""
+    one = history_query(wanted).with_only_columns(*_OF_RUNS).limit(MOST_IN_RUNS).subquery().c
+    failed = one.status == ExecutionStatus.FAILED
+    query = (
+        sa_select(
+            one.flow_run_id,
+            func.min(one.id),
+            func.max(one.id),
+            func.min(one.step_name),
+            func.count(one.step_name.distinct()),
+            func.min(one.window_start),
+            func.max(one.window_start),
+            func.count(),
+            func.sum(case((failed, 1), else_=0)),
+            func.sum(case((one.status.in_(OPEN_STATUSES), 1), else_=0)),
+            func.min(one.started_at),
+            func.max(one.completed_at),
+            func.coalesce(func.min(case((failed, one.error_message))), ""),
+        )
+        .group_by(one.flow_run_id, case((one.flow_run_id.is_(None), one.id)))
+        .order_by(func.max(one.id).desc())
+    )
+    with read_session() as session:
+        return [RunSummary(*row) for row in session.execute(query)]
+
+
+def newest_and_open() -> tuple[int, tuple[tuple[int, str], ...]]:
+    """The newest execution's id, and id and status of those that are pending or running.
+
+    No execution changes that is neither: what equals an earlier answer says that the history is as it was.
+    """
+    number, status = col(SyncExecution.id), col(SyncExecution.status)
+    going_on = select(number, status).where(status.in_(OPEN_STATUSES)).order_by(number)
+    with read_session() as session:
+        newest = session.exec(select(func.max(number))).one() or 0
+        return newest, tuple((each or 0, what) for each, what in session.exec(going_on))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse
 
 from flows.access import MAIN_TOKEN, Access
 from flows.page.auth import OWN_ADDRESS, SessionGuard, Sessions, login_routes, set_cookie
-from flows.page.components import Tag, Visit, facts, said, strong_button
+from flows.page.components import Tag, Visit, facts, said
 from flows.page.script import SCRIPT
 from flows.page.style import COLOURS, STYLE
 from flows.page.texts import Language, Texts, preferred_language
@@ -182,7 +182,7 @@ def _keys(visit: Visit) -> None:
         Tag("h2", texts("keys"))
         facts((key, texts(f"keys.{name}")) for key, name in _KEYS.items())
         with Tag("form", method="dialog"):
-            strong_button(texts("close"))
+            ui.button(texts("close")).props("outline no-caps type=submit")
 
 
 _KEYS = {"/": "search", "?": "sheet", "← → ↑ ↓": "move", "Enter": "submit", "Esc": "close"}

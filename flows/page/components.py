@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -157,18 +157,37 @@ def load_again() -> None:
     ui.run_javascript("remember({dialog: '', chosen: ''}); location.reload()")
 
 
+@dataclass(frozen=True)
+class Act:
+    """What somebody does by a dialog: whose role allows it, and what the trail says of it."""
+
+    role: Role
+    name: str
+    asked: Callable[[], object]
+    """What it is about, when it is done; who signs is added."""
+
+    def performing(self, caller: Caller, by: Signature, *, preview: bool = False) -> AbstractContextManager[None]:
+        """Around doing it, or looking at what it would do."""
+        return caller.performing(self.role, self.name, f"{self.asked()} {by}{' preview' if preview else ''}")
+
+
 @contextmanager
 def signed_dialog(
-    visit: "Visit", title: str, reason_key: str, act: Callable[[Signature], object]
+    visit: "Visit", title: str, act: Act, do: Callable[[Signature], object], *, reason_key: str = "reason"
 ) -> Iterator[ui.dialog]:
     """A dialog that asks who does it and why, does it, and shows the view anew; in the block is what it is about."""
     with dialog_of(title) as dialog:
         yield dialog
         sign = signature_fields(visit, reason_key)
 
+        def done(by: Signature) -> bool:
+            with act.performing(visit.caller, by):
+                do(by)
+            return True
+
         async def do_it() -> None:
             by = sign()
-            if by is not None and await ask(visit.texts, partial(_done, act, by)):
+            if by is not None and await ask(visit.texts, partial(done, by)):
                 load_again()
 
         dialog.on_submit(do_it)
@@ -186,6 +205,7 @@ class Change(Generic[Answer]):
 
     name: str
     """Of the button that does it."""
+    act: Act
     look: Callable[[Signature], Answer]
     show: Callable[[Answer], None]
     do: Callable[[Signature], str]
@@ -204,15 +224,23 @@ def previewed_dialog(visit: "Visit", title: str, change: Change[Any]) -> Iterato
         sign = signature_fields(visit)
         outcome = Tag("div", role="status", aria_live="polite")
 
+        def looked(by: Signature) -> Any:
+            with change.act.performing(visit.caller, by, preview=True):
+                return change.look(by)
+
+        def done(by: Signature) -> str:
+            with change.act.performing(visit.caller, by):
+                return change.do(by)
+
         async def look() -> None:
-            if (by := sign()) and (found := await ask(texts, partial(change.look, by))) is not None:
+            if (by := sign()) and (found := await ask(texts, partial(looked, by))) is not None:
                 outcome.clear()
                 with outcome:
                     change.show(found)
                 button.set_visibility(True)
 
         async def do_it() -> None:
-            if (by := sign()) and (address := await ask(texts, partial(change.do, by))):
+            if (by := sign()) and (address := await ask(texts, partial(done, by))):
                 dialog.close()
                 ui.navigate.to(address)
 
@@ -224,11 +252,6 @@ def previewed_dialog(visit: "Visit", title: str, change: Change[Any]) -> Iterato
         button.set_visibility(False)
         for each in fields:
             each.on_value_change(lambda: button.set_visibility(False))
-
-
-def _done(act: Callable[[Signature], object], by: Signature) -> bool:
-    act(by)
-    return True
 
 
 def year_links(visit: "Visit", path: str, year: int, *, below: bool = False) -> None:
@@ -274,9 +297,9 @@ class Visit:
         """The address of a file to take along; a CSV is for the Excel of the view's language."""
         return f"{self.root}/download/{name}?{urlencode({**asked, 'language': self.texts.language})}"
 
-    def start(self, request: RunRequest, role: Role = Role.OPERATE) -> str:
+    def start(self, request: RunRequest) -> str:
         """Start a run, as an act that stays in the trail. Returns its id."""
-        with self.caller.performing(role, "run", f"{request.deployment} {request.parameters}"):
+        with self.caller.performing(Role.OPERATE, "run", f"{request.deployment} {request.parameters}"):
             return self.runs.start(request)
 
     def allow(self, role: Role, button: ui.button) -> ui.button:

@@ -24,6 +24,8 @@ class Column:
     """Two decimals, to the right; totals by the row's `currency`."""
     number: bool = False
     """To the right."""
+    day: bool = False
+    """On one line, as amounts and numbers are."""
     desk: bool = False
     """Left out on a phone."""
 
@@ -40,8 +42,12 @@ class Choice:
     """`act` is the button; `all`, `one` and `act_of` are the names of boxes and button, which may have `{id}`."""
 
 
-class _Listing(ui.element, component="listing.js"):
+class Listing(ui.element, component="listing.js"):
     """What listing.js makes of the rows."""
+
+    def replace(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Show these rows; order, filter and selection stay."""
+        self.run_method("replace", json.loads(json.dumps(rows, cls=_Amounts)))
 
 
 class _Amounts(json.JSONEncoder):
@@ -59,22 +65,22 @@ def listing(
     *,
     name: str = "list",
     choice: Choice | None = None,
-) -> None:
-    """The table; sort and filter live in the address.
+) -> Listing | None:
+    """The table; sort and filter live in the address. None: there are no rows.
 
     Args:
         texts: the reader's.
         columns: in order.
-        rows: column name -> value to sort by; `<name>_text` what is shown instead, `href` where the first column and
-            amounts lead, `detail` and `more` lines below the first (`lang` of the first of them), `currency` of its
-            amounts; `id` is unique.
+        rows: column name -> value to sort by; `<name>_text` what is shown instead, `<name>_mark` the
+            status in whose colour, `href` where the first column and amounts lead, `detail` and `more` lines below the
+            first (`lang` of the first of them), `currency` of its amounts; `id` is unique.
         none: the text if there are no rows.
         name: of this listing on its view.
         choice: rows are selected.
     """
     if not rows:
         ui.label(none).classes("soft")
-        return
+        return None
     shown = [
         {
             "name": each.name,
@@ -82,7 +88,7 @@ def listing(
             "field": each.name,
             "sortable": True,
             "align": "right" if each.money or each.number else "left",
-            "classes": "desk" if each.desk else "",
+            "classes": " ".join(name for name, on in (("desk", each.desk), ("day", each.day)) if on),
             "headerClasses": "desk" if each.desk else "",
             "money": each.money,
             "first": not place,
@@ -94,7 +100,7 @@ def listing(
     count = texts("listing.count", shown="{shown}", all="{all}")
     words = {"filter": texts("listing.filter"), "total": texts("listing.total"), "count": count}
     words |= choice.words if choice else {}
-    table = _Listing()
+    table = Listing()
     table.props.update(
         columns=shown, words=words, source=name, few=_FEW, language=str(texts.language), selects=choice is not None
     )
@@ -107,3 +113,4 @@ def listing(
 
         table.on("chosen", choose)
         table.on("act", lambda event: taken.act(int(event.args)))
+    return table

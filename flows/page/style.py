@@ -89,10 +89,12 @@ h4 { font-size: .95rem; font-weight: 600; margin: 4px 0 0; line-height: 1.3; } .
   padding: 4px 12px; text-decoration: none; } .chip[aria-current] { background: var(--busy-bg); font-weight: 600; }
 .listing { max-height: 70vh; background: transparent; } .listing thead tr { position: sticky; top: 0; z-index: 1; }
 .body--light .listing thead tr { background: #fff; } .body--dark .listing thead tr { background: #1a2027; }
+.listing.waiting { visibility: hidden; } .listing th button { all: unset; cursor: pointer; }
 .listing-box { display: flex; flex-direction: column; gap: 8px; width: 100%; }
 .listing-box .q-field { flex: 0 1 320px; }
 .listing tr.total td { font-weight: 600; } .listing .q-checkbox { padding: 8px 0; }
 .listing td.text-right { font-variant-numeric: tabular-nums; }
+.listing :is(td.text-right, td.day) { white-space: nowrap; }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 16px; width: 100%; } .self-start { align-self: flex-start; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
   gap: 8px 16px; margin: 0; width: 100%; }
@@ -122,7 +124,8 @@ details[open] > summary::before { content: "▾ "; } .run .what { font-weight: 6
   .grid-row { grid-template-columns: 1fr; } .cells { grid-template-columns: repeat(6, minmax(0, 1fr)); }
   .top-in nav { order: 3; flex: 1 1 100%; gap: 0; margin: 0 -8px; justify-content: space-between; }
   .top nav a { padding: 8px 3px; font-size: .82rem; }
-  .top h1 { flex: 1 1 auto; } .top-in { gap: 4px; padding-bottom: 6px; } .top .quiet { padding: 8px 6px; }
+  .top h1 { flex: 1 1 auto; font-size: .95rem; margin: 0; } .top-in { gap: 4px; padding-bottom: 6px; }
+  .top .quiet { padding: 8px 4px; font-size: .82rem; min-width: 0; } .sandbox { font-size: .68rem; padding: 2px 5px; }
   .panel { padding: 12px; } .content { padding-left: 12px; padding-right: 12px; }
 }
 @media (max-width: 700px) { .listing .desk, .figures .desk { display: none; } .two { grid-template-columns: 1fr; }

@@ -146,6 +146,8 @@ _TEXTS = {
     "keys.submit": ("Do what a dialog is for", "Hacer lo que ofrece un diálogo"),
     "keys.close": ("Close a dialog", "Cerrar un diálogo"),
     "history.status": ("Status", "Estado"),
+    "history.run": ("Run", "Ejecución"),
+    "history.count": ("Steps and months", "Pasos y meses"),
     "history.since": ("From", "Desde"),
     "history.until": ("Up to, included", "Hasta, incluido"),
     "history.none": ("No execution fits.", "Ninguna ejecución encaja."),

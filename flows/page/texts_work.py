@@ -344,7 +344,6 @@ WORK = {
         "{count} step and month is out of date because of it|{count} steps and months are out of date because of it",
         "{count} paso y mes ha quedado desactualizado|{count} pasos y meses han quedado desactualizados",
     ),
-    "run.count": ("{total} step and month|{total} steps and months", "{total} paso y mes|{total} pasos y meses"),
     "run.some_failed": ("{failed} of {total} failed", "{failed} de {total} fallidos"),
     "run.whole": ("The whole run", "La ejecución entera"),
     "run.by": ("Started by", "Iniciada por"),

@@ -19,7 +19,7 @@ from steps.engine.contract_month import (
     ContractMonth,
     Outcome,
 )
-from steps.engine.decision_table import decide
+from steps.engine.decision_table import decide, refuse_bad_data
 from steps.engine.load import Loader, due_chunks, load_rules, load_services
 from steps.engine.sessions import Span, change_date
 from steps.ledger.accrual import AccrualStatus, AccruedPeriod, ContractAccrual
@@ -93,10 +93,8 @@ def project(inputs: ContractInputs, month: date, rules: AccrualRules) -> Project
     Raises:
         ContractFailureError: The contract has bad data: all of it waits for a person.
     """
-    last = last_of_month(month)
-    documents = tuple(document for document in inputs.documents if document.day <= last)
-    known = replace(undecided(inputs, next_month(month)), documents=documents)
-    recent = known.contract_date >= last - timedelta(days=rules.recent_days)
+    known = known_after(inputs, month)
+    recent = known.contract_date >= last_of_month(month) - timedelta(days=rules.recent_days)
     expected: dict[date, Decimal] = {}
     for outcome in _outcomes(known, month, rules):
         waits = outcome.row == _PUT_OFF_TOO_LONG or (outcome.row == _RESIGNED and recent)
@@ -111,6 +109,45 @@ def project(inputs: ContractInputs, month: date, rules: AccrualRules) -> Project
         if outcome.postings:
             expected[outcome.month] = outcome.amount
     return Projection(expected, waiting)
+
+
+def expected_amount(known: ContractInputs, month: date, rules: AccrualRules) -> Decimal:
+    """The sum of what `project` expects; most contracts are simply taught, and their months need no deciding for it.
+
+    Args:
+        known: What `known_after` answers.
+        month: As for `project`.
+        rules: As for `project`.
+
+    Raises:
+        ContractFailureError: As for `project`.
+    """
+    if not _is_taught_to_its_end(known, month):
+        return sum(project(known, month, rules).expected.values(), ZERO)
+    refuse_bad_data(known, last_of_month(month))
+    return sum([document.amount for document in known.documents], -known.accrual.accrued_before)
+
+
+def _is_taught_to_its_end(known: ContractInputs, month: date) -> bool:
+    """Whether row 11 decides the month in which the last period ends, at the latest: it posts all that is left by then.
+
+    For each month before, rows 7, 11 and 12 alone can.
+    """
+    last, status = last_of_month(month), known.accrual.status
+    return (
+        known.status is ContractStatus.ACTIVE
+        and status is not AccrualStatus.COMPLETED
+        and known.contract_date <= last
+        and all(period.status is PeriodStatus.ACTIVE and period.was_known(last) for period in known.periods)
+        and last < max([period.end for period in known.periods], default=last) < next_month(month, MOST_MONTHS)
+        and sum([document.amount for document in known.documents], ZERO) > known.accrual.accrued_before >= ZERO
+    )
+
+
+def known_after(inputs: ContractInputs, month: date) -> ContractInputs:
+    """The contract after the month, of which only what was known on its last day counts."""
+    documents = tuple([each for each in inputs.documents if each.day <= last_of_month(month)])
+    return replace(undecided(inputs, next_month(month)), documents=documents)
 
 
 def _waiting(inputs: ContractInputs, outcome: Outcome, rules: AccrualRules) -> Waiting:

@@ -6,7 +6,7 @@ an enrollment, is what the waterfall of that month calls "not scheduled".
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -29,11 +29,11 @@ from steps.engine.sessions import Span, change_date
 from steps.engine.settled import DOCUMENT, settled_cents
 from steps.ledger.accrual import ADJUSTMENT, AccruedPeriod
 from steps.ledger.money import ZERO
-from steps.ledger.months import first_of_month, last_of_month, next_month
+from steps.ledger.months import first_of_month, next_month
 from steps.ledger.movements import counted_amount
 from steps.ledger.service import PeriodStatus
 from steps.reports.monthly import ContractName, contract_names
-from steps.reports.waterfall import project, read_deferred, undecided
+from steps.reports.waterfall import expected_amount, known_after, read_deferred
 from steps.settings import SyncSettings
 from tracking.models import ExecutionStatus, SyncExecution
 
@@ -162,8 +162,8 @@ def _of_contract(
 
     `inputs` are as seen from the month after `month`, the last that was accrued; by currency: what is deferred.
     """
-    expected = sum(project(inputs, month, rules).expected.values(), ZERO)
-    known = _known(inputs, month)
+    known = known_after(inputs, month)
+    expected = expected_amount(known, month, rules)
     rests = {of: left - (expected if of == known.currency else ZERO) for of, left in by_currency.items()}
     why = None
     if not all(by_currency.values()) or any(rests.values()):  # most contracts are earned whole: nothing to explain
@@ -174,12 +174,6 @@ def _of_contract(
         if rest or (why and not by_currency[currency]):
             unexplained = _Why(WorkKind.NOT_SCHEDULED, "no month is expected to earn it", known.contract_date)
             yield known.id, currency, rest, why or unexplained
-
-
-def _known(inputs: ContractInputs, month: date) -> ContractInputs:
-    """The contract after the month, of which only what was known on its last day counts."""
-    documents = tuple(each for each in inputs.documents if each.day <= last_of_month(month))
-    return replace(undecided(inputs, next_month(month)), documents=documents)
 
 
 def _told_of_enrollment(inputs: ContractInputs, month: date, rules: AccrualRules) -> str | None:

@@ -25,6 +25,8 @@ from tests.flows.page.server import TOKEN, serve_page
 from tracking.database import dispose_engines, read_session
 
 CONTRACTS = 10_000
+_READING_MILLISECONDS = 2_000
+"""Before a person presses a key: the browser prepares the filter meanwhile."""
 VIEWS = ("home", "months?year=2024", "revenue/2024", "revenue/2024-03", "contracts", "todo?show=contracts", "runs")
 _PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 _SHIFT = """
@@ -90,6 +92,7 @@ def _keys(browser: Browser, url: str) -> dict[str, float]:
     page.goto(f"{url}/page/en/contracts")
     page.locator(".listing tbody a").first.wait_for()
     page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(_READING_MILLISECONDS)
     found: dict[str, Any] = {}
     page.get_by_role("searchbox").focus()
     found["a letter in the search"] = max(page.evaluate(_KEY, "a") for _ in range(5))
@@ -97,7 +100,7 @@ def _keys(browser: Browser, url: str) -> dict[str, float]:
     found["a letter in the filter"] = max(page.evaluate(_LETTER, letters) for letters in ("1", "12", "123", "99", "7"))
     page.get_by_role("textbox", name="Filter this list").fill("")
     for column in ("Client", "Deferred"):
-        page.get_by_role("columnheader", name=column).evaluate("head => { head.tabIndex = 0; head.focus(); }")
+        page.get_by_role("columnheader", name=column).get_by_role("button").focus()
         found[f"sorting by {column}"] = max(page.evaluate(_KEY, "Enter") for _ in range(5))
     context.close()
     return found

@@ -24,6 +24,7 @@ from flows.prefect_server import logs_delivered
 from flows.prefect_setup import Setup, find_block, set_up
 from flows.process_accruals import process_accruals
 from flows.reconcile_executions import reconcile_executions
+from flows.redo import redo
 from flows.sync_import import sync_import
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer
@@ -113,6 +114,16 @@ def test_a_run_that_fails_is_told_to_the_block_that_the_setup_was_given(
 
     assert webhook.subjects == ["Failed: import"]
     assert "start date without end date" in webhook.body("Failed: import")
+
+
+def test_a_redo_that_fails_is_told_and_the_preview_of_one_is_not(told: tuple[SyncPrefectClient, Webhook]) -> None:
+    _, webhook = told
+
+    redo(month=MARCH, reason="a credit note", preview=True, return_state=True)
+    redo(month=MARCH, reason="a credit note", preview=False, return_state=True)
+    await_answer(lambda: webhook.posts, "the message")
+
+    assert webhook.subjects == ["Failed: redo 2024-03"]
 
 
 def test_the_accruals_of_a_month_follow_its_monthly_import_and_the_clock_finds_nothing_due(

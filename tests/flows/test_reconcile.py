@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Cancelled, Completed, Pending, Running
+from prefect.states import Cancelled, Completed, Pending, Running, Scheduled
 from sqlalchemy.exc import OperationalError
 
 import flows.artifacts
@@ -63,9 +63,19 @@ class Meddler(SyncPrefectClient):
         """As its parent's."""
         found = super().read_flow_runs(*args, **kwargs)
         for each in found:
-            each.auto_scheduled = True
             super().delete_flow_run(each.id)
         return found
+
+
+def test_a_run_that_a_person_scheduled_has_the_name_that_it_will_have(prefect: SyncPrefectClient) -> None:
+    deployment = prefect.read_deployment_by_name("sync-import/on-demand")
+    later: State[Any] = Scheduled(scheduled_time=datetime.now(UTC) + timedelta(days=3))
+    run = prefect.create_flow_run_from_deployment(deployment.id, parameters={"year": 2025}, state=later)
+
+    name_scheduled_runs(prefect)
+
+    assert prefect.read_flow_run(run.id).name == "import 2025-01..2025-12 from services"
+    prefect.delete_flow_run(run.id)
 
 
 def test_a_scheduled_run_that_is_deleted_while_it_gets_its_name_is_passed_over(prefect: SyncPrefectClient) -> None:

@@ -95,7 +95,7 @@ def test_a_run_with_bad_parameters_fails_of_them_and_not_of_its_name(prefect_ser
         state: Any = sync_import(start_date=date(2024, 5, 1), end_date=date(2024, 3, 1), return_state=True)
 
     assert state.is_failed()
-    assert "is not after start date" in state.message
+    assert state.message.startswith("end date 2024-03-01 is not after start date 2024-05-01: ")
     assert _name_in_prefect(prefect_server, state.state_details.flow_run_id) == "import"
 
 

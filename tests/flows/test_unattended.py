@@ -56,6 +56,8 @@ SERVER = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
 """So that the runs of a year are there to be looked at; Prefect plans 100 days ahead by default."""
+PLANNED_WITHIN = timedelta(minutes=1)
+"""The scheduler must have seen a new schedule before its time: it does not plan what is past."""
 
 
 @pytest.fixture(scope="module")
@@ -215,13 +217,15 @@ def test_reconciling_is_scheduled_every_five_minutes(guide: Guide) -> None:
 
 
 def test_a_schedule_fires_and_the_worker_does_its_run_to_the_end(guide: Guide, books: None) -> None:
-    began = datetime.now(UTC)
+    soon = datetime.now(UTC).replace(microsecond=0) + PLANNED_WITHIN
     with guide.client() as client:
         deployment = client.read_deployment_by_name("sync-import/monthly")
-        once_soon: Any = IntervalSchedule(interval=timedelta(days=1), anchor_date=began + timedelta(seconds=20))
+        once_soon: Any = IntervalSchedule(interval=timedelta(days=1), anchor_date=soon)
         (schedule,) = client.create_deployment_schedules(deployment.id, [(once_soon, True)])
         try:
-            run = await_answer(lambda: _first_ended(client, deployment.id, began), "a scheduled run's end")
+            planned = await_answer(lambda: _planned_for(client, deployment.id, soon), "the run of a schedule")
+            await_answer(lambda: _final_state(client, planned.id), "a scheduled run's end")
+            run = client.read_flow_run(planned.id)
         finally:
             client.delete_deployment_schedule(deployment.id, schedule.id)
 
@@ -234,16 +238,9 @@ def test_a_schedule_fires_and_the_worker_does_its_run_to_the_end(guide: Guide, b
     assert windows == {None, last_month.start}
 
 
-def _first_ended(client: SyncPrefectClient, deployment_id: UUID, since: datetime) -> FlowRun | None:
-    runs = client.read_flow_runs(
-        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id])),
-        flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(
-                type=FlowRunFilterStateType(any_=[StateType.COMPLETED, StateType.FAILED, StateType.CRASHED])
-            )
-        ),
-    )
-    return min((run for run in runs if _time(run) >= since), key=_time, default=None)
+def _planned_for(client: SyncPrefectClient, deployment_id: UUID, time: datetime) -> FlowRun | None:
+    runs = client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id])))
+    return next((run for run in runs if run.auto_scheduled and _time(run) == time), None)
 
 
 @pytest.mark.browser

@@ -1,5 +1,6 @@
 """What a run leaves in Prefect: a log that says something, messages of its task runs, its progress and its summary."""
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import date
@@ -55,10 +56,14 @@ def test_a_run_can_be_read_in_prefect(sync_actions: CommandLine, prefect_server:
     assert all(lines[str(task.id)].startswith(f"{task.name}: ") for task in tasks)
     assert not [log.message for log in logs if "hook" in log.message.lower() and "mirror" in log.message]
     assert not [log.message for log in logs if log.message.startswith("Finished in state Completed")]
+    failures = [log.message for log in logs if log.level >= logging.ERROR]
+    assert [message.partition(": ")[0] for message in failures] == ["crm-clients 2024-03", "service-periods 2024-03"]
+    assert not [log.message for log in logs if "Traceback" in log.message]
 
     progress, text = artifacts["sync-progress"], str(artifacts["run-summary"].data)
-    assert (progress.data, progress.description) == (100, "4 of 4 have ended")
-    assert "Asked: from_step `invoices`, start_date `2024-03-01`, end_date `2024-04-01`" in text
+    assert (progress.data, progress.description) == (100, "4 of 4 ended, 2 failed")
+    assert artifacts["run-summary"].description == "2 of 4 steps and months completed"
+    assert "Asked: from step `invoices`, start date `2024-03-01`, end date `2024-04-01`.\n" in text
     assert "| invoices | " in text
     assert "- Failed: crm-clients 2024-03" in text
     assert "start the same run again" in text
@@ -83,10 +88,13 @@ def test_the_summary_says_what_changed_what_needs_a_person_and_what_is_next() ->
     assert text.startswith("**2 of 3 steps and months completed.** Asked: year `2024`.")
     assert "| invoices | 13 | 3 | 0 |\n| clients | 2 | 0 | 0 |" in text
     assert "- Failed: crm-clients 2024-03: HTTP 500: &lt;html&gt; out of order&lt;/html&gt;" in text
-    assert "- 5 times a record could not be applied, while all others were. New in this run: 5 contact" in text
+    assert (
+        "- 5 times a record could not be applied, while all others were. New in this run: 5 contacts (invoices)."
+        in text
+    )
     assert " [See them on the page](https://example.org/page/en/todo)." in text
     assert "todo" in VIEWS["todo"].paths
-    assert "| invoices | 2024-03 | completed | - | 40 invoices: 12 new; clients: 2 new |  |" in text
+    assert "| invoices 2024-03 | completed | - | 40 invoices: 12 new; clients: 2 new |" in text
     assert "`sync-actions errors retry`" in text
 
 
@@ -144,6 +152,7 @@ def test_the_summary_names_records_that_were_in_trouble_before_and_still_are() -
             "84 invoices; clients: 2 changed",
         ),
         ({"processed": 5, "linked": 2, "errors": 3}, "5 processed; 2 linked; 3 errors"),
+        ({"students_processed": 1, "clients_not_found": 1}, "1 student; 1 client not found"),
         ({"invoices_processed": 0}, "nothing to do"),
     ],
 )

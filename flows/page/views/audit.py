@@ -21,7 +21,7 @@ async def show_audit(visit: Visit) -> None:
         Tag("a", texts("errors.csv"), href=visit.file("audit.csv"), download="")
     ui.label(texts("audit.why")).classes("soft")
     columns = (
-        Column("at", texts("audit.at")),
+        Column("at", texts("audit.at"), day=True),
         Column("who", texts("audit.who")),
         Column("address", texts("audit.address"), desk=True),
         Column("action", texts("audit.action")),

@@ -14,6 +14,7 @@ from nicegui import ui
 from flows.access import Role
 from flows.page.components import (
     FIELD,
+    Act,
     Change,
     Tag,
     Visit,
@@ -83,7 +84,7 @@ async def _search(visit: Visit) -> None:
             Column("client", texts("contracts.client")),
             Column("service", texts("contracts.service"), desk=True),
             Column("status", texts("contracts.status"), desk=True),
-            Column("since", texts("contracts.since"), desk=True),
+            Column("since", texts("contracts.since"), day=True, desk=True),
             Column("total", texts("contracts.total"), money=True, desk=True),
             Column("accrued", texts("contracts.accrued"), money=True, desk=True),
             Column("remaining", texts("contracts.remaining"), money=True),
@@ -164,6 +165,10 @@ def _months(visit: Visit, story: ContractStory, chosen: date | None) -> None:
 _MOVED = {"invoice", "credit_note", "voided"}
 
 
+_TIME_LINE = {"day": "", "what": "text", "documents": "", "accrued": "", "deferred": "desk"}
+"""Column -> its classes: a phone has room for what happened, and not for what was left each time."""
+
+
 def _time_line(visit: Visit, story: ContractStory, chosen: date | None) -> None:
     texts = visit.texts
     with Tag("section", classes="panel"):
@@ -176,8 +181,8 @@ def _time_line(visit: Visit, story: ContractStory, chosen: date | None) -> None:
             Tag("table", classes="figures"),
         ):
             with Tag("thead"), Tag("tr"):
-                for key in ("day", "what", "documents", "accrued", "deferred"):
-                    Tag("th", texts(f"contract.{key}"), scope="col", classes="text" if key == "what" else "")
+                for key, classes in _TIME_LINE.items():
+                    Tag("th", texts(f"contract.{key}"), scope="col", classes=classes)
             with Tag("tbody"):
                 for entry in story.entries:
                     with Tag("tr", classes="chosen" if chosen is not None and entry.month == chosen else ""):
@@ -200,7 +205,7 @@ def _entry(visit: Visit, story: ContractStory, entry: Entry, write: Callable[[De
     is_document = entry.kind.value in _MOVED
     Tag("td", f"{sign}{amount}" if amount and is_document else "")
     Tag("td", f"{sign}{amount}" if amount and not is_document else "")
-    Tag("td", "" if entry.deferred is None else write(entry.deferred, entry.currency))
+    Tag("td", "" if entry.deferred is None else write(entry.deferred, entry.currency), classes=_TIME_LINE["deferred"])
 
 
 def _explanation(visit: Visit, found: Explanation, story: ContractStory) -> None:
@@ -339,11 +344,8 @@ def _documents(visit: Visit, documents: Iterable[ExplainedDocument]) -> None:
 
 
 def _ask_to_dismiss(visit: Visit, contract: int) -> None:
-    def let_stand(by: Signature) -> None:
-        with visit.caller.performing(Role.CLOSE, "dismiss", f"{contract} {by}"):
-            dismiss(contract, by)
-
-    with signed_dialog(visit, visit.texts("dismiss"), "reason", let_stand):
+    act = Act(Role.CLOSE, "dismiss", lambda: contract)
+    with signed_dialog(visit, visit.texts("dismiss"), act, partial(dismiss, contract)):
         ui.label(visit.texts("dismiss.why")).classes("soft")
 
 
@@ -353,17 +355,18 @@ def _ask_adjustment(visit: Visit, story: ContractStory) -> None:
     posted = sorted({entry.month for entry in story.entries if entry.month})
     months = {"": texts("adjust.none")} | {f"{month:%Y-%m}": texts.month(month) for month in posted}
 
-    def act(by: Signature, *, preview: bool) -> Adjusted:
+    def asked() -> Adjustment:
         of_month = parse_month(corrects.value) if corrects.value else None
-        asked = Adjustment(number, parse_adjustment(str(amount.value or "").replace(",", ".")), of_month)
-        about = f"{asked} {by}{' preview' if preview else ''}"
-        with visit.caller.performing(Role.CLOSE, "adjust", about):
-            return adjust(asked, by, visit.now.date(), preview=preview)
+        return Adjustment(number, parse_adjustment(str(amount.value or "").replace(",", ".")), of_month)
+
+    def look(by: Signature) -> Adjusted:
+        return adjust(asked(), by, visit.now.date(), preview=True)
 
     def post(by: Signature) -> str:
-        return visit.address(f"contracts/{number}/{act(by, preview=False).month:%Y-%m}")
+        return visit.address(f"contracts/{number}/{adjust(asked(), by, visit.now.date()).month:%Y-%m}")
 
-    change: Change[Adjusted] = Change(texts("adjust.post"), partial(act, preview=True), partial(_adjusted, visit), post)
+    act = Act(Role.CLOSE, "adjust", asked)
+    change: Change[Adjusted] = Change(texts("adjust.post"), act, look, partial(_adjusted, visit), post)
     with previewed_dialog(visit, texts("adjust.title", id=number), change) as fields:
         ui.label(texts("adjust.why")).classes("soft")
         with Tag("div", classes="fields"):

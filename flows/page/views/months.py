@@ -12,6 +12,7 @@ from flows.access import Role
 from flows.events import MONTH_CLOSED, MONTH_REOPENED, tell_months
 from flows.page.components import (
     FIELD,
+    Act,
     Change,
     Tag,
     Visit,
@@ -338,16 +339,20 @@ def _trail(visit: Visit, trail: list[ClosingEvent]) -> None:
                     Tag("span", event.hash, classes="detail small")
 
 
+def _act(name: str, month: date) -> Act:
+    return Act(Role.CLOSE, name, lambda: f"{month:%Y-%m}")
+
+
 def _ask_to_close(visit: Visit, month: date, report: RollForward) -> None:
     texts = visit.texts
     candidate = Candidate(month, visit.now.date(), visit.settings)
 
     def close(by: Signature) -> None:
-        with visit.caller.performing(Role.CLOSE, "close", f"{month:%Y-%m} {by}"):
-            close_month(candidate, by)
+        close_month(candidate, by)
         tell_months(MONTH_CLOSED, [month])
 
-    with signed_dialog(visit, texts("closing.close", month=texts.month(month, long=True)), "closing.reason", close):
+    title, act = texts("closing.close", month=texts.month(month, long=True)), _act("close", month)
+    with signed_dialog(visit, title, act, close, reason_key="closing.reason"):
         ui.label(texts("closing.free")).classes("soft")
         for line in report.lines:
             if line.deferred_or_earned:
@@ -367,9 +372,10 @@ def _ask_to_redo(visit: Visit, month: date) -> None:
         return _preview_redo(visit, month, by, override())
 
     def start(by: Signature) -> str:
-        return visit.address(f"runs/{visit.start(request_redo(month, by, override()), Role.CLOSE)}")
+        return visit.address(f"runs/{visit.runs.start(request_redo(month, by, override()))}")
 
-    with previewed_dialog(visit, title, Change(title, look, partial(_redone, visit), start)) as fields:
+    change: Change[Redone] = Change(title, _act("redo", month), look, partial(_redone, visit), start)
+    with previewed_dialog(visit, title, change) as fields:
         ui.label(texts("redo.why")).classes("soft")
         overriding = ui.input(texts("run.override")).props(f"{FIELD} maxlength={LONGEST_REASON}").classes("full-width")
         ui.label(texts("run.override.why")).classes("soft small")
@@ -410,9 +416,8 @@ def _ask_to_reopen(visit: Visit, month: date) -> None:
     texts = visit.texts
 
     def reopen(by: Signature) -> None:
-        with visit.caller.performing(Role.CLOSE, "reopen", f"{month:%Y-%m} {by}"):
-            reopened = reopen_month(month, by)
-        tell_months(MONTH_REOPENED, reopened)
+        tell_months(MONTH_REOPENED, reopen_month(month, by))
 
-    with signed_dialog(visit, texts("closing.reopen", month=texts.month(month, long=True)), "reason", reopen):
+    title = texts("closing.reopen", month=texts.month(month, long=True))
+    with signed_dialog(visit, title, _act("reopen", month), reopen):
         ui.label(texts("closing.later")).classes("soft")

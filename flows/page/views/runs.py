@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
-from itertools import groupby
 from typing import Any
 
 from nicegui import ui
@@ -25,6 +24,7 @@ from flows.page.components import (
     said,
     took_text,
 )
+from flows.page.listing import Column, listing
 from flows.page.texts import Texts
 from flows.parameters import months_of_year
 from flows.plan import Assessment, assess, step_runs_of
@@ -33,14 +33,22 @@ from flows.runs import RunDetails, RunGoneError, RunStatus, Stage
 from steps.catalog import STEPS
 from steps.errors import SyncError, UsageError
 from steps.results import RecordedResult
-from tracking.history import HistoryFilter, Place, find_execution, find_executions
+from tracking.history import (
+    MOST_IN_RUNS,
+    HistoryFilter,
+    Place,
+    RunSummary,
+    find_execution,
+    find_runs,
+    newest_and_open,
+)
 from tracking.integration_errors import ErrorFilter, find_errors
 from tracking.models import OPEN_STATUSES, ExecutionStatus, IntegrationError, SyncExecution
 from tracking.recorder import end_dead_executions
 from tracking.settings import DatabaseUnusableError
 
 _POLL_SECONDS = 0.7
-_SHOWN = 100
+_LOOK_SECONDS = 3.0
 _TOLD = 6
 
 
@@ -55,11 +63,11 @@ async def show_runs(visit: Visit) -> None:
 
 
 async def _history(visit: Visit) -> None:
-    """Executions, grouped by run, newest first; the filters are in the address."""
+    """Runs, newest first, looked at again while the view is open; the filters are in the address."""
     texts, given = visit.texts, visit.given
     steps = {"": texts("all")} | {step_id: texts(f"step.{step_id}") for step_id in STEPS}
     statuses = {"": texts("all")} | {each.value: texts(f"status.{each}") for each in ExecutionStatus}
-    found = await asyncio.to_thread(_find, visit)
+    seen, found = await asyncio.to_thread(_find, visit)
     with Tag("div", classes="actions"):
         Tag("h2", texts("view.runs"))
         ui.space()
@@ -77,34 +85,54 @@ async def _history(visit: Visit) -> None:
             field.on_value_change(
                 lambda: ui.navigate.to(visit.address("runs", **{name: each.value for name, each in fields.items()}))
             )
-        if not found:
-            ui.label(texts("history.none")).classes("soft")
-        for run, executions in groupby(found[:_SHOWN], key=lambda each: each.flow_run_id):
-            _group(visit, run, list(executions))
-        if len(found) > _SHOWN:
+        columns = (
+            Column("what", texts("history.run")),
+            Column("status", texts("history.status")),
+            Column("count", texts("history.count"), number=True, desk=True),
+            Column("started", texts("execution.started"), day=True, desk=True),
+            Column("took", texts("execution.took"), number=True, desk=True),
+        )
+        table = listing(texts, columns, [_run_row(visit, each) for each in found], texts("history.none"))
+        if sum(each.count for each in found) == MOST_IN_RUNS:
             asked: dict[str, Any] = {name: given.get(name) for name in fields}
-            visit.link(texts("more"), "runs", before=found[_SHOWN - 1].id, **asked)
+            visit.link(texts("more"), "runs", before=min(each.first_id for each in found), **asked)
+
+    async def look() -> None:
+        nonlocal seen
+        if await asyncio.to_thread(_seen_now) == seen:
+            return
+        seen, runs = await asyncio.to_thread(_find, visit)
+        if table is not None:
+            table.replace([_run_row(visit, each) for each in runs])
+        elif runs:
+            ui.navigate.reload()
+
+    ui.timer(_LOOK_SECONDS, look)
 
 
 def _known(value: str, options: Iterable[str]) -> str:
     return value if value in options else ""
 
 
-def _find(visit: Visit) -> list[SyncExecution]:
-    given = visit.given
-    before = given.get("before", "")
-    if not before:
-        end_dead_executions()
-    return find_executions(
-        HistoryFilter(
-            step_name=given.get("step"),
-            status=given.get("status"),
-            since=_midnight(visit, given.get("since")),
-            until=_midnight(visit, given.get("until"), days=1),
-            older_than=Place(int(before)) if before.isdecimal() else None,
-            limit=_SHOWN + 1,
-        )
+_Seen = tuple[int, tuple[tuple[int, str], ...]]
+"""What `newest_and_open` answers."""
+
+
+def _find(visit: Visit) -> tuple[_Seen, list[RunSummary]]:
+    given, before = visit.given, visit.given.get("before", "")
+    wanted = HistoryFilter(
+        step_name=given.get("step"),
+        status=given.get("status"),
+        since=_midnight(visit, given.get("since")),
+        until=_midnight(visit, given.get("until"), days=1),
+        older_than=Place(int(before)) if before.isdecimal() else None,
     )
+    return _seen_now(), find_runs(wanted)
+
+
+def _seen_now() -> _Seen:
+    end_dead_executions()
+    return newest_and_open()
 
 
 def _midnight(visit: Visit, day: str | None, days: int = 0) -> datetime | None:
@@ -117,35 +145,38 @@ def _midnight(visit: Visit, day: str | None, days: int = 0) -> datetime | None:
         raise UsageError(f"{day!r} is no date: YYYY-MM-DD is expected") from None
 
 
-def _group(visit: Visit, run: str | None, executions: Sequence[SyncExecution]) -> None:
+def _run_row(visit: Visit, run: RunSummary) -> dict[str, Any]:
     texts = visit.texts
-    failed = sum(each.status == ExecutionStatus.FAILED for each in executions)
-    started = [each.started_at for each in executions if each.started_at]
-    moment = texts.moment(min(started)) if started else texts("status.pending")
-    going_on = next((each.status for each in executions if each.status in OPEN_STATUSES), ExecutionStatus.COMPLETED)
-    state = ExecutionStatus.FAILED if failed else going_on
-    with Tag("div", classes="run"):
-        with Tag("div", classes="actions"):
-            if run:
-                visit.link(_name_of(texts, executions), f"runs/{run}", classes="what")
-            else:
-                Tag("span", _name_of(texts, executions), classes="what")
-            mark(texts(f"status.{state}"), state)
-            Tag("span", moment, classes="soft")
-        with Tag("details") as details:
-            if failed or any(each.status in OPEN_STATUSES for each in executions):
-                details.props["open"] = True
-            key = "run.some_failed" if failed else "run.count"
-            Tag("summary", texts(key, failed=failed, total=len(executions)), classes="soft")
-            execution_rows(visit, reversed(executions))
+    state = ExecutionStatus.COMPLETED
+    if run.failed:
+        state = ExecutionStatus.FAILED
+    elif run.open:
+        state = ExecutionStatus.RUNNING if run.started_at else ExecutionStatus.PENDING
+    seconds = None
+    if run.started_at and run.completed_at and not run.open:
+        seconds = round((run.completed_at - run.started_at).total_seconds(), 1)
+    told = texts.said(run.reason)
+    return {
+        "id": run.last_id,
+        "what": _name_of(texts, run),
+        "href": visit.href(f"runs/{run.flow_run_id or run.last_id}"),
+        "status": texts(f"status.{state}"),
+        "status_mark": state,
+        "count": run.count,
+        "count_text": texts("run.some_failed", failed=run.failed, total=run.count) if run.failed else str(run.count),
+        "started": run.started_at.isoformat() if run.started_at else "",
+        "started_text": texts.moment(run.started_at) if run.started_at else "",
+        "took": seconds or 0,
+        "took_text": "" if seconds is None else texts("seconds", seconds=seconds),
+        "detail": told or run.reason,
+        **({} if told or not run.reason else {"lang": "en"}),
+    }
 
 
-def _name_of(texts: Texts, executions: Sequence[SyncExecution]) -> str:
+def _name_of(texts: Texts, run: RunSummary) -> str:
     """What ran: a step or how many, and the months."""
-    steps = {each.step_name for each in executions}
-    name = texts.step_run(executions[0].step_name, None) if len(steps) == 1 else texts("run.steps", count=len(steps))
-    months = sorted({each.window_start for each in executions if each.window_start})
-    ends = dict.fromkeys(texts.month(each) for each in (*months[:1], *months[-1:]))
+    name = texts.step_run(run.step_name, None) if run.steps == 1 else texts("run.steps", count=run.steps)
+    ends = dict.fromkeys(texts.month(each) for each in (run.first_month, run.last_month) if each)
     return ", ".join(filter(None, (name, " – ".join(ends))))
 
 

@@ -11,6 +11,7 @@ from nicegui import events, ui
 from flows.access import Role
 from flows.page.components import (
     FIELD,
+    Act,
     Change,
     Tag,
     Visit,
@@ -91,9 +92,8 @@ def _ask_teaching(visit: Visit, service: Mapping[str, Any]) -> None:
         whole = {name: int(value) if value == int(value or 0) else value for name, value in numbers.items()}
         return AskedTeaching(service["name"], service["id"], {**whole, "class_weekdays": days})
 
-    def act(by: Signature, *, preview: bool) -> list[TaughtOtherwise]:
-        with visit.caller.performing(Role.CLOSE, "teach", f"{asked()} {by}{' preview' if preview else ''}"):
-            return set_teaching([asked()], by, preview=preview)
+    def look(by: Signature) -> list[TaughtOtherwise]:
+        return set_teaching([asked()], by, preview=True)
 
     def show(changed: list[TaughtOtherwise]) -> None:
         for each in changed:
@@ -102,11 +102,11 @@ def _ask_teaching(visit: Visit, service: Mapping[str, Any]) -> None:
             ui.label(texts("services.same")).classes("soft")
 
     def save(by: Signature) -> str:
-        act(by, preview=False)
+        set_teaching([asked()], by)
         return visit.address("setup")
 
-    title = f"{texts('services.change')}: {service['name']}"
-    with previewed_dialog(visit, title, Change(texts("save"), partial(act, preview=True), show, save)) as fields:
+    title, act = f"{texts('services.change')}: {service['name']}", Act(Role.CLOSE, "teach", asked)
+    with previewed_dialog(visit, title, Change(texts("save"), act, look, show, save)) as fields:
         with Tag("div", classes="fields"):
             total, weekly = (
                 ui.number(texts(f"services.{key}.field"), value=service[name], min=1, precision=0).props(FIELD)
@@ -153,20 +153,21 @@ def _ask_balances(visit: Visit) -> None:
         except UnicodeError:
             notify_failure(texts("balances.not_text"))
 
-    def act(by: Signature, *, preview: bool) -> LoadedBalances:
+    def asked() -> BalanceFile:
         if not files:
             raise UsageError(texts("balances.no_file"))
-        file = BalanceFile(*files[0], parse_month(str(month.value or "")))
-        about = f"{file.name} {file.month:%Y-%m} {by}{' preview' if preview else ''}"
-        with visit.caller.performing(Role.CLOSE, "load opening balances", about):
-            return load_opening_balances(file, by, visit.settings, preview=preview)
+        return BalanceFile(*files[0], parse_month(str(month.value or "")))
+
+    def look(by: Signature) -> LoadedBalances:
+        return load_opening_balances(asked(), by, visit.settings, preview=True)
 
     def load(by: Signature) -> str:
-        act(by, preview=False)
+        load_opening_balances(asked(), by, visit.settings)
         return visit.address("setup")
 
     title = texts("balances.load")
-    change: Change[LoadedBalances] = Change(title, partial(act, preview=True), partial(_loaded, visit), load)
+    act = Act(Role.CLOSE, "load opening balances", lambda: f"{asked().name} {asked().month:%Y-%m}")
+    change: Change[LoadedBalances] = Change(title, act, look, partial(_loaded, visit), load)
     with previewed_dialog(visit, title, change) as fields:
         Tag("code", "email, name, service, amount, currency", lang="en")
         upload = ui.upload(
@@ -200,8 +201,8 @@ def _ask_to_revert(visit: Visit, load: OpeningBalances) -> None:
     texts = visit.texts
 
     def revert(by: Signature) -> None:
-        with visit.caller.performing(Role.CLOSE, "revert opening balances", f"{load.id} {by}"):
-            revert_opening_balances(load.id or 0, by, visit.settings)
+        revert_opening_balances(load.id or 0, by, visit.settings)
 
-    with signed_dialog(visit, texts("balances.revert"), "reason", revert):
+    act = Act(Role.CLOSE, "revert opening balances", lambda: load.id)
+    with signed_dialog(visit, texts("balances.revert"), act, revert):
         ui.label(texts("balances.revert.why")).classes("soft")

@@ -13,6 +13,7 @@ from nicegui import ui
 
 from flows.access import Role
 from flows.page.components import (
+    Act,
     Tag,
     Visit,
     announcer,
@@ -197,7 +198,7 @@ class _Todo:
         texts, ids = self.visit.texts, {_id(each) for each in errors}
         columns = (
             Column("what", texts("todo.record")),
-            Column("month", texts("accruals.month"), desk=True),
+            Column("month", texts("accruals.month"), day=True, desk=True),
             Column("amount", texts("todo.work.amount"), number=True),
         )
         words = {
@@ -281,7 +282,7 @@ class _Todo:
             remember({"dialog": ""})
             notify_failure(texts("errors.nothing"))
             return
-        with signed_dialog(self.visit, texts(key), "reason", _decision(self.visit, ids, status)):
+        with signed_dialog(self.visit, texts(key), *_decision(ids, status)):
             money = self._money() or texts("todo.no_money")
             Tag("p", texts("todo.about", count=len(ids), money=money))
             ui.label(texts("todo.kept")).classes("soft")
@@ -307,9 +308,7 @@ class _Todo:
                             self.visit.allow(Role.OPERATE, button)
 
     def _undo(self, ids: Sequence[int]) -> None:
-        with signed_dialog(
-            self.visit, self.visit.texts("todo.undo"), "reason", _decision(self.visit, ids, ErrorStatus.PENDING)
-        ):
+        with signed_dialog(self.visit, self.visit.texts("todo.undo"), *_decision(ids, ErrorStatus.PENDING)):
             Tag("p", self.visit.texts("todo.undo.about", count=len(ids)))
 
 
@@ -337,7 +336,7 @@ async def _worklist(visit: Visit) -> None:
                 Column("client", texts("contracts.client")),
                 Column("service", texts("contracts.service"), desk=True),
                 Column("amount", texts("todo.work.amount"), money=True),
-                Column("since", texts("todo.work.since"), desk=True),
+                Column("since", texts("todo.work.since"), day=True, desk=True),
                 Column("days", texts("todo.work.days"), number=True),
                 Column("why", texts("todo.work.why"), desk=True),
             )
@@ -354,19 +353,17 @@ def _work_row(visit: Visit, month: date, item: WorkItem) -> dict[str, Any]:
         "currency": item.currency,
         "since": item.since.isoformat(),
         "days": item.age_days,
-        "why": item.reason,
+        "why": visit.texts.said(item.reason) or item.reason,
     }
 
 
-def _decision(visit: Visit, ids: Sequence[int], status: ErrorStatus) -> Callable[[Signature], object]:
+def _decision(ids: Sequence[int], status: ErrorStatus) -> tuple[Act, Callable[[Signature], object]]:
     def decide(by: Signature) -> None:
         if not by.reason:
             raise UsageError("a decision needs a reason: it is kept")
-        about = f"{status} {', '.join(map(str, ids))}: {by}"
-        with visit.caller.performing(Role.OPERATE, "decide errors", about):
-            mark_errors(ids, status, by=by.who, reason=by.reason)
+        mark_errors(ids, status, by=by.who, reason=by.reason)
 
-    return decide
+    return Act(Role.OPERATE, "decide errors", lambda: f"{status} {', '.join(map(str, ids))}:"), decide
 
 
 def _show_payload(visit: Visit, error: IntegrationError) -> None:

@@ -92,6 +92,7 @@ def _runs_march_to_june(page: Page, server: PageServer) -> None:
 def _opens_the_failed_window(page: Page, spoiled: list[str]) -> None:
     page.get_by_role("link", name="Runs", exact=True).click()
     choose(page, "Status", "failed")
+    page.get_by_role("link", name="Sync Invoices, Mar 2024 – Apr 2024").click()
     page.get_by_role("link", name="Sync Invoices, March 2024").click()
 
     expect(page.get_by_text("SYNC_ERROR_BUDGET=4").first).to_be_visible()

@@ -78,8 +78,8 @@ def test_who_may_only_read_sees_no_button_that_changes_anything_and_is_refused(
     for path in CHANGING:
         go(page, busy_server, path)
         page.wait_for_load_state("networkidle")
-        buttons = page.locator(".content").get_by_role("button").all_inner_texts()
-        found[path] = {each.strip() for each in buttons} - {"Print", "The vendor's record", ""}
+        buttons = page.locator(".content").get_by_role("button").and_(page.locator(":not(th button)"))  # they sort
+        found[path] = {each.strip() for each in buttons.all_inner_texts()} - {"Print", "The vendor's record", ""}
     assert found == {path: set() for path in CHANGING}
 
     go(page, busy_server, "months/2024-03?dialog=redo")

@@ -104,10 +104,11 @@ def test_what_is_chosen_is_in_the_address_and_back_and_reload_keep_it(visitor: P
     visitor.get_by_role("combobox", name="Step").click()
     visitor.get_by_role("option", name="Process Accruals", exact=True).click()
     expect(visitor).to_have_url(f"{busy_server.url}/page/en/runs?step=accruals")
-    visitor.get_by_text("6 steps and months").click()
+    visitor.get_by_role("link", name="Process Accruals, Jan 2024 – Jun 2024").click()
     visitor.get_by_role("link", name="Process Accruals, June 2024").click()
     expect(visitor.get_by_role("heading", name="Process Accruals, June 2024")).to_be_visible()
 
+    visitor.go_back()
     visitor.go_back()
     visitor.reload()
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from steps.engine.contract_month import AccrualRules, ContractFailureError, ContractInputs, NotionInputs
 from steps.engine.sessions import ServiceInputs
 from steps.ledger.months import next_month
-from steps.reports.waterfall import project
+from steps.reports.waterfall import expected_amount, known_after, project
 from tests.steps.accruals.builders import RULES, accrual, contract, day, document, period
 from tests.steps.accruals.ledger import Ledger, months
 from tests.steps.accruals.strategies import MONTHS, contracts, patient, rules
@@ -143,3 +143,42 @@ def test_what_is_expected_is_what_the_accruals_then_post(
         elif outcome.amount:
             break
     assert [at for at in told if at != outcome.month] == []
+
+
+@pytest.mark.slow
+@given(contracts(), MONTHS, rules)
+@patient
+def test_the_amount_of_a_contract_that_is_simply_taught_is_what_its_months_add_up_to(
+    inputs: ContractInputs, month: date, known: AccrualRules
+) -> None:
+    later = next_month(month)
+    ledger = Ledger(replace(inputs, documents=tuple(d for d in inputs.documents if d.day < later)), known)
+    for at in months(date(2024, 1, 1), month):
+        ledger.process(at)
+    seen = known_after(ledger.facts_for(later), month)
+    told = project(seen, month, known).expected
+
+    assert expected_amount(seen, month, known) == sum(told.values(), Decimal(0))
+
+
+def test_the_months_of_a_contract_that_is_simply_taught_are_not_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steps.reports.waterfall.project", None)
+
+    assert expected_amount(known_after(course(), day("2025-05")), day("2025-05"), RULES) == Decimal("406.25")
+
+
+NOT_SIMPLY_TAUGHT = {
+    "put off": course(periods=(period("2025-05-12", "2025-08-27", "POSTPONED", "2025-06-15"),)),
+    "put off later": course(periods=(period("2025-05-12", "2025-08-27", "POSTPONED", "2025-08-15"),)),
+    "for more than ten years": course(periods=(period("2025-05-12", "2045-12-31"),)),
+    "canceled": course(status="CANCELED"),
+    "over": course(periods=(period("2025-02-12", "2025-04-27"),)),
+}
+
+
+@pytest.mark.parametrize("inputs", NOT_SIMPLY_TAUGHT.values(), ids=NOT_SIMPLY_TAUGHT)
+def test_of_any_other_contract_the_months_are_decided(inputs: ContractInputs) -> None:
+    seen = known_after(inputs, day("2025-05"))
+    told = project(seen, day("2025-05"), RULES).expected
+
+    assert expected_amount(seen, day("2025-05"), RULES) == sum(told.values(), Decimal(0)) != Decimal("406.25")
