@@ -36,7 +36,7 @@ DOCUMENT = Document(
 CONTACT = ContactCard("c-1", "Ana Gil", "ana@example.org", record={"name": "Ana Gil"}, unreadable=TOLD)
 
 
-@pytest.mark.parametrize("record", (DOCUMENT, CONTACT), ids=["document", "contact"])
+@pytest.mark.parametrize("record", [DOCUMENT, CONTACT], ids=["document", "contact"])
 def test_the_faults_of_a_record_name_nobody_who_was_erased(record: Any) -> None:
     assert without_erased(record, NOBODY) is record
     assert "Ana Gil" in repr(record)
