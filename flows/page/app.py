@@ -136,6 +136,10 @@ VIEWS: dict[str, View] = {
 """By key; the first is where a person enters."""
 
 
+_WHILE_IT_LOADS = '<div class="top loading" aria-hidden="true"><div class="top-in"><b>{name}</b></div></div>'
+"""What a browser shows at once; the view itself is drawn by scripts, which a first visit has to fetch."""
+
+
 async def show_view(visit: Visit) -> None:
     """A view, and what stands around each: navigation, and the switches of language, theme and session."""
     texts, language = visit.texts, visit.texts.language
@@ -143,6 +147,7 @@ async def show_view(visit: Visit) -> None:
     ui.colors(**COLOURS)
     ui.add_css(STYLE)
     ui.add_body_html(f"<script>{SCRIPT}</script>")
+    ui.add_body_html(_WHILE_IT_LOADS.format(name=texts("app")))
     ui.dark_mode(value={"dark": True, "light": False}.get(visit.theme))
     with ui.header(fixed=False, wrap=False).classes("top"), Tag("div", classes="top-in"):
         Tag("h1", texts("app"))
