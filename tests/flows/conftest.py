@@ -123,9 +123,14 @@ def deployed(forked_environment: Mapping[str, str]) -> Mapping[str, str]:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     with prefect_client(forked_environment["PREFECT_API_URL"]) as client:
-        for vendor in VENDORS:
-            client.delete_global_concurrency_limit_by_name(vendor)
+        delete_limits(client)
     return forked_environment
+
+
+def delete_limits(client: SyncPrefectClient) -> None:
+    """Those of the vendors, which `prefect setup` makes: on the shared server no other test expects any."""
+    for vendor in VENDORS:
+        client.delete_global_concurrency_limit_by_name(vendor)
 
 
 @pytest.fixture

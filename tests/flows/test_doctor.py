@@ -11,9 +11,9 @@ from prefect.client.orchestration import SyncPrefectClient
 import flows.doctor
 from flows.cli.app import run_command
 from flows.prefect_setup import Setup, set_up
-from flows.run_steps import VENDORS
 from steps.sandbox.server import SandboxServer, serve_sandbox
 from steps.sandbox.world import build_world
+from tests.flows.conftest import delete_limits
 from tests.ports import free_port
 from tracking.database import schema_revisions
 
@@ -198,8 +198,7 @@ def test_what_a_prefect_server_lacks_is_a_problem_with_the_command_that_mends_it
     prefect: SyncPrefectClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     set_up(prefect, Setup())  # the server is shared, and another test may have taken something away
-    for vendor in VENDORS:
-        prefect.delete_global_concurrency_limit_by_name(vendor)
+    delete_limits(prefect)
     monthly = prefect.read_deployment_by_name("process-accruals/monthly")
     (schedule,) = monthly.schedules
     prefect.update_deployment_schedule(monthly.id, schedule.id, active=False)

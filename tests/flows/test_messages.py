@@ -29,7 +29,7 @@ from flows.sync_import import sync_import
 from steps.sandbox.faults import Fault
 from steps.sandbox.server import SandboxServer
 from steps.settings import SyncSettings
-from tests.flows.conftest import prefect_client
+from tests.flows.conftest import delete_limits, prefect_client
 from tests.flows.guide import await_answer
 from tests.flows.webhook import Webhook, listening
 from tests.ports import free_port
@@ -99,6 +99,7 @@ def told(prefect_server: str) -> Iterator[tuple[SyncPrefectClient, Webhook]]:
     """The shared server with everything set up, and where its messages arrive; afterwards it tells nobody."""
     with prefect_client(prefect_server) as client, listening() as webhook:
         set_up(client, Setup(block=find_block(client, webhook.save_block("accounting"))))
+        delete_limits(client)
         yield client, webhook
         for known in client.read_automations():
             client.delete_automation(known.id)
