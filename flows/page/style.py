@@ -17,6 +17,7 @@ STYLE = """
 .nicegui-link { color: var(--busy); }
 .top { border-bottom: 1px solid var(--line); width: 100%; }
 .top.q-header { padding: 0; color: inherit; background: #fff; } .body--dark .top.q-header { background: #1a2027; }
+body #esm-fallback { animation-delay: 15s; } /* NiceGUI doubts the browser after a second; networks may be slow */
 .loading { position: fixed; inset: 0 0 auto; } .loading:has(~ #app:not(:empty)) { display: none; }
 .top-in, .content { max-width: 1080px; margin: 0 auto; width: 100%; padding: 12px 16px; box-sizing: border-box; }
 .top-in { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 16px; }

@@ -75,6 +75,18 @@ def test_no_view_is_wider_than_a_phone_and_each_says_that_it_is_a_sandbox(
     assert wide == []
 
 
+def test_while_scripts_are_fetched_the_head_is_there_and_the_browser_is_not_blamed(
+    visitor: Page, busy_server: PageServer
+) -> None:
+    visitor.route("**/vue.esm-browser.prod.js", lambda route: route.abort())
+    visitor.goto(f"{busy_server.url}/page/en/home", wait_until="domcontentloaded")
+    visitor.wait_for_timeout(1_500)
+
+    expect(visitor.locator(".loading")).to_have_text("Sync Management")
+    assert visitor.locator(".loading").is_visible()
+    assert visitor.locator("#esm-fallback").evaluate("each => getComputedStyle(each).opacity") == "0"
+
+
 def test_in_spanish_nothing_is_left_in_english(visitor: Page, busy_server: PageServer) -> None:
     english = {}
     for path in (*PATHS, "months/2024-03", "runs/39", "contracts/13/2024-03"):
