@@ -441,11 +441,11 @@ def standing_text(texts: Texts, assessment: Assessment) -> str:
     return texts("why.changed", name=texts.step_run(source.step_name, source.window_start), id=source.id)
 
 
-def took_text(texts: Texts, execution: SyncExecution) -> str:
-    """How long it took."""
-    if execution.started_at is None or execution.completed_at is None:
+def took_text(texts: Texts, started: datetime | None, ended: datetime | None) -> str:
+    """How long it took; empty as long as that is not known."""
+    if started is None or ended is None:
         return ""
-    return texts("seconds", seconds=f"{(execution.completed_at - execution.started_at).total_seconds():.1f}")
+    return texts("seconds", seconds=f"{(ended - started).total_seconds():.1f}")
 
 
 def _name(texts: Texts, key: str) -> str:

@@ -57,6 +57,12 @@ class _Amounts(json.JSONEncoder):
         return float(o) if isinstance(o, Decimal) else super().default(o)
 
 
+def detail(texts: Texts, message: str) -> dict[str, str]:
+    """Of a row: what a step, a rule or a vendor said, in the reader's language, else as it was said, in English."""
+    told = texts.said(message) if message else ""
+    return {"detail": message, "lang": "en"} if told is None else {"detail": told}
+
+
 def listing(
     texts: Texts,
     columns: Sequence[Column],

@@ -106,10 +106,9 @@ h4 { font-size: .95rem; font-weight: 600; margin: 4px 0 0; line-height: 1.3; } .
   text-decoration: none; font-weight: 500; white-space: nowrap; }
 .trouble { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: center; } .content > p { margin: 0; }
 summary { cursor: pointer; padding: 6px 0; list-style: none; } summary::before { content: "▸ "; }
-details[open] > summary::before { content: "▾ "; } .run .what { font-weight: 600; }
+details[open] > summary::before { content: "▾ "; }
 .trouble .what, .trouble h3 { flex: 0 1 auto; } .trouble .button { margin-left: auto; }
 .money { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.run { border-top: 1px solid var(--line); padding-top: 8px; width: 100%; } .run .rows { padding-left: 16px; }
 .sticky { position: sticky; top: 0; z-index: 2; padding: 8px 0; }
 .body--light .sticky { background: #fff; } .body--dark .sticky { background: #1a2027; }
 .figures .apart { border-left: 2px solid var(--line); color: var(--soft); }

@@ -93,7 +93,10 @@ def project(inputs: ContractInputs, month: date, rules: AccrualRules) -> Project
     Raises:
         ContractFailureError: The contract has bad data: all of it waits for a person.
     """
-    known = known_after(inputs, month)
+    return _run_forward(known_after(inputs, month), month, rules)
+
+
+def _run_forward(known: ContractInputs, month: date, rules: AccrualRules) -> Projection:
     recent = known.contract_date >= last_of_month(month) - timedelta(days=rules.recent_days)
     expected: dict[date, Decimal] = {}
     for outcome in _outcomes(known, month, rules):
@@ -123,7 +126,7 @@ def expected_amount(known: ContractInputs, month: date, rules: AccrualRules) -> 
         ContractFailureError: As for `project`.
     """
     if not _is_taught_to_its_end(known, month):
-        return sum(project(known, month, rules).expected.values(), ZERO)
+        return sum(_run_forward(known, month, rules).expected.values(), ZERO)
     refuse_bad_data(known, last_of_month(month))
     return sum([document.amount for document in known.documents], -known.accrual.accrued_before)
 

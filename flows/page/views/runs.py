@@ -24,7 +24,7 @@ from flows.page.components import (
     said,
     took_text,
 )
-from flows.page.listing import Column, listing
+from flows.page.listing import Column, detail, listing
 from flows.page.texts import Texts
 from flows.parameters import months_of_year
 from flows.plan import Assessment, assess, step_runs_of
@@ -152,10 +152,7 @@ def _run_row(visit: Visit, run: RunSummary) -> dict[str, Any]:
         state = ExecutionStatus.FAILED
     elif run.open:
         state = ExecutionStatus.RUNNING if run.started_at else ExecutionStatus.PENDING
-    seconds = None
-    if run.started_at and run.completed_at and not run.open:
-        seconds = round((run.completed_at - run.started_at).total_seconds(), 1)
-    told = texts.said(run.reason)
+    ended = None if run.open else run.completed_at
     return {
         "id": run.last_id,
         "what": _name_of(texts, run),
@@ -165,11 +162,10 @@ def _run_row(visit: Visit, run: RunSummary) -> dict[str, Any]:
         "count": run.count,
         "count_text": texts("run.some_failed", failed=run.failed, total=run.count) if run.failed else str(run.count),
         "started": run.started_at.isoformat() if run.started_at else "",
-        "started_text": texts.moment(run.started_at) if run.started_at else "",
-        "took": seconds or 0,
-        "took_text": "" if seconds is None else texts("seconds", seconds=seconds),
-        "detail": told or run.reason,
-        **({} if told or not run.reason else {"lang": "en"}),
+        "started_text": texts.moment(run.started_at),
+        "took": (ended - run.started_at).total_seconds() if run.started_at and ended else 0,
+        "took_text": took_text(texts, run.started_at, ended),
+        **detail(texts, run.reason),
     }
 
 
@@ -189,7 +185,7 @@ def execution_rows(visit: Visit, executions: Iterable[SyncExecution]) -> None:
                 name = texts.step_run(execution.step_name, execution.window_start)
                 visit.link(name, f"runs/{execution.id}", classes="what")
                 mark(texts(f"status.{execution.status}"), str(execution.status))
-                Tag("span", took_text(texts, execution), classes="soft small")
+                Tag("span", took_text(texts, execution.started_at, execution.completed_at), classes="soft small")
                 if execution.error_message:
                     said(texts, "span", execution.error_message, "detail small")
                 elif outcome := outcome_text(texts, execution):
@@ -359,7 +355,7 @@ async def _execution(visit: Visit, number: int) -> None:
                 (texts("execution.number"), str(execution.id)),
                 (texts("execution.started"), texts.moment(execution.started_at)),
                 (texts("execution.ended"), texts.moment(execution.completed_at)),
-                (texts("execution.took"), took_text(texts, execution)),
+                (texts("execution.took"), took_text(texts, execution.started_at, execution.completed_at)),
                 (texts("run.attempt"), str(attempts or "")),
             ]
         )

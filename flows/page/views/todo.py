@@ -27,7 +27,7 @@ from flows.page.components import (
     said,
     signed_dialog,
 )
-from flows.page.listing import Choice, Column, listing
+from flows.page.listing import Choice, Column, detail, listing
 from flows.plan import plan_retry
 from flows.runs import request_retry
 from steps.catalog import ACCRUALS, STEPS
@@ -228,7 +228,7 @@ class _Todo:
 
     def _error(self, error: IntegrationError) -> dict[str, Any]:
         texts, number = self.visit.texts, _id(error)
-        stake, told = self.stakes[number], texts.said(error.error_message)
+        stake = self.stakes[number]
         first, last = texts.moment(error.first_seen_at)[:10], texts.moment(error.last_seen_at)[:10]
         met = "errors.met.once" if error.occurrences == 1 else "errors.met"
         age = texts("todo.age", days=(self.visit.now - error.first_seen_at).days)
@@ -241,8 +241,7 @@ class _Todo:
             "month_text": texts.month(self.months[number]) if number in self.months else "",
             "amount": next(iter(stake.amounts.values()), None),
             "amount_text": texts.amounts(stake.amounts),
-            "detail": told or error.error_message,
-            **({} if told else {"lang": "en"}),
+            **detail(texts, error.error_message),
             "more": f"{texts(met, count=error.occurrences, first=first, last=last)} {age}",
         }
 

@@ -122,6 +122,15 @@ def test_a_course_that_ends_with_the_calendar_does_not_run_for_ever() -> None:
     assert max(months) <= "2035-05"
 
 
+def accrued_up_to(month: date, inputs: ContractInputs, known: AccrualRules) -> Ledger:
+    """The ledger after the month, with no document of a later one."""
+    documents = tuple(each for each in inputs.documents if each.day < next_month(month))
+    ledger = Ledger(replace(inputs, documents=documents), known)
+    for at in months(date(2024, 1, 1), month):
+        ledger.process(at)
+    return ledger
+
+
 @pytest.mark.slow
 @given(contracts(), MONTHS, rules)
 @patient
@@ -129,10 +138,7 @@ def test_what_is_expected_is_what_the_accruals_then_post(
     inputs: ContractInputs, month: date, known: AccrualRules
 ) -> None:
     """With nothing new to learn, the months to come post what was expected, until a row ends somebody's wait."""
-    later = next_month(month)
-    ledger = Ledger(replace(inputs, documents=tuple(d for d in inputs.documents if d.day < later)), known)
-    for at in months(date(2024, 1, 1), month):
-        ledger.process(at)
+    later, ledger = next_month(month), accrued_up_to(month, inputs, known)
 
     told = project(ledger.facts_for(later), month, known).expected
 
@@ -151,18 +157,15 @@ def test_what_is_expected_is_what_the_accruals_then_post(
 def test_the_amount_of_a_contract_that_is_simply_taught_is_what_its_months_add_up_to(
     inputs: ContractInputs, month: date, known: AccrualRules
 ) -> None:
-    later = next_month(month)
-    ledger = Ledger(replace(inputs, documents=tuple(d for d in inputs.documents if d.day < later)), known)
-    for at in months(date(2024, 1, 1), month):
-        ledger.process(at)
-    seen = known_after(ledger.facts_for(later), month)
+    ledger = accrued_up_to(month, inputs, known)
+    seen = known_after(ledger.facts_for(next_month(month)), month)
     told = project(seen, month, known).expected
 
     assert expected_amount(seen, month, known) == sum(told.values(), Decimal(0))
 
 
 def test_the_months_of_a_contract_that_is_simply_taught_are_not_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("steps.reports.waterfall.project", None)
+    monkeypatch.setattr("steps.reports.waterfall._run_forward", None)
 
     assert expected_amount(known_after(course(), day("2025-05")), day("2025-05"), RULES) == Decimal("406.25")
 
