@@ -9,7 +9,6 @@ from prefect.client.schemas.objects import State
 from flows.failures import fails_in_words
 from flows.parameters import AskedRange, resolve_override, resolve_range
 from flows.plan import (
-    PROJECT_VERSION,
     AskedOverlap,
     AskedYear,
     EndDate,
@@ -19,7 +18,7 @@ from flows.plan import (
     step_runs_of,
     titled,
 )
-from flows.run_steps import RunOptions, close_run, name_of_this_run, run_creator, run_steps
+from flows.run_steps import FLOW_OPTIONS, RunOptions, run_creator, run_steps
 from steps.catalog import ACCRUALS, CRM_CLIENTS, INVOICES, NOTION_EXTERNAL_ID, SERVICE_PERIODS, SERVICES, STEPS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
@@ -36,13 +35,7 @@ class AnyStep(StrEnum):
     accruals = ACCRUALS.id
 
 
-@flow(
-    name="execute-step",
-    version=PROJECT_VERSION,
-    flow_run_name=name_of_this_run,
-    on_crashed=[close_run],
-    on_cancellation=[close_run],
-)
+@flow(name="execute-step", **FLOW_OPTIONS)
 @fails_in_words
 def execute_step(  # noqa: PLR0913, PLR0917 - these are the fields of the form
     step: Annotated[AnyStep, titled("Step")],

@@ -7,7 +7,6 @@ from flows.artifacts import leave_accrual_pictures
 from flows.failures import fails_in_words
 from flows.parameters import AskedRange, resolve_accrual_range, resolve_override
 from flows.plan import (
-    PROJECT_VERSION,
     AskedOnly,
     AskedOverlap,
     AskedPeriod,
@@ -21,19 +20,13 @@ from flows.plan import (
     step_runs_of,
     step_runs_of_plan,
 )
-from flows.run_steps import RunOptions, close_run, name_of_this_run, run_creator, run_steps
+from flows.run_steps import FLOW_OPTIONS, RunOptions, run_creator, run_steps
 from steps.catalog import ACCRUALS
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
 
 
-@flow(
-    name="process-accruals",
-    version=PROJECT_VERSION,
-    flow_run_name=name_of_this_run,
-    on_crashed=[close_run],
-    on_cancellation=[close_run],
-)
+@flow(name="process-accruals", **FLOW_OPTIONS)
 @fails_in_words
 def process_accruals(
     year: AskedYear = None,

@@ -15,8 +15,8 @@ from flows.artifacts import best_effort, leave_accrual_pictures, leave_redone
 from flows.events import MONTH_REDONE, emit_months
 from flows.failures import fails_in_words
 from flows.parameters import resolve_override
-from flows.plan import PROJECT_VERSION, OverrideReason, RedoBy, RedoMonth, RedoPreview, RedoReason, StepRun
-from flows.run_steps import OngoingRun, RunOptions, close_run, name_of_this_run, run_creator, run_steps, tell
+from flows.plan import OverrideReason, RedoBy, RedoMonth, RedoPreview, RedoReason, StepRun
+from flows.run_steps import FLOW_OPTIONS, OngoingRun, RunOptions, run_creator, run_steps, tell
 from steps.catalog import ACCRUALS
 from steps.closing import Signature
 from steps.context import StepContext
@@ -27,13 +27,7 @@ from steps.settings import SyncSettings
 from steps.task import describe_failure
 
 
-@flow(
-    name="redo",
-    version=PROJECT_VERSION,
-    flow_run_name=name_of_this_run,
-    on_crashed=[close_run],
-    on_cancellation=[close_run],
-)
+@flow(name="redo", **FLOW_OPTIONS)
 @fails_in_words
 def redo(
     month: RedoMonth,

@@ -7,18 +7,12 @@ from prefect.client.schemas.objects import State
 
 from flows.failures import fails_in_words
 from flows.parameters import ImportStep
-from flows.plan import PROJECT_VERSION, AskedOverlap, plan_retry, titled
-from flows.run_steps import RunOptions, close_run, name_of_this_run, run_steps
+from flows.plan import AskedOverlap, plan_retry, titled
+from flows.run_steps import FLOW_OPTIONS, RunOptions, run_steps
 from tracking.recorder import Overlap
 
 
-@flow(
-    name="retry-errors",
-    version=PROJECT_VERSION,
-    flow_run_name=name_of_this_run,
-    on_crashed=[close_run],
-    on_cancellation=[close_run],
-)
+@flow(name="retry-errors", **FLOW_OPTIONS)
 @fails_in_words
 def retry_errors(
     errors: Annotated[list[int] | None, titled("Errors, by id")] = None,

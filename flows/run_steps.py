@@ -25,7 +25,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from flows.artifacts import ProgressBar, best_effort, leave_summary
 from flows.events import tell_step_run
-from flows.plan import StepRun, left_of_run, run_name
+from flows.plan import PROJECT_VERSION, StepRun, left_of_run, run_name
 from flows.reconcile_executions import await_database, locked_run, log_settings, reconcile, this_run
 from steps import catalog
 from steps.accruals import process_accruals
@@ -256,6 +256,15 @@ def _through_an_outage(work: Callable[[], list[SyncExecution]]) -> list[SyncExec
 def name_of_this_run() -> str:
     """For a flow's `flow_run_name`."""
     return run_name(str(runtime.flow_run.flow_name), runtime.flow_run.parameters, runtime.flow_run.scheduled_start_time)
+
+
+FLOW_OPTIONS: dict[str, Any] = {
+    "version": PROJECT_VERSION,
+    "flow_run_name": name_of_this_run,
+    "on_crashed": [close_run],
+    "on_cancellation": [close_run],
+}
+"""Options of every flow that does step runs."""
 
 
 def run_creator() -> str:

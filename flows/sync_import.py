@@ -8,7 +8,6 @@ from flows.events import tell_import
 from flows.failures import fails_in_words
 from flows.parameters import AskedRange, ImportStep, resolve_range, steps_from
 from flows.plan import (
-    PROJECT_VERSION,
     AskedOnly,
     AskedOverlap,
     AskedPeriod,
@@ -21,18 +20,12 @@ from flows.plan import (
     step_runs_of,
     step_runs_of_plan,
 )
-from flows.run_steps import RunOptions, close_run, name_of_this_run, run_steps
+from flows.run_steps import FLOW_OPTIONS, RunOptions, run_steps
 from steps.settings import SyncSettings
 from tracking.recorder import Overlap
 
 
-@flow(
-    name="sync-import",
-    version=PROJECT_VERSION,
-    flow_run_name=name_of_this_run,
-    on_crashed=[close_run],
-    on_cancellation=[close_run],
-)
+@flow(name="sync-import", **FLOW_OPTIONS)
 @fails_in_words
 def sync_import(
     from_step: FromStep = ImportStep.services,
