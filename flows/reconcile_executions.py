@@ -209,7 +209,7 @@ def _crash(client: SyncPrefectClient, run: FlowRun) -> bool:
 
 
 def name_scheduled_runs(client: SyncPrefectClient) -> None:
-    """Give runs that have not started the names they will have, whoever scheduled them.
+    """Give runs that have not started the names they will have: those of the clock and those of people.
 
     Prefect gives them random names, and asks the flow for a better one only when the run starts.
     """

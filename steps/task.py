@@ -7,7 +7,7 @@ backend to do the work instead.
 
 Prefect swallows what a hook raises and fires `on_running` again on each retry; the recorder is written for both. What
 it logs about hooks, four lines a task run, says nothing of the task, and the traceback of an error of ours nothing to
-whoever runs it: they are left out.
+the person who runs it: they are left out.
 """
 
 import logging
