@@ -229,7 +229,9 @@ def leave_redone(found: "Redone") -> None:
     left_out = len(found.contracts) - len(rows)
     more = [f"\nAnd {left_out} more contracts: `sync-actions redo {found.month:%Y-%m} --preview`."] if left_out else []
     text = "\n".join([f"{found.line}.", "", *_table(rows), *more])
-    best_effort(lambda: create_markdown_artifact(text, key="sync-redo", description=found.line))
+    preview = ", preview" if found.redo_id is None else ""
+    description = f"{found.month:%Y-%m}{preview}: {found.outcome}"
+    best_effort(lambda: create_markdown_artifact(text, key="sync-redo", description=description))
 
 
 def leave_accrual_pictures(span: MonthWindow, settings: SyncSettings) -> None:
@@ -254,5 +256,5 @@ def _leave(report: RollForwardChain, currency: str) -> None:
     create_markdown_artifact(
         f"![{title}](data:image/png;base64,{picture})\n\n{table}",
         key=f"sync-accruals-{currency.lower()}",
-        description=title,
+        description=f"Revenue {report.window} in {currency}",
     )

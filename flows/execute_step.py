@@ -49,7 +49,7 @@ def execute_step(  # noqa: PLR0913, PLR0917 - these are the fields of the form
     """Run one step, and none of those before or after it.
 
     Args:
-        step: The step to run; one that is called once a run takes no notice of the months.
+        step: The step to run; services and notion-external-id take no notice of the months.
         year: One of two ways to say which months. Of none of them: 2024, or the year of SYNC_DEFAULT_YEAR.
         start_date: The first month, as its first day (such as 2024-03-01). It wins over the year.
         end_date: The month after the last one, as its first day; it is not included. It goes with the first month.

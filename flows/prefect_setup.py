@@ -245,15 +245,19 @@ def _fields(
 def _form(flow: Flow[..., Any]) -> dict[str, Any]:
     """The schema of a flow's parameters, each as one field, which may be left empty.
 
-    Prefect's form of an `int | None` asks first whether it is to be an int or None.
+    Prefect's form of an `int | None` asks first whether it is to be an int or None; its table of parameters names no type
+    of a choice that is defined elsewhere in the schema.
     """
     schema = parameter_schema(flow).model_dump_for_openapi()
+    choices = {f"#/definitions/{name}": kind for name, kind in schema.pop("definitions", {}).items()}
     for name, parameter in schema["properties"].items():
         kinds = [kind for kind in parameter.pop("anyOf", []) if kind != {"type": "null"}]
         if "default" in parameter and parameter["default"] is None:
             del parameter["default"]  # the form would send it
         if len(kinds) == 1:
             schema["properties"][name] = {**kinds[0], **parameter}
+        if reference := schema["properties"][name].pop("$ref", None):
+            schema["properties"][name] = {**choices[reference], **schema["properties"][name]}
     return schema
 
 

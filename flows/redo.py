@@ -16,6 +16,7 @@ from flows.events import MONTH_REDONE, emit_months
 from flows.failures import fails_in_words
 from flows.parameters import resolve_override
 from flows.plan import OverrideReason, RedoBy, RedoMonth, RedoPreview, RedoReason, StepRun
+from flows.reconcile_executions import log_settings
 from flows.run_steps import FLOW_OPTIONS, OngoingRun, RunOptions, run_creator, run_steps, tell
 from steps.catalog import ACCRUALS
 from steps.closing import Signature
@@ -42,13 +43,14 @@ def redo(
         month: The first month, as its first day (such as 2024-03-01). It must not be closed.
         reason: It stays in the books.
         by: Whose reason it is. Empty: whoever created the run, if Prefect knows.
-        preview: Only leave a table of what would change, and change nothing. Run it again without to do it.
+        preview: On: nothing is changed, and a table says what would be. Off: it is done.
         override: Accrue a month although its import is broken, for this reason, which is kept.
     """
     settings: SyncSettings = SyncSettings.load()
     asked = AskedRedo.of(month, Signature(by or run_creator(), reason), datetime.now(settings.zone).date())
     overriding = resolve_override(ACCRUALS.id, override, asked.by.who)
     if preview:
+        log_settings()
         with StepContext(settings=settings) as context:
             found = preview_redo(context.of_execution(None, override=overriding), asked)
         leave_redone(found)
@@ -73,11 +75,15 @@ def _do(asked: AskedRedo, run: OngoingRun, step_runs: Sequence[StepRun], executi
     limited = _redo_months.with_options(timeout_seconds=run.limit.seconds_left)
     state: State[Any] = limited(quote(context), quote(asked), quote(ids), return_state=True)
     found: Any = state.result(raise_on_failure=False)
+    task_run_id = str(state.state_details.task_run_id)
     for step_run, execution_id in zip(step_runs, execution_ids, strict=True):
         if not state.is_completed():
             run.failures[step_run.name] = describe_failure(state)
             run.unrecorded[execution_id] = run.failures[step_run.name], type(found).__name__
         tell(step_run, execution_id, state, context.settings)
     if state.is_completed():
+        context.progress.log(f"redo: {found.line}", task_run_id)
         leave_redone(found)
         best_effort(lambda: emit_months(MONTH_REDONE, asked.months))
+    else:
+        context.progress.log_failure(f"redo: FAILED: {describe_failure(state)}", task_run_id)

@@ -106,9 +106,19 @@ class Redone:
     def line(self) -> str:
         """What comes of it, for people."""
         months = ", ".join(f"{each:%Y-%m}" for each in self.months)
-        totals = (f"{each.old:,.2f} {each.currency} become {each.new:,.2f}" for each in self.totals)
-        differ = f"{len(self.contracts)} contracts come out differently" if self.contracts else "nothing changes"
-        return "; ".join([f"{months} processed again: {differ}", *totals])
+        totals = (
+            f"{each.old:,.2f} {each.currency} become {each.new:,.2f}"
+            if each.difference
+            else f"{each.new:,.2f} {each.currency} as before"
+            for each in self.totals
+        )
+        return "; ".join([f"{months} processed again: {self.outcome}", *totals])
+
+    @property
+    def outcome(self) -> str:
+        """How many contracts come out differently, in a few words."""
+        count = len(self.contracts)
+        return f"{count} contract{'s differ' if count > 1 else ' differs'}" if count else "nothing changes"
 
 
 @dataclass(frozen=True, slots=True)
