@@ -245,8 +245,8 @@ def _fields(
 def _form(flow: Flow[..., Any]) -> dict[str, Any]:
     """The schema of a flow's parameters, each as one field, which may be left empty.
 
-    Prefect's form of an `int | None` asks first whether it is to be an int or None; its table of parameters names no type
-    of a choice that is defined elsewhere in the schema.
+    Prefect's form of an `int | None` asks first whether it is to be an int or None. Its table of parameters shows no
+    type of a choice whose definition is apart.
     """
     schema = parameter_schema(flow).model_dump_for_openapi()
     choices = {f"#/definitions/{name}": kind for name, kind in schema.pop("definitions", {}).items()}

@@ -98,9 +98,7 @@ def test_a_preview_in_prefect_leaves_a_table_and_changes_nothing(late: None, cli
 
     state: Any = redo(date(2024, 2, 1), "an invoice came late", return_state=True)
 
-    assert state.message.startswith(
-        "2024-02, 2024-03 processed again: 1 contract differs; 210.00 EUR become"
-    )
+    assert state.message.startswith("2024-02, 2024-03 processed again: 1 contract differs; 210.00 EUR become")
     assert state.message.endswith("nothing was changed")
     assert (snapshot(), len(rows(SyncExecution)), rows(Redo)) == (before, executions, [])
     run = state.state_details.flow_run_id
