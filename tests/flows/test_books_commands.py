@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter
+from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter, LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import StateType
 
 from flows.cli.app import run_command
@@ -80,16 +80,27 @@ def test_a_redo_shows_what_changes_asks_and_is_a_run_of_its_flow(
     of_run = FlowRunFilter(id={"any_": [run.id]})
     tasks = await_answer(lambda: client.read_task_runs(flow_run_filter=of_run), "the task")
     assert [each.name for each in tasks] == ["redo"]
-    assert "| p1@example.org | 1 | 210.00 |" in _table(client, run.id)
+    described, table = _table(client, run.id)
+    assert described == "2024-02: 1 contract differs"
+    assert "| p1@example.org | 1 | 210.00 |" in table
+    assert any(
+        line.startswith("redo: 2024-02, 2024-03 processed again: 1 contract differs") for line in _log(client, run.id)
+    )
     names = {(name, resource) for name, resource, *_ in told_since(client, began, "sync.month.redone")}
     assert {("sync.month.redone", f"sync.month.2024-0{month}") for month in (2, 3)} <= names
     assert ("sync.step-run.completed", "sync.step.accruals") in names
 
 
-def _table(client: SyncPrefectClient, run: UUID) -> str:
+def _table(client: SyncPrefectClient, run: UUID) -> tuple[str, str]:
+    """Its line on a card, and the table itself."""
     wanted = ArtifactFilter(flow_run_id={"any_": [run]}, key={"any_": ["sync-redo"]})
     (artifact,) = client.read_artifacts(artifact_filter=wanted)
-    return str(artifact.data)
+    return str(artifact.description), str(artifact.data)
+
+
+def _log(client: SyncPrefectClient, run: UUID) -> list[str]:
+    logs = await_answer(lambda: client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run]))), "the log")
+    return [log.message for log in logs]
 
 
 @pytest.mark.prefect
@@ -102,7 +113,9 @@ def test_a_preview_in_prefect_leaves_a_table_and_changes_nothing(late: None, cli
     assert state.message.endswith("nothing was changed")
     assert (snapshot(), len(rows(SyncExecution)), rows(Redo)) == (before, executions, [])
     run = state.state_details.flow_run_id
-    assert "| p1@example.org | 1 | 210.00 |" in _table(client, run)
+    described, table = _table(client, run)
+    assert described == "2024-02, preview: 1 contract differs"
+    assert "| p1@example.org | 1 | 210.00 |" in table
     assert client.read_flow_run(run).name == "redo 2024-02, preview"
 
 

@@ -66,6 +66,8 @@ def test_a_server_is_set_up_once_repeating_changes_nothing_and_what_a_person_pau
     client.update_global_concurrency_limit("notion", _limit(9))
     changed = command_line.run("prefect", "setup", PREFECT_API_URL=empty_server, HOLDED_RATE="2.5")
 
+    fields = (monthly.parameter_openapi_schema or {})["properties"]
+    assert {each["type"] for each in fields.values()} == {"string", "integer"}
     assert (first.status, first.err) == (0, "")
     assert first.out.splitlines() == [*(f"{each}: new" for each in EVERYTHING), NOBODY]
     assert again.out.splitlines() == [*(f"{each}: there already" for each in EVERYTHING), NOBODY]
