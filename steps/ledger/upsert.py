@@ -8,7 +8,6 @@ from typing import Any, cast
 from sqlalchemy import (
     ARRAY,
     JSON,
-    Column,
     Table,
     bindparam,
     case,
@@ -110,7 +109,8 @@ def merge_rows(
         return Merge()
     if stored is None:
         columns = list(dict.fromkeys(("id", *next(iter(wanted.values())))))
-        stored = _stored(session, table, [table.c[name] for name in columns], key, wanted)
+        found = select_in(session, [table.c[name] for name in columns], tuple(table.c[name] for name in key), wanted)
+        stored = {tuple(row[name] for name in key): row for row in found}
     merge = Merge(ids={each: stored[each]["id"] for each in wanted if each in stored}, before=stored)
     for each, row in wanted.items():
         known = stored.get(each)
@@ -131,16 +131,6 @@ def set_by_id(session: Session, model: type[SQLModel], column: str, values: Mapp
         new = {row_id: literal(values[row_id], target.type) for row_id in ids}
         changed = case(new, value=table.c.id, else_=target)
         session.execute(update(table).where(table.c.id.in_(ids)).values({column: changed}))
-
-
-def _stored(
-    session: Session, table: Table, columns: list[Column[Any]], key: tuple[str, ...], wanted: Iterable[Key]
-) -> dict[Key, Row]:
-    if len(key) == 1:
-        found = select_in(session, columns, table.c[key[0]], (each[0] for each in wanted))
-    else:
-        found = select_in(session, columns, tuple(table.c[name] for name in key), wanted)
-    return {tuple(row[name] for name in key): row for row in found}
 
 
 def _upsert(session: Session, table: Table, rows: list[Row], key: tuple[str, ...]) -> dict[Key, int]:
