@@ -8,7 +8,6 @@ from typing import Any, cast
 from sqlalchemy import (
     ARRAY,
     JSON,
-    Column,
     Dialect,
     Table,
     bindparam,
@@ -111,8 +110,7 @@ def merge_rows(
     if not wanted:
         return Merge()
     if stored is None:
-        columns = list(dict.fromkeys(("id", *next(iter(wanted.values())))))
-        stored = _stored(session, table, [table.c[name] for name in columns], key, wanted)
+        stored = _stored(session, table, dict.fromkeys(("id", *next(iter(wanted.values())))), key, wanted)
     merge = Merge(ids={each: stored[each]["id"] for each in wanted if each in stored}, before=stored)
     for each, row in wanted.items():
         known = stored.get(each)
@@ -122,7 +120,7 @@ def merge_rows(
             (merge.unchanged if row.items() <= known.items() else merge.updated).append(each)
     write_many(session, model, [wanted[each] for each in (*merge.created, *merge.updated)], key)
     if merge.created:
-        new = _stored(session, table, [table.c[name] for name in ("id", *key)], key, merge.created)
+        new = _stored(session, table, ("id", *key), key, merge.created)
         merge.ids.update({each: row["id"] for each, row in new.items()})
     return merge
 
@@ -139,12 +137,9 @@ def set_by_id(session: Session, model: type[SQLModel], column: str, values: Mapp
 
 
 def _stored(
-    session: Session, table: Table, columns: list[Column[Any]], key: tuple[str, ...], wanted: Iterable[Key]
+    session: Session, table: Table, names: Iterable[str], key: tuple[str, ...], wanted: Iterable[Key]
 ) -> dict[Key, Row]:
-    if len(key) == 1:
-        found = select_in(session, columns, table.c[key[0]], (each[0] for each in wanted))
-    else:
-        found = select_in(session, columns, tuple(table.c[name] for name in key), wanted)
+    found = select_in(session, [table.c[name] for name in names], tuple(table.c[name] for name in key), wanted)
     return {tuple(row[name] for name in key): row for row in found}
 
 
