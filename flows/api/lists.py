@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from steps.errors import UsageError
-from steps.reports.export import CsvFormat
+from steps.reports.spreadsheet import CsvFormat
 from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
 
 LARGEST_ID = 2**31 - 1

@@ -18,7 +18,7 @@ from flows.parameters import Only, parse_moment, steps_from
 from steps.catalog import ACCRUALS
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
-from steps.reports.export import CsvFormat, audit_sheet, csv_text, errors_sheet
+from steps.reports.spreadsheet import CsvFormat, audit_sheet, csv_text, errors_sheet
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
 from tracking.audit import AuditEvent, AuditFilter, audit_trail

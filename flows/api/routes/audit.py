@@ -12,7 +12,7 @@ from flows.api.routes.executions import MOMENT, Moment
 from flows.api.runs import AppSettings
 from flows.api.security import READ
 from flows.parameters import parse_moment
-from steps.reports.export import CsvFormat, audit_sheet, csv_text
+from steps.reports.spreadsheet import CsvFormat, audit_sheet, csv_text
 from steps.settings import SyncSettings
 from tracking.audit import AuditFilter, Door, audit_trail
 from tracking.history import Place

@@ -12,7 +12,7 @@ from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, KeptText, Marke
 from flows.api.security import OPERATE, READ
 from flows.parameters import parse_step
 from steps.catalog import STEPS
-from steps.reports.export import CsvFormat, csv_text, errors_sheet
+from steps.reports.spreadsheet import CsvFormat, csv_text, errors_sheet
 from tracking.history import MAX_LIMIT, Place
 from tracking.integration_errors import ErrorFilter, find_error, find_errors, mark_errors
 from tracking.models import ErrorStatus
