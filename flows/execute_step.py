@@ -6,7 +6,7 @@ from typing import Annotated
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
-from flows.failures import fails_in_words
+from flows.artifacts import fails_in_words
 from flows.parameters import AskedRange, resolve_override, resolve_range
 from flows.plan import (
     AskedOverlap,

@@ -83,11 +83,29 @@ class AskedRange:
         Raises:
             UsageError: one line that says what was given and what is allowed.
         """
-        if self.start_date is not None or self.end_date is not None:
-            return _range_of_dates(self.start_date, self.end_date)
-        if self.period is None and self.year is not None and not FIRST_YEAR <= self.year <= LAST_YEAR:
-            raise UsageError(f"year {self.year} is not allowed: a year from {FIRST_YEAR} to {LAST_YEAR} is expected")
-        return None
+        start, end = self.start_date, self.end_date
+        if start is None and end is None:
+            if self.period is None and self.year is not None and not FIRST_YEAR <= self.year <= LAST_YEAR:
+                raise UsageError(
+                    f"year {self.year} is not allowed: a year from {FIRST_YEAR} to {LAST_YEAR} is expected"
+                )
+            return None
+        if start is None or end is None:
+            given, missing = ("end date", "start date") if start is None else ("start date", "end date")
+            raise UsageError(f"{given} without {missing}: give both (the end is exclusive), or a year instead")
+        for name, day in (("start date", start), ("end date", end)):
+            if day.day != 1:
+                raise UsageError(f"{name} {day} is not the first day of a month: {first_of_month(day)} is")
+        if min(start, end).year < FIRST_YEAR or max(start, end) > date(LAST_YEAR + 1, 1, 1):
+            raise UsageError(
+                f"{start} to {end} is not allowed: dates from {FIRST_YEAR}-01-01 to {LAST_YEAR + 1}-01-01 are expected"
+            )
+        if end <= start:
+            raise UsageError(
+                f"end date {end} is not after start date {start}: the end is exclusive, so {next_month(start)} or "
+                "later is expected"
+            )
+        return MonthWindow(start, end)
 
 
 def resolve_range(asked: AskedRange, scheduled: datetime, settings: "SyncSettings") -> MonthWindow:
@@ -149,25 +167,6 @@ def resolve_override(step_id: str, reason: str | None, by: str) -> "Override | N
     from steps.engine.gate import Override
 
     return Override.of(reason, by)
-
-
-def _range_of_dates(start: date | None, end: date | None) -> MonthWindow:
-    if start is None or end is None:
-        given, missing = ("end date", "start date") if start is None else ("start date", "end date")
-        raise UsageError(f"{given} without {missing}: give both (the end is exclusive), or a year instead")
-    for name, day in (("start date", start), ("end date", end)):
-        if day.day != 1:
-            raise UsageError(f"{name} {day} is not the first day of a month: {first_of_month(day)} is")
-    if min(start, end).year < FIRST_YEAR or max(start, end) > date(LAST_YEAR + 1, 1, 1):
-        raise UsageError(
-            f"{start} to {end} is not allowed: dates from {FIRST_YEAR}-01-01 to {LAST_YEAR + 1}-01-01 are expected"
-        )
-    if end <= start:
-        raise UsageError(
-            f"end date {end} is not after start date {start}: the end is exclusive, so {next_month(start)} or later "
-            "is expected"
-        )
-    return MonthWindow(start, end)
 
 
 def _range_of_period(period: Period, today: date) -> MonthWindow:
@@ -298,29 +297,23 @@ class TypedOptions:
         Raises:
             UsageError: one line that says what was given and what is allowed.
         """
-        step, span = self._range()
-        resolve_override(step, self.override, "")
-        return step, span
-
-    def _range(self) -> tuple[str, MonthWindow]:
         if self.only is not None and self.only not in set(Only):
             raise UsageError(f"only {self.only!r} is not known: one of {', '.join(Only)} is expected")
         if self.overlap != _WAIT:
-            _require_overlap(self.overlap)
+            from tracking.recorder import Overlap
+
+            if self.overlap not in set(Overlap):
+                raise UsageError(f"overlap {self.overlap!r} is not known: one of {', '.join(Overlap)} is expected")
         if self.plan is not None:
-            return _range_of_plan(self.plan)
-        step = parse_step(self.from_step or IMPORT_ORDER[0].id)
-        asked = _parse_range(self.year, self.start_date, self.end_date)
-        from steps.settings import SyncSettings
+            step, span = _range_of_plan(self.plan)
+        else:
+            step = parse_step(self.from_step or IMPORT_ORDER[0].id)
+            asked = _parse_range(self.year, self.start_date, self.end_date)
+            from steps.settings import SyncSettings
 
-        return step, resolve_range(asked, datetime.now(UTC), SyncSettings.load())
-
-
-def _require_overlap(text: str) -> None:
-    from tracking.recorder import Overlap
-
-    if text not in set(Overlap):
-        raise UsageError(f"overlap {text!r} is not known: one of {', '.join(Overlap)} is expected")
+            span = resolve_range(asked, datetime.now(UTC), SyncSettings.load())
+        resolve_override(step, self.override, "")
+        return step, span
 
 
 def _range_of_plan(plan_id: int) -> tuple[str, MonthWindow]:

@@ -3,8 +3,7 @@
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
-from flows.artifacts import leave_accrual_pictures
-from flows.failures import fails_in_words
+from flows.artifacts import fails_in_words, leave_accrual_pictures
 from flows.parameters import AskedRange, resolve_accrual_range, resolve_override
 from flows.plan import (
     AskedOnly,

@@ -28,9 +28,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Crashed
 
-from flows.artifacts import best_effort
+from flows.artifacts import best_effort, fails_in_words
 from flows.events import tell_month_not_closed
-from flows.failures import fails_in_words
 from flows.plan import FLOWS, PROJECT_VERSION, run_name
 from flows.worker import WORK_POOL, worker_is_online
 from steps.settings import SyncSettings

@@ -11,9 +11,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from prefect.utilities.annotations import quote
 
-from flows.artifacts import best_effort, leave_accrual_pictures, leave_redone
+from flows.artifacts import best_effort, fails_in_words, leave_accrual_pictures, leave_redone
 from flows.events import MONTH_REDONE, emit_months
-from flows.failures import fails_in_words
 from flows.parameters import resolve_override
 from flows.plan import OverrideReason, RedoBy, RedoMonth, RedoPreview, RedoReason, StepRun
 from flows.reconcile_executions import log_settings

@@ -5,7 +5,7 @@ from typing import Annotated
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
-from flows.failures import fails_in_words
+from flows.artifacts import fails_in_words
 from flows.parameters import ImportStep
 from flows.plan import AskedOverlap, plan_retry, titled
 from flows.run_steps import FLOW_OPTIONS, RunOptions, run_steps

@@ -3,9 +3,8 @@
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 
-from flows.artifacts import best_effort
+from flows.artifacts import best_effort, fails_in_words
 from flows.events import tell_import
-from flows.failures import fails_in_words
 from flows.parameters import AskedRange, ImportStep, resolve_range, steps_from
 from flows.plan import (
     AskedOnly,

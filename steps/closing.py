@@ -331,7 +331,8 @@ def _pending_errors(session: Session, candidate: Candidate) -> Iterator[Blocker]
     for error, met_in in session.execute(pending):
         first = (error.error_details or {}).get(FIRST_MONTH) or str(met_in or "")
         if first <= month.isoformat():
-            what = f"{error.operation}, {error.entity_type} {error.entity_external_id}: {error.error_message}"
+            record, why = f"{error.entity_type} {error.entity_external_id}", error.error_message
+            what = f"{error.operation}, {why if why.startswith(record) else f'{record}: {why}'}"
             yield Blocker(
                 BlockerKind.PENDING_ERRORS, f"integration error {error.id} is pending: {what}", error_id=error.id
             )

@@ -20,7 +20,7 @@ from steps.sources import VendorReads
 from steps.vendors.http import HttpRules, Throttle, unthrottled
 from steps.vendors.parsing import Listing
 from tracking.database import read_session, write_session
-from tracking.integration_errors import FoundError, RecordKey, known_records, record_errors, records_of_window
+from tracking.integration_errors import FoundError, RecordKey, known_records, record_errors
 from tracking.recorder import Overlap, record_result, require_window
 
 Record = TypeVar("Record")
@@ -218,14 +218,13 @@ class StepReport(Generic[Result]):
         self._whole[entity_type] = frozenset(undecided)
         self._checked |= {key for key in self.context.scope.keys or () if not key[1].startswith(STAND_IN)}
 
-    def known_of_window(self, session: Session) -> set[RecordKey]:
-        """What was in trouble when this window was read before; nothing when just some records are tried again."""
-        is_window = self.context.scope.is_everything
-        return records_of_window(session, self.context.execution_id) if is_window else set()
-
     def record(self, session: Session) -> None:
         """Write errors and result down, in the transaction of the records they belong to."""
-        self.record_errors(session, (self._checked | self._of_whole_lists(session)) - self._errors.keys())
+        passed = set(self._checked)
+        if self._whole and self.context.scope.is_everything:
+            known = known_records(session, self.result.step.id)
+            passed |= {key for key in known if key[0] in self._whole and key[1] not in self._whole[key[0]]}
+        self.record_errors(session, passed - self._errors.keys())
         others = self._errors.keys() - self._received
         self.result.other_errors = sum(self.context.scope.concerns(*key) for key in others)
         record_result(session, self.context.execution_id, self.result.as_json())
@@ -242,28 +241,22 @@ class StepReport(Generic[Result]):
             self.context.settings.error_budget.require(len(errors), of)
 
     def record_errors(self, session: Session, passed: Collection[RecordKey] = ()) -> None:
-        """Write just the errors down; nothing of a window that was not applied has passed."""
+        """Write just the errors down; nothing of a window that was not applied has passed.
+
+        When just some records are tried again, theirs and new ones: the others' rows stay as they are.
+        """
+        found, scope = list(self._errors.values()), self.context.scope
+        if not scope.is_everything:
+            known = known_records(session, self.result.step.id)
+            found = [each for each in found if scope.concerns(*each.key) or each.key not in known]
         record_errors(
             session,
             integration=self.result.step.integration,
             operation=self.result.step.id,
             execution_id=self.context.execution_id,
-            found=self._errors_to_record(session),
+            found=found,
             passed=passed,
         )
-
-    def _of_whole_lists(self, session: Session) -> set[RecordKey]:
-        if not self._whole or not self.context.scope.is_everything:
-            return set()
-        known = known_records(session, self.result.step.id)
-        return {key for key in known if key[0] in self._whole and key[1] not in self._whole[key[0]]}
-
-    def _errors_to_record(self, session: Session) -> list[FoundError]:
-        """All; when just some records are tried again, theirs and new ones: the others' rows stay as they are."""
-        if self.context.scope.is_everything:
-            return list(self._errors.values())
-        known = known_records(session, self.result.step.id)
-        return [each for key, each in self._errors.items() if self.context.scope.concerns(*key) or key not in known]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import ClassVar
 from sqlmodel import Session
 
 from steps.catalog import CRM_CLIENTS, Step
-from steps.context import Scope, StepContext, StepReport, applying
+from steps.context import StepContext, StepReport, applying
 from steps.ledger.client import ClientExternalId, System, clients_of_people, clients_of_window, crm_users
 from steps.ledger.missing_upstream import guard_against_mass_deletion
 from steps.ledger.months import MonthWindow
@@ -43,7 +43,10 @@ def sync_crm_clients(context: StepContext, window: MonthWindow) -> CrmClientsRes
     met it.
     """
     scope = context.scope
-    listing = scope.narrow(context.reads.students(), lambda student: _is_meant(student, scope))
+    listing = scope.narrow(
+        context.reads.students(),  # an unreadable student is known by its profile, any other one by its user
+        lambda student: any(scope.concerns("student", each) for each in (student.user_id, student.profile_id)),
+    )
     report = StepReport(CrmClientsResult(), context)
     with applying(report) as session:
         if scope.is_everything:
@@ -52,11 +55,6 @@ def sync_crm_clients(context: StepContext, window: MonthWindow) -> CrmClientsRes
             clients = clients_of_people(session, ((each.user_id, each.email) for each in listing.records))
         apply_students(session, clients, listing, report)
     return report.result
-
-
-def _is_meant(student: Student, scope: Scope) -> bool:
-    """An unreadable student is known by its profile, any other one by its user."""
-    return any(scope.concerns("student", each) for each in (student.user_id, student.profile_id))
 
 
 def apply_students(

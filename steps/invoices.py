@@ -5,7 +5,7 @@ a document belongs to and what a contract is worth are rules of the ledger (`led
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar, TypeVar
@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 from sqlmodel import Session
 
 from steps.catalog import INVOICES, Step
-from steps.context import Scope, StepContext, StepReport, applying
+from steps.context import StepContext, StepReport, applying
 from steps.errors import RecordRejectedError, RecordRepairedError, VendorAuthError, VendorError
 from steps.ledger.client import Client, ContactCard, MatchedClients, linked_contacts, match_clients
 from steps.ledger.contract import (
@@ -26,10 +26,10 @@ from steps.ledger.contract import (
     recompute_contracts,
     relink_credit_notes,
 )
-from steps.ledger.missing_upstream import Upstream, find_gone, known_documents, mark_void
+from steps.ledger.missing_upstream import Upstream, find_gone, known_documents
 from steps.ledger.months import MonthWindow
 from steps.ledger.service import Service
-from steps.ledger.upsert import Merge, Row, merge_rows, select_in
+from steps.ledger.upsert import Row, merge_rows, select_in, set_by_id
 from steps.reports.reconciliation import Listed, Reconciliation, compare, keep
 from steps.results import ImportResult
 from steps.services import store_services
@@ -39,7 +39,7 @@ from steps.task import step_task
 from steps.vendors.holded import Document, IncomeAccount
 from steps.vendors.parsing import REPLACEMENT, Listing
 from tracking.database import read_session, write_session
-from tracking.integration_errors import RecordKey
+from tracking.integration_errors import RecordKey, records_of_window
 from tracking.models import utc_now
 from tracking.redaction import redact_json
 
@@ -102,8 +102,11 @@ def read_invoices(context: StepContext, window: MonthWindow) -> InvoicesRead:
     """
     scope, reads = context.scope, context.reads
     window = window if scope.is_everything else reads.span or window
-    read = _narrow(reads.documents(window, _known), scope)
-    documents = read.documents.records
+    read, meant = reads.documents(window, _known), scope.ids("contact")
+    listing = scope.narrow(
+        read.documents, lambda each: each.contact_id in meant or scope.concerns(each.kind.value, each.id)
+    )
+    documents = listing.records
     named = {account for each in documents for account in each.line_accounts}
     accounts, faulty_accounts = _unknown_accounts(reads, named)
     contacts = reads.contacts() if documents else Listing[ContactCard]()
@@ -114,17 +117,13 @@ def read_invoices(context: StepContext, window: MonthWindow) -> InvoicesRead:
     unlisted = wanted - cards.keys()
     unlisted_cards, faulty_by_id = _unlisted_cards(reads, unlisted, {each.external_id for each in faulty}, names)
     cards |= unlisted_cards
-    rejected = [*faulty, *faulty_by_id, *faulty_accounts, *_with_faults(cards[each] for each in wanted & cards.keys())]
+    rejected = [*faulty, *faulty_by_id, *faulty_accounts]
+    for card in (cards[each] for each in wanted & cards.keys()):
+        if card.unreadable:
+            message = f"contact {card.id}: {card.unreadable}"
+            rejected.append(RecordRepairedError("contact", card.id, message, card.record))
     services = [each for each in accounts if context.settings.is_service(each.account_number, each.name)]
-    return InvoicesRead(window, read, services, cards, rejected, named)
-
-
-def _with_faults(cards: Iterable[ContactCard]) -> list[RecordRejectedError]:
-    return [
-        RecordRepairedError("contact", card.id, f"contact {card.id}: {card.unreadable}", card.record)
-        for card in cards
-        if card.unreadable
-    ]
+    return InvoicesRead(window, replace(read, documents=listing), services, cards, rejected, named)
 
 
 def reconcile(context: StepContext, window: MonthWindow) -> Reconciliation:
@@ -147,14 +146,6 @@ def reconcile(context: StepContext, window: MonthWindow) -> Reconciliation:
 def _known(kind: DocumentKind, months: MonthWindow) -> dict[str, date]:
     with read_session() as session:
         return known_documents(session, kind, months)
-
-
-def _narrow(read: DocumentsRead, scope: Scope) -> DocumentsRead:
-    contacts = scope.ids("contact")
-    documents = scope.narrow(
-        read.documents, lambda each: each.contact_id in contacts or scope.concerns(each.kind.value, each.id)
-    )
-    return replace(read, documents=documents)
 
 
 def _unknown_accounts(
@@ -254,13 +245,15 @@ def apply_invoices(
     clients = match_clients(session, named, read.cards)
     linkable = _linkable(session, documents, clients, settings)
     linking = link_documents(session, linkable, read.documents.gone)
-    merge, touched = _store_documents(session, linkable)
+    rows = [each.row for each in linkable]
+    merge = merge_rows(session, Invoice, rows, ("external_id",))
+    touched = {row["service_contract_id"] for row in (*merge.before.values(), *rows)} - {None}
     invoices = [document.id for document in documents if document.kind is DocumentKind.INVOICE]
     relinked = relink_credit_notes(session, invoices)
     problems = [*linking.problems, *relinked.problems, *_without_contact(documents)]
     report.reject(_with_records(session, [*rejected, *read.rejected, *clients.problems, *problems]))
     report.report_gone(_with_records(session, gone.problems))
-    mark_void(session, gone, utc_now())
+    set_by_id(session, Invoice, "voided_at", dict.fromkeys((row["id"] for row in gone.newly), utc_now()))
     touched |= linking.contract_ids | relinked.contract_ids | gone.contract_ids
     emptied = recompute_contracts(
         session, touched, lambda row: settings.amount_counted(total=row["total_amount"], net=row["net_amount"])
@@ -272,7 +265,13 @@ def apply_invoices(
     for each in documents:
         report.checked(each.kind.value, [each.id])
     _settle_others(session, read, report)
-    result, unlinked = report.result, {each.row["external_id"] for each in linkable if each.is_unlinked}
+    # They name no service, and follow no invoice into a contract.
+    unlinked = {
+        each.row["external_id"]
+        for each in linkable
+        if each.service_id is None and each.row["service_contract_id"] is None
+    }
+    result = report.result
     report.count(read.documents.documents, _keys, lambda document: document.id in unlinked)
     result.created, result.updated = len(merge.created), len(merge.updated) + linking.moved + relinked.moved
     result.clients_created, result.clients_updated = clients.created, len(clients.updated)
@@ -284,7 +283,9 @@ def _settle_others(session: Session, read: InvoicesRead, report: StepReport[Invo
 
     What is listed elsewhere in the range is that window's; a contact is in trouble as long as a document names it.
     """
-    known = report.known_of_window(session)
+    if not report.context.scope.is_everything:
+        return
+    known = records_of_window(session, report.context.execution_id)
     named = {each for _, each in clientless_documents(session, {each for kind, each in known if kind == "contact"})}
     others = {"contact": named, "service": set(), **dict.fromkeys(map(str, DocumentKind), read.documents.ids_in_span)}
     for kind, external_id in known:
@@ -328,13 +329,6 @@ def _row(document: Document, client_id: int | None) -> Row:
         "voided_at": None,  # it is listed, so it counts (again)
         "original_data": json.loads(document.raw),
     }
-
-
-def _store_documents(session: Session, linkable: Sequence[LinkableDocument]) -> tuple[Merge, set[int]]:
-    """Write the documents. Returns the merge, and every contract that has or had one of them."""
-    rows = [each.row for each in linkable]
-    merge = merge_rows(session, Invoice, rows, ("external_id",))
-    return merge, {row["service_contract_id"] for row in (*merge.before.values(), *rows)} - {None}
 
 
 def _without_contact(documents: Sequence[Document]) -> list[RecordRejectedError]:

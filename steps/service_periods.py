@@ -6,7 +6,6 @@ The enrollment list alone has user, cohort and status (docs/vendors.md, 4Geeks f
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import ClassVar
 
 from sqlmodel import Session, col
@@ -106,7 +105,9 @@ def apply_enrollments(
     no_courses = parts | {each.id for _, each in owned if _is_no_course(each, rules)}
     by_enrollment = _present_courses(session, contracts, owners)
     listed = ListedCourses(
-        kickoffs=_kickoffs(owned),
+        kickoffs={
+            (client, each.cohort_slug): each.kickoff for client, each in owned if each.cohort_slug and each.kickoff
+        },
         parts=_courses_of_these_only(owned, parts),
         no_courses=_courses_of_these_only(owned, no_courses),
         by_enrollment=by_enrollment,
@@ -250,13 +251,6 @@ def _present_courses(
         others = clients_of_people(session, ((each.user_id, each.email) for each in strangers))
         at_hand += _owners_of_all(session, others, strangers)
     return {each.id: (client_id, each.cohort_slug or "") for client_id, each in at_hand if client_id is not None}
-
-
-def _kickoffs(owned: Iterable[Owned]) -> dict[Course, date]:
-    """The first day of each client's cohorts."""
-    return {
-        (client_id, each.cohort_slug): each.kickoff for client_id, each in owned if each.cohort_slug and each.kickoff
-    }
 
 
 def _courses_of_these_only(owned: Iterable[Owned], ids: Collection[str]) -> set[Course]:

@@ -45,17 +45,17 @@ def store_services(session: Session, accounts: Iterable[IncomeAccount]) -> Merge
 
     Sessions, sessions a week and weekdays are the academy's own knowledge: they are never in these rows.
     """
-    return merge_rows(session, Service, [_row(account) for account in accounts], ("external_id",))
-
-
-def _row(account: IncomeAccount) -> Row:
-    return {
-        "external_id": account.id,
-        "account_identifier": account.account_number,
-        "name": account.name,
-        "description": account.description,
-        "service_type": service_type_of_name(account.name).value,
-    }
+    rows: list[Row] = [
+        {
+            "external_id": account.id,
+            "account_identifier": account.account_number,
+            "name": account.name,
+            "description": account.description,
+            "service_type": service_type_of_name(account.name).value,
+        }
+        for account in accounts
+    ]
+    return merge_rows(session, Service, rows, ("external_id",))
 
 
 def apply_accounts(session: Session, listing: Listing[IncomeAccount], report: StepReport[ServicesResult]) -> None:

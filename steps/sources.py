@@ -327,20 +327,17 @@ class VendorReads:
         When the wide read fails, each window is read by itself from then on: a fault stays inside its window. What the
         list lacks of the `known` documents is asked for by id.
         """
-        span = self._span_around(window)
-        if span == window:
-            return self._slice(span, window, known)
+        span = self.span
+        if span is None or self._wide_read_failed or window.start < span.start or window.end > span.end:
+            span = window
         try:
             return self._slice(span, window, known)
         except VendorError as error:
+            if span == window:
+                raise
             self._wide_read_failed = True
             self.rules.progress.log(f"{error}; the documents are read window by window")
             return self._slice(window, window, known)
-
-    def _span_around(self, window: MonthWindow) -> MonthWindow:
-        span = self.span
-        fits = span is not None and span.start <= window.start and window.end <= span.end
-        return span if span is not None and fits and not self._wide_read_failed else window
 
     def _slice(self, span: MonthWindow, window: MonthWindow, known: KnownDocuments) -> DocumentsRead:
         documents: Listing[Document] = Listing()

@@ -69,20 +69,19 @@ def step_task(
     ) -> Task[Concatenate[StepContext, Window], State[Result | RecordedResult]]:
         @wraps(function)
         def run(context: StepContext, window: MonthWindow | None = None) -> State[StepResult]:
-            result = answer(context, window)
-            return Completed(data=result, message=result.line)
-
-        def answer(context: StepContext, window: MonthWindow | None) -> StepResult:
             if context.execution_id is not None:
                 hold_window(context.execution_id, context.overlap, context.progress.update)
             if window is None and context.settings.calls_by_month(step):
                 raise ConfigError(
                     f"{step.id} works by month here: SYNC_BACKEND_DIALECT was another when it was planned"
                 )
+            result: StepResult
             if context.settings.backend_url:
-                return _ask_backend(context, step, window)
-            work = cast(Callable[..., Result], function)
-            return work(context, window) if step.by_month else work(context)
+                result = _ask_backend(context, step, window)
+            else:
+                work = cast(Callable[..., Result], function)
+                result = work(context, window) if step.by_month else work(context)
+            return Completed(data=result, message=result.line)
 
         return cast(Task[Concatenate[StepContext, Window], State[Result | RecordedResult]], _tracked(step, run))
 
@@ -163,7 +162,11 @@ def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
     """Hook for running, completion and failure of every step's task."""
     task_run_id = str(task_run.id)
     if state.is_running():
-        parameters = _parameters_of_this_task()
+        run = TaskRunContext.get()
+        parameters = {  # a hook is called before the annotations are off that they were handed over in, such as `quote`
+            name: each.unwrap() if isinstance(each, BaseAnnotation) else each
+            for name, each in (run.parameters.items() if run else ())
+        }
         context: StepContext | None = parameters.get("context")
         window: MonthWindow | None = parameters.get("window")
         start, end = (window.start, window.end) if window else (None, None)
@@ -188,13 +191,6 @@ def mirror(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> None:
         fail_execution(task_run_id, describe_failure(state), type(error).__name__)
     if lock := _lone_locks.pop(task_run_id, None):
         lock.close()
-
-
-def _parameters_of_this_task() -> dict[str, Any]:
-    """Without the annotations that they were handed over in, such as `quote`: a hook is called before they are off."""
-    context = TaskRunContext.get()
-    parameters = context.parameters.items() if context else ()
-    return {name: each.unwrap() if isinstance(each, BaseAnnotation) else each for name, each in parameters}
 
 
 def describe_failure(state: State[Any]) -> str:

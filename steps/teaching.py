@@ -4,6 +4,7 @@ Months that are accrued later go by it; what is posted stays.
 """
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -93,7 +94,8 @@ def set_teaching(asked: Sequence[AskedTeaching], by: Signature, *, preview: bool
         services = list(session.scalars(select(Service).order_by(col(Service.id))))
         found = [(each, _find(services, each)) for each in asked]
         faults = [fault for each, service in found for fault in _faults(each, service)]
-        faults += _named_twice([service for _, service in found if service is not None])
+        named = Counter(service.external_id for _, service in found if service is not None)
+        faults += [f"{name} is there twice" for name, times in sorted(named.items()) if times > 1]
         if faults:
             raise UsageError(f"nothing is changed: {'; '.join(faults)}")
         changes = [(service, change) for each, service in found if service and (change := _change(service, each))]
@@ -122,11 +124,6 @@ def _faults(asked: AskedTeaching, service: Service | None) -> Iterator[str]:
                 yield f"{asked.where}: class_weekdays {value}: different days from 0 (Monday) to 6 are expected"
         elif not isinstance(value, int) or not 1 <= value <= _MOST[name]:
             yield f"{asked.where}: {name} {value!r}: a number from 1 to {_MOST[name]} is expected"
-
-
-def _named_twice(services: Sequence[Service]) -> Iterator[str]:
-    for name in sorted({each.external_id for each in services if services.count(each) > 1}):
-        yield f"{name} is there twice"
 
 
 def _change(service: Service, asked: AskedTeaching) -> TaughtOtherwise | None:

@@ -61,22 +61,18 @@ def upgrade_database(engine: Engine) -> str:
             f"The database is at schema {revision!r}, which a newer version of this program made; this version "  # noqa: S608 - a sentence
             f"knows up to {head!r}. Update the program, or set SYNC_DATABASE_URL to another database."
         )
-    with engine.connect().execution_options(writer=True) as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        _migrate(connection)  # nothing, if another process was first
-    return head
-
-
-def _migrate(connection: Connection) -> None:
     from alembic import command  # a sixth of the time of a command that reads, and few have anything to migrate
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", "tracking:migrations")
     config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with engine.connect().execution_options(writer=True) as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")  # nothing, if another process was first
+    return head
 
 
 LOCK_WAIT_SECONDS = 60

@@ -280,7 +280,12 @@ def end_dead_executions() -> list[int]:
     written in the same transaction. Everything else is `failed`: nothing of it is in the ledger.
     """
     ended: list[int] = []
-    for run_id in _runs_that_may_be_dead():
+    with read_session() as session:
+        query: Any = select(_LOCKED_AS).where(_IS_OPEN).distinct()
+        if session.get_bind().dialect.name == "postgresql":
+            query = _OPEN_AND_NOT_LOCKED
+        may_be_dead = list(session.scalars(query))
+    for run_id in may_be_dead:
         with dead_run(run_id) as session:
             for row in [] if session is None else _open_rows(session, run_id == _LOCKED_AS):
                 _end(row, _reason(row))
@@ -310,13 +315,6 @@ def end_open(session: Session, which: ColumnElement[bool], reason: str) -> int:
     for row in rows:
         _end(row, reason)
     return sum(row.status == ExecutionStatus.FAILED for row in rows)
-
-
-def _runs_that_may_be_dead() -> list[str]:
-    with read_session() as session:
-        if session.get_bind().dialect.name == "postgresql":
-            return list(session.scalars(_OPEN_AND_NOT_LOCKED))
-        return list(session.exec(select(_LOCKED_AS).where(_IS_OPEN).distinct()))
 
 
 def _open_rows(session: Session, which: ColumnElement[bool] | bool) -> list[SyncExecution]:

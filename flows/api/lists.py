@@ -13,10 +13,11 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Path, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from steps.errors import UsageError
-from tracking.history import Place
+from steps.reports.spreadsheet import CsvFormat
+from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
 
 LARGEST_ID = 2**31 - 1
 RowId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
@@ -24,6 +25,19 @@ _Number = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 _CURSOR = TypeAdapter[tuple[int] | tuple[int, datetime]](
     tuple[_Number] | tuple[_Number, AwareDatetime], config=ConfigDict(strict=True)
 )
+
+
+class PageOfList(BaseModel):
+    """A part of a query: which page of a list."""
+
+    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+    cursor: str | None = Field(default=None, pattern=r"^[\w-]{1,200}$", description="`next_cursor` of the page before.")
+
+
+class Sheet(BaseModel):
+    """A part of a query: how a spreadsheet is written."""
+
+    csv_format: CsvFormat = Field(default=CsvFormat.CSV, alias="format", description="`csv-es`: for a Spanish Excel.")
 
 
 def next_cursor(place: Place) -> str:

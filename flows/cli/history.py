@@ -18,7 +18,7 @@ from flows.parameters import Only, parse_moment, steps_from
 from steps.catalog import ACCRUALS
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow
-from steps.reports.export import CsvFormat, audit_sheet, csv_text, errors_sheet
+from steps.reports.spreadsheet import CsvFormat, audit_sheet, csv_text, errors_sheet
 from steps.results import RecordedResult
 from steps.settings import SyncSettings
 from tracking.audit import AuditEvent, AuditFilter, audit_trail
@@ -121,11 +121,11 @@ def show_errors(step_id: str | None, status: str, limit: int, export: Export | N
         status=None if shown == "all" else shown,
         limit=None if export else limit,
     )
-    if export:
-        _export(export, wanted)
-        return
     errors = find_errors(wanted)
-    if as_json:
+    if export:
+        write_file(export.file, csv_text(errors_sheet(errors), spanish=export.spanish).encode())
+        Console().print(f"{len(errors)} errors written to {export.file}")
+    elif as_json:
         print_json([error_json(error) for error in errors])
     else:
         Console().print(_error_table(errors) if errors else "No integration error fits.")
@@ -143,12 +143,6 @@ def mark(ids: list[int], *, resolve: bool, reason: str) -> None:
         Console().print(f"{status}: {', '.join(map(str, marked))}")
     if unknown:
         raise UsageError(f"no integration error has the id {', '.join(map(str, unknown))}")
-
-
-def _export(export: Export, wanted: ErrorFilter) -> None:
-    errors = find_errors(wanted)
-    write_file(export.file, csv_text(errors_sheet(errors), spanish=export.spanish).encode())
-    Console().print(f"{len(errors)} errors written to {export.file}")
 
 
 def error_json(error: IntegrationError) -> dict[str, Any]:

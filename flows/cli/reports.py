@@ -24,7 +24,6 @@ from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow, next_month
 from steps.reports import export as sheets
 from steps.reports.basis import read_basis
-from steps.reports.export import CsvFormat, Sheet
 from steps.reports.export import as_json as plain_json
 from steps.reports.groups import GroupedRollForward, RollForwardBy, roll_forward_by
 from steps.reports.journal import Journal, journals
@@ -37,6 +36,7 @@ from steps.reports.reconciliation import (
     last_reconciliation,
 )
 from steps.reports.roll_forward import MOVED, RollForwardChain, RollForwardLine, draw_roll_forward, roll_forwards
+from steps.reports.spreadsheet import CsvFormat, Sheet, csv_text, xlsx_bytes
 from steps.reports.waterfall import Reason, Waterfall, WaterfallTotal, waterfall
 from steps.settings import SyncSettings
 from tracking.database import read_session
@@ -431,7 +431,7 @@ def _is_spanish(kind: ReportKind, options: ReportOptions) -> bool:
 
 def _write_sheets(file: str | None, ending: str, made: Sequence[Sheet], *, spanish: bool) -> None:
     """A workbook has all sheets, a CSV the first."""
-    content = sheets.xlsx_bytes(*made) if ending == ".xlsx" else sheets.csv_text(made[0], spanish=spanish).encode()
+    content = xlsx_bytes(*made) if ending == ".xlsx" else csv_text(made[0], spanish=spanish).encode()
     if file is None:
         sys.stdout.buffer.write(content)
     else:

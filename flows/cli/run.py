@@ -103,8 +103,10 @@ def sandboxed() -> "Iterator[SandboxServer]":
 
 def run(options: TypedOptions, step: str, span: MonthWindow, *, sandbox: bool, as_json: bool) -> ExitStatus:
     """Run the flow of options that were understood, and show what came of it."""
-    title = _title(options, step, span) + (", on the sandbox" if sandbox else "")
-    state = run_flow(title, lambda: _start_flow(options, step, span), sandbox=sandbox)
+    what = "Accruals" if step == ACCRUALS.id else f"Import from {step}"
+    which = f", only what is {options.only}" if options.only else f", plan {options.plan}" if options.plan else ""
+    where = ", on the sandbox" if sandbox else ""
+    state = run_flow(f"{what}, {span}{which}{where}", lambda: _start_flow(options, step, span), sandbox=sandbox)
     return _show(state, as_json=as_json)
 
 
@@ -166,12 +168,6 @@ def login_name() -> str:
         return getuser().strip()
     except (OSError, KeyError):
         return ""
-
-
-def _title(options: TypedOptions, step: str, span: MonthWindow) -> str:
-    what = "Accruals" if step == ACCRUALS.id else f"Import from {step}"
-    which = f", only what is {options.only}" if options.only else f", plan {options.plan}" if options.plan else ""
-    return f"{what}, {span}{which}"
 
 
 def _start_flow(options: TypedOptions, step: str, span: MonthWindow) -> Any:

@@ -37,24 +37,13 @@ from flows.plan import Year
 from flows.runs import Runs
 from steps.errors import UsageError
 from steps.ledger.months import MonthWindow, next_month
-from steps.reports.export import (
-    XLSX_TYPE,
-    Sheet,
-    audit_sheet,
-    csv_text,
-    errors_sheet,
-    grouped_sheet,
-    journal_sheet,
-    monthly_sheet,
-    roll_forward_sheet,
-    waterfall_sheet,
-    xlsx_bytes,
-)
+from steps.reports.export import grouped_sheet, journal_sheet, monthly_sheet, roll_forward_sheet, waterfall_sheet
 from steps.reports.groups import RollForwardBy, roll_forward_by
 from steps.reports.journal import journals
 from steps.reports.monthly import monthly_accruals
 from steps.reports.pack import pack_bytes, read_pack
 from steps.reports.roll_forward import roll_forwards
+from steps.reports.spreadsheet import XLSX_TYPE, Sheet, audit_sheet, csv_text, errors_sheet, xlsx_bytes
 from steps.reports.waterfall import waterfall
 from steps.settings import SyncSettings, vendors_are_invented
 from tracking.audit import AuditFilter, audit_trail

@@ -290,10 +290,12 @@ def match_clients(session: Session, contact_ids: Collection[str], cards: Cards) 
     by_email: dict[str, list[ContactCard]] = defaultdict(list)
     for contact_id in sorted(set(contact_ids) - matched.ids.keys()):
         card = cards[contact_id]
-        if card.email is None:
-            matched.problems.append(_no_email(card))
-        else:
+        if card.email is not None:
             by_email[card.email].append(card)
+            continue
+        who = f"contact {card.id} ({card.name})" if card.name else f"contact {card.id}"
+        message = f"{who} has no usable email: its documents are kept without client and contract"
+        matched.problems.append(RecordRejectedError("contact", card.id, message, card.as_read))
     refused = _refresh(session, matched, cards, by_email)
     if by_email:
         _link_contacts(session, by_email, matched)
@@ -303,7 +305,16 @@ def match_clients(session: Session, contact_ids: Collection[str], cards: Cards) 
 
 
 def _link_contacts(session: Session, by_email: Mapping[str, list[ContactCard]], matched: MatchedClients) -> None:
-    client_ids = _clients_of_emails(session, by_email, matched)
+    """Link contacts with the clients of their emails, made if missing."""
+    client_ids = {row["identifier"]: row["id"] for row in select_in(session, _CLIENT, Client.identifier, by_email)}
+    new: list[Row] = [
+        {"identifier": email, "name": min(with_email, key=lambda card: (not card.listed, card.id)).name}
+        for email, with_email in by_email.items()
+        if email not in client_ids
+    ]
+    merge = merge_rows(session, Client, new, ("identifier",))
+    matched.created = len(merge.created)
+    client_ids |= {key[0]: client_id for key, client_id in merge.ids.items()}
     links = {card.id: client_ids[email] for email, with_email in by_email.items() for card in with_email}
     rows = [
         {"client_id": client, "system": System.HOLDED.value, "external_id": contact}
@@ -311,21 +322,6 @@ def _link_contacts(session: Session, by_email: Mapping[str, list[ContactCard]], 
     ]
     merge_rows(session, ClientExternalId, rows, ("system", "external_id"))
     matched.ids.update(links)
-
-
-def _clients_of_emails(
-    session: Session, by_email: Mapping[str, list[ContactCard]], matched: MatchedClients
-) -> dict[str, int]:
-    rows = select_in(session, _CLIENT, Client.identifier, by_email)
-    known: dict[str, int] = {row["identifier"]: row["id"] for row in rows}
-    new: list[Row] = [
-        {"identifier": email, "name": min(with_email, key=lambda card: (not card.listed, card.id)).name}
-        for email, with_email in by_email.items()
-        if email not in known
-    ]
-    merge = merge_rows(session, Client, new, ("identifier",))
-    matched.created = len(merge.created)
-    return known | {key[0]: client_id for key, client_id in merge.ids.items()}
 
 
 def _refresh(
@@ -364,16 +360,6 @@ def _at_hand(contact_ids: list[str], cards: Cards) -> list[ContactCard]:
     listed = [cards[each] for each in sorted(contact_ids) if each in cards and cards[each].listed]
     first = min(contact_ids, default="")
     return listed or ([cards[first]] if first in cards else [])
-
-
-def _no_email(card: ContactCard) -> RecordRejectedError:
-    who = f" ({card.name})" if card.name else ""
-    return RecordRejectedError(
-        "contact",
-        card.id,
-        f"contact {card.id}{who} has no usable email: its documents are kept without client and contract",
-        card.as_read,
-    )
 
 
 @dataclass(frozen=True)

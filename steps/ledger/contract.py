@@ -245,12 +245,16 @@ def _totals(documents: list[Row], void: list[Row], amount_counted: AmountCounted
         return {"contract_amount": amount} | (
             {"contract_date": min(row["invoice_date"] for row in void)} if void else {}
         )
-    first = min(documents, key=lambda row: (row["invoice_date"], row["external_id"]))
+    first = min(documents, key=_order)
     return {
         "contract_amount": amount,
         "contract_date": first["invoice_date"],
         "contract_currency": first["currency"],
     }
+
+
+def _order(row: Row) -> tuple[object, str]:
+    return row["invoice_date"], row["external_id"]
 
 
 Pair = tuple[int, int]
@@ -304,10 +308,25 @@ def find_places(session: Session, rows: Mapping[Pair, list[Row]], at_hand: Colle
 
     Of those at hand (ids), which are being imported, the ledger is out of date.
     """
-    stored = _stored_contracts(session, rows)
-    others = _other_documents(session, stored.values(), at_hand)
+    known = select_in(session, _PAIRED_CONTRACT, (ServiceContract.client_id, ServiceContract.service_id), rows)
+    stored: dict[Pair, int] = {(row["client_id"], row["service_id"]): row["id"] for row in known}
+    counts = col(Invoice.voided_at).is_(None)
+    others: dict[int | None, list[Row]] = defaultdict(list)
+    for row in select_in(session, _LINKED_DOCUMENT, Invoice.service_contract_id, stored.values(), counts):
+        if row["external_id"] not in at_hand:
+            others[row["service_contract_id"]].append(row)
     first = {pair: min([*mine, *others[stored.get(pair)]], key=_order) for pair, mine in rows.items()}
-    new = [_new_contract(pair, first[pair]) for pair in rows if pair not in stored]
+    new = [
+        {
+            "client_id": pair[0],
+            "service_id": pair[1],
+            "contract_date": first[pair]["invoice_date"],
+            "contract_amount": ZERO,  # summed up once its documents are written (`recompute_contracts`)
+            "contract_currency": first[pair]["currency"],
+        }
+        for pair in rows
+        if pair not in stored
+    ]
     merge = merge_rows(session, ServiceContract, new, ("client_id", "service_id"))
     ids = stored | {(key[0], key[1]): contract_id for key, contract_id in merge.ids.items()}
     places = Places({pair: Place(ids[pair], first[pair]["currency"]) for pair in rows})
@@ -316,39 +335,6 @@ def find_places(session: Session, rows: Mapping[Pair, list[Row]], at_hand: Colle
         places.put_out += leaving
         places.problems += map(place.refusal, leaving)
     return places
-
-
-def _order(row: Row) -> tuple[object, str]:
-    return row["invoice_date"], row["external_id"]
-
-
-def _stored_contracts(session: Session, pairs: Iterable[Pair]) -> dict[Pair, int]:
-    rows = select_in(session, _PAIRED_CONTRACT, (ServiceContract.client_id, ServiceContract.service_id), pairs)
-    return {(row["client_id"], row["service_id"]): row["id"] for row in rows}
-
-
-def _other_documents(
-    session: Session, contract_ids: Iterable[int], at_hand: Collection[str]
-) -> dict[int | None, list[Row]]:
-    """By contract, its documents that are not void, besides those at hand."""
-    others: dict[int | None, list[Row]] = defaultdict(list)
-    for row in select_in(
-        session, _LINKED_DOCUMENT, Invoice.service_contract_id, contract_ids, col(Invoice.voided_at).is_(None)
-    ):
-        if row["external_id"] not in at_hand:
-            others[row["service_contract_id"]].append(row)
-    return others
-
-
-def _new_contract(pair: Pair, first: Row) -> Row:
-    """Its amount and date are summed up once its documents are written (`contract_totals`)."""
-    return {
-        "client_id": pair[0],
-        "service_id": pair[1],
-        "contract_date": first["invoice_date"],
-        "contract_amount": ZERO,
-        "contract_currency": first["currency"],
-    }
 
 
 _LINK = (
@@ -374,11 +360,6 @@ class LinkableDocument:
         """The contract it belongs to by its own lines."""
         client_id = self.row["client_id"]
         return None if client_id is None or self.service_id is None else (client_id, self.service_id)
-
-    @property
-    def is_unlinked(self) -> bool:
-        """Whether it names no service and follows no invoice into a contract; to be asked when it was linked."""
-        return self.service_id is None and self.row["service_contract_id"] is None
 
     @property
     def source(self) -> str | None:

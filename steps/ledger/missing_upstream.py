@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, select
@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 from steps.errors import RecordRejectedError, SuspiciousEmptyError
 from steps.ledger.contract import DocumentKind, Invoice
 from steps.ledger.months import MonthWindow
-from steps.ledger.upsert import Row, set_by_id
+from steps.ledger.upsert import Row
 
 FEWEST_KNOWN = 10
 """Below this many known records no share is taken: half of three may well be gone."""
@@ -128,7 +128,14 @@ def find_gone(
             _refuse_loss(in_window, upstream, kind, window)
             if upstream.gone or upstream.not_asked:  # else the list lacks nothing of the span
                 _refuse_loss(known_documents(session, kind, upstream.span), upstream, kind, upstream.span)
-            _refuse_unasked(in_window, upstream, kind, window)
+            if unasked := [each for each in in_window if each in upstream.not_asked]:
+                raise SuspiciousEmptyError(
+                    "holded",
+                    f"{kind.value}s of {window}",
+                    f"{len(unasked)} of {len(in_window)} known records are missing from the list, and"
+                    f" {len(upstream.not_asked)} of the whole range are too many to ask for by id; if they are gone,"
+                    " set SYNC_ACCEPT_LOSS=true",
+                )
     gone = {*upstream.gone, *(upstream.not_asked if void_unasked else ())}
     newly = [row for row in counted if row["external_id"] in gone]
     void = [row for row in ledger if row["voided_at"] is not None]
@@ -142,19 +149,3 @@ def _dated_in(months: MonthWindow) -> ColumnElement[bool]:
 def _refuse_loss(known: Collection[str], upstream: Upstream, kind: DocumentKind, months: MonthWindow) -> None:
     missing = [each for each in known if each not in upstream.listed]
     guard_against_mass_deletion("holded", f"{kind.value}s of {months}", known=known, gone=missing)
-
-
-def _refuse_unasked(known: Collection[str], upstream: Upstream, kind: DocumentKind, months: MonthWindow) -> None:
-    unasked = [each for each in known if each in upstream.not_asked]
-    if unasked:
-        raise SuspiciousEmptyError(
-            "holded",
-            f"{kind.value}s of {months}",
-            f"{len(unasked)} of {len(known)} known records are missing from the list, and {len(upstream.not_asked)} of"
-            " the whole range are too many to ask for by id; if they are gone, set SYNC_ACCEPT_LOSS=true",
-        )
-
-
-def mark_void(session: Session, gone: GoneDocuments, now: datetime) -> None:
-    """Void those that were not void yet."""
-    set_by_id(session, Invoice, "voided_at", {row["id"]: now for row in gone.newly})

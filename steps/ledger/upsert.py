@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import (
     ARRAY,
     JSON,
-    Column,
+    Dialect,
     Table,
     bindparam,
     case,
@@ -24,6 +24,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
+from tracking.encryption import EncryptedJson
 from tracking.models import WrittenJson
 
 CHUNK = 500
@@ -77,7 +78,7 @@ def _given(session: Session, parts: Sequence[Any], values: Iterable[Sequence[Any
     """The values of columns, as a query of one parameter, or one a column: one a value takes longer than the rows."""
     dialect = session.get_bind().dialect
     if dialect.name == "postgresql":
-        return select(_columns_as_arrays([part.type for part in parts], values))
+        return select(_columns_as_arrays(dialect, [part.type for part in parts], values))
     binds = [part.type.dialect_impl(dialect).bind_processor(dialect) for part in parts]
     stored = [list(map(bind, each)) if bind else each for bind, each in zip(binds, values, strict=True)]
     if len(stored) == 1:
@@ -109,8 +110,7 @@ def merge_rows(
     if not wanted:
         return Merge()
     if stored is None:
-        columns = list(dict.fromkeys(("id", *next(iter(wanted.values())))))
-        stored = _stored(session, table, [table.c[name] for name in columns], key, wanted)
+        stored = _stored(session, table, dict.fromkeys(("id", *next(iter(wanted.values())))), key, wanted)
     merge = Merge(ids={each: stored[each]["id"] for each in wanted if each in stored}, before=stored)
     for each, row in wanted.items():
         known = stored.get(each)
@@ -118,7 +118,10 @@ def merge_rows(
             merge.created.append(each)
         else:
             (merge.unchanged if row.items() <= known.items() else merge.updated).append(each)
-    merge.ids.update(_upsert(session, table, [wanted[each] for each in (*merge.created, *merge.updated)], key))
+    write_many(session, model, [wanted[each] for each in (*merge.created, *merge.updated)], key)
+    if merge.created:
+        new = _stored(session, table, ("id", *key), key, merge.created)
+        merge.ids.update({each: row["id"] for each, row in new.items()})
     return merge
 
 
@@ -134,29 +137,10 @@ def set_by_id(session: Session, model: type[SQLModel], column: str, values: Mapp
 
 
 def _stored(
-    session: Session, table: Table, columns: list[Column[Any]], key: tuple[str, ...], wanted: Iterable[Key]
+    session: Session, table: Table, names: Iterable[str], key: tuple[str, ...], wanted: Iterable[Key]
 ) -> dict[Key, Row]:
-    if len(key) == 1:
-        found = select_in(session, columns, table.c[key[0]], (each[0] for each in wanted))
-    else:
-        found = select_in(session, columns, tuple(table.c[name] for name in key), wanted)
+    found = select_in(session, [table.c[name] for name in names], tuple(table.c[name] for name in key), wanted)
     return {tuple(row[name] for name in key): row for row in found}
-
-
-def _upsert(session: Session, table: Table, rows: list[Row], key: tuple[str, ...]) -> dict[Key, int]:
-    """Insert, or update on conflict; the driver gets as many rows a statement as it can take."""
-    if not rows:
-        return {}
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table)
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    written = session.execute(
-        statement.on_conflict_do_update(index_elements=[table.c[name] for name in key], set_=changed).returning(
-            table.c.id, *(table.c[name] for name in key)
-        ),
-        rows,
-    )
-    return {tuple(row[1:]): row[0] for row in written}
 
 
 def write_many(session: Session, model: type[SQLModel], rows: Sequence[Row], key: tuple[str, ...] = ()) -> None:
@@ -167,9 +151,10 @@ def write_many(session: Session, model: type[SQLModel], rows: Sequence[Row], key
     if not rows:
         return
     table, names = table_of(model), list(rows[0])
-    if session.get_bind().dialect.name == "postgresql":
+    dialect = session.get_bind().dialect
+    if dialect.name == "postgresql":
         types, values = [table.c[name].type for name in names], ([row[name] for row in rows] for name in names)
-        insert: Any = postgresql.insert(table).from_select(names, select(_columns_as_arrays(types, values)))
+        insert: Any = postgresql.insert(table).from_select(names, select(_columns_as_arrays(dialect, types, values)))
         session.execute(_update_on(key, insert, names))
     else:
         _write_on_sqlite(session, _update_on(key, sqlite.insert(table), names), table, names, rows)
@@ -188,16 +173,18 @@ def _write_on_sqlite(session: Session, insert: Any, table: Table, names: list[st
     session.connection().exec_driver_sql(str(compiled), list(zip(*columns, strict=True)))
 
 
-def _columns_as_arrays(types: Sequence[Any], columns: Iterable[Sequence[Any]]) -> Any:
+def _columns_as_arrays(dialect: Dialect, types: Sequence[Any], columns: Iterable[Sequence[Any]]) -> Any:
     """A table of columns of these types: one parameter a column, for PostgreSQL."""
     names = [f"c{at}" for at in range(len(types))]
-    arrays = (_array(kind, list(values)) for kind, values in zip(types, columns, strict=True))
+    arrays = (_array(dialect, kind, list(values)) for kind, values in zip(types, columns, strict=True))
     return func.unnest(*arrays).table_valued(*map(column, names, types)).render_derived()
 
 
-def _array(kind: Any, values: list[Any]) -> Any:
+def _array(dialect: Dialect, kind: Any, values: list[Any]) -> Any:
     """One parameter; texts of JSON are lines of one text: of an array's items the driver escapes each quote."""
-    if isinstance(kind, WrittenJson):
+    if isinstance(kind, EncryptedJson):
+        values = [json.dumps(kind.process_bind_param(value, dialect)) for value in values]
+    if isinstance(kind, EncryptedJson | WrittenJson):
         return sql_cast(func.string_to_array("\n".join(value or "" for value in values), "\n", ""), ARRAY(JSON))
     return bindparam(None, values, ARRAY(kind))
 

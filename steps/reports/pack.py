@@ -15,6 +15,20 @@ from steps.ledger.money import ZERO
 from steps.ledger.months import MonthWindow
 from steps.reports.basis import Basis, read_basis
 from steps.reports.export import (
+    grouped_sheet,
+    journal_sheet,
+    monthly_sheet,
+    not_scheduled_sheet,
+    reconciliation_sheet,
+    roll_forward_sheet,
+    waterfall_sheet,
+)
+from steps.reports.groups import RollForwardBy, roll_forward_by
+from steps.reports.journal import journal
+from steps.reports.monthly import monthly_accruals
+from steps.reports.reconciliation import Reconciliation, last_reconciliation
+from steps.reports.roll_forward import RollForwardChain
+from steps.reports.spreadsheet import (
     HEAD,
     OPEN_ERROR,
     TITLE,
@@ -23,21 +37,9 @@ from steps.reports.export import (
     Formula,
     Sheet,
     errors_sheet,
-    grouped_sheet,
-    journal_sheet,
-    monthly_sheet,
-    not_scheduled_sheet,
-    reconciliation_sheet,
-    roll_forward_sheet,
     sum_where,
     total_cell,
-    waterfall_sheet,
 )
-from steps.reports.groups import RollForwardBy, roll_forward_by
-from steps.reports.journal import journal
-from steps.reports.monthly import monthly_accruals
-from steps.reports.reconciliation import Reconciliation, last_reconciliation
-from steps.reports.roll_forward import RollForwardChain
 from steps.reports.waterfall import Waterfall, waterfall
 from steps.settings import SyncSettings
 from tracking.integration_errors import ErrorFilter, find_errors

@@ -120,23 +120,19 @@ def parse_income_account(row: dict[str, Any]) -> IncomeAccount:
     """
     if row.keys().isdisjoint({"accountNum", "accNum", "name"}):
         raise FieldError("name and accountNum are missing")
-    return IncomeAccount(
-        id=identifier(row),
-        account_number=_account_number(row),
-        name=name_of(row, "name"),
-        description=text(row, "desc"),
-        archived=not is_empty(row.get("archived")) and row["archived"] not in (False, "0"),
-    )
-
-
-def _account_number(row: dict[str, Any]) -> str | None:
-    """What decides whether an account is a service, so that a damaged one must not pass for another."""
-    number = code(row, "accountNum") or code(row, "accNum")
+    account_id, number = identifier(row), code(row, "accountNum") or code(row, "accNum")
+    # It decides whether an account is a service, so that a damaged one must not pass for another.
     if number and (
         len(number) > _LONGEST_ACCOUNT_NUMBER or REPLACEMENT in number or not any(map(str.isdecimal, number))
     ):
         raise FieldError(f"accountNum {number[:20]!r} is no account number")
-    return number or None
+    return IncomeAccount(
+        id=account_id,
+        account_number=number or None,
+        name=name_of(row, "name"),
+        description=text(row, "desc"),
+        archived=not is_empty(row.get("archived")) and row["archived"] not in (False, "0"),
+    )
 
 
 def parse_contact(row: dict[str, Any], *, listed: bool = True) -> ContactCard:
@@ -162,16 +158,6 @@ def _lenient(faults: list[str], read: Callable[[], Field]) -> Field | None:
         return None
 
 
-def _partly_read(documents: Iterable[Document]) -> list[RecordRejectedError]:
-    """To be told of documents that were taken without some fields."""
-    partly = [(each, f"{each.kind.value} {each.id}: {each.unreadable}: taken without it") for each in documents]
-    return [
-        RecordRepairedError(each.kind.value, each.id, message, json.loads(each.raw))
-        for each, message in partly
-        if each.unreadable
-    ]
-
-
 def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> Document:
     """One row of a document list: it carries the full document with its lines.
 
@@ -190,9 +176,12 @@ def parse_document(kind: DocumentKind, zone: ZoneInfo, row: dict[str, Any]) -> D
         total=amount(row, "total"),
         tax=amount(row, "tax", optional=True),
         currency=_currency(row),
-        status=_status(row),
+        # Raw, 0 included: the meaning of the numbers is disputed (docs/vendors.md, Holded documents).
+        status="0" if row.get("status") == 0 and row.get("status") is not False else code(row, "status"),
         line_accounts=tuple(account for line in children(row, "products") if (account := reference(line, "account"))),
-        source_invoice_id=_source_invoice(row),
+        source_invoice_id=(reference(source) or None)
+        if text(source := child(row, "from"), "docType") == "invoice"
+        else None,
         raw=pack(row),
         unreadable="; ".join(faults),
     )
@@ -216,16 +205,6 @@ def _currency(row: dict[str, Any]) -> str:
     return currency
 
 
-def _status(row: dict[str, Any]) -> str:
-    """Raw, 0 included: the meaning of the numbers is disputed (docs/vendors.md, Holded documents)."""
-    return "0" if row.get("status") == 0 and row.get("status") is not False else code(row, "status")
-
-
-def _source_invoice(row: dict[str, Any]) -> str | None:
-    source = child(row, "from")
-    return (reference(source) or None) if text(source, "docType") == "invoice" else None
-
-
 @dataclass(frozen=True)
 class DocumentPages:
     """A document list read to its end: what it held, whatever the window asked for."""
@@ -246,7 +225,10 @@ class DocumentPages:
         left to a vendor whose midnights are another zone's.
         """
         listing = rows.listing()
-        listing.rejected.extend(_partly_read(listing.records))
+        for each in listing.records:
+            if each.unreadable:
+                message = f"{each.kind.value} {each.id}: {each.unreadable}: taken without it"
+                listing.rejected.append(RecordRepairedError(each.kind.value, each.id, message, json.loads(each.raw)))
         days: dict[RecordRejectedError, date] = {}
         for error in listing.rejected:
             row = error.record if isinstance(error.record, dict) else {}
@@ -357,6 +339,9 @@ class HoldedConnector(Connector):
 
         Both ends are sent, for with only one the answer is a silent empty list; local 00:00:00 of the first and
         23:59:59 of the last day are right whether the end is inclusive or not (docs/vendors.md, Holded time).
+
+        Raises:
+            VendorPayloadError: a page repeats, and the list may go on after it.
         """
         last = window.end - timedelta(days=1)
         query: dict[str, str | int] = {
@@ -371,9 +356,14 @@ class HoldedConnector(Connector):
         for page in self._pages(path, query):
             new = rows.add(page)
             self._progress.update(f"{VENDOR}: {len(rows)} {kind.value.replace('_', ' ')}s read ({window})")
-            if not new:
-                _require_whole(f"GET {path}", page, rows)
-                break
+            if new:
+                continue
+            # An empty page is the end. So is one that repeats a short list whole, from a server that ignores `page`. A
+            # full page, or one after others, must not repeat: whatever comes after it would be lost.
+            if page and (len(page) >= PAGE_SIZE or len(page) < len(rows)):
+                verdict = f"a page repeats: the list is not whole ({len(rows)} rows were read)"
+                raise VendorPayloadError(VENDOR, f"GET {path}", verdict)
+            break
         return DocumentPages.of_rows(rows, self._zone, window)
 
     def document(self, kind: DocumentKind, document_id: str) -> Document | None:
@@ -436,19 +426,6 @@ def open_holded(rules: HttpRules = USUAL) -> HoldedConnector:
         ConfigError: a setting is missing or wrong.
     """
     return HoldedConnector(HoldedSettings.load(), rules=rules)
-
-
-def _require_whole(request: str, page: list[Any], rows: Rows[Document]) -> None:
-    """Judge the last page of a document list, which brought nothing new: is it the end?
-
-    An empty page is. So is one that repeats a short list whole, from a server that ignores `page`. A full page, or one
-    after others, must not repeat: whatever comes after it would be lost.
-
-    Raises:
-        VendorPayloadError: the page repeats, and the list may go on after it.
-    """
-    if page and (len(page) >= PAGE_SIZE or len(page) < len(rows)):
-        raise VendorPayloadError(VENDOR, request, f"a page repeats: the list is not whole ({len(rows)} rows were read)")
 
 
 def _explain(answer: Answer) -> VendorError | None:

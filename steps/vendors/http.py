@@ -90,11 +90,6 @@ class Deadline:
         self._sockets: list[socket.socket] = []
         self._exceeded = False
 
-    @property
-    def extensions(self) -> dict[str, Any]:
-        """What a request must carry, so that the sockets are known."""
-        return {"trace": self._note_socket}
-
     @contextmanager
     def limited(self) -> Iterator[None]:
         """One exchange.
@@ -118,8 +113,11 @@ class Deadline:
         if self._exceeded:
             raise DeadlineExceededError
 
-    def _note_socket(self, event: str, info: Mapping[str, Any]) -> None:
-        """Called by the HTTP library as a request goes on; a stream is the result of connecting, plain or with TLS."""
+    def note_socket(self, event: str, info: Mapping[str, Any]) -> None:
+        """The `trace` of each request, by which its sockets are known: a stream is the result of connecting.
+
+        Called by the HTTP library as a request goes on, plain or with TLS.
+        """
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             found = info["return_value"].get_extra_info("socket")
             self._sockets = [*(each for each in self._sockets if each.fileno() >= 0), found]
@@ -363,7 +361,7 @@ class VendorHttp:
                     params=dict(request.query) or None,
                     json=request.body,
                     headers=dict(request.headers),
-                    extensions=self._deadline.extensions,
+                    extensions={"trace": self._deadline.note_socket},
                 ) as response,
             ):
                 body = self._read(request, response)

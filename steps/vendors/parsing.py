@@ -57,7 +57,12 @@ def parse_json(body: bytes, parse_float: Callable[[str], Json] = Decimal) -> Jso
         UnusableJsonError: it nests too deep.
         ValueError: it is no JSON.
     """
-    text, damaged = _decode(body)
+    encoding, damaged = json.detect_encoding(body), False
+    try:
+        text = body.decode(encoding)
+    except UnicodeDecodeError:  # the bytes that are none are lone surrogates in the text
+        text = body.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "replace")
+        damaged = True
     try:
         value = _loads(text, parse_float)
     except RecursionError:
@@ -90,15 +95,6 @@ def plain(value: Json) -> Json:
 def pack(row: dict[str, Any]) -> str:
     """A vendor's record as one line of JSON, in a fifth of its memory; `json.loads` gives what `plain` would."""
     return json.dumps(row, default=plain)
-
-
-def _decode(body: bytes) -> tuple[str, bool]:
-    """The text of a body, and whether bytes of it are none; such bytes are lone surrogates in it."""
-    encoding = json.detect_encoding(body)
-    try:
-        return body.decode(encoding), False
-    except UnicodeDecodeError:
-        return body.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "replace"), True
 
 
 def finite_float(text: str) -> Json:

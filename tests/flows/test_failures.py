@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.failures import fails_in_words
+from flows.artifacts import fails_in_words
 from steps.errors import UsageError
 
 pytestmark = pytest.mark.prefect

@@ -60,6 +60,13 @@ def test_what_reads_the_database_loads_nothing_of_runs(arguments: list[str], sql
     assert _loaded_of(_SELDOM | _OF_RUNS, arguments) == (0, set())
 
 
+@pytest.mark.parametrize("arguments", [["history"], ["errors"], ["audit"]])
+def test_what_lists_rows_loads_no_report_and_nothing_of_accruals(arguments: list[str], sqlite_template: Path) -> None:
+    Path("sync.db").write_bytes(sqlite_template.read_bytes())
+
+    assert _loaded_of({"steps.reports.export", "steps.engine", "steps.ledger.contract"}, arguments) == (0, set())
+
+
 def test_a_workbook_is_written_by_what_only_that_command_loads(sqlite_template: Path) -> None:
     Path("sync.db").write_bytes(sqlite_template.read_bytes())
 

@@ -18,13 +18,14 @@ from steps.context import StepContext
 from steps.invoices import reconcile
 from steps.ledger.months import MonthWindow
 from steps.reports.basis import read_basis
-from steps.reports.export import XLSX_TYPE, CsvFormat, as_json, csv_text, monthly_sheet
+from steps.reports.export import as_json, monthly_sheet
 from steps.reports.groups import RollForwardBy, roll_forward_by
 from steps.reports.journal import journal
 from steps.reports.monthly import ContractFilter, monthly_accruals
 from steps.reports.pack import pack_bytes, read_pack
 from steps.reports.reconciliation import last_reconciliation
 from steps.reports.roll_forward import roll_forwards
+from steps.reports.spreadsheet import XLSX_TYPE, CsvFormat, csv_text
 from steps.reports.waterfall import waterfall
 from tracking.database import read_session
 from tracking.models import utc_now

@@ -6,16 +6,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.api.lists import TaggedRoute, csv_answer, cut_page, read_cursor
+from flows.api.lists import PageOfList, Sheet, TaggedRoute, csv_answer, cut_page, read_cursor
 from flows.api.problems import file_of, not_modified, problems
 from flows.api.routes.executions import MOMENT, Moment
 from flows.api.runs import AppSettings
 from flows.api.security import READ
 from flows.parameters import parse_moment
-from steps.reports.export import CsvFormat, audit_sheet, csv_text
+from steps.reports.spreadsheet import CsvFormat, audit_sheet, csv_text
 from steps.settings import SyncSettings
 from tracking.audit import AuditFilter, Door, audit_trail
-from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
+from tracking.history import Place
 
 router = APIRouter(prefix="/api/audit", tags=["audit"], dependencies=[READ], route_class=TaggedRoute)
 
@@ -43,17 +43,12 @@ class AuditQuery(BaseModel):
         return AuditFilter(**moments, who=self.who, older_than=older_than, limit=limit)
 
 
-class PageQuery(AuditQuery):
+class PageQuery(PageOfList, AuditQuery):
     """The same, a page at a time."""
 
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(default=None, pattern=r"^[\w-]{1,200}$", description="`next_cursor` of the page before.")
 
-
-class SheetQuery(AuditQuery):
+class SheetQuery(Sheet, AuditQuery):
     """The same, and how the spreadsheet is written."""
-
-    csv_format: CsvFormat = Field(default=CsvFormat.CSV, alias="format", description="`csv-es`: for a Spanish Excel.")
 
 
 class Act(BaseModel):

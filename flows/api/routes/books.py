@@ -318,11 +318,11 @@ def _today(settings: SyncSettings) -> date:
 services = APIRouter(prefix="/api/services", tags=["services"], dependencies=[READ], route_class=TaggedRoute)
 
 
-class TeachingRequest(BaseModel):
+class TeachingRequest(Signed):
     """What is to be another; a field that is not sent stays as it is."""
 
     model_config = ConfigDict(
-        extra="forbid",
+        strict=False,
         json_schema_extra={"examples": [{"class_weekdays": [0, 2], "by": "Ana", "reason": "the timetable of 2025"}]},
     )
 
@@ -331,8 +331,6 @@ class TeachingRequest(BaseModel):
     class_weekdays: list[StrictInt] | None = Field(
         default=None, max_length=7, description="Monday 0; null: not known, and sessions are spread over the days."
     )
-    by: KeptText = Field(default="api", min_length=1)
-    reason: KeptText = Field(default="", description="Needed, but for a preview.")
     preview: bool = Field(default=False, description="Say what would be another, and change nothing.")
 
 
@@ -346,9 +344,6 @@ def show_services() -> list[dict[str, Any]]:
 @services.patch("/{row_id}", dependencies=[CLOSE], responses=problems())
 def change_service(row_id: RowId, asked: TeachingRequest) -> dict[str, Any]:
     """Set sessions or class weekdays: what later months are accrued by. `changed`: before and after, if it differs."""
-    if not asked.by.strip():
-        raise UsageError("by is blank: who says so stays in the books")
     sent = {name: getattr(asked, name) for name in FIELDS if name in asked.model_fields_set}
-    signed = Signature(asked.by.strip(), asked.reason)
-    changed = set_teaching([AskedTeaching("the request", row_id, sent)], signed, preview=asked.preview)
+    changed = set_teaching([AskedTeaching("the request", row_id, sent)], asked.signature, preview=asked.preview)
     return {"preview": asked.preview, "changed": as_json(changed)}

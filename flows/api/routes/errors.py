@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema
 
-from flows.api.lists import LARGEST_ID, RowId, TaggedRoute, csv_answer, cut_page, read_cursor
+from flows.api.lists import LARGEST_ID, PageOfList, RowId, Sheet, TaggedRoute, csv_answer, cut_page, read_cursor
 from flows.api.problems import file_of, not_modified, problems
 from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, KeptText, Marked, StepId
 from flows.api.security import OPERATE, READ
 from flows.parameters import parse_step
 from steps.catalog import STEPS
-from steps.reports.export import CsvFormat, csv_text, errors_sheet
-from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, Place
+from steps.reports.spreadsheet import CsvFormat, csv_text, errors_sheet
+from tracking.history import MAX_LIMIT, Place
 from tracking.integration_errors import ErrorFilter, find_error, find_errors, mark_errors
 from tracking.models import ErrorStatus
 
@@ -47,17 +47,12 @@ class ExportQuery(BaseModel):
         return ErrorFilter(**self.model_dump(include=set(ExportQuery.model_fields)), older_than=older_than, limit=limit)
 
 
-class SheetQuery(ExportQuery):
+class SheetQuery(Sheet, ExportQuery):
     """The same, and how the spreadsheet is written."""
 
-    csv_format: CsvFormat = Field(default=CsvFormat.CSV, alias="format", description="`csv-es`: for a Spanish Excel.")
 
-
-class ErrorQuery(ExportQuery):
+class ErrorQuery(PageOfList, ExportQuery):
     """The same, a page at a time."""
-
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(default=None, pattern=r"^[\w-]{1,200}$", description="`next_cursor` of the page before.")
 
 
 _EXAMPLE: dict[str, Any] = {"status": "resolved", "by": "Ana", "reason": "mended in Holded"}

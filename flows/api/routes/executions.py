@@ -4,16 +4,16 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 
-from flows.api.lists import RowId, TaggedRoute, cut_page, read_cursor
+from flows.api.lists import PageOfList, RowId, TaggedRoute, cut_page, read_cursor
 from flows.api.problems import not_modified, problems
 from flows.api.runs import AppSettings
 from flows.api.schemas import ExecutionAnswer, ExecutionDetail, ExecutionPage, IntegrationErrorAnswer, StepId
 from flows.api.security import READ
 from flows.parameters import parse_moment, parse_step
 from steps.settings import SyncSettings
-from tracking.history import DEFAULT_LIMIT, MAX_LIMIT, HistoryFilter, find_execution, find_executions
+from tracking.history import MAX_LIMIT, HistoryFilter, find_execution, find_executions
 from tracking.integration_errors import ErrorFilter, find_errors
 from tracking.models import ExecutionStatus
 from tracking.recorder import end_dead_executions
@@ -24,7 +24,7 @@ MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\
 Moment = Annotated[str, WithJsonSchema({"type": "string", "examples": ["2024-03-01", "2024-03-01T09:30:00Z"]})]
 
 
-class ExecutionQuery(BaseModel):
+class ExecutionQuery(PageOfList):
     """Which executions are wanted; a filter that does not exist is refused rather than passed over."""
 
     model_config = ConfigDict(extra="forbid")
@@ -34,8 +34,6 @@ class ExecutionQuery(BaseModel):
     flow_run_id: str | None = Field(default=None, pattern=r"^[0-9A-Za-z-]{1,64}$", description="Of one run in Prefect.")
     started_after: Moment | None = Field(default=None, pattern=MOMENT, description="Without an offset: SYNC_TIMEZONE.")
     started_before: Moment | None = Field(default=None, pattern=MOMENT)
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(default=None, pattern=r"^[\w-]{1,200}$", description="`next_cursor` of the page before.")
 
     def resolve(self, settings: SyncSettings) -> HistoryFilter:
         """As the history knows it, for one row more than a page.

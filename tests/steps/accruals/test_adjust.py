@@ -18,9 +18,10 @@ from steps.errors import UsageError
 from steps.ledger.accrual import AccruedPeriod, ContractAccrual
 from steps.ledger.months import MonthWindow
 from steps.reports.explain import explain
-from steps.reports.export import csv_text, monthly_sheet, roll_forward_sheet
+from steps.reports.export import monthly_sheet, roll_forward_sheet
 from steps.reports.monthly import monthly_accruals
 from steps.reports.roll_forward import roll_forwards
+from steps.reports.spreadsheet import csv_text
 from steps.settings import AccrualMethod
 from tests.new_database import NewDatabase, on_both_databases
 from tests.steps.accruals.builders import day, document, period

@@ -174,7 +174,9 @@ def test_what_was_mended_or_is_of_another_month_is_not_in_the_way(database: str)
     assert blockers() == []
 
 
-def accrual_error(contract: int, first_month: str, status: str = "pending") -> None:
+def accrual_error(
+    contract: int, first_month: str, status: str = "pending", why: str = "period cohort-1 ends before it starts"
+) -> None:
     """A contract that the accruals could not process, from a month on; no run of another month met it since."""
     with write_session() as session:
         error = IntegrationError(
@@ -182,7 +184,7 @@ def accrual_error(contract: int, first_month: str, status: str = "pending") -> N
             operation="accruals",
             entity_type="service_contract",
             entity_external_id=str(contract),
-            error_message="period cohort-1 ends before it starts",
+            error_message=why,
             error_details={"first_month": first_month},
             status=status,
         )
@@ -200,6 +202,14 @@ def test_a_pending_accrual_error_of_this_or_an_earlier_month_keeps_it_open(datab
             "integration error 1 is pending: accruals, service_contract 1: period cohort-1 ends before it starts",
         )
     ]
+
+
+def test_a_record_that_its_message_names_is_named_once(database: str) -> None:
+    march()
+    accrual_error(1, "2024-03-01", why="service_contract 1 has no service")
+
+    said = "integration error 1 is pending: accruals, service_contract 1 has no service"
+    assert blockers() == [(BlockerKind.PENDING_ERRORS, said)]
 
 
 def test_an_accrual_error_of_a_later_month_or_one_that_was_resolved_is_not_in_the_way(database: str) -> None:

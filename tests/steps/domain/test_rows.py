@@ -117,11 +117,11 @@ def test_rows_can_be_merged_by_id(database: str) -> None:
 
 
 @pytest.mark.parametrize("count", [2, CHUNK])
-def test_a_chunk_takes_two_statements_whatever_it_holds(database: str, count: int) -> None:
+def test_new_rows_take_three_statements_however_many_they_are(database: str, count: int) -> None:
     with write_session() as session, counting_statements() as statements:
         merge_rows(session, Client, people(count), ("identifier",))
 
-    assert len(statements) == 2
+    assert len(statements) == 3  # what is there, the rows, and their ids
 
 
 def test_more_rows_than_a_chunk_are_merged_whole(database: str) -> None:

@@ -14,9 +14,10 @@ from steps.ledger.accrual import ClosedMonth, ContractAccrual
 from steps.ledger.contract import Invoice
 from steps.ledger.months import MonthWindow
 from steps.ledger.movements import Movement
-from steps.reports.export import as_json, csv_text, grouped_sheet
+from steps.reports.export import as_json, grouped_sheet
 from steps.reports.groups import SINCE_THE_CLOSE, GroupedRollForward, RollForwardBy, roll_forward_by
 from steps.reports.roll_forward import MOVED, RollForward, chain
+from steps.reports.spreadsheet import csv_text
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import SETTINGS, Books
 from tests.steps.accruals.reports.test_roll_forward import figures

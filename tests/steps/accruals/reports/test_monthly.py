@@ -9,8 +9,9 @@ import pytest
 from openpyxl import load_workbook
 
 from steps.ledger.months import MonthWindow
-from steps.reports.export import Sheet, csv_text, monthly_sheet, xlsx_bytes
+from steps.reports.export import monthly_sheet
 from steps.reports.monthly import ContractFilter, MonthlyAccruals, monthly_accruals
+from steps.reports.spreadsheet import Sheet, csv_text, xlsx_bytes
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import Books
 from tracking.database import read_session

@@ -11,9 +11,9 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from steps.ledger.accrual import AccruedPeriod
-from steps.reports.export import sheet_name
 from steps.reports.pack import pack_bytes, read_pack
 from steps.reports.roll_forward import roll_forward
+from steps.reports.spreadsheet import sheet_name
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import SETTINGS, Books
 from tests.steps.accruals.reports.calculator import Calculator
