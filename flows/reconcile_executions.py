@@ -66,9 +66,10 @@ class Reconciliation:
 
     def __str__(self) -> str:
         """One line for people."""
+        ended, crashed = len(self.ended), len(self.crashed_in_prefect)
         return (
-            f"{len(self.ended)} executions of dead runs ended, "
-            f"{len(self.crashed_in_prefect)} runs marked as crashed in Prefect"
+            f"{ended} execution{'' if ended == 1 else 's'} of dead runs ended, "
+            f"{crashed} run{'' if crashed == 1 else 's'} marked as crashed in Prefect"
         )
 
 
