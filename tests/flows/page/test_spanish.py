@@ -67,6 +67,8 @@ ELSEWHERE = {
     "a worker: none is online in the work pool 5",
     "income accounts",
     "5 processed again: 5",
+    "5 contract5",
+    "nothing changes",
     "redo 55",
     "a JSON object was expected",
 }
