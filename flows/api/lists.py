@@ -34,7 +34,7 @@ class PageOfList(BaseModel):
     cursor: str | None = Field(default=None, pattern=r"^[\w-]{1,200}$", description="`next_cursor` of the page before.")
 
 
-class Sheet(BaseModel):
+class SheetFormat(BaseModel):
     """A part of a query: how a spreadsheet is written."""
 
     csv_format: CsvFormat = Field(default=CsvFormat.CSV, alias="format", description="`csv-es`: for a Spanish Excel.")

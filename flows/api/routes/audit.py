@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.api.lists import PageOfList, Sheet, TaggedRoute, csv_answer, cut_page, read_cursor
+from flows.api.lists import PageOfList, SheetFormat, TaggedRoute, csv_answer, cut_page, read_cursor
 from flows.api.problems import file_of, not_modified, problems
 from flows.api.routes.executions import MOMENT, Moment
 from flows.api.runs import AppSettings
@@ -47,7 +47,7 @@ class PageQuery(PageOfList, AuditQuery):
     """The same, a page at a time."""
 
 
-class SheetQuery(Sheet, AuditQuery):
+class SheetQuery(SheetFormat, AuditQuery):
     """The same, and how the spreadsheet is written."""
 
 

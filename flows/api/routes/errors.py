@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema
 
-from flows.api.lists import LARGEST_ID, PageOfList, RowId, Sheet, TaggedRoute, csv_answer, cut_page, read_cursor
+from flows.api.lists import LARGEST_ID, PageOfList, RowId, SheetFormat, TaggedRoute, csv_answer, cut_page, read_cursor
 from flows.api.problems import file_of, not_modified, problems
 from flows.api.schemas import ErrorPage, IntegrationErrorAnswer, KeptText, Marked, StepId
 from flows.api.security import OPERATE, READ
@@ -47,7 +47,7 @@ class ExportQuery(BaseModel):
         return ErrorFilter(**self.model_dump(include=set(ExportQuery.model_fields)), older_than=older_than, limit=limit)
 
 
-class SheetQuery(Sheet, ExportQuery):
+class SheetQuery(SheetFormat, ExportQuery):
     """The same, and how the spreadsheet is written."""
 
 
