@@ -152,7 +152,7 @@ class Assessment:
 def assess(step_runs: Sequence[StepRun], zone: ZoneInfo) -> list[Assessment]:
     """Where each step run stands, from the executions that there are; `zone` says whether a month was over."""
     with read_session() as session:
-        histories = step_month_histories(session, STEPS)
+        histories = step_month_histories(session, tuple(STEPS))
     return [_assess(step_run, histories, zone) for step_run in step_runs]
 
 

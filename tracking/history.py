@@ -1,8 +1,9 @@
 """What happened, for the command line, the API and the page: executions by any filter, and plans that were kept."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -270,7 +271,7 @@ class StepMonthHistory:
     """The newest that completed of those that tried just some of its records again."""
 
 
-def step_month_histories(session: Session, step_names: Collection[str]) -> dict[StepMonth, StepMonthHistory]:
+def step_month_histories(session: Session, step_names: tuple[str, ...]) -> dict[StepMonth, StepMonthHistory]:
     """What is known of every (step, month) of these steps that was ever executed whole.
 
     It takes as long as there are months, however often each was executed.
@@ -284,7 +285,8 @@ def step_month_histories(session: Session, step_names: Collection[str]) -> dict[
     }
 
 
-def newest_ids_query(step_names: Collection[str]) -> CompoundSelect[Any]:
+@cache
+def newest_ids_query(step_names: tuple[str, ...]) -> CompoundSelect[Any]:
     """Each month of these steps, and once without a month, with three ids.
 
     They are those of its newest execution, of its newest that completed, and of its newest that completed of just some
@@ -300,7 +302,7 @@ def newest_ids_query(step_names: Collection[str]) -> CompoundSelect[Any]:
     return once.where(months.c.month.is_(None)).union_all(by_month.where(months.c.month.is_not(None)))
 
 
-def _months(step_names: Collection[str]) -> CTE:
+def _months(step_names: tuple[str, ...]) -> CTE:
     """From each step's first month to its next one and so on: the index is never read as a whole.
 
     After the last month of a step comes null, which is also the month of those that are executed once a run.

@@ -177,7 +177,7 @@ def look_at_import(session: Session, window: MonthWindow, settings: SyncSettings
         ImportRunningError: an import step of the month has not ended.
     """
     require_none_running(session, window)
-    histories = step_month_histories(session, [step.id for step in ACCRUALS.builds_on])
+    histories = step_month_histories(session, tuple(step.id for step in ACCRUALS.builds_on))
     findings = ImportFindings(window, changed_policy(session, window.start, settings.policy))
     for key in _import_of(window):
         findings.note(key, histories, settings.zone)

@@ -204,7 +204,7 @@ def test_a_retry_is_never_taken_for_a_whole_month(database: str) -> None:
     _an_error("invoices", *APRIL, records=2)
 
     with read_session() as session:
-        histories = step_month_histories(session, STEPS)
+        histories = step_month_histories(session, tuple(STEPS))
 
     assert list(histories) == [(INVOICES.id, JANUARY[0])]
     history = histories[INVOICES.id, JANUARY[0]]

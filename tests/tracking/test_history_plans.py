@@ -55,7 +55,7 @@ def test_no_list_reads_the_whole_table_or_sorts_much_of_it(database: str) -> Non
 def test_where_each_month_stands_is_looked_up_month_by_month(database: str) -> None:
     fill_history(MANY)
 
-    plan = _plan(newest_ids_query(STEPS))
+    plan = _plan(newest_ids_query(tuple(STEPS)))
 
     assert "Seq Scan" not in plan
     assert "SCAN sync_execution" not in plan

@@ -30,8 +30,8 @@ def test_of_any_history_the_newest_of_each_month_is_found(database: str, seed: i
             )
     with read_session() as session:
         everything = session.exec(select(SyncExecution).order_by(col(SyncExecution.id))).all()
-        found = step_month_histories(session, STEPS)
-        of_one = step_month_histories(session, ["invoices"])
+        found = step_month_histories(session, tuple(STEPS))
+        of_one = step_month_histories(session, ("invoices",))
 
     newest: dict[StepMonth, int | None] = {}
     completed: dict[StepMonth, int | None] = {}
