@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.prefect_server import logs_delivered, temporary_server
+from tests.compiled_statements import share_compiled_statements
 from tests.database_server import LentDatabase, administer, database_server, named
 from tests.forked_commands import start_fork_server
 from tests.kept_database import KeptDatabase
@@ -32,6 +33,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_configure() -> None:
     """Programs that tests start can be interrupted: a shell has all ignore that which it starts in the background."""
+    share_compiled_statements()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
