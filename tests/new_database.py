@@ -9,14 +9,15 @@ NewDatabase = Callable[[], None]
 
 
 def on_both_databases(examples: int, few: int = 2) -> pytest.MarkDecorator:
-    """Give a test `new_database`, and how many `examples` to draw: all on SQLite and, in the long suite, on PostgreSQL.
+    """Give a test `new_database`, and how many `examples` to draw: all of them in the long suite, on either kind.
 
-    In `make test` it draws a few on PostgreSQL.
+    In `make test` it draws a third of them on SQLite and a few on PostgreSQL.
     """
     return pytest.mark.parametrize(
         ("new_database", "examples"),
         [
-            pytest.param("sqlite", examples, id="sqlite"),
+            pytest.param("sqlite", max(few, examples // 3), id="sqlite"),
+            pytest.param("sqlite", examples, id="sqlite-long", marks=pytest.mark.long),
             pytest.param("postgresql", few, id="postgresql"),
             pytest.param("postgresql", examples, id="postgresql-long", marks=pytest.mark.long),
         ],

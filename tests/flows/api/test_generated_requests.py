@@ -18,7 +18,6 @@ from tests.flows.api.rows import add_errors, add_executions
 pytestmark = pytest.mark.slow
 
 TOKEN = "a-token-for-generated-requests"
-EXAMPLES = 5
 _AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 _CONFIG = SchemathesisConfig.from_dict(
     {
@@ -41,11 +40,21 @@ def some_rows(database: str, academy: SandboxServer) -> None:
     add_errors(3)
 
 
+drawn = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+
 @schema.parametrize()
-@settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+@settings(drawn, max_examples=2, derandomize=True)
 def test_no_request_gets_an_answer_that_is_not_documented(case: schemathesis.Case[Any], some_rows: None) -> None:
+    case.call_and_validate(headers=_AUTHORIZED)
+
+
+@pytest.mark.long
+@schema.parametrize()
+@settings(drawn, max_examples=15)
+def test_none_of_many_requests_gets_an_answer_that_is_not_documented(
+    case: schemathesis.Case[Any], some_rows: None
+) -> None:
     case.call_and_validate(headers=_AUTHORIZED)
 
 
@@ -61,11 +70,5 @@ def test_no_sequence_of_requests_gets_an_answer_that_is_not_documented(chance: i
         def get_call_kwargs(self, _case: schemathesis.Case[Any]) -> dict[str, Any]:
             return {"headers": _AUTHORIZED}
 
-    wanted = settings(
-        max_examples=SEQUENCES,
-        stateful_step_count=STEPS_OF_ONE,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    wanted = settings(drawn, max_examples=SEQUENCES, stateful_step_count=STEPS_OF_ONE)
     run_state_machine_as_test(seed(chance)(Sequence), settings=wanted)

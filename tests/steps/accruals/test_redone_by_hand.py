@@ -104,6 +104,7 @@ def redone(found: list[dict[str, Any]]) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.sqlite_first
 @pytest.mark.parametrize("method", ["prospective", "catch-up"])
 def test_every_posting_of_a_random_year_is_redone_to_the_cent(
     database: str, monkeypatch: pytest.MonkeyPatch, method: str

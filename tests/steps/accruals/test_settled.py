@@ -109,7 +109,7 @@ def _without_times() -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if not name.endswith("_at")} for row in written]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_what_is_left_out_the_table_would_have_skipped(
     seed: int, database: str, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

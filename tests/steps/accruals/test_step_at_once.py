@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from steps.settings import AccrualMethod
 from tests.steps.accruals.database_ledger import Stored, accrue, snapshot, store
 
 pytestmark = pytest.mark.slow
@@ -50,6 +51,11 @@ def _start(code: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.parametrize(
+    "method",
+    [AccrualMethod.PROSPECTIVE, pytest.param(AccrualMethod.CATCH_UP, marks=pytest.mark.long)],
+    indirect=True,
+)
 @pytest.mark.usefixtures("method")
 def test_two_processes_at_once_post_once(database: str) -> None:
     store(*CONTRACTS)
