@@ -222,6 +222,7 @@ def test_a_loss_of_most_documents_is_refused_and_nothing_is_written(
     assert sync_invoices(month(3))["invoices_voided"] == 6
 
 
+@pytest.mark.sqlite_first
 @pytest.mark.slow
 def test_a_total_of_120000_letters_costs_its_document_and_not_the_month(sandbox: SandboxServer) -> None:
     essay = "a" * 120_000

@@ -53,6 +53,7 @@ def test_an_adjustment_is_previewed_and_posted(api: TestClient, accrued: None) -
     assert [(row["made_by"], str(row["accrued_amount"])) for row in rows(AccruedPeriod)][-1] == ("Eva", "-20.00")
 
 
+@pytest.mark.sqlite_first
 @pytest.mark.parametrize(
     ("path", "body", "said"),
     [

@@ -76,6 +76,7 @@ def _is_text(schema: dict[str, Any]) -> bool:
     return any("$ref" in each or each.get("type") == "string" for each in (schema, *schema.get("anyOf", [])))
 
 
+@pytest.mark.sqlite_first
 @pytest.mark.parametrize(("method", "path", "place", "name"), _texts_of_the_document())
 def test_a_text_that_is_too_long_is_refused_and_not_shown(
     api: TestClient, runs: RecordedRuns, method: str, path: str, place: str, name: str

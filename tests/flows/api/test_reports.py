@@ -222,6 +222,7 @@ def test_the_month_end_pack_is_a_workbook(api: TestClient, accrued: None) -> Non
     assert load_workbook(BytesIO(answer.content)).sheetnames[:2] == ["Cover", "Roll-forward 2024-04"]
 
 
+@pytest.mark.sqlite_first
 @pytest.mark.parametrize(
     "path",
     [

@@ -54,6 +54,7 @@ def test_every_route_says_its_role_and_what_changes_something_needs_more_than_to
     assert [what for what, role in roles.items() if what[0] != "GET" and role == Role.READ] == []
 
 
+@pytest.mark.sqlite_first
 @pytest.mark.parametrize(
     ("method", "path", "body", "needed"),
     [

@@ -32,6 +32,7 @@ def test_a_service_is_changed_with_a_trail_and_a_preview_changes_nothing(api: Te
     assert rows(Service)[0]["class_weekdays"] is None
 
 
+@pytest.mark.sqlite_first
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
