@@ -185,7 +185,7 @@ def worked_out_from(inputs: ContractInputs, sessions: MonthSessions, rules: Accr
     whole month's time. `steps/reports/explain.py` reads it.
     """
     # Sorted, whichever was imported first: a run again keeps what a fresh import does.
-    documents = ",".join(sorted([f'["{each.day.isoformat()}","{each.amount!s}"]' for each in inputs.documents]))
+    documents = ",".join(sorted([f'["{each.day.isoformat()}","{each.amount:.2f}"]' for each in inputs.documents]))
     periods = ",".join(
         sorted(
             [

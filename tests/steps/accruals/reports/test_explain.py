@@ -16,6 +16,7 @@ from steps.reports.export import as_json
 from tests.steps.accruals.builders import day
 from tests.steps.accruals.reports.books import LATER, SETTINGS, Books
 from tests.steps.calls import accrue_month
+from tests.steps.ledger_view import rows
 from tracking.database import read_session, write_session
 
 
@@ -126,6 +127,7 @@ def test_the_formula_of_a_month_can_be_redone_by_hand(database: str) -> None:
         session.execute(update(Service).values(class_weekdays=[0, 2]))
     accrue("2025-05", "2025-06", "2025-07", "2025-08")
 
+    assert {str(each["worked_out"]["documents"]) for each in rows(AccruedPeriod)} == {"[['2025-05-02', '500.00']]"}
     assert explained(ana, "2025-05").formula == ("500.00 x 6 / 32 = 93.75",)
     assert explained(ana, "2025-06").formula == ("406.25 x 9 / 26 = 140.63",)
     assert explained(ana, "2025-08").formula == ("125.00 x 8 / 8 = 125.00",)
