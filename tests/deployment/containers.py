@@ -146,13 +146,12 @@ class Container:
     @property
     def environment(self) -> dict[str, str]:
         """All its variables."""
-        given = image_environment() if self.service.is_ours else {"PATH": f"{_POSTGRES}:/usr/bin:/bin"}
-        told = given | self.service.environment
+        told = (image_environment() if self.service.is_ours else {}) | self.service.environment
         hosts = {name: self.machine.addresses[value] for name, value in told.items() if name.endswith("_DATABASE_HOST")}
         changed = {name: self._here(value) for name, value in told.items()} | hosts
         place = {"TMPDIR": f"{self.folder}/tmp", _PLACE: str(self.folder)}
-        socket = {} if self.service.is_ours else {"PGHOST": f"{self.folder}/home"}
-        return changed | {"LANG": "C.UTF-8"} | place | socket
+        postgresql = {"PATH": f"{_POSTGRES}:/usr/bin:/bin", "PGHOST": f"{self.folder}/home"}
+        return changed | {"LANG": "C.UTF-8"} | place | ({} if self.service.is_ours else postgresql)
 
     def start(self) -> "Container":
         """Start its command, and go on."""
