@@ -152,6 +152,11 @@ def dialog_button(visit: "Visit", text: str, key: str, show: Callable[[], object
     return visit.allow(role, ui.button(text, on_click=open_it).props("outline no-caps"))
 
 
+def show_changes() -> None:
+    """Show the view anew because something has changed, unless a dialog is open or the person is leaving just now."""
+    ui.run_javascript("showChanges()")
+
+
 def load_again() -> None:
     """Show the view anew, without the dialog whose work is done and what was chosen for it."""
     ui.run_javascript("remember({dialog: '', chosen: ''}); location.reload()")

@@ -7,6 +7,11 @@ function remember(asked) {
     value ? url.searchParams.set(name, value) : url.searchParams.delete(name);
   history.replaceState(history.state, "", url);
 }
+let left = 0;
+addEventListener("beforeunload", () => { left = Date.now(); });
+function showChanges() {  // a reload would call back who is on the way to another page, and lose what is typed
+  if (Date.now() - left > 10000 && !document.querySelector(".q-dialog")) location.reload();
+}
 addEventListener("click", event => {
   const link = event.target.closest("a[data-keeps]");
   if (!link) return;

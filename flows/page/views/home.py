@@ -12,7 +12,7 @@ from itertools import groupby
 import yaml
 from nicegui import ui
 
-from flows.page.components import SIGNS, Tag, Visit, facts, mark, standing_text, year_links
+from flows.page.components import SIGNS, Tag, Visit, facts, mark, show_changes, standing_text, year_links
 from flows.parameters import months_of_year
 from flows.plan import Assessment, StepRunState, assess, step_runs_of
 from steps.catalog import ACCRUALS, INVOICES, STEPS
@@ -89,7 +89,7 @@ def _assess(visit: Visit, year: int) -> list[Assessment]:
 async def _reload_if_changed(visit: Visit, year: int, shown: list[Assessment]) -> None:
     """Nothing can be typed or selected here, so that to load it again loses nothing."""
     if await asyncio.to_thread(_assess, visit, year) != shown:
-        ui.navigate.reload()
+        show_changes()
 
 
 def _to_close(closed: date | None, chain: RollForwardChain) -> date:

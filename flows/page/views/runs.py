@@ -22,6 +22,7 @@ from flows.page.components import (
     result_counts,
     run_address,
     said,
+    show_changes,
     took_text,
 )
 from flows.page.listing import Column, detail, listing
@@ -105,7 +106,7 @@ async def _history(visit: Visit) -> None:
         if table is not None:
             table.replace([_run_row(visit, each) for each in runs])
         elif runs:
-            ui.navigate.reload()
+            show_changes()
 
     ui.timer(_LOOK_SECONDS, look)
 

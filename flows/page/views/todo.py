@@ -25,6 +25,7 @@ from flows.page.components import (
     notify_failure,
     remember,
     said,
+    show_changes,
     signed_dialog,
 )
 from flows.page.listing import Choice, Column, detail, listing
@@ -140,7 +141,7 @@ class _Todo:
     async def _refresh(self, shown: list[tuple[int, int]]) -> None:
         """Selection, filter and order are in the address; only what is typed in a dialog would be lost."""
         if [_seen(each) for each in await asyncio.to_thread(self._find)] != shown:
-            ui.run_javascript("document.querySelector('.q-dialog') || location.reload()")
+            show_changes()
 
     def _find(self) -> list[IntegrationError]:
         given = self.visit.given

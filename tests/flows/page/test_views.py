@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Route, expect
 
 from tests.flows.page.conftest import log_in
 from tests.flows.page.server import PageServer
@@ -126,6 +126,33 @@ def test_what_is_chosen_is_in_the_address_and_back_and_reload_keep_it(visitor: P
 
     expect(visitor.get_by_role("combobox", name="Step")).to_have_value("Process Accruals")
     expect(visitor.get_by_text("Sync Invoices")).to_have_count(0)
+
+
+def test_who_is_on_the_way_to_another_view_is_not_called_back_to_what_has_changed(
+    visitor: Page, busy_server: PageServer
+) -> None:
+    go(visitor, busy_server, "home")
+    under_way: list[Route] = []
+
+    def hold(route: Route) -> None:
+        under_way.append(route)
+
+    visitor.route("**/en/contracts*", hold)
+    visitor.evaluate("setTimeout(showChanges, 1000)")  # one that leaves is asked nothing any more
+    visitor.get_by_role("navigation").get_by_role("link", name="Contracts").click(no_wait_after=True)
+    visitor.wait_for_timeout(2_000)
+    under_way[0].continue_()
+
+    expect(visitor).to_have_url(f"{busy_server.url}/page/en/contracts", timeout=20_000)
+
+
+def test_a_view_whose_subject_has_changed_is_shown_anew(visitor: Page, busy_server: PageServer) -> None:
+    go(visitor, busy_server, "home")
+    visitor.evaluate("window.was_here = true")
+
+    visitor.evaluate("showChanges()")
+
+    visitor.wait_for_function("!window.was_here")
 
 
 def test_an_address_that_names_what_is_not_there_says_so(visitor: Page, busy_server: PageServer) -> None:
