@@ -63,8 +63,7 @@ def restore(file: str, *, replace: bool) -> None:
 
 def export(directory: str, *, decrypt: bool) -> None:
     """Write every table to a CSV file of a new directory, and say what is in it."""
-    for module in ("steps.erasure", "tracking.audit"):
-        import_module(module)  # with them the models of all tables
+    _know_all_tables()
     from tracking.open_files import DESCRIPTION, export_tables
 
     engine = make_engine(configured_database_url())  # as it is stored it can be read without the key
@@ -79,8 +78,15 @@ def export(directory: str, *, decrypt: bool) -> None:
     typer.echo(f"{directory}: {len(made)} tables, and {DESCRIPTION}, which describes them.")
 
 
+def _know_all_tables() -> None:
+    """Load the models of all of them, of which a command loads no more than it needs."""
+    for module in ("steps.erasure", "tracking.audit"):
+        import_module(module)
+
+
 def encrypt() -> None:
     """Encrypt what is not, or not with the present key."""
+    _know_all_tables()
     engine = make_engine(configured_database_url())
     upgrade_database(engine)
     typer.echo(f"{encrypt_again(engine)} rows encrypted.")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tracking.encryption import new_key
+
 pytestmark = pytest.mark.slow
 
 _WITHOUT_DATABASE = {"sqlmodel", "sqlalchemy", "pydantic", "pydantic_settings", "cryptography"}
@@ -65,6 +67,30 @@ def test_what_lists_rows_loads_no_report_and_nothing_of_accruals(arguments: list
     Path("sync.db").write_bytes(sqlite_template.read_bytes())
 
     assert _loaded_of({"steps.reports.export", "steps.engine", "steps.ledger.contract"}, arguments) == (0, set())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["db", "encrypt"],
+        ["db", "export", "tables"],
+        ["db", "backup", "copy.db"],
+        ["worklist"],
+        ["services"],
+        ["verify"],
+        ["closings"],
+        ["plan"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_loads_all_that_it_needs(
+    arguments: list[str], sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In tests that share a process, some other one may have loaded a model that this command forgets."""
+    monkeypatch.setenv("SYNC_ENCRYPTION_KEY", new_key())
+    Path("sync.db").write_bytes(sqlite_template.read_bytes())
+
+    assert _loaded_of(set(), arguments) == (0, set())
 
 
 def test_a_workbook_is_written_by_what_only_that_command_loads(sqlite_template: Path) -> None:
