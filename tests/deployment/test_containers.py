@@ -230,11 +230,12 @@ def test_an_upgrade_as_the_guide_says_lets_no_run_begin_and_ends_with_everything
         asked = api.post("/api/sync/execute-step", json={"step_name": "services"}, headers={"Prefer": "respond-async"})
         waiting.append(asked.json())
 
-    _, _, schema, _ = installation.follow("Upgrade", ask)
+    _, _, schema, encrypted, _ = installation.follow("Upgrade", ask)
     await_true(lambda: _statuses(api, waiting[0]) == {"completed"})
 
     assert waiting[0]["waits_for"] == "a worker: none is online in the work pool sync"
     assert schema.startswith("The schema is at ")
+    assert encrypted.endswith(" rows encrypted.\n")
 
 
 def test_each_service_ends_within_the_time_that_it_is_given(installation: Machine) -> None:
