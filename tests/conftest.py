@@ -32,7 +32,10 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_configure() -> None:
-    """Programs that tests start can be interrupted: a shell has all ignore that which it starts in the background."""
+    """Compiled statements are shared, and programs that tests start can be interrupted.
+
+    A shell has all ignore interruptions that it starts in the background.
+    """
     share_compiled_statements()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -110,7 +113,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def kept_database(tmp_path_factory: pytest.TempPathFactory) -> KeptDatabase:
     """A SQLite database for the tests of this process, one after the other."""
-    return KeptDatabase.at(tmp_path_factory.mktemp("kept") / "sync.db")
+    return KeptDatabase(tmp_path_factory.mktemp("kept") / "sync.db")
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,10 @@
-"""One SQLite file for many ledgers, one after the other, whose engine keeps the statements that it has compiled.
-
-Compiling them anew for each took a third of the time of an import of dozens of records.
-"""
+"""One SQLite file for many ledgers, one after the other."""
 
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine
-
-from tracking.database import _engines, configured_database_url, make_engine, parse_database_url
+from tracking.database import dispose_engines
 
 
 @dataclass(frozen=True)
@@ -17,12 +12,6 @@ class KeptDatabase:
     """What `SYNC_DATABASE_URL` is to name while it is used."""
 
     file: Path
-    engine: Engine
-
-    @classmethod
-    def at(cls, file: Path) -> "KeptDatabase":
-        """Nothing is there yet."""
-        return cls(file, make_engine(parse_database_url(f"sqlite:///{file}")))
 
     @property
     def url(self) -> str:
@@ -31,8 +20,7 @@ class KeptDatabase:
 
     def begin(self, before: Path) -> None:
         """Let it be a copy of this file."""
-        self.engine.dispose()
+        dispose_engines()
         for leftover in self.file.parent.glob(f"{self.file.name}-*"):
             leftover.unlink()
         shutil.copy(before, self.file)
-        _engines[configured_database_url()] = self.engine

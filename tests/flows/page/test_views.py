@@ -134,7 +134,7 @@ def test_who_is_on_the_way_to_another_view_is_not_called_back_to_what_has_change
     go(visitor, busy_server, "home")
     under_way: list[Route] = []
 
-    def hold(route: Route) -> None:
+    def hold(route: Route) -> None:  # playwright marks what it is given, which a list's own method does not allow
         under_way.append(route)
 
     visitor.route("**/en/contracts*", hold)
